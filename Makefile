@@ -1,0 +1,54 @@
+# What a newcomer types: `make quickstart`, `make test`. Each sets up what it needs in .venv.
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart test test-all lint format check constraints clean
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+BIN := .venv/bin
+# Never fetch an interpreter: the machine's own Python is what is used.
+export UV_PYTHON_DOWNLOADS := never
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "Graft needs Python >= 3.10; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.installed: pyproject.toml constraints.txt $(filter .uv/bin/uv,$(UV))
+	$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r constraints.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: .venv/.installed  ## everything into .venv, nothing outside this folder
+
+quickstart: .venv/.installed  ## train a source network on glyphs, graft it on digits, show what it gained
+	$(BIN)/python experiments/quickstart/run.py
+
+test: .venv/.installed  ## the fast tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/.installed  ## the fast and the slow tests
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed  ## style, docstrings, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.installed  ## put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint test  ## what CI runs
+
+constraints: $(filter .uv/bin/uv,$(UV))  ## choose new versions for constraints.txt
+	$(UV) pip compile --universal --python-version 3.10 --upgrade --generate-hashes --group dev \
+	  --no-header --no-annotate --no-emit-index-url --quiet pyproject.toml -o constraints.txt
+
+clean:  ## remove what was installed and built here (runs in outputs/ stay)
+	rm -rf .venv .uv dist build .pytest_cache .ruff_cache .mypy_cache
