@@ -1,0 +1,32 @@
+"""Backbones: images `(N, 3, H, W)` to features `(N, D)`, as ordered stages, and the weights they start from.
+
+Names are imported when they are first asked for, so that `Preprocessing` costs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graft.backbones.backbone import Backbone as Backbone
+    from graft.backbones.carving import carve as carve
+    from graft.backbones.lenet import simple_cnn as simple_cnn
+    from graft.backbones.preprocessing import Preprocessing as Preprocessing
+    from graft.backbones.torchvision import torchvision_backbone as torchvision_backbone
+    from graft.backbones.torchvision import supported_names as supported_names
+    from graft.backbones.weights import load_weights as load_weights
+
+_HOMES = {
+    "Backbone": "backbone",
+    "Preprocessing": "preprocessing",
+    "carve": "carving",
+    "load_weights": "weights",
+    "simple_cnn": "lenet",
+    "supported_names": "torchvision",
+    "torchvision_backbone": "torchvision",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,90 @@
+"""What a backbone is: named, ordered stages that can be run from any boundary to any other."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from graft.backbones.preprocessing import Preprocessing
+from graft.errors import GraftError
+
+
+class Backbone(nn.Module):
+    """Images `(N, 3, H, W)` to features `(N, D)`, through ordered stages, stem first.
+
+    The last stage ends in whatever pooling and flattening gives `(N, D)`, so running all stages is all
+    there is to do. No stage may change its input in place: the tensor between two stages, the boundary,
+    is what the feature cache stores.
+
+    Args:
+        stages: name to module, in the order in which they run. They are held, not copied.
+        width: D, the number of features.
+        preprocessing: how an image becomes the input.
+        source_names: key in the state dict of the library that the stages come from, to key in this
+            backbone's; lets the library's own weight files load.
+        dropped: module path, in that library's model, of the head that was left out; its keys are
+            ignored when weights are loaded.
+
+    Attributes:
+        stages: the stages as an `nn.ModuleDict`.
+
+    Raises:
+        GraftError: there is no stage, or a parameter or buffer stands in two places, so that freezing
+            the one would freeze the other.
+    """
+
+    def __init__(
+        self,
+        stages: Mapping[str, nn.Module],
+        width: int,
+        preprocessing: Preprocessing,
+        source_names: Mapping[str, str] | None = None,
+        dropped: str | None = None,
+    ) -> None:
+        super().__init__()
+        if not stages:
+            raise GraftError("backbone: it needs at least one stage")
+        self.stages = nn.ModuleDict(stages)
+        self.width = width
+        self.preprocessing = preprocessing
+        self.source_names = dict(source_names or {})
+        self.dropped = dropped
+        first: dict[int, str] = {}
+        for name, tensor in named_tensors(self).items():
+            if id(tensor) in first:
+                raise GraftError(
+                    f"backbone: {first[id(tensor)]} and {name} are one tensor; a stage owns its own"
+                )
+            first[id(tensor)] = name
+
+    @property
+    def stage_names(self) -> list[str]:
+        """The stages' names, stem first."""
+        return list(self.stages)
+
+    def __len__(self) -> int:
+        """How many stages there are."""
+        return len(self.stages)
+
+    def forward(self, images: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Run `stages[start:stop]`.
+
+        Args:
+            images: `(N, 3, H, W)`, preprocessed; with `start`, the boundary tensor before that stage.
+            start: index of the first stage to run.
+            stop: index of the first stage not to run; None runs to the end.
+
+        Returns:
+            Features `(N, D)`; with `stop`, the boundary tensor before that stage. Splitting anywhere
+            gives the same bits: `backbone(backbone(x, stop=k), start=k)` equals `backbone(x)`.
+        """
+        for stage in list(self.stages.values())[start:stop]:
+            images = stage(images)
+        return images
+
+
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer of `module` by name, one that stands in two places under both names."""
+    return {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }

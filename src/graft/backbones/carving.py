@@ -1,0 +1,52 @@
+"""From a library's model to a `Backbone`: the same modules, in stages, without the last layer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from graft.backbones.backbone import Backbone, named_tensors
+from graft.backbones.preprocessing import Preprocessing
+from graft.errors import GraftError
+
+
+def carve(
+    model: nn.Module, stages: Mapping[str, nn.Module], last: str, preprocessing: Preprocessing
+) -> Backbone:
+    """Make a backbone of `model`'s own modules, nothing copied and only the last layer left out.
+
+    Args:
+        model: a classifier.
+        stages: stage name to a module made of `model`'s modules, in the order in which they run.
+        last: path in `model` of the last layer, an `nn.Linear` or `nn.Conv2d`; what enters it are the
+            features.
+        preprocessing: how an image becomes the input.
+
+    Returns:
+        The backbone; its `source_names` map `model`'s state-dict keys to its own.
+
+    Raises:
+        GraftError: a parameter or buffer outside the last layer is in no stage, or in two.
+    """
+    layer = model.get_submodule(last)
+    width: Any = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
+    kept = {key: tensor for key, tensor in named_tensors(model).items() if not key.startswith(f"{last}.")}
+    ours = {id(tensor): f"stages.{key}" for key, tensor in named_tensors(nn.ModuleDict(stages)).items()}
+    missed = [key for key, tensor in kept.items() if id(tensor) not in ours]
+    if missed:
+        raise GraftError(f"backbone: no stage holds {', '.join(missed[:3])} of {type(model).__name__}")
+    saved = model.state_dict()
+    source_names = {key: ours[id(tensor)] for key, tensor in kept.items() if key in saved}
+    return Backbone(stages, width, preprocessing, source_names, _head_path(last, source_names))
+
+
+def _head_path(last: str, kept: Mapping[str, str]) -> str:
+    """The outermost module around `last` that keeps nothing.
+
+    Many replace `model.classifier`, not `model.classifier[1]`, when they fine-tune; their heads' keys
+    must be recognised too.
+    """
+    path = last
+    while "." in path and not any(key.startswith(f"{path.rpartition('.')[0]}.") for key in kept):
+        path = path.rpartition(".")[0]
+    return path

@@ -1,0 +1,128 @@
+"""The adapter to torchvision: any of its classifiers that has a stage map, with any of its weights."""
+
+import pickle
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torchvision import models
+
+from graft.backbones.backbone import Backbone
+from graft.backbones.carving import carve
+from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.torchvision_stages import FAMILIES, Family
+from graft.backbones.weight_files import SUFFIXES, read_weights, recorded_preprocessing
+from graft.backbones.weights import load_state
+from graft.errors import GraftError, did_you_mean
+
+
+def torchvision_backbone(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
+    """Build one of torchvision's classifiers as a backbone: in stages, without its last layer.
+
+    Args:
+        name: torchvision's name, such as `resnet18`.
+        weights: a name that torchvision lists for the model, such as `IMAGENET1K_V1`, fetched once and
+            then kept in torch's cache; or a file or folder (see `load_weights`); or None for random
+            initialisation.
+        image_size: pixels of the square that the backbone sees; None takes the weights' own.
+
+    Returns:
+        The backbone. Its preprocessing is that of the named weights; a bundle's own record for a bundle;
+        for other files and for None, that of the first weights torchvision lists for the model.
+
+    Raises:
+        GraftError: the name, the weights or the image size are not to be had, or the weights do not fit.
+    """
+    if name not in models.list_models(module=models):
+        near = did_you_mean(name, models.list_models(module=models))
+        raise GraftError(f"backbone.name={name} is no classifier of torchvision's{near}")
+    module = models.get_model_builder(name).__module__.rpartition(".")[2]
+    if module not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise GraftError(
+            f"backbone.name={name} has no stage map; these families of torchvision's have: {known}"
+        )
+    family = FAMILIES[module]
+    entry = _named_weights(name, weights)
+    # Weights are read before the model is built, so that wrong ones are told at once.
+    state, recorded = None, None
+    if entry is not None:
+        state = _fetch(entry, name)
+    elif weights is not None:
+        state, recorded = read_weights(weights), recorded_preprocessing(weights)
+    source = entry or next(iter(models.get_model_weights(name)))
+    preprocessing = recorded or preprocessing_of(source)
+    if image_size is not None:
+        _check_size(image_size, name, family, preprocessing.crop, source)
+        preprocessing = preprocessing.scaled(image_size)
+    # Only the vision transformer is built for one size; its other weights are for other sizes.
+    size = {"image_size": preprocessing.crop} if module == "vision_transformer" else {}
+    model = models.get_model(name, weights=None, **size)
+    backbone = carve(model, family.stages(model), family.last, preprocessing)
+    if state is not None:
+        load_state(backbone, state, f"backbone.weights={weights}")
+    return backbone
+
+
+def preprocessing_of(entry: Any) -> Preprocessing:
+    """What `entry.transforms()` does, as data; `entry` is a member of a torchvision weights enum."""
+    transforms = entry.transforms()
+    return Preprocessing(
+        resize=transforms.resize_size[0],
+        crop=transforms.crop_size[0],
+        interpolation=transforms.interpolation.value,
+        mean=transforms.mean,
+        std=transforms.std,
+    )
+
+
+def _named_weights(name: str, weights: str | None) -> Any:
+    """The member of the model's weights enum that `weights` names; None if it is a path or None."""
+    listed = models.get_model_weights(name).__members__
+    own = [key for key, entry in listed.items() if entry.name == key]
+    if weights is None or weights in own:
+        return listed[weights] if weights else None
+    if weights in listed:
+        why = "it stands for other weights in another version of torchvision"
+        raise GraftError(f"backbone.weights={weights} is refused: {why}; name one of {', '.join(own)}")
+    path = Path(weights)
+    if path.suffix in SUFFIXES or path.name != weights or path.exists():
+        return None
+    near = did_you_mean(weights, own)
+    raise GraftError(f"backbone.weights={weights} is no file, and {name} has {', '.join(own)}{near}")
+
+
+def _fetch(entry: Any, name: str) -> Mapping[str, Tensor]:
+    """The weights from torch's cache, or from the network into it."""
+    try:
+        state: Mapping[str, Tensor] = entry.get_state_dict(
+            progress=True, check_hash=True, map_location="cpu", weights_only=True
+        )
+    except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise GraftError(
+            f"backbone.weights={entry.name}: the weights of {name} could not be fetched ({why});"
+            f" backbone.weights=<file> takes a copy of {entry.url}, backbone.weights=null starts untrained"
+        ) from error
+    return state
+
+
+def _check_size(image_size: int, name: str, family: Family, own: int, source: Any) -> None:
+    if family.sizes == "one" and image_size != own:
+        raise GraftError(
+            f"backbone.image_size={image_size}: {name} takes {own} only, its positions are fixed"
+        )
+    smallest = source.meta["min_size"][0]
+    if family.sizes == "least" and image_size < smallest:
+        raise GraftError(f"backbone.image_size={image_size} is below {smallest}, the smallest {name} takes")
+
+
+def supported_names() -> list[str]:
+    """Every name that `torchvision_backbone` takes."""
+    return [
+        name
+        for name in models.list_models(module=models)
+        if models.get_model_builder(name).__module__.rpartition(".")[2] in FAMILIES
+    ]

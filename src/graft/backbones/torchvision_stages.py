@@ -1,0 +1,165 @@
+"""Which modules of a torchvision classifier make up which stage: one short function a family."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from graft.backbones.vit_ends import Patches, TakeClassToken
+
+Stages = dict[str, nn.Module]
+
+
+class Family(NamedTuple):
+    """What there is to know of a family of torchvision models.
+
+    Attributes:
+        stages: the model to its stages, stem first.
+        last: path of the last layer, the only one that is dropped.
+        sizes: which image sizes it takes: `one`, that of its weights; `least`, from torchvision's
+            `min_size` upwards; `any`, where it pads what does not fit.
+    """
+
+    stages: Callable[[Any], Stages]
+    last: str
+    sizes: Literal["one", "least", "any"] = "least"
+
+
+class SpatialMean(nn.Module):
+    """Feature maps `(N, D, H, W)` to their means `(N, D)`, where torchvision calls `mean` and no module."""
+
+    def forward(self, maps: Tensor) -> Tensor:  # noqa: D102
+        return maps.mean([2, 3])
+
+
+def chain(*modules: nn.Module) -> nn.Sequential:
+    """One stage of modules run in order; plain `Sequential`s are opened, so that keys stay short."""
+    opened: list[nn.Module] = []
+    for module in modules:
+        opened += module.children() if type(module) is nn.Sequential else [module]
+    return nn.Sequential(*opened)
+
+
+def _numbered(name: str, modules: Iterable[nn.Module]) -> Stages:
+    return {f"{name}{number}": module for number, module in enumerate(modules, start=1)}
+
+
+def _and_then(stages: Stages, *tail: nn.Module) -> Stages:
+    """The stages with `tail` at the end of the last."""
+    last = list(stages)[-1]
+    return {**stages, last: chain(stages[last], *tail)}
+
+
+def _between_poolings(features: Iterable[nn.Module]) -> list[nn.Module]:
+    """Blocks that each end in a pooling, which makes the boundary behind them four times smaller."""
+    blocks: list[list[nn.Module]] = [[]]
+    for layer in features:
+        blocks[-1].append(layer)
+        if isinstance(layer, nn.MaxPool2d):
+            blocks.append([])
+    return [nn.Sequential(*block) for block in blocks if block]
+
+
+def _each_child(features: Iterable[nn.Module]) -> Stages:
+    stem, *blocks, conv = features
+    return {"stem": stem, **_numbered("block", blocks), "conv": conv}
+
+
+def _with_downsampling(features: Iterable[nn.Module]) -> Stages:
+    """Stem, stage, then downsampling and stage in turn."""
+    stem, first, *rest = features
+    later = [chain(down, stage) for down, stage in zip(rest[::2], rest[1::2], strict=True)]
+    return {"stem": stem, **_numbered("stage", [first, *later])}
+
+
+def _resnet(m: Any) -> Stages:
+    stages: Stages = {"stem": chain(m.conv1, m.bn1, m.relu, m.maxpool)}
+    stages |= {"layer1": m.layer1, "layer2": m.layer2, "layer3": m.layer3, "layer4": m.layer4}
+    return _and_then(stages, m.avgpool, nn.Flatten())
+
+
+def _vgg(m: Any) -> Stages:
+    blocks = _numbered("block", _between_poolings(m.features))
+    return {**blocks, "dense": chain(m.avgpool, nn.Flatten(), m.classifier[:-1])}
+
+
+def _squeezenet(m: Any) -> Stages:
+    stem, *blocks = _between_poolings(m.features)
+    stages = {"stem": stem, **_numbered("block", blocks)}
+    # torchvision convolves, then averages; a linear head behind the average computes the same but for
+    # the ReLU between the two.
+    return _and_then(stages, m.classifier[0], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _mobilenetv2(m: Any) -> Stages:
+    return _and_then(_each_child(m.features), nn.AdaptiveAvgPool2d(1), nn.Flatten(), m.classifier[0])
+
+
+def _mobilenetv3(m: Any) -> Stages:
+    return {**_each_child(m.features), "dense": chain(m.avgpool, nn.Flatten(), m.classifier[:-1])}
+
+
+def _efficientnet(m: Any) -> Stages:
+    return _and_then(_each_child(m.features), m.avgpool, nn.Flatten(), m.classifier[0])
+
+
+def _convnext(m: Any) -> Stages:
+    return _and_then(_with_downsampling(m.features), m.avgpool, m.classifier[:-1])
+
+
+def _densenet(m: Any) -> Stages:
+    f = m.features
+    blocks = [chain(f.denseblock1, f.transition1), chain(f.denseblock2, f.transition2)]
+    blocks += [chain(f.denseblock3, f.transition3), chain(f.denseblock4, f.norm5)]
+    stages = {"stem": chain(f.conv0, f.norm0, f.relu0, f.pool0), **_numbered("block", blocks)}
+    return _and_then(stages, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def _vision_transformer(m: Any) -> Stages:
+    blocks = _numbered("block", m.encoder.layers)
+    return {"patches": Patches(m), **blocks, "norm": chain(m.encoder.ln, TakeClassToken())}
+
+
+def _swin_transformer(m: Any) -> Stages:
+    return _and_then(_with_downsampling(m.features), m.norm, m.permute, m.avgpool, m.flatten)
+
+
+def _regnet(m: Any) -> Stages:
+    stages = {"stem": m.stem, **_numbered("block", m.trunk_output)}
+    return _and_then(stages, m.avgpool, nn.Flatten())
+
+
+def _shufflenetv2(m: Any) -> Stages:
+    stages = {"stem": chain(m.conv1, m.maxpool), "stage2": m.stage2, "stage3": m.stage3, "stage4": m.stage4}
+    return {**stages, "conv5": chain(m.conv5, SpatialMean())}
+
+
+def _mnasnet(m: Any) -> Stages:
+    # Eight single layers, six stacks of blocks, then the last convolution with its norm and ReLU.
+    layers = m.layers
+    stages = {"stem": layers[:8], **_numbered("block", layers[8:14]), "conv": layers[14:]}
+    return _and_then(stages, SpatialMean(), m.classifier[0])
+
+
+def _maxvit(m: Any) -> Stages:
+    return {"stem": m.stem, **_numbered("block", m.blocks), "dense": m.classifier[:-1]}
+
+
+# Keyed by the module of `torchvision.models` that defines the family.
+FAMILIES = {
+    "alexnet": Family(_vgg, "classifier.6"),
+    "convnext": Family(_convnext, "classifier.2"),
+    "densenet": Family(_densenet, "classifier"),
+    "efficientnet": Family(_efficientnet, "classifier.1"),
+    "maxvit": Family(_maxvit, "classifier.5", sizes="one"),
+    "mnasnet": Family(_mnasnet, "classifier.1"),
+    "mobilenetv2": Family(_mobilenetv2, "classifier.1"),
+    "mobilenetv3": Family(_mobilenetv3, "classifier.3"),
+    "regnet": Family(_regnet, "fc"),
+    "resnet": Family(_resnet, "fc"),
+    "shufflenetv2": Family(_shufflenetv2, "fc"),
+    "squeezenet": Family(_squeezenet, "classifier.1"),
+    "swin_transformer": Family(_swin_transformer, "head", sizes="any"),
+    "vgg": Family(_vgg, "classifier.6"),
+    "vision_transformer": Family(_vision_transformer, "heads.head", sizes="one"),
+}

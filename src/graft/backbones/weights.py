@@ -1,0 +1,106 @@
+"""Fitting a state dict to a backbone: under whichever names and prefix, wholly or not at all."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from graft.backbones.backbone import Backbone
+from graft.backbones.weight_files import read_weights
+from graft.errors import GraftError
+
+# What torchvision itself renames when it loads its older files: DenseNet's layers, the transformer's MLP.
+_RENAMED = (
+    (re.compile(r"_orig_mod\."), ""),
+    (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
+    (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
+    (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
+)
+# A counter that BatchNorm did not have before torch 0.4.1, and that nothing here depends on.
+_OPTIONAL = "num_batches_tracked"
+
+
+def load_weights(backbone: Backbone, path: str | Path) -> dict[str, str]:
+    """Load a file's or folder's weights into `backbone`, in place; all of them or, on an error, none.
+
+    Keys may be the backbone's own or those of the library it was carved from, under any one prefix
+    (`backbone.`, `model.module.`, ...). The head's keys, and what stands outside the prefix, are ignored.
+
+    Args:
+        backbone: its values are replaced; dtype and device stay.
+        path: what `read_weights` reads.
+
+    Returns:
+        Key in the file, cleaned of `_orig_mod.` and older spellings, to the backbone's key it filled.
+
+    Raises:
+        GraftError: the file cannot be read, or keys or shapes do not fit, or a value is NaN or infinite.
+    """
+    return load_state(backbone, read_weights(path), f"backbone.weights={path}")
+
+
+def load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> dict[str, str]:
+    """As `load_weights`, from tensors in memory; `origin` says in messages where they came from."""
+    cleaned = {_modern(key): tensor for key, tensor in state.items()}
+    prefix, names = _naming(backbone, cleaned, origin)
+    given = {key.removeprefix(prefix): tensor for key, tensor in cleaned.items() if key.startswith(prefix)}
+    own = backbone.state_dict()
+    problems = [
+        *_listed("missing", [n for n in names if n not in given and not n.endswith(_OPTIONAL)]),
+        *_listed("unexpected", [n for n in given if n not in names and not _of_head(n, backbone.dropped)]),
+        *_listed(
+            "of another shape",
+            [
+                f"{n} is {tuple(given[n].shape)} in the file and {tuple(own[ours].shape)} in the backbone"
+                for n, ours in names.items()
+                if n in given and given[n].shape != own[ours].shape
+            ],
+        ),
+    ]
+    if problems:
+        raise GraftError(f"{origin} does not fit the backbone; by key: {', '.join(problems)}")
+    fitting = {name: given[name] for name in names if name in given}
+    broken = [name for name, tensor in fitting.items() if not bool(torch.isfinite(tensor).all())]
+    if broken:
+        raise GraftError(f"{origin} is not usable: {', '.join(_listed('with NaN or infinity', broken))}")
+    backbone.load_state_dict(own | {names[name]: tensor for name, tensor in fitting.items()})
+    return {f"{prefix}{name}": names[name] for name in fitting}
+
+
+def _modern(key: str) -> str:
+    for pattern, replacement in _RENAMED:
+        key = pattern.sub(replacement, key)
+    return key
+
+
+def _naming(backbone: Backbone, keys: Iterable[str], origin: str) -> tuple[str, dict[str, str]]:
+    """The prefix and the names under which most keys are known, as (prefix, name to own key)."""
+    own = {key: key for key in backbone.state_dict()}
+    namings = [own, backbone.source_names] if backbone.source_names else [own]
+    needed = [{name for name in names if not name.endswith(_OPTIONAL)} for names in namings]
+    counts: Counter[tuple[str, int]] = Counter()
+    for key in keys:
+        for cut in (0, *(dot.end() for dot in re.finditer(r"\.", key))):
+            counts.update((key[:cut], index) for index, names in enumerate(needed) if key[cut:] in names)
+    whole = sorted({prefix for (prefix, index), count in counts.items() if count == len(needed[index])})
+    if len(whole) > 1:
+        places = " and ".join(prefix or "no prefix" for prefix in whole[:3])
+        raise GraftError(f"{origin} holds the backbone {len(whole)} times, under {places}; keep one")
+    # A few chance hits under some inner prefix would make a message about the wrong keys.
+    close = [found for found, count in counts.items() if 2 * count >= len(needed[found[1]])]
+    prefix, index = max(close, key=lambda found: (counts[found], -len(found[0])), default=("", -1))
+    return prefix, namings[index]
+
+
+def _of_head(name: str, dropped: str | None) -> bool:
+    return name.startswith("head.") or (dropped is not None and name.startswith(f"{dropped}."))
+
+
+def _listed(what: str, items: Sequence[str]) -> list[str]:
+    """A clause that counts the items and shows the first three; nothing when there are none."""
+    if not items:
+        return []
+    return [f"{len(items)} {what} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"]

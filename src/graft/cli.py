@@ -1,0 +1,166 @@
+"""`graft COMMAND [words]`. Imports neither torch nor torchvision, so a wrong word costs no time."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from graft.errors import GraftError, did_you_mean
+
+COMMANDS = {
+    "train": "train a head, and as much of a backbone as you say, on your images",
+    "evaluate": "test a run or bundle again, on its own or other images",
+    "predict": "say what a run or bundle sees in images; writes a CSV",
+    "list": "name what there is to choose: graft list backbones [pattern], graft list data, …",
+}
+USAGE = """graft trains, tests and uses image classifiers that stand on trained backbones.
+
+Usage: graft COMMAND [words]
+{commands}
+
+`graft COMMAND --help` says more. Words are Hydra's: group=option, key=value, -m for a sweep, --cfg job.
+Completion: eval "$(graft train -sc install=bash)"   (or fish; it then knows every command)
+From Python: graft.train([words]), graft.load(path).predict(images)
+"""
+
+# Read once: `run_hydra` sets the variable for Hydra's own ends.
+WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def main() -> None:
+    """The console command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line; returns the exit status: 0, 1 a fault of ours, 2 the user's, 130 Ctrl-C."""
+    try:
+        dispatch(list(words))
+    except GraftError as error:
+        report(error)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        report(error)
+        return 1
+    return 0
+
+
+def report(error: Exception) -> None:
+    """Say an error on stderr, once: one line for the user's own, the traceback for ours."""
+    if getattr(error, "reported", False):
+        return
+    error.reported = True  # type: ignore[attr-defined]
+    if isinstance(error, GraftError) and not WANTS_TRACEBACKS:
+        print(f"graft: {error}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+
+
+def dispatch(words: list[str]) -> None:
+    """Hand the words to their command."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE.format(commands="\n".join(f"  {name:9} {text}" for name, text in COMMANDS.items())))
+        return
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"graft {version('graft')}")
+        return
+    if words[0] in ("-sc", "--shell-completion", "--shell_completion"):
+        from graft.completion import complete
+
+        complete(words)
+        return
+    command, rest = words[0], words[1:]
+    if command not in COMMANDS:
+        hint = did_you_mean(command, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        raise GraftError(f"unknown command {command}{hint}")
+    if command == "list":
+        from graft.commands.list import list_options
+
+        list_options(rest)
+    else:
+        run_hydra(command, rest)
+
+
+def run_hydra(command: str, words: Sequence[str]) -> None:
+    """Let Hydra compose the command's configuration and call the command, once or for each job of a sweep.
+
+    Raises:
+        GraftError: the words are wrong, or the command found something wrong.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from graft.composition import conf_dir, explain, register_resolvers
+
+    register_resolvers()
+    failures: list[Exception] = []
+    job = _job_of(command, failures)
+    app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(job)
+    argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [argv[0], *words]
+    # With this set Hydra raises its errors instead of printing them and exiting with status 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        app()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, command, words) from error
+    finally:
+        sys.argv = argv
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full
+    if failures:
+        raise failures[0]
+
+
+def _job_of(command: str, failures: list[Exception]) -> Any:
+    """The function that Hydra calls with each composed configuration.
+
+    A single run's error goes to `failures`, because Hydra adds lines of its own to one that is raised; a
+    sweep's jobs raise, so that launchers and sweepers see which failed.
+    """
+
+    def job(cfg: Any) -> Any:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        from graft.composition import check
+        from graft.runs.folder import refuse_taken, remove_empty
+
+        own = HydraConfig.get()
+        folder = Path(own.runtime.output_dir)
+        overrides = list(own.overrides.task)
+        sweeping = own.mode == RunMode.MULTIRUN
+        if sweeping:
+            print(f"\njob {own.job.num}: {' '.join(overrides)}", flush=True)
+        try:
+            config = check(cfg, own, command)
+            refuse_taken(folder)
+            return _call(command, config, folder, overrides)
+        except Exception as error:
+            if not sweeping:
+                failures.append(error)
+                return None
+            report(error)
+            raise
+        finally:
+            remove_empty(folder)
+
+    return job
+
+
+def _call(command: str, config: dict[str, Any], folder: Path, overrides: list[str]) -> Any:
+    """Import the command, and torch with it, only now that its configuration is known to be right."""
+    from importlib import import_module
+
+    return import_module(f"graft.commands.{command}").run(config, folder, overrides)

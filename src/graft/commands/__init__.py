@@ -1,0 +1,1 @@
+"""One short module a command: compose parts, call them, write results."""

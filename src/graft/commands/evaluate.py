@@ -1,0 +1,120 @@
+"""`graft evaluate`: test a run or bundle again, on the images it was tested on or on others."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.table import Table
+
+from graft.building import check_trusted
+from graft.data import Division, ImageData, ImageDataModule
+from graft.errors import GraftError, did_you_mean
+from graft.runs import RunFolder
+from graft.runs.files import read_csv, write_csv, write_json
+from graft.training import Bundle, TransferModule, assembly, load_bundle, pictures
+from graft.training.testing import prediction_rows, test
+
+Config = dict[str, Any]
+
+
+def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
+    """Test the model of `config["run"]` and write metrics, predictions and the confusion matrix to `path`.
+
+    Returns:
+        The metrics, `test/accuracy` and so on.
+
+    Raises:
+        GraftError: there is no model, its data cannot be had, or the classes are others.
+    """
+    assembly.check_device(config["accelerator"], key="accelerator")
+    bundle = load_bundle(config["run"], config["trust"])
+    saved = saved_config(config["run"], config["trust"])
+    chosen = config.get("data") or saved.get("data")
+    if chosen is None:
+        raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
+    data = in_order_of(assembly.open_data(chosen), bundle.class_names)
+    division = division_of(config, data)
+    loading = ImageDataModule(
+        division,
+        bundle.preprocessing,
+        batch_size=config["batch_size"] or saved.get("data", {}).get("batch_size", 32),
+        num_workers=config["num_workers"],
+        test_split=config["split"],
+    )
+    count = len(division.indices(config["split"]))
+    if not count:
+        raise GraftError(f"split={config['split']}: there are no such images")
+    print(f"{division.rule}; {config['split']}: {count} images")
+
+    result = test(make_tester(config, saved, path), tested_module(bundle, saved), loading.test_dataloader())
+    write_json(path / "metrics.json", result.metrics)
+    write_csv(path / "predictions.csv", prediction_rows(result, data))
+    figure = pictures.confusion_figure(result.confusion, bundle.class_names)
+    pictures.save_figure(figure, path / "figures" / "confusion_matrix.png")
+    table = Table("metric", config["split"], box=None)
+    for key, value in result.metrics.items():
+        table.add_row(key.removeprefix("test/"), f"{value:.4f}")
+    Console().print(table)
+    print(path)
+    return result.metrics
+
+
+def saved_config(path: str, trust: list[str]) -> Config:
+    """The configuration of the run at `path`; empty for a bundle without its run."""
+    if not (Path(path) / "status.json").is_file():
+        return {}
+    folder = RunFolder.open(path)
+    config = folder.read_config()
+    check_trusted(config, trust, str(folder.config))
+    return config
+
+
+def in_order_of(data: ImageData, class_names: list[str]) -> ImageData:
+    """The same images with the model's classes, in the model's order.
+
+    Raises:
+        GraftError: the data has a class that the model does not know.
+    """
+    for name in data.class_names:
+        if name not in class_names:
+            hint = did_you_mean(name, class_names) or f"; it knows {', '.join(class_names[:10])}"
+            raise GraftError(f"data has the class {name}, which the model does not know{hint}")
+    to_model = np.array([class_names.index(name) for name in data.class_names], dtype=np.int64)
+    return data.relabelled(to_model, class_names)
+
+
+def division_of(config: Config, data: ImageData) -> Division:
+    """Which images are train, val and test: as in the run where they are its own, else as their folders say.
+
+    Images of other origin that no folder name calls test are tested whole: nothing here trains on them.
+    """
+    record = RunFolder(config["run"]).split
+    if record.is_file():
+        rows = read_csv(record)
+        if config.get("data") is None or Division.same_images(rows, data):
+            return Division.from_rows(rows, data)
+    return Division.whole(data)
+
+
+def tested_module(bundle: Bundle, saved: Config) -> TransferModule:
+    """The bundle's model in the module that the run was tested in."""
+    backbone, head = bundle.model.get_submodule("backbone"), bundle.model.get_submodule("head")
+    channels_last = bool(saved.get("channels_last", False))
+    return TransferModule(backbone, head, classes=len(bundle.class_names), channels_last=channels_last)
+
+
+def make_tester(config: Config, saved: Config, path: Path) -> pl.Trainer:
+    """A Trainer that only tests, at the precision that the run was tested at."""
+    assembly.quiet_lightning()
+    return pl.Trainer(
+        accelerator=config["accelerator"],
+        devices=1,
+        precision=saved.get("trainer", {}).get("precision", "32-true"),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=path,
+    )

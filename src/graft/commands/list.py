@@ -1,0 +1,69 @@
+"""`graft list`: what there is to choose, a name and a line each."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+
+from rich.console import Console
+from rich.table import Table
+
+from graft.composition import conf_dir
+from graft.errors import GraftError, did_you_mean
+
+
+def topics() -> list[str]:
+    """What can be listed: the config groups that have options, by the names that people type."""
+    return sorted(folder.name for folder in conf_dir().iterdir() if any(folder.glob("*.yaml")))
+
+
+def list_options(words: Sequence[str]) -> None:
+    """Print the options of a group, those that match a pattern where one is given.
+
+    Raises:
+        GraftError: there is no such group, or nothing matches.
+    """
+    known = topics()
+    if not words or words[0] in ("-h", "--help"):
+        print("Usage: graft list GROUP [pattern]\nGroups: " + ", ".join(known))
+        return
+    if len(words) > 2:
+        raise GraftError(f"graft list takes a group and a pattern, not {' '.join(words)}")
+    group = words[0] if words[0] in known else words[0].removesuffix("s")
+    if group not in known:
+        raise GraftError(
+            f"graft list {words[0]}: no such group{did_you_mean(words[0], known)}; there are {', '.join(known)}"
+        )
+    pattern = words[1] if len(words) == 2 else "*"
+    rows = describe_options(group)
+    if group == "backbone":
+        rows |= {
+            name: f"torchvision: backbone=torchvision backbone.name={name}"
+            for name in _more()
+            if name not in rows
+        }
+    # A plain word matches anywhere in the name.
+    wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
+    rows = {name: text for name, text in rows.items() if fnmatch(name, wanted)}
+    if not rows:
+        raise GraftError(f"graft list {words[0]} {pattern}: nothing matches")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, text in rows.items():
+        table.add_row(name, text)
+    Console(soft_wrap=False).print(table)
+
+
+def describe_options(group: str) -> dict[str, str]:
+    """Option to what it is: the first comment line of its file."""
+    described = {}
+    for path in sorted((conf_dir() / group).glob("*.yaml")):
+        if not path.name.startswith("_"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+            described[path.stem] = next(line for line in comments if not line.startswith("@package"))
+    return described
+
+
+def _more() -> list[str]:
+    """Every torchvision name that `backbone=torchvision` takes; the only part that imports torch."""
+    from graft.backbones import supported_names
+
+    return list(supported_names())

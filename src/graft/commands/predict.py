@@ -1,0 +1,80 @@
+"""`graft predict`: what a run or bundle sees in images, as a CSV; unreadable files never stop the others."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import DataLoader
+
+from graft.data import PathImages, collate_readable, find_images, worker_count
+from graft.runs.files import write_csv
+from graft.training import Bundle, Prediction, assembly, load_bundle
+
+# Rows shown in the terminal; all of them stand in the CSV.
+SHOWN = 10
+
+
+def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
+    """Predict every image of `config["source"]`.
+
+    Returns:
+        The CSV's path, inside the folder `path`.
+
+    Raises:
+        GraftError: there is no model, no image, or no such device.
+    """
+    assembly.check_device(config["accelerator"], key="accelerator")
+    files = find_images(config["source"])
+    bundle = load_bundle(config["run"], config["trust"])
+    bundle.model.to(assembly.device(config["accelerator"]))
+    rows, unreadable = predict_files(bundle, files, config)
+    target = path / "predictions.csv"
+    write_csv(target, rows)
+    show(rows, unreadable)
+    print(target)
+    return target
+
+
+def predict_files(
+    bundle: Bundle, files: list[Path], config: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """One row a readable file, in order; and each unreadable file with the reason."""
+    workers = worker_count(config["num_workers"])
+    images = PathImages(files, bundle.transform)
+    loader = DataLoader(images, config["batch_size"], num_workers=workers, collate_fn=collate_readable)
+    rows: list[dict[str, Any]] = []
+    unreadable: list[tuple[str, str]] = []
+    for indices, tensors, failures in loader:
+        unreadable += [(str(files[index]), reason) for index, reason in failures]
+        if indices:
+            found = [bundle.named(row) for row in bundle.probabilities(tensors)]
+            pairs = zip(indices, found, strict=True)
+            rows += [row_of(files[index], prediction, config["top_k"]) for index, prediction in pairs]
+    return rows, unreadable
+
+
+def row_of(file: Path, prediction: Prediction, top_k: int | None) -> dict[str, Any]:
+    """Path, predicted class, and the probability of every class or of the `top_k` most probable."""
+    row: dict[str, Any] = {"path": str(file), "predicted": prediction.label}
+    if top_k is None:
+        return row | {f"p_{name}": p for name, p in prediction.probabilities.items()}
+    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top_k]
+    for place, (name, probability) in enumerate(ranked, start=1):
+        row |= {f"class_{place}": name, f"p_{place}": probability}
+    return row
+
+
+def show(rows: list[dict[str, Any]], unreadable: list[tuple[str, str]]) -> None:
+    """The first rows as a table, then what could not be read."""
+    if rows:
+        table = Table("image", "predicted", "probability", box=None)
+        for row in rows[:SHOWN]:
+            probability = max(value for key, value in row.items() if key.startswith("p_"))
+            table.add_row(row["path"], row["predicted"], f"{probability:.3f}")
+        Console().print(table)
+    if len(rows) > SHOWN:
+        print(f"… and {len(rows) - SHOWN} more")
+    for file, reason in unreadable:
+        print(f"unreadable: {reason if file in reason else f'{file}: {reason}'}")
+    print(f"{len(rows)} images predicted, {len(unreadable)} unreadable")

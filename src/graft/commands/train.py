@@ -1,0 +1,163 @@
+"""`graft train`: the story of one run, from a checked configuration to a run folder."""
+
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from graft.building import build
+from graft.data import ImageDataModule
+from graft.freezing.apply import FreezeCallback, freeze_table
+from graft.reporting import model_card
+from graft.runs import RunFolder
+from graft.runs.environment import describe_environment
+from graft.runs.files import write_csv, write_json, write_text, write_yaml
+from graft.runs.log import keep, log_to, say
+from graft.schema import flatten
+from graft.training import TransferModule, assembly, pictures, save_bundle, tensorboard
+from graft.training.epoch_table import EpochTable
+from graft.training.interruption import Terminated, interruptible
+from graft.training.testing import prediction_rows, test
+
+Config = dict[str, Any]
+
+
+def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
+    """Train as `config` says; everything that the run leaves stands in the folder `path`.
+
+    Until training can start nothing is written, so a mistake leaves no folder behind.
+
+    Args:
+        config: resolved and checked.
+        path: becomes the run folder.
+        overrides: the words that led to `config`, for the record.
+
+    Raises:
+        GraftError: the data, the weights or the device are not what the configuration says.
+    """
+    assembly.check_device(config["trainer"]["accelerator"])
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    data = assembly.open_data(config["data"])
+    division = assembly.divide_data(config["data"], data)
+    assembly.check_validation(config, validated=len(division.indices("val")) > 0)
+    backbone = assembly.make_backbone(config)
+    loading = assembly.make_loading(config, division, backbone.preprocessing)
+    module = assembly.make_module(config, backbone, loading)
+    strategy = build(config["freeze"], "freeze")
+
+    folder = RunFolder.claim(path)
+    with log_to(folder.log):
+        try:
+            with interruptible():
+                say(division.describe())
+                record_start(folder, config, overrides, loading, module, strategy)
+                fit_and_test(folder, config, loading, module, strategy)
+        except (KeyboardInterrupt, Terminated) as stop:
+            folder.set_status("interrupted", reason="SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C")
+            say(f"interrupted: {path}")
+            raise
+        except BaseException as error:
+            folder.set_status("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
+            keep(traceback.format_exc())
+            raise
+        folder.set_status("finished")
+        show_result(folder)
+    return folder
+
+
+def record_start(
+    folder: RunFolder,
+    config: Config,
+    overrides: list[str],
+    loading: ImageDataModule,
+    module: TransferModule,
+    strategy: Any,
+) -> None:
+    """Write what is known before the first step, and say what trains."""
+    write_yaml(folder.config, config)
+    write_yaml(folder.overrides, overrides)
+    write_json(folder.environment, describe_environment())
+    write_csv(folder.split, loading.division.rows())
+    rows = freeze_table(strategy, module.backbone.stages)
+    write_csv(folder.freeze, rows)
+    trains, there = (sum(row[key] for row in rows) for key in ("trainable", "parameters"))
+    head = sum(parameter.numel() for parameter in module.head.parameters())
+    say(f"trains {trains:,} of the backbone's {there:,} parameters and the head's {head:,}")
+    if trains < there and "weights" in config["backbone"] and config["backbone"]["weights"] is None:
+        say("warning: what is frozen was never trained (backbone.weights=null), so its features are random")
+
+
+def fit_and_test(
+    folder: RunFolder, config: Config, loading: ImageDataModule, module: TransferModule, strategy: Any
+) -> None:
+    """Train, test the best epoch's weights once, and write what came out."""
+    table = EpochTable(folder.epochs)
+    loggers = assembly.make_loggers(config, folder)
+    callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, folder, loading.validated)]
+    trainer = assembly.make_trainer(config, folder.path, callbacks, [*loggers, table])
+
+    grid = pictures.image_grid(loading.training_images(32), module.backbone.preprocessing)
+    pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
+    tensorboard.add_image(loggers, "training images", grid)
+
+    if config["compile"]:
+        # In place, so that the names of the weights stay as they are.
+        module.backbone.compile()
+    started = time.perf_counter()
+    trainer.fit(module, datamodule=loading)
+    seconds = time.perf_counter() - started
+    best_epoch = load_best(trainer, module)
+    tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
+
+    result = test(trainer, module, loading.test_dataloader())
+    row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
+    metrics = {
+        **row,
+        **result.metrics,
+        "epoch": tested,
+        "seconds": round(seconds, 3),
+        "trainable_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
+    }
+    write_json(folder.metrics_file, metrics)
+    class_names = loading.facts.class_names
+    write_csv(folder.predictions, prediction_rows(result, loading.division.data))
+    confusion = pictures.confusion_figure(result.confusion, class_names)
+    pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
+    pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
+    tensorboard.add_figure(loggers, "confusion matrix", confusion)
+    tensorboard.add_hyperparameters(loggers, flatten(config), metrics)
+    for logger in loggers:
+        logger.finalize("success")
+
+    save_bundle(folder.bundle, module.backbone, module.head, config, class_names)
+    write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
+
+
+def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
+    """Put the weights with the best validation into the module; says their epoch, None where there are none."""
+    best = next(
+        (c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) and c.best_model_path), None
+    )
+    if best is None:
+        return None
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return int(checkpoint["epoch"])
+
+
+def show_result(folder: RunFolder) -> None:
+    """Print one table and, last, the run's path."""
+    metrics = folder.metrics
+    table = Table("metric", "validation", "test", box=None)
+    for key in ("accuracy", "precision_macro", "recall_macro", "f1_macro", "loss"):
+        cells = (metrics.get(f"{part}/{key}") for part in ("val", "test"))
+        table.add_row(key, *("–" if value is None else f"{value:.4f}" for value in cells))
+    Console().print(table)
+    where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
+    say(f"tested the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
+    say(str(where))

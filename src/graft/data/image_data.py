@@ -1,0 +1,171 @@
+"""What a source of images returns: lists of labelled images, in the parts that the source itself makes."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from graft.data.images import read_image, to_rgb
+from graft.errors import GraftError
+
+Indices = NDArray[np.int64]
+
+
+class ImageSet:
+    """One list of labelled images, decoded when asked for.
+
+    Args:
+        names: one name an image, unique and the same in every run: a path relative to the data's root, or
+            a number such as `digits/0012`.
+        labels: `(N,)` whole numbers, indices into the class names.
+        load: index to image, of any mode; must be picklable to be sent to worker processes.
+        content: index to the bytes that determine the image; None: the pixels that `load` gives.
+
+    Raises:
+        GraftError: there are not as many labels as names.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        labels: Sequence[int] | Indices,
+        load: Callable[[int], Image.Image],
+        content: Callable[[int], bytes] | None = None,
+    ) -> None:
+        self.names = list(names)
+        self.labels: Indices = np.asarray(labels, dtype=np.int64).reshape(-1)
+        self._load = load
+        self._content = content
+        if len(self.labels) != len(self.names):
+            raise GraftError(f"data: {len(self.names)} images have {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        """The image as RGB.
+
+        Raises:
+            ImageError: it cannot be read; the message names it.
+        """
+        return to_rgb(self._load(index))
+
+    def relabelled(self, to: Indices) -> "ImageSet":
+        """The same images, label `i` replaced by `to[i]`."""
+        return ImageSet(self.names, to[self.labels], self._load, self._content)
+
+    def content(self, index: int) -> bytes:
+        """The bytes that determine an image: its file, its array or its pixels."""
+        return self._content(index) if self._content else self[index].tobytes()
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """All images of a task: what every data option's `_target_` returns, a user's own as well.
+
+    A user's own dataset is a function, in a package of theirs, and a YAML file that names it::
+
+        def slides(root: str) -> ImageData:
+            paths = sorted(Path(root).rglob("*.png"))
+            names = [path.relative_to(root).as_posix() for path in paths]
+            labels = [int("tumour" in name) for name in names]
+            images = ImageSet(names, labels, lambda i: Image.open(paths[i]))
+            return ImageData(["healthy", "tumour"], {"all": images})
+
+    Attributes:
+        class_names: the C classes; a label is an index into them.
+        parts: the source's own parts: "train" with or without "val" and "test", or "all" alone.
+        notes: what the source left out or found missing, a line each.
+
+    Raises:
+        GraftError: the parts are others, a name occurs twice, a label is no class, or classes are fewer than 2.
+    """
+
+    class_names: list[str]
+    parts: dict[str, ImageSet]
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if set(self.parts) != {"all"} and not {"train"} <= set(self.parts) <= {"train", "val", "test"}:
+            raise GraftError(f"data: the parts are {', '.join(self.parts) or 'none'}; must be all, or train, val, test")
+        if len(self.class_names) < 2:
+            raise GraftError(f"data: {len(self.class_names)} class ({', '.join(self.class_names)}); it takes at least 2")
+        if len(set(self.class_names)) < len(self.class_names):
+            raise GraftError(f"data: a class name occurs twice: {', '.join(self.class_names)}")
+        seen: set[str] = set()
+        for name in (name for part in self.parts.values() for name in part.names):
+            if name in seen:
+                raise GraftError(f"data: two images are called {name}")
+            seen.add(name)
+        labels = self.images.labels
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.class_names):
+            raise GraftError(f"data: labels run from {labels.min()} to {labels.max()}, classes from 0 to "
+                             f"{len(self.class_names) - 1}")
+
+    def relabelled(self, to: Indices, class_names: list[str]) -> "ImageData":
+        """The same images under other classes: label `i` becomes `to[i]`, an index into `class_names`."""
+        parts = {name: part.relabelled(to) for name, part in self.parts.items()}
+        return ImageData(class_names, parts, self.notes)
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """All parts as one list, in the order of `parts`: splits and batches count images in this list."""
+        parts = list(self.parts.values())
+        ends = list(accumulate(len(part) for part in parts))
+        return ImageSet(
+            [name for part in parts for name in part.names],
+            np.concatenate([part.labels for part in parts]),
+            partial(_load_joined, parts, ends),
+            partial(_content_joined, parts, ends),
+        )
+
+
+def _locate(ends: list[int], index: int) -> tuple[int, int]:
+    """The part that holds an image of the joined list, and its index there."""
+    part = bisect_right(ends, index)
+    return part, index - (ends[part - 1] if part else 0)
+
+
+def _load_joined(parts: list[ImageSet], ends: list[int], index: int) -> Image.Image:
+    part, within = _locate(ends, index)
+    return parts[part][within]
+
+
+def _content_joined(parts: list[ImageSet], ends: list[int], index: int) -> bytes:
+    part, within = _locate(ends, index)
+    return parts[part].content(within)
+
+
+def file_images(root: Path, names: Sequence[str], labels: Sequence[int] | Indices) -> ImageSet:
+    """Image files named by their path below `root`."""
+    names = list(names)
+    return ImageSet(names, labels, partial(_load_file, root, names), partial(_file_content, root, names))
+
+
+def _load_file(root: Path, names: list[str], index: int) -> Image.Image:
+    return read_image(root / names[index])
+
+
+def _file_content(root: Path, names: list[str], index: int) -> bytes:
+    return (root / names[index]).read_bytes()
+
+
+def array_images(
+    names: Sequence[str], labels: Sequence[int] | Indices, pixels: NDArray[np.uint8]
+) -> ImageSet:
+    """Images held in memory: `(N, H, W)` grey or `(N, H, W, 3)` RGB, uint8."""
+    return ImageSet(names, labels, partial(_load_array, pixels), partial(_array_content, pixels))
+
+
+def _load_array(pixels: NDArray[np.uint8], index: int) -> Image.Image:
+    return Image.fromarray(pixels[index])
+
+
+def _array_content(pixels: NDArray[np.uint8], index: int) -> bytes:
+    return pixels[index].tobytes()

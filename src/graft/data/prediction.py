@@ -1,0 +1,61 @@
+"""Images to predict, found by path and read without ever stopping at one that cannot be."""
+
+import glob
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from graft.data.folders import IMAGE_SUFFIXES
+from graft.data.images import ImageError, read_image
+from graft.errors import GraftError
+
+Item = tuple[int, Tensor | None, str]
+
+
+def find_images(source: str) -> list[Path]:
+    """The files that `source` names: one file, a folder's images at any depth, or a pattern's matches.
+
+    Raises:
+        GraftError: there is nothing of the kind.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    elif glob.has_magic(source):
+        found = sorted(file for name in glob.glob(source, recursive=True) if (file := Path(name)).is_file())
+    else:
+        raise GraftError(f"source={source}: there is no such file or folder")
+    if not found:
+        raise GraftError(f"source={source}: there are no images")
+    return found
+
+
+class PathImages(Dataset[Item]):
+    """Image files, transformed; each item is its index, the image or None, and why it could not be read."""
+
+    def __init__(self, files: Sequence[Path], transform: Callable[..., Tensor]) -> None:
+        self.files = list(files)
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Item:
+        try:
+            return index, self.transform(read_image(self.files[index])), ""
+        except ImageError as error:
+            return index, None, str(error)
+
+
+def collate_readable(items: Sequence[Item]) -> tuple[list[int], Any, list[tuple[int, str]]]:
+    """Indices and images `(B, 3, H, W)` of what could be read; index and reason of what could not."""
+    readable = [(index, image) for index, image, _ in items if image is not None]
+    failures = [(index, reason) for index, image, reason in items if image is None]
+    images = torch.stack([image for _, image in readable]) if readable else None
+    return [index for index, _ in readable], images, failures

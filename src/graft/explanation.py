@@ -1,0 +1,85 @@
+"""Hydra's and OmegaConf's errors, rewritten as one line that says what to type instead."""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hydra.errors import MissingConfigException, OverrideParseException
+
+from graft.errors import GraftError, did_you_mean
+
+KnownKeys = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def explain_hydra(error: Exception, overrides: Sequence[str], known_keys: KnownKeys) -> GraftError:
+    """The `GraftError` that says what Hydra's error means.
+
+    Args:
+        error: from `hydra.errors` or `omegaconf.errors`.
+        overrides: the words of the command line.
+        known_keys: gives every known key for a choice of options.
+    """
+    if isinstance(error, OverrideParseException):
+        return _unreadable(error.override)
+    if isinstance(error, MissingConfigException):
+        return _no_such_option(error)
+    text = str(error)
+    key = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^'@]+)[^']*'", text)
+    if key and "already at" in text:
+        return GraftError(f"{key[1]} exists already; write {key[1]}=… without the +")
+    if key:
+        from graft.composition import unknown_key
+
+        return unknown_key(key[1], known_keys(_chosen(overrides)))
+    cause = error.__cause__
+    lines = [line.strip() for part in (text, str(cause or "")) for line in part.splitlines()]
+    return GraftError(next((line for line in lines if line), type(error).__name__))
+
+
+def _unreadable(override: str) -> GraftError:
+    """A word that Hydra's grammar cannot read: nearly always a path with blanks, brackets or `=` in it."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return GraftError(f"{override}: expected key=value")
+    escaped = value.strip("'\"").replace("\\", "\\\\").replace('"', '\\"')
+    quoted = f'{key}="{escaped}"'
+    if _parses(quoted):
+        return GraftError(
+            f"{override}: this value needs quotes, inside the shell's own: {shlex.quote(quoted)}"
+        )
+    return GraftError(f"{override}: not a key and a value that can be read")
+
+
+def _parses(override: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    try:
+        OverridesParser.create().parse_override(override)
+    except OverrideParseException:
+        return False
+    return True
+
+
+def _no_such_option(error: MissingConfigException) -> GraftError:
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    options = [name for name in error.options or [] if not name.startswith("_")]
+    if not group or not options:
+        return GraftError(next(line for line in str(error).splitlines() if line.strip()))
+    hint = did_you_mean(option, options) or f"; there are {', '.join(options)}"
+    return GraftError(f"{group}={option}: no such option{hint}")
+
+
+def _chosen(overrides: Sequence[str]) -> dict[str, str]:
+    """The options that the defaults list and the command line choose, without composing anything."""
+    from graft.composition import PARTS, conf_dir
+
+    defaults = (conf_dir() / "train.yaml").read_text(encoding="utf-8")
+    chosen = {
+        group: match[1] for group in PARTS if (match := re.search(rf"^  - {group}: (\w+)", defaults, re.M))
+    }
+    for word in overrides:
+        group, _, option = word.lstrip("+").partition("=")
+        if group in chosen and (conf_dir() / group / f"{option}.yaml").is_file():
+            chosen[group] = option
+    return chosen

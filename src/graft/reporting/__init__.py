@@ -1,0 +1,3 @@
+"""Tables and texts about runs."""
+
+from graft.reporting.card import model_card as model_card

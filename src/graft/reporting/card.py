@@ -1,0 +1,41 @@
+"""The model card: what stands beside a bundle's weights for whoever meets them without the run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: Mapping[str, Any]) -> str:
+    """A Markdown page: what the model is, what it was trained on, what it reached, how it is used."""
+    backbone = config["backbone"].get("name") or config["backbone"]["_target_"]
+    weights = config["backbone"].get("weights") or "none (trained from scratch)"
+    numbers = [f"| {key} | {value:.4f} |" for key, value in metrics.items() if isinstance(value, float)]
+    shown = ", ".join(class_names[:20]) + (
+        f" and {len(class_names) - 20} more" if len(class_names) > 20 else ""
+    )
+    return "\n".join(
+        [
+            f"# {config['name']}",
+            "",
+            f"An image classifier with {len(class_names)} classes: {shown}.",
+            "",
+            f"- Backbone: {backbone}, starting weights: {weights}",
+            f"- What trained: {config['freeze']['_target_'].rsplit('.', 1)[-1]}",
+            f"- Data: {config['data'].get('root') or config['data']['_target_'].rsplit('.', 1)[-1]}",
+            f"- Seed: {config['seed']}",
+            "",
+            "| metric | value |",
+            "|---|---|",
+            *numbers,
+            "",
+            "The test images were used once, after the epoch had been chosen. The numbers hold for images like",
+            "those; other cameras, places or populations need a test of their own.",
+            "",
+            "```python",
+            "import graft",
+            "",
+            "model = graft.load('path/to/this/folder')",
+            "print(model.predict('image.jpg')[0].label)",
+            "```",
+            "",
+        ]
+    )

@@ -1,0 +1,43 @@
+"""Where a run took place: versions, hardware, git commit. For the record, never for decisions."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import distributions
+from typing import Any
+
+
+def describe_environment() -> dict[str, Any]:
+    """Plain values that say what ran, on what, from which commit and with which packages."""
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "git": _git(),
+        "packages": dict(sorted((d.metadata["Name"], d.version) for d in distributions())),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the working folder and whether it had uncommitted changes; None outside a repository."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,52 @@
+"""Files written whole or not at all: to a temporary name in the same folder, then renamed."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` so that a reader, or a crash, never meets half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as indented JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    """Write plain values as YAML, keys in the order given."""
+    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV; the columns are all keys, in the order in which they first appear."""
+    rows = list(rows)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read a CSV with a header as one dict a row; every value is a string."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,119 @@
+"""The run folder: claimed once, complete, and never overwritten.
+
+Everything that knows the name of a file in a run folder stands here.
+"""
+
+import json
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graft.errors import GraftError
+from graft.runs.files import write_json
+
+STATUSES = ("running", "finished", "failed", "interrupted")
+
+
+class RunFolder:
+    """One run's folder. `claim` makes it this run's own, `open` reads one that exists."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self.config = self.path / "config.yaml"
+        self.overrides = self.path / "overrides.yaml"
+        self.status_file = self.path / "status.json"
+        self.environment = self.path / "environment.json"
+        self.split = self.path / "split.csv"
+        self.freeze = self.path / "freeze.csv"
+        self.log = self.path / "train.log"
+        self.metrics_file = self.path / "metrics.json"
+        self.epochs = self.path / "metrics.csv"
+        self.predictions = self.path / "predictions.csv"
+        self.figures = self.path / "figures"
+        self.checkpoints = self.path / "checkpoints"
+        self.bundle = self.path / "model"
+
+    @classmethod
+    def claim(cls, path: str | Path) -> "RunFolder":
+        """Make `path` this run's folder by creating its `status.json` exclusively.
+
+        Raises:
+            GraftError: the folder is another run's, or holds other files.
+        """
+        folder = cls(path)
+        refuse_taken(folder.path)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            os.close(os.open(folder.status_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            raise GraftError(f"hydra.run.dir={path} was taken by another run just now") from None
+        folder.set_status("running", started=_now(), pid=os.getpid(), host=socket.gethostname())
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """Open the folder of an earlier run.
+
+        Raises:
+            GraftError: there is no such folder, or it is no run's.
+        """
+        folder = cls(path)
+        if not folder.path.exists():
+            raise GraftError(f"run={path}: there is no such folder")
+        if not folder.status_file.is_file() or not folder.config.is_file():
+            raise GraftError(f"run={path} is no run folder (it has no status.json and config.yaml)")
+        return folder
+
+    def set_status(self, status: str, **facts: Any) -> None:
+        """Record where the run stands: one of `STATUSES`, with facts such as `reason`."""
+        assert status in STATUSES, status
+        known = self.status() if status != "running" else {}
+        if status != "running":
+            facts["ended"] = _now()
+        write_json(self.status_file, {**known, "status": status, **facts})
+
+    def status(self) -> dict[str, Any]:
+        """What `status.json` says: `status`, `started`, `pid`, `host`, and `ended`, `reason` at the end."""
+        return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved configuration as plain values."""
+        return dict(yaml.safe_load(self.config.read_text(encoding="utf-8")))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The final metrics, such as `test/accuracy`; empty while the run has none."""
+        if not self.metrics_file.is_file():
+            return {}
+        return dict(json.loads(self.metrics_file.read_text(encoding="utf-8")))
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuse a folder that is a run's already, or that holds anything else.
+
+    Raises:
+        GraftError: the folder is not free.
+    """
+    if (path / "status.json").exists():
+        raise GraftError(f"hydra.run.dir={path} already holds a run; choose another folder")
+    if path.is_dir() and any(path.iterdir()):
+        raise GraftError(f"hydra.run.dir={path} is not empty; choose another folder")
+    if path.exists() and not path.is_dir():
+        raise GraftError(f"hydra.run.dir={path} is a file; choose another folder")
+
+
+def remove_empty(path: Path) -> None:
+    """Remove `path` and the folders above it as far as they are empty, and never the working folder."""
+    here = Path.cwd()
+    path = path.absolute()
+    while path != here and path not in here.parents and path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+        path = path.parent
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")

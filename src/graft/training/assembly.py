@@ -1,0 +1,213 @@
+"""From a resolved configuration to the parts of a run: data, model, trainer."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from graft.backbones import Backbone, Preprocessing
+from graft.building import build
+from graft.data import DIVIDING_KEYS, LOADING_KEYS, Division, ImageData, ImageDataModule, divide
+from graft.errors import GraftError
+from graft.runs import RunFolder
+from graft.training.module import TransferModule
+
+Config = Mapping[str, Any]
+
+
+def open_data(data: Config) -> ImageData:
+    """Open the images that the `data` node names; which of them train is not decided here.
+
+    Raises:
+        GraftError: there is nothing usable there.
+    """
+    source = {key: value for key, value in data.items() if key not in LOADING_KEYS}
+    opened = build(source, "data")
+    if not isinstance(opened, ImageData):
+        raise GraftError(f"data: {data['_target_']} gave {type(opened).__name__}, not graft.data.ImageData")
+    return opened
+
+
+def divide_data(data: Config, opened: ImageData) -> Division:
+    """Give every image its split, as the `data` node says."""
+    return divide(opened, **{key: data[key] for key in DIVIDING_KEYS if key in data})
+
+
+def make_loading(config: Config, division: Division, preprocessing: Preprocessing) -> ImageDataModule:
+    """The LightningDataModule of a run."""
+    own = {key: config["data"][key] for key in ("batch_size", "num_workers") if key in config["data"]}
+    augment = build(config["augment"], "augment")
+    return ImageDataModule(division, preprocessing, augment=augment, seed=config["seed"], **own)
+
+
+def make_backbone(config: Config) -> Backbone:
+    """The backbone with its weights.
+
+    Raises:
+        GraftError: the weights cannot be had, or do not fit.
+    """
+    backbone = build(config["backbone"], "backbone")
+    if not isinstance(backbone, Backbone):
+        target = config["backbone"]["_target_"]
+        raise GraftError(f"backbone: {target} gave {type(backbone).__name__}, not graft.backbones.Backbone")
+    return backbone
+
+
+def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) -> TransferModule:
+    """The LightningModule: the backbone with a new head, and how both are trained.
+
+    Args:
+        config: the resolved configuration.
+        backbone: from `make_backbone`.
+        loading: says how many classes there are, and which images train.
+    """
+    classes = len(loading.facts.class_names)
+    train_labels = loading.images.labels[loading.division.indices("train")]
+    head = build(config["head"], "head", _partial_=True)(backbone.width, classes)
+    rates = {key: config["optimizer"].get(key) for key in ("lr", "head_lr")}
+    own = {key: value for key, value in config["optimizer"].items() if key != "head_lr"}
+    if config["channels_last"]:
+        backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TransferModule(
+        backbone,
+        head,
+        classes=classes,
+        optimizer=build(own, "optimizer", _partial_=True),
+        schedule=build(config["scheduler"], "scheduler", _partial_=True),
+        rates={**rates, "weight_decay": config["optimizer"].get("weight_decay", 0.0)},
+        label_smoothing=config["loss"]["label_smoothing"],
+        class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
+        channels_last=config["channels_last"],
+    )
+
+
+def class_weights(wanted: None | str | Sequence[float], labels: np.ndarray, classes: int) -> Tensor | None:
+    """`(C,)` loss weights: none, those given, or `balanced`: N / (C · n_c), as scikit-learn defines it.
+
+    Raises:
+        GraftError: the list given has not one number a class.
+    """
+    if wanted is None:
+        return None
+    if wanted == "balanced":
+        counts = np.bincount(labels, minlength=classes).clip(min=1)
+        return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
+    if len(wanted) != classes:
+        raise GraftError(f"loss.class_weights has {len(wanted)} numbers, but there are {classes} classes")
+    return torch.tensor([float(weight) for weight in wanted], dtype=torch.float32)
+
+
+def make_callbacks(config: Config, folder: RunFolder, validated: bool) -> list[pl.Callback]:
+    """The configured callbacks; where nothing validates, without the checkpoint of the best validation."""
+    nodes = config["callbacks"].items()
+    return [
+        build(_inside(node, folder), f"callbacks.{name}")
+        for name, node in nodes
+        if validated or not str(node.get("monitor") or "").startswith("val/")
+    ]
+
+
+def make_loggers(config: Config, folder: RunFolder) -> list[Any]:
+    """The configured loggers, writing inside the run folder."""
+    return [build(_inside(node, folder), f"logger.{name}") for name, node in config["logger"].items()]
+
+
+def make_trainer(
+    config: Config, folder: Path, callbacks: list[pl.Callback], loggers: list[Any]
+) -> pl.Trainer:
+    """Lightning's Trainer with Graft's callbacks and loggers.
+
+    Raises:
+        GraftError: the Trainer refuses its settings.
+    """
+    quiet_lightning()
+    trainer = build(
+        config["trainer"],
+        "trainer",
+        _partial_=True,
+    )(
+        callbacks=callbacks,
+        logger=loggers,
+        default_root_dir=folder,
+        enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
+        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
+    )
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
+
+
+def check_validation(config: Config, validated: bool) -> None:
+    """Refuse what waits for a validation metric where nothing validates.
+
+    Raises:
+        GraftError: names the option and the way out.
+    """
+    waiting = {f"callbacks.{name}": node.get("monitor") for name, node in config["callbacks"].items()}
+    waiting = {key: monitor for key, monitor in waiting.items() if _stops(config, key)}
+    if config["scheduler"]["_target_"] == "graft.optim.plateau":
+        waiting["scheduler=plateau"] = "val/loss"
+    if waiting and not validated:
+        key, monitor = next(iter(waiting.items()))
+        raise GraftError(f"{key} watches {monitor}, but nothing validates (data.val_fraction=0); give one or the other up")
+
+
+def _stops(config: Config, key: str) -> bool:
+    node = config["callbacks"][key.removeprefix("callbacks.")]
+    return bool(node["_target_"].endswith("EarlyStopping")) and str(node.get("monitor")).startswith("val/")
+
+
+def device(accelerator: str) -> torch.device:
+    """The device that `accelerator` names; `auto` is the best one there is."""
+    if accelerator == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
+    """Refuse an accelerator that this machine lacks.
+
+    Args:
+        accelerator: as Lightning names it.
+        key: where it was asked for.
+
+    Raises:
+        GraftError: names what was asked for and what works.
+    """
+    there = {
+        "gpu": torch.cuda.is_available() or torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(accelerator, True):
+        raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
+
+
+def quiet_lightning() -> None:
+    """Silence advice that does not apply: what it asks for is decided here, and said in the documentation."""
+    import logging
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        "The '.*_dataloader' does not have many workers",  # on few cores none is faster
+        "The number of training batches .* is smaller than the logging interval",  # curves are by epoch
+        "You defined a `validation_step` but have no `val_dataloader`",  # data.val_fraction=0
+        "GPU available but not used",
+        "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
+        "Trying to infer the `batch_size`",
+        "The `srun` command is available",
+        ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def _inside(node: Config, folder: RunFolder) -> dict[str, Any]:
+    """The node with its folder taken to be inside the run folder."""
+    folders = {key: str(folder.path / node[key]) for key in ("dirpath", "save_dir") if node.get(key)}
+    return {**node, **folders}

@@ -1,0 +1,169 @@
+"""The bundle: what a run leaves for use. Weights as safetensors, the rest as YAML; nothing is unpickled."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from graft.backbones import Preprocessing
+from graft.building import build, check_trusted
+from graft.data import evaluation_transform, read_image, to_rgb
+from graft.errors import GraftError
+from graft.runs import RunFolder
+from graft.runs.files import write_yaml
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.yaml"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one image.
+
+    Attributes:
+        label: the most probable class.
+        probability: its probability.
+        probabilities: class name to probability, in the order of the model's classes.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class Bundle:
+    """A trained backbone and head, ready for use on images.
+
+    Attributes:
+        model: images `(N, 3, H, W)`, preprocessed, to logits `(N, C)`; in evaluation mode.
+        class_names: the C classes, in the order of the logits.
+        preprocessing: how an image becomes the model's input.
+    """
+
+    def __init__(self, model: nn.Module, class_names: Sequence[str], preprocessing: Preprocessing) -> None:
+        self.model = model.eval()
+        self.class_names = list(class_names)
+        self.preprocessing = preprocessing
+        self.transform = evaluation_transform(preprocessing)
+
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Preprocessed images `(N, 3, H, W)` to probabilities `(N, C)`, float32."""
+        device = next(self.model.parameters()).device
+        return torch.softmax(self.model(images.to(device)).float(), dim=1).cpu()
+
+    def predict(
+        self, images: str | Path | Image.Image | Sequence[str | Path | Image.Image], batch_size: int = 32
+    ) -> list[Prediction]:
+        """Predict paths or PIL images, one or many; always a list, in the same order.
+
+        Raises:
+            GraftError: an image cannot be read; the message names it.
+        """
+        if isinstance(images, str | Path | Image.Image):
+            images = [images]
+        found: list[Prediction] = []
+        for start in range(0, len(images), batch_size):
+            batch = [self._prepare(image) for image in images[start : start + batch_size]]
+            found += [self.named(row) for row in self.probabilities(torch.stack(batch))]
+        return found
+
+    def named(self, probabilities: Tensor) -> Prediction:
+        """Probabilities `(C,)` of one image as a `Prediction`."""
+        values = dict(zip(self.class_names, probabilities.tolist(), strict=True))
+        best = max(values, key=values.__getitem__)
+        return Prediction(best, values[best], values)
+
+    def _prepare(self, image: str | Path | Image.Image) -> Tensor:
+        read = to_rgb(image) if isinstance(image, Image.Image) else read_image(Path(image))
+        tensor: Tensor = self.transform(read)
+        return tensor
+
+
+def save_bundle(
+    folder: Path, backbone: Any, head: nn.Module, config: dict[str, Any], class_names: Sequence[str]
+) -> None:
+    """Write `model.safetensors` and `model.yaml` into `folder`.
+
+    Args:
+        folder: is made where it is missing.
+        backbone: a `Backbone`.
+        head: its head.
+        config: the run's resolved configuration; its `backbone` and `head` nodes rebuild the model.
+        class_names: the C classes, in the order of the logits.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = {"backbone": backbone, "head": head}
+    state = {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+    part = folder / f".{WEIGHTS}.part"
+    save_file(state, part)
+    part.replace(folder / WEIGHTS)
+    # The weights are in the file beside this one, so nothing must be fetched to load it.
+    description = {
+        "backbone": {**config["backbone"], **({"weights": None} if "weights" in config["backbone"] else {})},
+        "head": config["head"],
+        "preprocessing": backbone.preprocessing.to_dict(),
+        "class_names": list(class_names),
+        "trained_from": config["backbone"].get("weights"),
+    }
+    write_yaml(folder / DESCRIPTION, description)
+
+
+def bundle_folder(path: str | Path) -> Path:
+    """The bundle's folder for a bundle, or for the run folder that holds one.
+
+    Raises:
+        GraftError: `path` is neither.
+    """
+    path = Path(path)
+    for folder in (path, RunFolder(path).bundle):
+        if (folder / DESCRIPTION).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    if not path.exists():
+        raise GraftError(f"run={path}: there is no such folder")
+    if (path / "status.json").is_file():
+        status = RunFolder(path).status()["status"]
+        raise GraftError(f"run={path} left no model: its status is {status}")
+    raise GraftError(f"run={path} is neither a run folder nor a bundle (no {DESCRIPTION} and {WEIGHTS})")
+
+
+def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
+    """Load a bundle, or a run folder's, on the CPU; needs nothing else.
+
+    Args:
+        path: a bundle or a run folder.
+        trust: packages of your own that the model's backbone or head come from.
+
+    Raises:
+        GraftError: there is no bundle, its files do not fit, or it names code that is not trusted.
+    """
+    folder = bundle_folder(path)
+    try:
+        description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        parts = {key: description[key] for key in ("backbone", "head", "preprocessing", "class_names")}
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise GraftError(f"{folder / DESCRIPTION} is damaged: {error!r}".splitlines()[0]) from error
+    check_trusted(description, trust, str(folder / DESCRIPTION))
+    backbone = build(parts["backbone"], "backbone")
+    names = [str(name) for name in parts["class_names"]]
+    head = build(parts["head"], "head", _partial_=True)(backbone.width, len(names))
+    model = nn.Sequential()
+    model.add_module("backbone", backbone)
+    model.add_module("head", head)
+    try:
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise GraftError(f"{folder / WEIGHTS} does not fit {DESCRIPTION} beside it: {reason}") from error
+    return Bundle(model, names, Preprocessing.from_dict(parts["preprocessing"]))

@@ -1,0 +1,53 @@
+"""`metrics.csv`: one row an epoch, written whatever logger is chosen."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from graft.runs.files import write_csv
+
+
+class EpochTable(Logger):
+    """Collects what Lightning logs into rows of `epoch, …` and rewrites the file at each new value."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        self._early: dict[str, float] = {}
+
+    @property
+    def name(self) -> str:
+        """Lightning asks every logger for a name."""
+        return "epochs"
+
+    @property
+    def version(self) -> str:
+        """Lightning asks every logger for a version."""
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Add to the row of `metrics["epoch"]`; learning rates come before it, without an epoch."""
+        values = {key: value for key, value in metrics.items() if not key.startswith("test/")}
+        epoch = values.pop("epoch", None)
+        if epoch is None:
+            self._early |= values
+            return
+        if not values:
+            return
+        if not self.rows or self.rows[-1]["epoch"] != int(epoch):
+            self.rows.append({"epoch": int(epoch)})
+        self.rows[-1] |= self._early | values
+        self._early = {}
+        write_csv(self.path, self.rows)
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The configuration stands in `config.yaml`."""
+
+    def row(self, epoch: int) -> dict[str, Any]:
+        """The numbers of one epoch, or nothing."""
+        return next((row for row in self.rows if row["epoch"] == epoch), {})

@@ -1,0 +1,67 @@
+"""The one place that defines every metric: all of them come from one pooled confusion matrix."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torchmetrics import Metric
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+
+def from_confusion(confusion: Tensor) -> dict[str, float]:
+    """Accuracy and macro precision, recall and F1 of a confusion matrix `(C, C)`, rows being true classes.
+
+    Macro means over the classes with support, those that have a true example: a class that is absent from
+    the data says nothing, whether it is predicted or not. Recall so averaged is scikit-learn's balanced
+    accuracy. A class that is never predicted has precision 0. An empty matrix gives nothing.
+    """
+    confusion = confusion.cpu().double()
+    total = confusion.sum()
+    if total == 0:
+        return {}
+    right, support, predicted = confusion.diag(), confusion.sum(1), confusion.sum(0)
+    there = support > 0
+    recall = right[there] / support[there]
+    precision = right[there] / predicted[there].clamp(min=1)
+    f1 = 2 * right[there] / (support[there] + predicted[there])
+    return {
+        "accuracy": float(right.sum() / total),
+        "precision_macro": float(precision.mean()),
+        "recall_macro": float(recall.mean()),
+        "f1_macro": float(f1.mean()),
+    }
+
+
+class Tally(Metric):
+    """Pools loss and confusion matrix over an epoch (and over processes), then says every metric at once.
+
+    A mean of batch metrics is not the metric of the epoch; a pooled matrix is.
+
+    Args:
+        classes: number of classes C.
+    """
+
+    full_state_update = False
+    confusion: Tensor
+    loss_sum: Tensor
+    count: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.add_state("confusion", torch.zeros(classes, classes, dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("loss_sum", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, labels: Tensor, loss: Tensor | None = None) -> None:
+        """Add a batch: logits `(B, C)`, labels `(B,)`; the loss is plain mean cross-entropy unless given."""
+        logits = logits.detach().float()
+        mean = cross_entropy(logits, labels) if loss is None else loss.detach()
+        self.loss_sum += mean * len(labels)
+        self.count += len(labels)
+        self.confusion += multiclass_confusion_matrix(logits, labels, self.classes, validate_args=False)
+
+    def compute(self) -> dict[str, float]:
+        """`loss` and what `from_confusion` gives; empty when nothing was seen."""
+        if self.count == 0:
+            return {}
+        return {"loss": float(self.loss_sum / self.count), **from_confusion(self.confusion)}

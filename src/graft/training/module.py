@@ -1,0 +1,123 @@
+"""The LightningModule: backbone, head, the objective, and the metrics of each epoch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softmax
+from torch.optim import Optimizer
+
+from graft.optim import Span, parameter_groups, weight_penalty
+from graft.training.metrics import Tally
+
+Batch = dict[str, Tensor]
+
+
+class TransferModule(pl.LightningModule):
+    """A backbone with a new head.
+
+    Args:
+        backbone: images `(N, 3, H, W)` to features `(N, D)`.
+        head: features `(N, D)` to logits `(N, C)`.
+        classes: C.
+        optimizer: called with the parameter groups; may be left out, with `schedule` and `rates`, where
+            the module is only tested.
+        schedule: called with the optimizer and the `Span` of the run.
+        rates: `lr`, `head_lr` and `weight_decay` of the parameter groups.
+        label_smoothing: share of the target spread over all classes, in training only.
+        class_weights: `(C,)` weight of each class in the training loss, or None.
+        channels_last: lay images out as NHWC in memory, which is faster on most hardware.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        *,
+        classes: int,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer] | None = None,
+        schedule: Callable[[Optimizer, Span], dict[str, Any] | None] | None = None,
+        rates: dict[str, float] | None = None,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.optimizer_factory = optimizer
+        self.schedule = schedule
+        self.groups = parameter_groups(backbone, head, **rates) if rates else []
+        self.label_smoothing = label_smoothing
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.channels_last = channels_last
+        self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
+        self.outputs: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `(N, 3, H, W)` to logits `(N, C)`."""
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+    def tally(self, name: str) -> Tally:
+        """The pooled numbers of `train`, `val` or `test`."""
+        found = self.tallies[f"{name}_tally"]
+        assert isinstance(found, Tally)
+        return found
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
+        logits = self(batch["image"])
+        loss = cross_entropy(
+            logits.float(), batch["label"], weight=self.class_weights, label_smoothing=self.label_smoothing
+        )
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the training loss became {loss.item()} in epoch {self.current_epoch}, step {self.global_step}"
+            )
+        self.tally("train").update(logits, batch["label"], loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
+        self.tally("val").update(self(batch["image"]), batch["label"])
+
+    def on_test_epoch_start(self) -> None:  # noqa: D102
+        self.outputs = []
+        self.tally("test").reset()
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
+        logits = self(batch["image"])
+        self.tally("test").update(logits, batch["label"])
+        self.outputs.append((batch["index"].cpu(), softmax(logits.float(), dim=1).cpu()))
+
+    def on_train_epoch_end(self) -> None:  # noqa: D102
+        self._report("train")
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        self.log("trainable_parameters", float(trainable))
+        self.log("train/penalty", weight_penalty(self.groups))
+
+    def on_validation_epoch_end(self) -> None:  # noqa: D102
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:  # noqa: D102
+        self._report("test", reset=False)
+
+    def _report(self, name: str, reset: bool = True) -> None:
+        tally = self.tally(name)
+        self.log_dict({f"{name}/{key}": value for key, value in tally.compute().items()})
+        if reset:
+            tally.reset()
+
+    def configure_optimizers(self) -> Any:  # noqa: D102
+        assert self.optimizer_factory is not None
+        assert self.schedule is not None
+        optimizer = self.optimizer_factory(self.groups)
+        steps = int(self.trainer.estimated_stepping_batches)
+        epochs = max(1, self.trainer.max_epochs or 1)
+        schedule = self.schedule(optimizer, Span(steps, max(1, steps // epochs)))
+        return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer

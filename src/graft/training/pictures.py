@@ -1,0 +1,82 @@
+"""Pictures of a run: augmented training images, the confusion matrix, learning curves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from graft.backbones import Preprocessing
+
+# Above this many classes the cells of a confusion matrix are too small for numbers.
+NUMBERED = 20
+
+
+def image_grid(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Normalised images `(N, 3, H, W)` as one picture `(3, H', W')` with values from 0 to 1."""
+    mean = torch.tensor(preprocessing.mean).view(3, 1, 1)
+    std = torch.tensor(preprocessing.std).view(3, 1, 1)
+    grid: Tensor = make_grid((images * std + mean).clamp(0, 1), nrow=8, pad_value=1.0)
+    return grid
+
+
+def picture_of(grid: Tensor) -> Figure:
+    """A picture `(3, H, W)` as a figure."""
+    height, width = grid.shape[1:]
+    figure = Figure(figsize=(8, max(1.0, 8 * height / width)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(grid.permute(1, 2, 0).numpy())
+    axes.set_axis_off()
+    axes.set_title("Training images as the network sees them, after augmentation")
+    return figure
+
+
+def confusion_figure(confusion: Tensor, class_names: Sequence[str]) -> Figure:
+    """A confusion matrix `(C, C)`, rows being true classes, coloured by the share of its row."""
+    counts = confusion.cpu().double().numpy()
+    shares = counts / counts.sum(1, keepdims=True).clip(min=1)
+    classes = len(class_names)
+    side = min(16.0, 3.0 + 0.45 * classes)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(drawn, ax=axes, label="share of the true class")
+    right, total = int(np.trace(counts)), int(counts.sum())
+    axes.set(xlabel="predicted", ylabel="true", title=f"{right} of {total} test images right")
+    if classes <= 60:
+        axes.set_xticks(range(classes), class_names, rotation=90 if classes > 4 else 0)
+        axes.set_yticks(range(classes), class_names)
+    if classes <= NUMBERED:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column, row, f"{int(count)}", ha="center", va="center", color=colour)
+    return figure
+
+
+def learning_curves(rows: Sequence[dict[str, Any]], best_epoch: int | None) -> Figure:
+    """Loss and accuracy of training and validation against the epoch, the tested epoch marked."""
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for part, marker in (("train", "o"), ("val", "s")):
+            points = [
+                (row["epoch"] + 1, row[f"{part}/{metric}"]) for row in rows if f"{part}/{metric}" in row
+            ]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=part)
+        if best_epoch is not None:
+            axes.axvline(best_epoch + 1, color="grey", linestyle=":", label="tested epoch")
+        axes.set(xlabel="epoch", ylabel=metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,50 @@
+"""Progress: a live bar in a terminal, one plain line an epoch in a log file."""
+
+import sys
+import time
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
+
+from graft.runs.log import say
+
+
+def progress_bar(refresh_rate: int = 1) -> ProgressBar:
+    """Rich's bar where standard error or output is a terminal, else `EpochLines`.
+
+    Args:
+        refresh_rate: redraw the bar every so many batches.
+    """
+    return RichProgressBar(refresh_rate=refresh_rate, leave=False) if sys.stdout.isatty() else EpochLines()
+
+
+class EpochLines(ProgressBar):
+    """`epoch 3/10  train/loss 0.412  val/loss 0.398  val/accuracy 0.871  (4.1 s)`."""
+
+    shown = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = 0.0
+
+    def disable(self) -> None:
+        """Lightning calls this on ranks above 0, which print nothing."""
+        self.shown = ()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
+        self._finish(trainer)
+        self._started = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
+        self._finish(trainer, ended=True)
+
+    def _finish(self, trainer: pl.Trainer, ended: bool = False) -> None:
+        """Print the epoch before: its numbers are complete only once the next one starts."""
+        done = trainer.current_epoch
+        metrics = trainer.callback_metrics
+        if not self._started or not self.shown or not metrics:
+            return
+        numbers = "  ".join(f"{key} {float(metrics[key]):.4g}" for key in self.shown if key in metrics)
+        seconds = time.perf_counter() - self._started
+        say(f"epoch {done}/{trainer.max_epochs}  {numbers}  ({seconds:.1f} s)")
+        self._started = 0.0

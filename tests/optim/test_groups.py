@@ -1,0 +1,60 @@
+"""Every parameter stands in one group, with the rate and decay that its place asks for."""
+
+import torch
+from torch import nn
+
+from graft.optim import parameter_groups, weight_penalty
+
+
+def parts() -> tuple[nn.Module, nn.Module]:
+    backbone = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, bias=False), nn.GroupNorm(2, 4)
+    )
+    return backbone, nn.Linear(4, 2)
+
+
+def test_every_parameter_is_in_exactly_one_group_by_identity() -> None:
+    backbone, head = parts()
+    for module in (backbone, head):
+        for parameter in module.parameters():
+            # Equal values must not make one parameter pass for another.
+            nn.init.zeros_(parameter)
+    groups = parameter_groups(backbone, head, lr=0.1, head_lr=1.0, weight_decay=0.5)
+    held = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(held) == sorted(id(p) for module in (backbone, head) for p in module.parameters())
+
+
+def test_rates_and_decay() -> None:
+    backbone, head = parts()
+    groups = {g["name"]: g for g in parameter_groups(backbone, head, lr=0.1, head_lr=1.0, weight_decay=0.5)}
+    assert {name: (g["lr"], g["weight_decay"]) for name, g in groups.items()} == {
+        "backbone": (0.1, 0.5),
+        "backbone_no_decay": (0.1, 0.0),
+        "head": (1.0, 0.5),
+        "head_no_decay": (1.0, 0.0),
+    }
+    assert [p.shape for p in groups["backbone"]["params"]] == [(4, 3, 3, 3), (4, 4, 3, 3)]
+    assert all(p.ndim == 1 for p in groups["backbone_no_decay"]["params"])
+
+
+def test_without_a_rate_of_its_own_the_head_takes_the_backbones() -> None:
+    groups = parameter_groups(*parts(), lr=0.1, head_lr=None, weight_decay=0.0)
+    assert {group["lr"] for group in groups} == {0.1}
+
+
+def test_the_penalty_is_what_sgds_weight_decay_descends_on() -> None:
+    backbone, head = parts()
+    head.bias.requires_grad_(False)
+    backbone[0].requires_grad_(False)
+    groups = parameter_groups(backbone, head, lr=0.1, head_lr=None, weight_decay=0.3)
+    weights = [backbone[2].weight, head.weight]
+    expected = sum(0.5 * 0.3 * weight.square().sum() for weight in weights)
+    assert abs(weight_penalty(groups) - float(expected.detach())) < 1e-6
+    gradients = torch.autograd.grad(expected, weights)
+    before = [weight.detach().clone() for weight in weights]
+    optimizer = torch.optim.SGD(groups)
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    for weight, old, gradient in zip(weights, before, gradients, strict=True):
+        torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)

@@ -1,0 +1,148 @@
+"""Every wrong word gets one line that says what to type instead, exit status 2, and leaves nothing behind."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graft.cli import run
+
+TYPOS = [
+    (["trian"], "unknown command trian; did you mean train?"),
+    (["train", "optimzer.lr=1"], "unknown key optimzer.lr; did you mean optimizer.lr?"),
+    (["train", "optimizer.lrr=1"], "unknown key optimizer.lrr; did you mean optimizer.lr?"),
+    (["train", "++optimizer.lrr=1"], "unknown key optimizer.lrr; did you mean optimizer.lr?"),
+    (["train", "+optimizer.lrr=1"], "unknown key optimizer.lrr; did you mean optimizer.lr?"),
+    (["train", "+sede=1"], "unknown key sede; did you mean seed?"),
+    (["train", "lr=1"], "unknown key lr; did you mean optimizer.lr?"),
+    (["train", "epochs=1"], "unknown key epochs; did you mean trainer.max_epochs?"),
+    (["train", "trainer.max_epoch=1"], "did you mean trainer.max_epochs?"),
+    (["train", "batch_size=1"], "did you mean data.batch_size?"),
+    (["train", "optimizr=sgd"], "unknown key optimizr; did you mean optimizer?"),
+    (["train", "optimizer=agd"], "optimizer=agd: no such option; did you mean sgd?"),
+    (["train", "backbone=resnt18"], "backbone=resnt18: no such option; did you mean resnet18?"),
+    (["train", "freeze=forzen"], "did you mean frozen?"),
+    (["train", "optimizer=sgd", "optimizer.betas=[1,1]"], "unknown key optimizer.betas"),
+    (["train", "freeze=last_k", "freeze.k=0"], "freeze.k=0 is wrong: it must be a whole number >= 1"),
+    (["train", "seed=-1"], "seed=-1 is wrong"),
+    (["train", "seed=one"], "seed=one is wrong"),
+    (["train", "seed=null"], "seed=null is wrong"),
+    (["train", "data.batch_size=lots"], "data.batch_size=lots is wrong: it must be a whole number >= 1"),
+    (["train", "data.batch_size=0"], "data.batch_size=0 is wrong"),
+    (["train", "data.batch_size=1.5"], "data.batch_size=1.5 is wrong"),
+    (["train", "data.val_fraction=1"], "data.val_fraction=1 is wrong"),
+    (["train", "data.test_fraction=0"], "data.test_fraction=0 is wrong"),
+    (["train", "data.shots=0"], "data.shots=0 is wrong"),
+    (["train", "data.shots=2", "data.fraction=0.5"], "data.shots and data.fraction"),
+    (["train", "optimizer.lr=-1"], "optimizer.lr=-1 is wrong"),
+    (["train", "optimizer.lr=high"], "optimizer.lr=high is wrong"),
+    (["train", "optimizer.amsgrad=3"], "optimizer.amsgrad=3 is wrong: it must be true or false"),
+    (["train", "trainer.max_epochs=0"], "trainer.max_epochs=0 is wrong"),
+    (["train", "trainer.devices=2"], "trainer.devices=2 is wrong: it must be 1"),
+    (["train", "trainer.precision=bf16-mixd"], "did you mean bf16-mixed?"),
+    (["train", "trainer.accelerator=gpus"], "did you mean gpu?"),
+    (["train", "loss.label_smoothing=1"], "loss.label_smoothing=1 is wrong"),
+    (["train", "loss.class_weights=balancd"], "did you mean balanced?"),
+    (["train", "name=a/b"], "name=a/b is wrong"),
+    (["train", "~optimizer"], "optimizer was taken out, but it is needed"),
+    (["train", "~optimizer.lr"], "optimizer.lr was taken out, but it is needed"),
+    (["train", "+seed=1"], "seed exists already; write seed=… without the +"),
+    (["train", "data=image_folder"], "data.root is missing"),
+    (["train", "backbone=torchvision"], "backbone.name is missing"),
+    (["train", "data=image_folder", "data.root=/a b(1)=c"], "'data.root=\"/a b(1)=c\"'"),
+    (["train", "foo"], "foo: expected key=value"),
+    (["train", "--config-dir", "no/such/folder"], "no/such/folder"),
+    (["train", "scheduler=plateau", "data.val_fraction=0"], "val/loss"),
+    (["train", "callbacks=early_stopping", "data.val_fraction=0"], "val/loss"),
+    (["evaluate"], "run is missing"),
+    (["evaluate", "run=nowhere"], "run=nowhere: there is no such folder"),
+    (["evaluate", "run=nowhere", "split=tset"], "did you mean test?"),
+    (["predict", "run=nowhere"], "source is missing"),
+    (["list", "backbonez"], "no such group"),
+    (["list", "freeze", "zzz"], "nothing matches"),
+]
+
+
+@pytest.mark.parametrize(("words", "answer"), TYPOS, ids=[" ".join(words) for words, _ in TYPOS])
+def test_a_wrong_word(
+    words: list[str],
+    answer: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    captured = capsys.readouterr()
+    assert answer in captured.err
+    assert len(captured.err.splitlines()) == 1, captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom graft.cli import run\n"
+        "for words in (['train', 'optimzer.lr=1'], ['train', '++optimizer.lrr=1'], ['train', 'seed=-1'],\n"
+        "              ['train', '--cfg', 'job'], ['train', '--help'], ['list', 'data'], ['--help']):\n"
+        "    sys.argv = ['graft', *words]\n    run(words)\n"
+        "heavy = {'torch', 'torchvision', 'pytorch_lightning', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_graft_imports_next_to_nothing() -> None:
+    code = "import sys, graft; sys.exit(bool({'torch', 'hydra', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], [], ["train", "--help"], ["train", "--cfg", "job"], ["list"], ["--version"]]
+)
+def test_help_says_something(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 0
+    assert "graft" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("group", ["backbone", "data", "freeze", "optimizer", "experiment", "debug"])
+def test_list_names_every_option_with_a_line(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = Path(__file__).parents[1] / "conf" / group
+    assert run(["list", group]) == 0
+    out = capsys.readouterr().out
+    for path in conf.glob("[!_]*.yaml"):
+        assert path.stem in out
+
+
+def test_list_takes_a_pattern_and_the_plural(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list", "backbones", "resnet*"]) == 0
+    out = capsys.readouterr().out
+    assert "resnet18" in out
+    assert "resnet34" in out
+    assert "vgg16" not in out
+
+
+@pytest.mark.parametrize(
+    ("line", "offered", "withheld"),
+    [
+        ("graft ev", "evaluate", "train"),
+        ("graft train freeze=", "freeze=frozen", "data=digits"),
+        ("graft train optimizer.head_", "optimizer.head_lr=", "optimizer.lr="),
+        ("graft predict top", "top_k=", "freeze="),
+        ("graft list free", "freeze", "data"),
+    ],
+)
+def test_completion_knows_the_command(
+    line: str,
+    offered: str,
+    withheld: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setattr(sys, "argv", ["graft"])
+    assert run(["-sc", "query=bash"]) == 0
+    out = capsys.readouterr().out
+    assert offered in out
+    assert withheld not in out
