@@ -154,6 +154,9 @@ def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]
     """
     primary = _load(conf_dir() / f"{command}.yaml")
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
+    # A group that the command line takes out altogether is missed like a key.
+    defaults = [default for default in primary["defaults"] if isinstance(default, dict)]
+    known |= {group: {} for default in defaults for group, option in default.items() if group in PARTS and option}
     for group, option in choices.items():
         if option is None or group.startswith("hydra/") or "@" in group:
             continue
@@ -219,12 +222,13 @@ def check_keys(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 
 def unknown_key(key: str, known: Mapping[str, Any]) -> GraftError:
     """The answer to a key that does not exist: the nearest of those that do."""
-    keys = [*known, *(flat for flat in flatten(known) if "_target_" not in flat)]
+    flat = {name: value for name, value in flatten(known).items() if "_target_" not in name}
     last = key.rsplit(".", 1)[-1]
-    same = [name for name in keys if name.rsplit(".", 1)[-1] == last]
-    hint = f"; did you mean {same[0]}?" if same and "." not in key else did_you_mean(key, keys)
+    same = [name for name in flat if name.rsplit(".", 1)[-1] == last]
+    hint = f"; did you mean {same[0]}?" if same and "." not in key else did_you_mean(key, [*known, *flat])
     if not hint:
-        by_last = {name.rsplit(".", 1)[-1]: name for name in reversed(keys)}
+        # By the last word alone; keys that are in use before those that stand at null.
+        by_last = {name.rsplit(".", 1)[-1]: name for name, value in flat.items() if value is not None}
         near = did_you_mean(last, by_last).removeprefix("; did you mean ").removesuffix("?")
         hint = f"; did you mean {by_last[near]}?" if near else ""
     return GraftError(f"unknown key {key}{hint}")

@@ -57,7 +57,7 @@ def test_uneven_batches_are_pooled(sizes: list[int]) -> None:
     for some_logits, some_labels in zip(logits.split(sizes), labels.split(sizes), strict=True):
         tally.update(some_logits, some_labels)
     found = tally.compute()
-    probabilities = logits.softmax(1).double().numpy()
+    probabilities = logits.double().softmax(1).numpy()
     assert found["loss"] == pytest.approx(log_loss(labels, probabilities, labels=range(4)), rel=1e-5)
     assert found["accuracy"] == pytest.approx(accuracy_score(labels, logits.argmax(1)))
     assert tally.confusion.sum() == 21

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from graft.backbones.carving import carve as carve
     from graft.backbones.lenet import simple_cnn as simple_cnn
     from graft.backbones.preprocessing import Preprocessing as Preprocessing
-    from graft.backbones.torchvision import torchvision_backbone as torchvision_backbone
     from graft.backbones.torchvision import supported_names as supported_names
+    from graft.backbones.torchvision import torchvision_backbone as torchvision_backbone
     from graft.backbones.weights import load_weights as load_weights
 
 _HOMES = {

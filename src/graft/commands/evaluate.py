@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from graft.building import check_trusted
-from graft.data import Division, ImageData, ImageDataModule
+from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform, split, split_from_rows
+from graft.data.splits import from_lists
 from graft.errors import GraftError, did_you_mean
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_json
@@ -35,20 +36,20 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
     if chosen is None:
         raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
     data = in_order_of(assembly.open_data(chosen), bundle.class_names)
-    division = division_of(config, data)
+    splits = splits_of(config, data)
     loading = ImageDataModule(
-        division,
+        data,
+        splits,
         bundle.preprocessing,
+        evaluation_transform,
         batch_size=config["batch_size"] or saved.get("data", {}).get("batch_size", 32),
         num_workers=config["num_workers"],
-        test_split=config["split"],
     )
-    count = len(division.indices(config["split"]))
-    if not count:
-        raise GraftError(f"split={config['split']}: there are no such images")
-    print(f"{division.rule}; {config['split']}: {count} images")
+    if not len(splits[config["split"]]):
+        raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
+    print(f"{splits.describe()}; testing {config['split']}: {len(splits[config['split']])} images")
 
-    result = test(make_tester(config, saved, path), tested_module(bundle, saved), loading.test_dataloader())
+    result = test(make_tester(config, saved, path), tested_module(bundle, saved), loading.ordered_loader(config["split"]))
     write_json(path / "metrics.json", result.metrics)
     write_csv(path / "predictions.csv", prediction_rows(result, data))
     figure = pictures.confusion_figure(result.confusion, bundle.class_names)
@@ -85,17 +86,22 @@ def in_order_of(data: ImageData, class_names: list[str]) -> ImageData:
     return data.relabelled(to_model, class_names)
 
 
-def division_of(config: Config, data: ImageData) -> Division:
-    """Which images are train, val and test: as in the run where they are its own, else as their folders say.
+def splits_of(config: Config, data: ImageData) -> Splits:
+    """Which images are train, val and test: as in the run where they are its own, else as their parts say.
 
-    Images of other origin that no folder name calls test are tested whole: nothing here trains on them.
+    Images of other origin that no part calls test are tested whole: nothing here trains on them.
     """
     record = RunFolder(config["run"]).split
-    if record.is_file():
-        rows = read_csv(record)
-        if config.get("data") is None or Division.same_images(rows, data):
-            return Division.from_rows(rows, data)
-    return Division.whole(data)
+    rows = read_csv(record) if record.is_file() else []
+    own = config.get("data") is None or {row["name"] for row in rows} == set(data.images.names)
+    if own:
+        found = split_from_rows(rows, data, str(record))
+    elif "all" in data.parts:
+        everything = {"test": np.arange(len(data.images))}
+        found = from_lists(data, everything, "no part is named train, so every image is tested")
+    else:
+        found = split(data, val_fraction=0)
+    return Splits({**found.indices, "all": np.arange(len(data.images))}, found.rule)
 
 
 def tested_module(bundle: Bundle, saved: Config) -> TransferModule:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
 
-from graft.data import PathImages, collate_readable, find_images, worker_count
+from graft.data import PathImages, collate_readable, default_workers, find_images
 from graft.runs.files import write_csv
 from graft.training import Bundle, Prediction, assembly, load_bundle
 
@@ -40,7 +40,7 @@ def predict_files(
     bundle: Bundle, files: list[Path], config: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """One row a readable file, in order; and each unreadable file with the reason."""
-    workers = worker_count(config["num_workers"])
+    workers = default_workers() if config["num_workers"] is None else config["num_workers"]
     images = PathImages(files, bundle.transform)
     loader = DataLoader(images, config["batch_size"], num_workers=workers, collate_fn=collate_readable)
     rows: list[dict[str, Any]] = []

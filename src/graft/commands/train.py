@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from graft.building import build
-from graft.data import ImageDataModule
+from graft.data import ImageDataModule, split_rows
 from graft.freezing.apply import FreezeCallback, freeze_table
 from graft.reporting import model_card
 from graft.runs import RunFolder
@@ -43,10 +44,10 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     assembly.check_device(config["trainer"]["accelerator"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = assembly.open_data(config["data"])
-    division = assembly.divide_data(config["data"], data)
-    assembly.check_validation(config, validated=len(division.indices("val")) > 0)
+    splits = assembly.split_data(config["data"], data)
+    assembly.check_validation(config, validated=len(splits["val"]) > 0)
     backbone = assembly.make_backbone(config)
-    loading = assembly.make_loading(config, division, backbone.preprocessing)
+    loading = assembly.make_loading(config, data, splits, backbone.preprocessing)
     module = assembly.make_module(config, backbone, loading)
     strategy = build(config["freeze"], "freeze")
 
@@ -54,7 +55,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     with log_to(folder.log):
         try:
             with interruptible():
-                say(division.describe())
+                say("\n".join([splits.describe(), *data.notes]))
                 record_start(folder, config, overrides, loading, module, strategy)
                 fit_and_test(folder, config, loading, module, strategy)
         except (KeyboardInterrupt, Terminated) as stop:
@@ -81,8 +82,8 @@ def record_start(
     """Write what is known before the first step, and say what trains."""
     write_yaml(folder.config, config)
     write_yaml(folder.overrides, overrides)
-    write_json(folder.environment, describe_environment())
-    write_csv(folder.split, loading.division.rows())
+    write_json(folder.environment, {**describe_environment(), "data": asdict(loading.facts)})
+    write_csv(folder.split, split_rows(loading.data, loading.splits))
     rows = freeze_table(strategy, module.backbone.stages)
     write_csv(folder.freeze, rows)
     trains, there = (sum(row[key] for row in rows) for key in ("trainable", "parameters"))
@@ -98,10 +99,11 @@ def fit_and_test(
     """Train, test the best epoch's weights once, and write what came out."""
     table = EpochTable(folder.epochs)
     loggers = assembly.make_loggers(config, folder)
-    callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, folder, loading.validated)]
+    callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, folder, validated=len(loading.splits["val"]) > 0)]
     trainer = assembly.make_trainer(config, folder.path, callbacks, [*loggers, table])
 
-    grid = pictures.image_grid(loading.training_images(32), module.backbone.preprocessing)
+    images = next(iter(loading.train_dataloader()))["image"][:32]
+    grid = pictures.image_grid(images, module.backbone.preprocessing)
     pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
     tensorboard.add_image(loggers, "training images", grid)
 
@@ -124,8 +126,8 @@ def fit_and_test(
         "trainable_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
     }
     write_json(folder.metrics_file, metrics)
-    class_names = loading.facts.class_names
-    write_csv(folder.predictions, prediction_rows(result, loading.division.data))
+    class_names = loading.data.class_names
+    write_csv(folder.predictions, prediction_rows(result, loading.data))
     confusion = pictures.confusion_figure(result.confusion, class_names)
     pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
     pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")

@@ -1,49 +1,51 @@
-"""What the data tells the model and the record: class names, counts, a fingerprint."""
+"""What the data tells the model and the run folder."""
 
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from graft.data.splits import SPLITS, Division
-
-# Images whose bytes go into the fingerprint: enough to notice other data, few enough for huge folders.
-SAMPLED = 1000
+from graft.data.image_data import ImageData
+from graft.data.splits import SPLITS, Splits
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is known of the data once it is divided.
+    """What is known of the data once it is split.
 
     Attributes:
         class_names: the C classes, in the order of the labels.
-        channels: of every image as it is given to the network; always 3.
-        counts: split to class name to number of images.
-        fingerprint: sha256 over names, labels, splits and the bytes of up to 1,000 images spread evenly. Equal
-            for equal data; a change to one image of a larger set may escape it.
+        counts: for train, val and test, images of each class.
+        fingerprint: SHA-256 over class names and every image's name, label, split and content.
+        channels: of an image as the model gets it.
     """
 
     class_names: list[str]
-    channels: int
     counts: dict[str, dict[str, int]]
     fingerprint: str
-
-    @classmethod
-    def of(cls, division: Division) -> "DataFacts":
-        """Look at a division."""
-        names, labels = division.data.class_names, division.data.images.labels
-        counts = {}
-        for split in SPLITS:
-            numbers = np.bincount(labels[division.indices(split)], minlength=len(names))
-            counts[split] = dict(zip(names, numbers.tolist(), strict=True))
-        return cls(list(names), 3, counts, _fingerprint(division))
+    channels: int = 3
 
 
-def _fingerprint(division: Division) -> str:
-    images = division.data.images
-    digest = hashlib.sha256()
-    for row in division.rows():
-        digest.update("\0".join(row.values()).encode() + b"\n")
-    for index in np.unique(np.linspace(0, len(images) - 1, SAMPLED).astype(int)):
-        digest.update(hashlib.sha256(images.content(int(index))).digest())
-    return digest.hexdigest()
+def data_facts(data: ImageData, splits: Splits) -> DataFacts:
+    """Count and fingerprint the data; reads every image's bytes, decoding none.
+
+    Raises:
+        ImageError: an image is gone.
+    """
+    labels = data.images.labels
+    counts = {}
+    for split in SPLITS[:3]:
+        number = np.bincount(labels[splits[split]], minlength=len(data.class_names))
+        counts[split] = dict(zip(data.class_names, number.tolist(), strict=True))
+    return DataFacts(data.class_names, counts, _fingerprint(data, splits))
+
+
+def _fingerprint(data: ImageData, splits: Splits) -> str:
+    """One pass in one thread: 60,000 small files take 1 s so, and 4 s in a pool of threads."""
+    total = hashlib.sha256(repr(data.class_names).encode())
+    split_of = {int(index): split for split in SPLITS for index in splits[split]}
+    images = data.images
+    for index, (name, label) in enumerate(zip(images.names, images.labels.tolist(), strict=True)):
+        total.update(repr((name, label, split_of[index])).encode())
+        total.update(hashlib.sha256(images.content(index)).digest())
+    return total.hexdigest()

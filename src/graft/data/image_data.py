@@ -84,7 +84,8 @@ class ImageData:
         notes: what the source left out or found missing, a line each.
 
     Raises:
-        GraftError: the parts are others, a name occurs twice, a label is no class, or classes are fewer than 2.
+        GraftError: the parts are others, a name occurs twice, a label is no class, or there are fewer than 2
+            classes.
     """
 
     class_names: list[str]
@@ -93,9 +94,13 @@ class ImageData:
 
     def __post_init__(self) -> None:
         if set(self.parts) != {"all"} and not {"train"} <= set(self.parts) <= {"train", "val", "test"}:
-            raise GraftError(f"data: the parts are {', '.join(self.parts) or 'none'}; must be all, or train, val, test")
+            raise GraftError(
+                f"data: the parts are {', '.join(self.parts) or 'none'}; must be all, or train, val, test"
+            )
         if len(self.class_names) < 2:
-            raise GraftError(f"data: {len(self.class_names)} class ({', '.join(self.class_names)}); it takes at least 2")
+            raise GraftError(
+                f"data: {len(self.class_names)} class ({', '.join(self.class_names)}); it takes at least 2"
+            )
         if len(set(self.class_names)) < len(self.class_names):
             raise GraftError(f"data: a class name occurs twice: {', '.join(self.class_names)}")
         seen: set[str] = set()
@@ -105,8 +110,10 @@ class ImageData:
             seen.add(name)
         labels = self.images.labels
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.class_names):
-            raise GraftError(f"data: labels run from {labels.min()} to {labels.max()}, classes from 0 to "
-                             f"{len(self.class_names) - 1}")
+            raise GraftError(
+                f"data: labels run from {labels.min()} to {labels.max()}, classes from 0 to "
+                f"{len(self.class_names) - 1}"
+            )
 
     def relabelled(self, to: Indices, class_names: list[str]) -> "ImageData":
         """The same images under other classes: label `i` becomes `to[i]`, an index into `class_names`."""
@@ -168,4 +175,5 @@ def _load_array(pixels: NDArray[np.uint8], index: int) -> Image.Image:
 
 
 def _array_content(pixels: NDArray[np.uint8], index: int) -> bytes:
-    return pixels[index].tobytes()
+    content: bytes = pixels[index].tobytes()
+    return content

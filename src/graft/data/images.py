@@ -39,7 +39,9 @@ def read_image(path: str | Path) -> Image.Image:
         raise ImageError(f"{path}: there is no such image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS
-        raise ImageError(f"{path}: more than {most} pixels (PIL.Image.MAX_IMAGE_PIXELS); make it smaller") from None
+        raise ImageError(
+            f"{path}: more than {most} pixels (PIL.Image.MAX_IMAGE_PIXELS); make it smaller"
+        ) from None
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from None
     # Pillow's decoders raise whatever their parsers meet in a damaged file.
@@ -86,5 +88,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     top = 1.0 if image.mode == "F" else 65535.0
     # Written so that NaN fails it too.
     if not (values.min() >= 0 and values.max() <= top):
-        raise ImageError(f"mode {image.mode} holds values from {values.min()} to {values.max()}, not 0 to {top:g}")
+        raise ImageError(
+            f"mode {image.mode} holds values from {values.min()} to {values.max()}, not 0 to {top:g}"
+        )
     return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))

@@ -1,71 +1,80 @@
-"""A CSV manifest: path, label and, where it says so, split of every image."""
+"""Images listed in a CSV file."""
 
 import csv
 from pathlib import Path
 
-from graft.data.folders import PART_NAMES
-from graft.data.image_data import ImageData, file_images
+from graft.data.image_data import ImageData
+from graft.data.parts import PART_WORDS, NamedImages, number_classes
 from graft.errors import GraftError, did_you_mean
 
 
 def csv_manifest(file: str, root: str | None = None) -> ImageData:
-    """Images listed in a CSV with a header: `path`, `label` and optionally `split` (train, val, test).
+    """Images listed in a CSV file with the columns path, label and, if parts are given, split.
+
+    Without a split column one part "all" is returned. With one, each row says train, val (or valid,
+    validation) or test. Class names and their order come from the training part. Other columns are ignored.
 
     Args:
-        file: the manifest.
-        root: folder that the paths are relative to; None: the manifest's own.
+        file: the CSV file, UTF-8, with a header.
+        root: what the paths are relative to; None: the file's own folder.
 
     Raises:
-        GraftError: the manifest cannot be read, lacks a column, or names what does not exist; with the line.
+        GraftError: the file is missing or lacks a column, a row is incomplete or listed twice or says an
+            unknown split, an image does not exist, or the classes are wrong as for `image_folder`.
     """
-    manifest = Path(file).expanduser()
-    if not manifest.is_file():
-        raise GraftError(f"data.file={file}: there is no such file")
-    top = Path(root).expanduser() if root else manifest.parent
+    source = f"data.file={file}"
+    path = Path(file).expanduser()
+    folder = path.parent if root is None else Path(root).expanduser()
+    parts: dict[str, NamedImages] = {}
+    lines: dict[str, int] = {}
+    for line, row in _rows(source, path):
+        where = f"{source}, line {line}"
+        for column in ("path", "label"):
+            if not row[column]:
+                raise GraftError(f"{where}: the {column} is empty")
+        name = Path(row["path"]).as_posix()
+        if name in lines:
+            raise GraftError(f"{where}: {name} was listed before, in line {lines[name]}")
+        lines[name] = line
+        images = parts.setdefault(_part(where, row), NamedImages())
+        images.names.append(name)
+        images.classes.append(row["label"])
+    if missing := [name for name in lines if not (folder / name).is_file()]:
+        raise GraftError(
+            f"{source}: {len(missing)} of {len(lines)} images are not below {folder}, "
+            f"the first in line {lines[missing[0]]}: {missing[0]}"
+        )
+    ordered = {part: parts[part] for part in ("train", "val", "test") if part in parts}
+    return number_classes(source, folder, ordered or {"all": parts.get("all", NamedImages())})
+
+
+def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line number and cells, stripped, of every row."""
     try:
-        with manifest.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened)
-            columns = list(reader.fieldnames or [])
-            rows = [(reader.line_num, {key: (value or "").strip() for key, value in row.items() if key}) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise GraftError(f"data.file={file}: cannot be read as CSV ({error})") from error
-    for column in ("path", "label"):
-        if column not in columns:
-            hint = did_you_mean(column, columns) or f"; it has {', '.join(columns) or 'none'}"
-            raise GraftError(f"data.file={file}: there is no column {column}{hint}")
-    by_part: dict[str, list[tuple[str, str]]] = {}
-    missing = []
-    for line, row in rows:
-        if not row["path"] or not row["label"]:
-            raise GraftError(f"data.file={file}, line {line}: path or label is empty")
-        word = row.get("split", "all").lower() if "split" in columns else "all"
-        part = "all" if word == "all" and "split" not in columns else PART_NAMES.get(word)
-        if part is None:
-            hint = did_you_mean(word, PART_NAMES)
-            raise GraftError(f"data.file={file}, line {line}: split {word or '(empty)'} is not train, val or test{hint}")
-        if not (top / row["path"]).is_file():
-            missing.append((line, row["path"]))
-        by_part.setdefault(part, []).append((row["path"], row["label"]))
-    if missing:
-        line, path = missing[0]
-        raise GraftError(f"data.file={file}, line {line}: {top / path} is missing ({len(missing)} such in all)")
-    if not by_part:
-        raise GraftError(f"data.file={file}: there are no rows")
-    return _image_data(by_part, top, file)
+        # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            columns = reader.fieldnames or []
+            for wanted in ("path", "label"):
+                if wanted not in columns:
+                    raise GraftError(
+                        f"{source}: no column {wanted}; the columns are {', '.join(columns) or 'none'}"
+                        f"{did_you_mean(wanted, columns)}"
+                    )
+            kept = [column for column in ("path", "label", "split") if column in columns]
+            return [(reader.line_num, {column: row[column].strip() for column in kept}) for row in reader]
+    except OSError as error:
+        raise GraftError(f"{source}: cannot be opened ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise GraftError(f"{source}: is no CSV file in UTF-8 ({error})") from error
 
 
-def _image_data(by_part: dict[str, list[tuple[str, str]]], top: Path, file: str) -> ImageData:
-    if "all" not in by_part and "train" not in by_part:
-        raise GraftError(f"data.file={file}: no row has the split train")
-    classes = sorted({label for _, label in by_part.get("train", by_part.get("all", []))})
-    parts = {}
-    for part in ("all", "train", "val", "test"):
-        rows = by_part.get(part)
-        if rows is None:
-            continue
-        strange = next((label for _, label in rows if label not in classes), None)
-        if strange is not None:
-            raise GraftError(f"data.file={file}: class {strange} is in {part} but not in train")
-        labels = [classes.index(label) for _, label in rows]
-        parts[part] = file_images(top, [path for path, _ in rows], labels)
-    return ImageData(classes, parts)
+def _part(where: str, row: dict[str, str]) -> str:
+    if "split" not in row:
+        return "all"
+    word = row["split"].lower()
+    if word not in PART_WORDS:
+        raise GraftError(
+            f"{where}: split {word!r} is none of train, val, test{did_you_mean(word, PART_WORDS)}"
+        )
+    return PART_WORDS[word]

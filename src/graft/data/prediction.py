@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from graft.data.folders import IMAGE_SUFFIXES
+from graft.data.folders import SUFFIXES
 from graft.data.images import ImageError, read_image
 from graft.errors import GraftError
 
@@ -26,7 +26,7 @@ def find_images(source: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
     elif glob.has_magic(source):
         found = sorted(file for name in glob.glob(source, recursive=True) if (file := Path(name)).is_file())
     else:

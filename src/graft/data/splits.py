@@ -1,7 +1,6 @@
-"""Which image trains, which validates and which tests: decided once, written down, and reused."""
+"""Which images train, validate and test."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,178 +12,146 @@ SPLITS = ("train", "val", "test", "unused")
 
 
 @dataclass(frozen=True)
-class Division:
-    """The images of a task, each with its split.
+class Splits:
+    """What every image is for.
 
     Attributes:
-        data: the images; indices count in `data.images`.
-        split: `(N,)` one of `SPLITS` an image.
-        rule: how the splits came about, for people.
+        indices: for each of train, val, test and unused, the sorted `(N,)` indices into `ImageData.images`;
+            no image is in two of them, and every image is in one.
+        rule: how it came about, in words.
     """
 
-    data: ImageData
-    split: np.ndarray
+    indices: dict[str, Indices]
     rule: str
 
-    def indices(self, split: str) -> Indices:
-        """Ascending indices of a split's images; `all` means every image, used or not."""
-        return np.arange(len(self.split)) if split == "all" else np.flatnonzero(self.split == split)
+    def __getitem__(self, split: str) -> Indices:
+        return self.indices[split]
 
     def describe(self) -> str:
-        """One line (and one for each note of the data's): the rule and how many images each split has."""
-        counts = ", ".join(f"{len(self.indices(name))} {name}" for name in SPLITS if len(self.indices(name)))
-        return "\n".join([f"{self.rule}: {counts}", *self.data.notes])
-
-    def rows(self) -> list[dict[str, str]]:
-        """One row an image: name, label (the class name) and split."""
-        images, classes = self.data.images, self.data.class_names
-        triples = zip(images.names, images.labels, self.split, strict=True)
-        return [{"name": name, "label": classes[label], "split": str(split)} for name, label, split in triples]
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[dict[str, str]], data: ImageData) -> "Division":
-        """The division that `rows` recorded, for the same images in any order.
-
-        Raises:
-            GraftError: the images or their labels are not those of the record.
-        """
-        recorded = {row["name"]: row for row in rows}
-        images = data.images
-        for name, label in zip(images.names, images.labels, strict=True):
-            row = recorded.get(name)
-            if row is None:
-                raise GraftError(f"split.csv does not know {name}; the data has changed since the run")
-            if row["label"] != data.class_names[label]:
-                now = data.class_names[label]
-                raise GraftError(f"split.csv has {name} as {row['label']}, the data now has it as {now}")
-        if len(recorded) != len(images):
-            gone = next(iter(recorded.keys() - set(images.names)))
-            raise GraftError(f"split.csv knows {gone}, which the data no longer has")
-        split = np.array([recorded[name]["split"] for name in images.names])
-        return cls(data, split, "splits as the run recorded them")
-
-    @classmethod
-    def same_images(cls, rows: Sequence[dict[str, str]], data: ImageData) -> bool:
-        """Whether the record is of just these images, by name."""
-        return {row["name"] for row in rows} == set(data.images.names)
-
-    @classmethod
-    def whole(cls, data: ImageData) -> "Division":
-        """The data's own test part as the test split; where it names none, every image of it."""
-        parts = _official(data)
-        if "all" in parts:
-            return cls(data, np.full(len(data.images), "test"), "no part is named test, so all images are tested")
-        return cls(data, parts_of(data, parts), "parts as they are named")
+        """One line that says what was found and which rule was applied."""
+        return f"split: {self.rule}"
 
 
-def divide(
+def split(
     data: ImageData,
     *,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
-    split_seed: int = 0,
     shots: int | None = None,
     fraction: float = 1.0,
-) -> Division:
-    """Give every image its split.
+    seed: int = 0,
+) -> Splits:
+    """Divide images into train, val, test and unused.
 
-    Parts that the data names are kept: `train`, `val` and `test` are what they say; beside `train`, one other
-    part is the test set. What is missing is split off `train` (or off everything), stratified and seeded.
+    The source's own parts stay what they are; only what is missing is split off. A test set is drawn from
+    everything where there is one part only; of train and val alone, val is the test set, so that nothing
+    was chosen on it. A validation set is drawn from what then trains. Draws are stratified. With `shots` or
+    `fraction` less trains, chosen for each class by itself, so that fewer are always among more.
 
     Args:
         data: the images.
-        val_fraction: share of the training part that validates where the data has no part for it; 0: none.
-        test_fraction: share of all images that tests where the data has no part for it.
-        split_seed: of all choices made here; apart from the run's seed.
-        shots: so many images a class remain in the training part; a larger number adds to a smaller one's.
-        fraction: share of each class that remains in the training part, likewise nested.
+        val_fraction: share of the training part that validates; 0: nothing validates.
+        test_fraction: share of all images that tests, where the source has no test set.
+        shots: exactly this many images a class train.
+        fraction: this share of each class, rounded up, trains.
+        seed: of all draws; the same numbers give the same split.
 
     Raises:
-        GraftError: a class has fewer images than a split or `shots` needs.
+        GraftError: `shots` and `fraction` are both given, or a class has too few images.
     """
-    parts = _official(data)
-    split = parts_of(data, parts)
-    labels = data.images.labels
-    rule = "the data's own train, val and test"
-    if "all" in parts:
-        _split_off(split, labels, data.class_names, "test", test_fraction, split_seed, "data.test_fraction")
-        rule = f"no part is named train, so all are split off, stratified (data.split_seed={split_seed})"
-    if "val" not in parts.values():
-        if val_fraction:
-            _split_off(split, labels, data.class_names, "val", val_fraction, split_seed, "data.val_fraction")
-        if "all" not in parts:
-            test = next(name for name, role in parts.items() if role == "test")
-            rule = f"train and {test} are named; {test} is the test set; " + (
-                f"val is split off train, stratified (data.split_seed={split_seed})"
-                if val_fraction
-                else "nothing validates (data.val_fraction=0)"
-            )
-    _keep_few(split, labels, data.class_names, shots, fraction, split_seed)
-    return Division(data, split, rule)
+    if shots is not None and fraction != 1:
+        raise GraftError(
+            "data.shots and data.fraction are two ways to take less of the training part; give one"
+        )
+    parts, labels, rules = _given(data), data.images.labels, []
+    drawn = f"stratified, data.split_seed={seed}"
+    if "test" in parts and "val" in data.parts and "test" not in data.parts:
+        rules.append(f"parts train and val found: val ({len(parts['test'])} images) is the test set")
+    elif "test" in parts:
+        rules.append(
+            f"parts {', '.join(data.parts)} found: test ({len(parts['test'])} images) is the test set"
+        )
+    else:
+        pool = parts["train"]
+        parts["train"], parts["test"] = _draw(data, pool, test_fraction, seed, "data.test_fraction")
+        rules.append(f"no test set found: {len(parts['test'])} of {len(pool)} images test ({drawn})")
+    if "val" in parts:
+        rules.append(f"val ({len(parts['val'])} images) validates")
+    elif val_fraction > 0:
+        pool = parts["train"]
+        parts["train"], parts["val"] = _draw(data, pool, val_fraction, seed, "data.val_fraction")
+        rules.append(f"{len(parts['val'])} of the other {len(pool)} validate ({drawn})")
+    else:
+        rules.append("nothing validates (data.val_fraction=0)")
+    for label in range(len(data.class_names)):
+        if not (labels[parts["train"]] == label).any():
+            raise GraftError(f"data: no image of class {data.class_names[label]} is left to train on")
+    pool = parts["train"]
+    if shots is not None or fraction < 1:
+        parts["train"] = _fewer(data, pool, shots, fraction, seed)
+        asked = f"data.shots={shots}" if shots is not None else f"data.fraction={fraction}"
+        rules.append(f"{len(parts['train'])} of {len(pool)} train ({asked})")
+    else:
+        rules.append(f"{len(pool)} train")
+    return from_lists(data, parts, "; ".join(rules))
 
 
-def parts_of(data: ImageData, roles: dict[str, str]) -> np.ndarray:
-    """`(N,)` the role of each image's part."""
-    return np.concatenate([np.full(len(part), roles[name], dtype="<U6") for name, part in data.parts.items()])
+def from_lists(data: ImageData, parts: dict[str, Indices], rule: str) -> Splits:
+    """Splits from the indices of train, val and test; whatever is in none of them is unused."""
+    nothing = np.zeros(0, np.int64)
+    indices = {name: np.sort(parts.get(name, nothing)) for name in SPLITS[:3]}
+    unused = np.setdiff1d(np.arange(len(data.images)), np.concatenate(list(indices.values())))
+    return Splits({**indices, "unused": unused}, rule)
 
 
-def _official(data: ImageData) -> dict[str, str]:
-    """Each part of the data with what it is for; one part beside `train` is the test set, whatever its name.
-
-    Raises:
-        GraftError: there is a training part and nothing else.
-    """
-    names = set(data.parts)
-    if names == {"all"}:
-        return {"all": "train"}
-    if names == {"train"}:
-        raise GraftError("data has a part named train and no other: name a test part, or name none at all")
-    return {name: "test" if len(names) == 2 and name != "train" else name for name in data.parts}
+def _given(data: ImageData) -> dict[str, Indices]:
+    """The source's parts as train, val and test, before anything is drawn."""
+    found: dict[str, Indices] = {}
+    start = 0
+    for part, images in data.parts.items():
+        found["train" if part == "all" else part] = np.arange(start, start + len(images))
+        start += len(images)
+    if "val" in found and "test" not in found:
+        found["test"] = found.pop("val")
+    return found
 
 
-def _split_off(
-    split: np.ndarray,
-    labels: Indices,
-    class_names: Sequence[str],
-    to: str,
-    fraction: float,
-    seed: int,
-    key: str,
-) -> None:
-    """Move a stratified share of the images in `train` to the split `to`."""
+def _draw(data: ImageData, pool: Indices, share: float, seed: int, key: str) -> tuple[Indices, Indices]:
+    """`pool` as what remains and the `share` of it that is drawn, each class in proportion."""
+    # Slow to import, and not needed where the source has all its parts.
     from sklearn.model_selection import train_test_split
 
-    candidates = np.flatnonzero(split == "train")
-    counts = np.bincount(labels[candidates], minlength=len(class_names))
-    few = int(counts.argmin())
-    size = math.ceil(fraction * len(candidates))
-    if counts[few] < 2:
-        raise GraftError(f"class {class_names[few]} has {counts[few]} image to train on; {key} needs at least 2")
-    if size < len(class_names) or len(candidates) - size < len(class_names):
-        share = f"{key}={fraction} of {len(candidates)} images is {size}"
-        raise GraftError(f"{share}: too few for one of each of {len(class_names)} classes on both sides")
-    _, chosen = train_test_split(
-        candidates, test_size=size, stratify=labels[candidates], random_state=seed, shuffle=True
-    )
-    split[chosen] = to
+    labels = data.images.labels[pool]
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        name = data.class_names[classes[counts.argmin()]]
+        raise GraftError(
+            f"{key}={share}: class {name} has {counts.min()} image to divide, a split needs 2 of every class"
+        )
+    size = round_up(share, len(pool))
+    for part, number in (("drawn", size), ("left", len(pool) - size)):
+        if number < len(classes):
+            raise GraftError(
+                f"{key}={share}: of {len(pool)} images {number} would be {part}, fewer than {len(classes)} classes"
+            )
+    remaining, drawn = train_test_split(pool, test_size=size, random_state=seed, stratify=labels)
+    return remaining, drawn
 
 
-def _keep_few(
-    split: np.ndarray,
-    labels: Indices,
-    class_names: Sequence[str],
-    shots: int | None,
-    fraction: float,
-    seed: int,
-) -> None:
-    """Mark all but the first images of each class's own permutation as unused."""
-    if shots is not None and fraction != 1:
-        raise GraftError("data.shots and data.fraction are two ways to take less of the training part; give one")
-    for label, name in enumerate(class_names):
-        members = np.flatnonzero((split == "train") & (labels == label))
-        if shots is not None and shots > len(members):
+def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, seed: int) -> Indices:
+    """`shots` images of each class in `pool`, or a `fraction` of each class."""
+    kept: list[Indices] = []
+    for label, name in enumerate(data.class_names):
+        members = pool[data.images.labels[pool] == label]
+        number = round_up(fraction, len(members)) if shots is None else shots
+        if number > len(members):
             raise GraftError(f"data.shots={shots}: class {name} has {len(members)} images to train on")
-        keep = math.ceil(fraction * len(members)) if shots is None else shots
-        # A permutation a class, so that k shots are among k + 1 and no class depends on another.
-        order = np.random.default_rng([seed, label]).permutation(members)
-        split[order[keep:]] = "unused"
+        # Seeded by the name, so that a class's images are the same whatever other classes there are.
+        order = np.random.default_rng([seed, *name.encode()]).permutation(np.sort(members))
+        kept.append(order[:number])
+    return np.concatenate(kept)
+
+
+def round_up(share: float, number: int) -> int:
+    """`share * number`, rounded up; 0.07 of 100 is 7, though in floating point it is a little more."""
+    return math.ceil(round(share * number, 9))

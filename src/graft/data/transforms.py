@@ -1,62 +1,79 @@
-"""From a PIL image to what the network sees: the evaluation transform, and the training one."""
+"""From a PIL image to the tensor that a backbone wants."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms import v2
 
 
-class Sizes(Protocol):
-    """What is needed of a backbone's `Preprocessing`."""
+class Preprocessing(Protocol):
+    """What the backbone's weights say of their input; `graft.backbones.Preprocessing` has these fields."""
 
     @property
-    def resize(self) -> int: ...  # noqa: D102
+    def resize(self) -> int:
+        """The shorter side, px, before cropping."""
+
     @property
-    def crop(self) -> int: ...  # noqa: D102
+    def crop(self) -> int:
+        """The side, px, of the square that the model sees."""
+
     @property
-    def interpolation(self) -> str: ...  # noqa: D102
+    def interpolation(self) -> str:
+        """How to resize: `bilinear`, `bicubic` and so on."""
+
     @property
-    def mean(self) -> tuple[float, float, float]: ...  # noqa: D102
+    def mean(self) -> Sequence[float]:
+        """Of each channel, in 0-1."""
+
     @property
-    def std(self) -> tuple[float, float, float]: ...  # noqa: D102
+    def std(self) -> Sequence[float]:
+        """Of each channel, in 0-1."""
 
 
-def evaluation_transform(preprocessing: Sizes) -> v2.Transform:
-    """RGB image to `(3, crop, crop)` float32: the same pixels as torchvision's `weights.transforms()`."""
-    return v2.Compose([*_whole(preprocessing), *_numbers(preprocessing)])
+def evaluation_transform(preprocessing: Preprocessing) -> v2.Compose:
+    """PIL RGB to `(3, crop, crop)` float32, bit for bit as torchvision's `weights.transforms()`."""
+    return v2.Compose([*_centre(preprocessing), *_to_tensor(preprocessing)])
 
 
 def training_transform(
-    preprocessing: Sizes,
-    crop_scale: tuple[float, float] | None = None,
-    horizontal_flip: float = 0.0,
-    policy: v2.Transform | None = None,
-) -> v2.Transform:
-    """As `evaluation_transform`, with random changes.
+    preprocessing: Preprocessing,
+    crop_scale: Sequence[float] | None,
+    horizontal_flip: float,
+    policy: Callable[[Any], Any] | None,
+) -> v2.Compose:
+    """PIL RGB to `(3, crop, crop)` float32, altered at random.
 
     Args:
-        preprocessing: of the backbone.
-        crop_scale: smallest and largest share of the image's area that a random crop keeps; None: the
-            evaluation's resize and crop.
-        horizontal_flip: probability of mirroring left and right.
-        policy: any torchvision v2 transform of uint8 images, applied after the crop.
+        preprocessing: what the backbone wants.
+        crop_scale: least and greatest share of the image's area that a random crop keeps; None: the centre,
+            as in evaluation.
+        horizontal_flip: the probability that left and right change places.
+        policy: a transform of PIL images that comes after these, such as `v2.TrivialAugmentWide`, or None.
     """
-    sizes = preprocessing
-    steps: list[Any] = _whole(sizes)
+    first: list[Any] = _centre(preprocessing)
     if crop_scale is not None:
-        mode = InterpolationMode(sizes.interpolation)
-        steps = [v2.RandomResizedCrop(sizes.crop, scale=tuple(crop_scale), interpolation=mode, antialias=True)]
-    if horizontal_flip:
-        steps.append(v2.RandomHorizontalFlip(horizontal_flip))
+        mode = v2.InterpolationMode(preprocessing.interpolation)
+        first = [
+            v2.RandomResizedCrop(
+                preprocessing.crop, scale=tuple(crop_scale), interpolation=mode, antialias=True
+            )
+        ]
+    if horizontal_flip > 0:
+        first.append(v2.RandomHorizontalFlip(horizontal_flip))
     if policy is not None:
-        steps.append(policy)
-    return v2.Compose([*steps, *_numbers(sizes)])
+        first.append(policy)
+    return v2.Compose([*first, *_to_tensor(preprocessing)])
 
 
-def _whole(sizes: Sizes) -> list[Any]:
-    mode = InterpolationMode(sizes.interpolation)
-    return [v2.Resize(sizes.resize, interpolation=mode, antialias=True), v2.CenterCrop(sizes.crop)]
+def _centre(preprocessing: Preprocessing) -> list[Any]:
+    mode = v2.InterpolationMode(preprocessing.interpolation)
+    return [v2.Resize(preprocessing.resize, mode, antialias=True), v2.CenterCrop(preprocessing.crop)]
 
 
-def _numbers(sizes: Sizes) -> list[Any]:
-    return [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(sizes.mean, sizes.std)]
+def _to_tensor(preprocessing: Preprocessing) -> list[Any]:
+    return [
+        v2.PILToTensor(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(list(preprocessing.mean), list(preprocessing.std)),
+    ]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
 from graft.building import build
-from graft.data import DIVIDING_KEYS, LOADING_KEYS, Division, ImageData, ImageDataModule, divide
+from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.training.module import TransferModule
@@ -33,16 +33,25 @@ def open_data(data: Config) -> ImageData:
     return opened
 
 
-def divide_data(data: Config, opened: ImageData) -> Division:
-    """Give every image its split, as the `data` node says."""
-    return divide(opened, **{key: data[key] for key in DIVIDING_KEYS if key in data})
+def split_data(data: Config, opened: ImageData) -> Splits:
+    """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
+    keys = ("val_fraction", "test_fraction", "shots", "fraction")
+    return split(opened, **{key: data[key] for key in keys if key in data}, seed=data.get("split_seed", 0))
 
 
-def make_loading(config: Config, division: Division, preprocessing: Preprocessing) -> ImageDataModule:
+def make_loading(
+    config: Config, data: ImageData, splits: Splits, preprocessing: Preprocessing
+) -> ImageDataModule:
     """The LightningDataModule of a run."""
-    own = {key: config["data"][key] for key in ("batch_size", "num_workers") if key in config["data"]}
-    augment = build(config["augment"], "augment")
-    return ImageDataModule(division, preprocessing, augment=augment, seed=config["seed"], **own)
+    return ImageDataModule(
+        data,
+        splits,
+        preprocessing,
+        build(config["augment"], "augment"),
+        batch_size=config["data"].get("batch_size", 32),
+        num_workers=config["data"].get("num_workers"),
+        seed=config["seed"],
+    )
 
 
 def make_backbone(config: Config) -> Backbone:
@@ -66,8 +75,8 @@ def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) ->
         backbone: from `make_backbone`.
         loading: says how many classes there are, and which images train.
     """
-    classes = len(loading.facts.class_names)
-    train_labels = loading.images.labels[loading.division.indices("train")]
+    classes = len(loading.data.class_names)
+    train_labels = loading.data.images.labels[loading.splits["train"]]
     head = build(config["head"], "head", _partial_=True)(backbone.width, classes)
     rates = {key: config["optimizer"].get(key) for key in ("lr", "head_lr")}
     own = {key: value for key, value in config["optimizer"].items() if key != "head_lr"}

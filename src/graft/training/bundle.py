@@ -155,7 +155,7 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise GraftError(f"{folder / DESCRIPTION} is damaged: {error!r}".splitlines()[0]) from error
     check_trusted(description, trust, str(folder / DESCRIPTION))
-    backbone = build(parts["backbone"], "backbone")
+    backbone = build(with_weights_of(folder, parts["backbone"]), "backbone")
     names = [str(name) for name in parts["class_names"]]
     head = build(parts["head"], "head", _partial_=True)(backbone.width, len(names))
     model = nn.Sequential()
@@ -167,3 +167,14 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
         reason = str(error).splitlines()[0]
         raise GraftError(f"{folder / WEIGHTS} does not fit {DESCRIPTION} beside it: {reason}") from error
     return Bundle(model, names, Preprocessing.from_dict(parts["preprocessing"]))
+
+
+def with_weights_of(folder: Path, backbone: dict[str, Any]) -> dict[str, Any]:
+    """The backbone's node, told to take weights, size and preprocessing from the bundle itself.
+
+    Graft's own backbones know bundles. Size matters: a transformer trained at another resolution than its
+    first weights' cannot be built without knowing it.
+    """
+    if str(backbone["_target_"]).startswith("graft.backbones.") and "weights" in backbone:
+        return {**backbone, "weights": str(folder.absolute())}
+    return backbone

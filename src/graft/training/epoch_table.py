@@ -32,7 +32,8 @@ class EpochTable(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Add to the row of `metrics["epoch"]`; learning rates come before it, without an epoch."""
-        values = {key: value for key, value in metrics.items() if not key.startswith("test/")}
+        # Lightning logs in single precision; more digits than that are noise.
+        values = {key: float(f"{v:.7g}") for key, v in metrics.items() if not key.startswith("test/")}
         epoch = values.pop("epoch", None)
         if epoch is None:
             self._early |= values

@@ -1,0 +1,56 @@
+"""A split as rows of text, to be written beside a run and read back."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from graft.data.image_data import ImageData
+from graft.data.splits import SPLITS, Splits, from_lists
+from graft.errors import GraftError, did_you_mean
+
+
+def split_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
+    """One row an image, in the order of `data.images`: name, label (the class's name) and split."""
+    split_of = {int(index): split for split in SPLITS for index in splits[split]}
+    return [
+        {"name": name, "label": data.class_names[label], "split": split_of[index]}
+        for index, (name, label) in enumerate(zip(data.images.names, data.images.labels, strict=True))
+    ]
+
+
+def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: str = "split.csv") -> Splits:
+    """The split that `split_rows` wrote.
+
+    Args:
+        rows: with name, label and split.
+        data: the images that the rows speak of.
+        source: the file that the rows come from, for messages.
+
+    Raises:
+        GraftError: the images are not those of the rows, or have other labels, or a split is unknown.
+    """
+    index_of = {name: index for index, name in enumerate(data.images.names)}
+    lists: dict[str, list[int]] = {split: [] for split in SPLITS}
+    seen: set[str] = set()
+    for row in rows:
+        if lacking := [column for column in ("name", "label", "split") if not row.get(column)]:
+            raise GraftError(f"{source}: a row has no {lacking[0]}: {dict(row)}")
+        name, label, split = row["name"], row["label"], row["split"]
+        if name in seen:
+            raise GraftError(f"{source}: {name} is listed twice")
+        seen.add(name)
+        if name not in index_of:
+            raise GraftError(f"{source}: {name} is not among the {len(index_of)} images of the data")
+        now = data.class_names[data.images.labels[index_of[name]]]
+        if label != now:
+            raise GraftError(f"{source}: {name} was labelled {label}, and is labelled {now} now")
+        if split not in lists:
+            raise GraftError(
+                f"{source}: {name} is to {split}, none of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
+            )
+        lists[split].append(index_of[name])
+    if new := [name for name in data.images.names if name not in seen]:
+        raise GraftError(f"{source}: {len(new)} images of the data are not listed, such as {new[0]}")
+    indices = {split: np.asarray(lists[split], np.int64) for split in ("train", "val", "test")}
+    counts = ", ".join(f"{len(lists[split])} {split}" for split in SPLITS)
+    return from_lists(data, indices, f"read from {source}: {counts}")
