@@ -48,7 +48,7 @@ def glyphs(size: int = 10_000, seed: int = 0) -> ImageData:
 
 
 def _masters() -> Floats:
-    """Each font's digits, `(fonts, 10, 64, 64)` in 0-1, blurred so that a threshold makes a stroke's width."""
+    """Each font's digits, `(fonts, 10, 64, 64)` in 0-1, blurred so that a threshold sets the stroke."""
     # Slow to import, and no other source needs it.
     import matplotlib
 
@@ -71,7 +71,7 @@ def _master(font: ImageFont.FreeTypeFont, digit: str) -> Floats:
     ink = ink.resize((max(1, round(ink.width * height / ink.height)), height), Image.Resampling.BILINEAR)
     canvas = Image.new("L", (_MASTER, _MASTER), 0)
     canvas.paste(ink, ((_MASTER - ink.width) // 2, (_MASTER - height) // 2))
-    return np.asarray(canvas.filter(ImageFilter.GaussianBlur(2.5)), np.float32) / 255
+    return np.asarray(canvas.filter(ImageFilter.GaussianBlur(2.5)), np.float32) / np.float32(255)
 
 
 def _draw(masters: Floats, labels: NDArray[np.int64], start: int, seed: int) -> NDArray[np.uint8]:
@@ -84,7 +84,8 @@ def _draw(masters: Floats, labels: NDArray[np.int64], start: int, seed: int) -> 
     block = _DRAWN // _CELLS
     cells = ink.reshape(-1, _CELLS, block, _CELLS, block).mean(axis=(2, 4))
     # 17 grey levels, as there are from 0 to 16 inked pixels in a block.
-    return np.round(np.round(cells * 16) * (255 / 16)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.round(np.round(cells * 16) * (255 / 16)).astype(np.uint8)
+    return levels
 
 
 def _origins(uniform: Floats, bends: Floats) -> Floats:
@@ -134,4 +135,5 @@ def _thicken(blurred: Floats, uniform: Floats) -> Floats:
     at = ((1 - share) * ranked.shape[1]).astype(np.int64)
     # A slim digit cannot cover that much: below 0.12 the paper itself would turn grey.
     threshold = np.maximum(ranked[np.arange(len(ranked)), at], 0.12)[:, None, None]
-    return np.clip((blurred - threshold) * 6 + 0.5, 0, 1)
+    inked: Floats = np.clip((blurred - threshold) * 6 + 0.5, 0, 1)
+    return inked

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from graft.data.images import read_image, to_rgb
+from graft.data.images import ImageError, read_image, to_rgb
 from graft.errors import GraftError
 
 Indices = NDArray[np.int64]
@@ -54,14 +54,24 @@ class ImageSet:
         Raises:
             ImageError: it cannot be read; the message names it.
         """
-        return to_rgb(self._load(index))
+        try:
+            return to_rgb(self._load(index))
+        except ImageError as error:
+            # A file's message holds its path already, which ends in the name.
+            if self.names[index] in str(error):
+                raise
+            raise ImageError(f"{self.names[index]}: {error}") from error
 
     def relabelled(self, to: Indices) -> "ImageSet":
         """The same images, label `i` replaced by `to[i]`."""
         return ImageSet(self.names, to[self.labels], self._load, self._content)
 
     def content(self, index: int) -> bytes:
-        """The bytes that determine an image: its file, its array or its pixels."""
+        """The bytes that determine an image: its file, its array or its pixels.
+
+        Raises:
+            ImageError: they cannot be read.
+        """
         return self._content(index) if self._content else self[index].tobytes()
 
 
@@ -75,8 +85,9 @@ class ImageData:
             paths = sorted(Path(root).rglob("*.png"))
             names = [path.relative_to(root).as_posix() for path in paths]
             labels = [int("tumour" in name) for name in names]
-            images = ImageSet(names, labels, lambda i: Image.open(paths[i]))
-            return ImageData(["healthy", "tumour"], {"all": images})
+            return ImageData(["healthy", "tumour"], {"all": file_images(Path(root), names, labels)})
+
+    Images that are no files: `array_images`, or an `ImageSet` with a function that loads one.
 
     Attributes:
         class_names: the C classes; a label is an index into them.
@@ -160,7 +171,10 @@ def _load_file(root: Path, names: list[str], index: int) -> Image.Image:
 
 
 def _file_content(root: Path, names: list[str], index: int) -> bytes:
-    return (root / names[index]).read_bytes()
+    try:
+        return (root / names[index]).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{root / names[index]}: cannot be read ({error.strerror})") from error
 
 
 def array_images(

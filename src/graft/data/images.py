@@ -46,7 +46,7 @@ def read_image(path: str | Path) -> Image.Image:
         raise ImageError(f"{path}: {error}") from None
     # Pillow's decoders raise whatever their parsers meet in a damaged file.
     except Exception as error:
-        reason = " ".join(str(error).split()).replace(f"'{path}'", "it") or type(error).__name__
+        reason = " ".join(str(error).split()).replace(f" '{path}'", "") or type(error).__name__
         raise ImageError(f"{path}: cannot be read as an image ({reason})") from error
 
 
@@ -58,15 +58,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    elif image.mode == "F" or image.mode.startswith("I"):
+    if image.mode == "F" or image.mode.startswith("I"):
         image = _eight_bits(image)
-    if image.mode == "RGB":
-        return image
     try:
-        return image.convert("RGB")
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
         raise ImageError(f"mode {image.mode} cannot be made RGB") from error
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypedDict
 
 import torch
@@ -32,10 +33,13 @@ class TransformedImages(Dataset[Item]):
         images: the list.
         indices: `(N,)` which of them; an item's `index` is one of these.
         transform: PIL RGB to `(3, H, W)`.
-        seed: of the transform's randomness, which depends on nothing but this, the epoch and the index.
+        seed: of the transform's randomness, which depends on nothing but this, the epoch and the index;
+            None: the transform draws nothing.
     """
 
-    def __init__(self, images: ImageSet, indices: Indices, transform: Transform, seed: int = 0) -> None:
+    def __init__(
+        self, images: ImageSet, indices: Indices, transform: Transform, seed: int | None = None
+    ) -> None:
         self.images = images
         self.indices = indices
         self.transform = transform
@@ -57,7 +61,8 @@ class TransformedImages(Dataset[Item]):
         except GraftError as error:
             # ImageError alone survives the way out of a worker process as one line.
             raise ImageError(str(error)) from error
-        with random_stream(self.seed, epoch, index):
+        stream = nullcontext() if self.seed is None else random_stream(self.seed, epoch, index)
+        with stream:
             return {"image": self.transform(image), "label": int(self.images.labels[index]), "index": index}
 
 

@@ -44,8 +44,10 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
             f"{source}: {len(missing)} of {len(lines)} images are not below {folder}, "
             f"the first in line {lines[missing[0]]}: {missing[0]}"
         )
-    ordered = {part: parts[part] for part in ("train", "val", "test") if part in parts}
-    return number_classes(source, folder, ordered or {"all": parts.get("all", NamedImages())})
+    ordered: dict[str, NamedImages] = {
+        part: parts[part] for part in ("train", "val", "test") if part in parts
+    }
+    return number_classes(source, folder, ordered or parts or {"all": NamedImages()})
 
 
 def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:

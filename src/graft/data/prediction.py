@@ -3,7 +3,6 @@
 import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,8 @@ from graft.data.images import ImageError, read_image
 from graft.errors import GraftError
 
 Item = tuple[int, Tensor | None, str]
+# Indices and images `(B, 3, H, W)` of what could be read; index and reason of what could not.
+ReadableBatch = tuple[list[int], Tensor, list[tuple[int, str]]]
 
 
 def find_images(source: str) -> list[Path]:
@@ -28,7 +29,7 @@ def find_images(source: str) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
     elif glob.has_magic(source):
-        found = sorted(file for name in glob.glob(source, recursive=True) if (file := Path(name)).is_file())
+        found = sorted(file for name in glob.glob(source, recursive=True) if (file := Path(name)).is_file())  # noqa: PTH207
     else:
         raise GraftError(f"source={source}: there is no such file or folder")
     if not found:
@@ -53,9 +54,9 @@ class PathImages(Dataset[Item]):
             return index, None, str(error)
 
 
-def collate_readable(items: Sequence[Item]) -> tuple[list[int], Any, list[tuple[int, str]]]:
-    """Indices and images `(B, 3, H, W)` of what could be read; index and reason of what could not."""
+def collate_readable(items: Sequence[Item]) -> ReadableBatch:
+    """One batch; where nothing could be read, its images are `(0,)`."""
     readable = [(index, image) for index, image, _ in items if image is not None]
     failures = [(index, reason) for index, image, reason in items if image is None]
-    images = torch.stack([image for _, image in readable]) if readable else None
+    images = torch.stack([image for _, image in readable]) if readable else torch.empty(0)
     return [index for index, _ in readable], images, failures

@@ -132,7 +132,7 @@ def _draw(data: ImageData, pool: Indices, share: float, seed: int, key: str) -> 
     for part, number in (("drawn", size), ("left", len(pool) - size)):
         if number < len(classes):
             raise GraftError(
-                f"{key}={share}: of {len(pool)} images {number} would be {part}, fewer than {len(classes)} classes"
+                f"{key}={share}: {number} of {len(pool)} images would be {part}, of {len(classes)} classes"
             )
     remaining, drawn = train_test_split(pool, test_size=size, random_state=seed, stratify=labels)
     return remaining, drawn

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
-from torchvision.transforms import v2
+from torchvision.transforms import ConvertImageDtype, v2
 
 
 class Preprocessing(Protocol):
@@ -74,6 +74,7 @@ def _centre(preprocessing: Preprocessing) -> list[Any]:
 def _to_tensor(preprocessing: Preprocessing) -> list[Any]:
     return [
         v2.PILToTensor(),
-        v2.ToDtype(torch.float32, scale=True),
+        # Divides by 255 as the weights' own transforms do; v2.ToDtype multiplies by 1/255, a last bit off.
+        ConvertImageDtype(torch.float32),
         v2.Normalize(list(preprocessing.mean), list(preprocessing.std)),
     ]

@@ -1,0 +1,83 @@
+"""What a source may return, and the one list that its parts make."""
+
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from graft.data import ImageData, ImageError, ImageSet, array_images, file_images
+from graft.errors import GraftError
+
+
+def test_a_list_of_images_is_rgb_whatever_is_loaded():
+    images = ImageSet(["a", "b"], [0, 1], lambda index: Image.new("L", (3, 2), index))
+    assert len(images) == 2
+    assert images.labels.dtype == np.int64
+    assert images[1].mode == "RGB"
+    assert images[1].getpixel((0, 0)) == (1, 1, 1)
+    assert images.content(1) == bytes([1] * 18)
+
+
+def test_an_image_in_memory_that_cannot_be_used_is_named():
+    images = ImageSet(["slide/7"], [0], lambda index: Image.fromarray(np.full((2, 2), 9.0, np.float32)))
+    with pytest.raises(ImageError, match=r"^slide/7: mode F"):
+        images[0]
+
+
+def test_files(tmp_path, paint):
+    paint(tmp_path / "a" / "x.png", (1, 2, 3))
+    images = file_images(tmp_path, ["a/x.png"], [0])
+    assert images[0].getpixel((0, 0)) == (1, 2, 3)
+    assert images.content(0) == (tmp_path / "a" / "x.png").read_bytes()
+
+
+def test_parts_are_joined_in_order():
+    pixels = np.arange(5, dtype=np.uint8)[:, None, None].repeat(2, 1).repeat(2, 2)
+    train = array_images(["a", "b", "c"], [0, 1, 0], pixels[:3])
+    test = array_images(["d", "e"], [1, 0], pixels[3:])
+    data = ImageData(["x", "y"], {"train": train, "test": test})
+    assert data.images.names == ["a", "b", "c", "d", "e"]
+    assert data.images.labels.tolist() == [0, 1, 0, 1, 0]
+    assert [data.images[index].getpixel((0, 0))[0] for index in range(5)] == [0, 1, 2, 3, 4]
+    assert [data.images.content(index)[0] for index in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_images_can_be_sent_to_worker_processes(noise, tmp_path, paint):
+    paint(tmp_path / "x.png")
+    for images in (noise({"train": [2, 2], "val": [1, 1]}).images, file_images(tmp_path, ["x.png"], [0])):
+        again = pickle.loads(pickle.dumps(images))
+        assert again[0].tobytes() == images[0].tobytes()
+
+
+def test_relabelled(noise):
+    data = noise({"all": [2, 3]})
+    changed = data.relabelled(np.array([2, 0]), ["p", "q", "r"])
+    assert changed.class_names == ["p", "q", "r"]
+    assert changed.images.labels.tolist() == [[2, 0][label] for label in data.images.labels]
+    assert changed.images[3].tobytes() == data.images[3].tobytes()
+
+
+@pytest.mark.parametrize(
+    "parts", [(), ("val",), ("test",), ("val", "test"), ("all", "train"), ("train", "dev")]
+)
+def test_other_parts_are_refused(parts):
+    images = {part: ImageSet([part], [0], lambda index: Image.new("L", (1, 1))) for part in parts}
+    with pytest.raises(GraftError, match="the parts are"):
+        ImageData(["x", "y"], images)
+
+
+@pytest.mark.parametrize(
+    ("class_names", "names", "labels", "match"),
+    [
+        (["x"], ["a"], [0], "1 class"),
+        (["x", "x"], ["a"], [0], "class name occurs twice"),
+        (["x", "y"], ["a", "a"], [0, 1], "two images are called a"),
+        (["x", "y"], ["a", "b"], [0, 2], "labels run from 0 to 2"),
+        (["x", "y"], ["a", "b"], [-1, 0], "labels run from -1 to 0"),
+        (["x", "y"], ["a", "b"], [0], "2 images have 1 labels"),
+    ],
+)
+def test_what_does_not_fit_is_refused(class_names, names, labels, match):
+    with pytest.raises(GraftError, match=match):
+        ImageData(class_names, {"all": ImageSet(names, labels, lambda index: Image.new("L", (1, 1)))})

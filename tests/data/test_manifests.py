@@ -1,0 +1,89 @@
+"""A CSV of paths and labels: what it may say, and the line that is wrong."""
+
+import pytest
+
+from graft.data import csv_manifest
+from graft.errors import GraftError
+
+
+@pytest.fixture
+def manifest(tmp_path, paint):
+    """Write a manifest beside the images 0.png to 5.png."""
+    for index in range(6):
+        paint(tmp_path / "images" / f"{index}.png", (index, 0, 0))
+
+    def manifest(text, encoding="utf-8"):
+        path = tmp_path / "list.csv"
+        path.write_text(text, encoding=encoding)
+        return str(path)
+
+    return manifest
+
+
+def refused(file, *words):
+    with pytest.raises(GraftError) as caught:
+        csv_manifest(file)
+    text = str(caught.value)
+    assert text.startswith(f"data.file={file}")
+    assert "\n" not in text
+    for word in words:
+        assert word in text
+
+
+def test_paths_and_labels(manifest):
+    data = csv_manifest(manifest("path,label\nimages/3.png,b\nimages/1.png,a\n"))
+    assert list(data.parts) == ["all"]
+    assert data.class_names == ["a", "b"]
+    assert data.images.names == ["images/3.png", "images/1.png"]
+    assert data.images.labels.tolist() == [1, 0]
+    assert data.images[0].getpixel((0, 0)) == (3, 0, 0)
+
+
+def test_a_root_other_columns_and_a_spreadsheets_byte_order_mark(manifest, tmp_path):
+    file = manifest("who,path,label\nme,0.png, a\nyou,1.png,b\n", encoding="utf-8-sig")
+    data = csv_manifest(file, root=str(tmp_path / "images"))
+    assert data.images.names == ["0.png", "1.png"]
+    assert data.class_names == ["a", "b"]
+    byte_order_mark_first = manifest("path,label\nimages/0.png,a\nimages/1.png,b\n", encoding="utf-8-sig")
+    assert len(csv_manifest(byte_order_mark_first).images) == 2
+
+
+def test_a_split_column(manifest):
+    rows = ["images/0.png,b,test", "images/1.png,a,train", "images/2.png,b,Train", "images/3.png,a,valid"]
+    text = "\n".join(["path,label,split", *rows])
+    data = csv_manifest(manifest(text))
+    assert list(data.parts) == ["train", "val", "test"]
+    assert data.parts["train"].labels.tolist() == [0, 1]
+    assert data.notes == ["val has no images of b", "test has no images of a"]
+
+
+def test_classes_come_from_train(manifest):
+    text = "path,label,split\nimages/0.png,a,train\nimages/1.png,b,train\nimages/2.png,c,test\n"
+    refused(manifest(text), "test", "train lacks: c")
+    refused(manifest("path,label\nimages/0.png,a\n"), "one class only")
+    refused(manifest("path,label,split\nimages/0.png,a,test\n"), "no train")
+    refused(manifest("path,label\n"), "no images")
+
+
+def test_a_missing_column_or_file(manifest, tmp_path):
+    refused(manifest("paths,label\n"), "no column path", "did you mean paths?")
+    refused(manifest("path;label\nx;a\n"), "no column path", "path;label")
+    refused(manifest(""), "none")
+    refused(str(tmp_path / "gone.csv"), "cannot be opened")
+    (tmp_path / "latin.csv").write_bytes(b"path,label\n\xe9.png,a\n")
+    refused(str(tmp_path / "latin.csv"), "UTF-8")
+
+
+def test_the_line_that_is_wrong(manifest):
+    good = "path,label,split\nimages/0.png,a,train\n"
+    refused(manifest(good + "images/1.png,,train\n"), "line 3", "label is empty")
+    refused(manifest(good + ",b,train\n"), "line 3", "path is empty")
+    refused(manifest(good + "images/1.png\n"), "line 3", "label is empty")
+    refused(manifest(good + "images/1.png,b,trian\n"), "line 3", "'trian'", "did you mean train?")
+    refused(manifest(good + "images/1.png,b,\n"), "line 3", "split ''")
+    refused(manifest(good + "images/./0.png,b,test\n"), "line 3", "line 2")
+
+
+def test_missing_images_are_counted_and_the_first_named(manifest):
+    text = "path,label\nimages/0.png,a\nimages/x.png,b\nimages/y.png,b\n"
+    refused(manifest(text), "2 of 3", "line 3", "images/x.png")

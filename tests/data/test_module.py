@@ -1,0 +1,157 @@
+"""The data module in Lightning's hands: loaders, epochs, and resuming where a run stopped."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from graft.data import ImageDataModule, split, training_transform
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*use of fork\\(\\) may lead to deadlocks"),
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\)"),
+    pytest.mark.filterwarnings("ignore:.*(logging interval|litlogger|exists and is not empty)"),
+    # Lightning asks the loader whether it can resume; here the data module does.
+    pytest.mark.filterwarnings("ignore:.*your dataloader is not resumable"),
+    pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided"),
+]
+
+
+def augment(preprocessing):
+    return training_transform(preprocessing, (0.5, 1.0), 0.5, None)
+
+
+@pytest.fixture
+def make(noise, preprocessing):
+    """A data module over 18 training images; `make(shots=3)` and so on go to `split`."""
+
+    def make(workers=0, seed=0, batch_size=4, **asked):
+        data = noise({"train": [9, 9], "val": [2, 3], "test": [3, 3]})
+        splits = split(data, **asked)
+        return ImageDataModule(
+            data, splits, preprocessing, augment, batch_size=batch_size, num_workers=workers, seed=seed
+        )
+
+    return make
+
+
+class Recorder(pl.LightningModule):
+    """Notes what it is given; `stop_at` (epoch, batch) is where it is cut off."""
+
+    def __init__(self, stop_at=None):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen = []
+        self.validated = []
+        self.stop_at = stop_at
+
+    def training_step(self, batch, batch_index):
+        self.seen.append((self.current_epoch, batch["index"].tolist(), float(batch["image"].sum())))
+        return self.weight * batch["image"].mean()
+
+    def on_train_batch_end(self, outputs, batch, batch_index):
+        if (self.current_epoch, batch_index) == self.stop_at:
+            raise KeyboardInterrupt
+
+    def validation_step(self, batch, batch_index):
+        self.validated.append(batch["index"].tolist())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def trainer(**settings):
+    return pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **{"enable_checkpointing": False, **settings},
+    )
+
+
+def test_loaders(make):
+    module = make()
+    assert module.facts.counts["train"] == {"class0": 9, "class1": 9}
+    train = torch.cat([batch["index"] for batch in module.train_dataloader()]).tolist()
+    assert sorted(train) == module.splits["train"].tolist()
+    assert train != sorted(train)
+    for loader, name in (
+        (module.val_dataloader(), "val"),
+        (module.test_dataloader(), "test"),
+        (module.predict_dataloader(), "test"),
+        (module.ordered_loader("train"), "train"),
+    ):
+        found = list(loader)
+        assert torch.cat([batch["index"] for batch in found]).tolist() == module.splits[name].tolist()
+        first = module.evaluation(module.data.images[int(module.splits[name][0])])
+        assert torch.equal(found[0]["image"][0], first)
+        assert found[0]["image"].shape == (4, 3, 16, 16)
+
+
+def test_nothing_validates(noise, preprocessing):
+    data = noise({"all": [9, 9]})
+    module = ImageDataModule(data, split(data, val_fraction=0), preprocessing, augment, batch_size=4)
+    assert module.val_dataloader() == []
+
+
+def test_a_last_batch_of_one_is_left_out(make):
+    assert [len(batch["label"]) for batch in make(shots=3, batch_size=5).train_dataloader()] == [5]
+    assert [len(batch["label"]) for batch in make(shots=3, batch_size=4).train_dataloader()] == [4, 2]
+
+
+def fit(module, model, epochs, ckpt_path=None, **settings):
+    trainer(max_epochs=epochs, **settings).fit(
+        model, datamodule=module, ckpt_path=ckpt_path, weights_only=True
+    )
+    return model.seen
+
+
+def test_every_epoch_is_another_and_workers_change_nothing(make):
+    alone, three = Recorder(), Recorder()
+    assert fit(make(), alone, 3) == fit(make(workers=2), three, 3)
+    assert alone.validated == three.validated
+    orders = [[i for at, indices, _ in alone.seen if at == epoch for i in indices] for epoch in range(3)]
+    assert all(sorted(order) == list(range(18)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+    assert fit(make(seed=1), Recorder(), 1) != alone.seen[:5]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("at_epochs_end", [True, False])
+def test_a_run_resumed_after_an_epoch_goes_on_as_if_never_stopped(make, tmp_path, workers, at_epochs_end):
+    whole = fit(make(), Recorder(), 4)
+    checkpoint = ModelCheckpoint(tmp_path, save_last=True, save_on_train_epoch_end=at_epochs_end)
+    first = fit(make(workers), Recorder(), 2, callbacks=[checkpoint], enable_checkpointing=True)
+    rest = fit(make(workers), Recorder(), 4, ckpt_path=tmp_path / "last.ckpt")
+    assert first + rest == whole
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_resumed_within_an_epoch_sees_every_image_once(make, tmp_path, workers):
+    whole = fit(make(), Recorder(), 3)
+    checkpoint = ModelCheckpoint(tmp_path, save_top_k=-1, every_n_train_steps=1, filename="{step}")
+    with pytest.raises(SystemExit):
+        fit(make(workers), Recorder((1, 3)), 3, callbacks=[checkpoint], enable_checkpointing=True)
+    for step in (2, 5, 7):
+        rest = fit(make(workers), Recorder(), 3, ckpt_path=tmp_path / f"step={step}.ckpt")
+        assert rest == whole[step:]
+
+
+def test_a_finished_module_begins_at_the_beginning(make, tmp_path):
+    module = make()
+    stopped = trainer(max_epochs=2)
+    stopped.fit(Recorder(), datamodule=module)
+    stopped.save_checkpoint(tmp_path / "end.ckpt", weights_only=False)
+    assert [epoch for epoch, *_ in fit(module, Recorder(), 3, ckpt_path=tmp_path / "end.ckpt")] == [2] * 5
+    assert fit(module, Recorder(), 1) == fit(make(), Recorder(), 1)
+
+
+@pytest.mark.filterwarnings("ignore:You requested to overfit")
+@pytest.mark.filterwarnings("ignore:.*overfit_batches.*")
+def test_overfitting_stays_within_the_training_images(make):
+    module, model = make(shots=3), Recorder()
+    fit(module, model, 1, overfit_batches=1, limit_val_batches=0)
+    assert set(model.seen[0][1]) <= set(module.splits["train"].tolist())
