@@ -49,5 +49,5 @@ def test_a_wrong_argument_names_the_key() -> None:
 
 
 def test_a_missing_target_names_the_key(tmp_path: Path) -> None:
-    with pytest.raises(GraftError, match="^freeze: "):
+    with pytest.raises(GraftError, match=r"^freeze: "):
         build({"_target_": "nowhere.Strategy"}, "freeze")

@@ -137,7 +137,7 @@ def _job_of(command: str, failures: list[Exception]) -> Any:
         from graft.composition import check
         from graft.runs.folder import refuse_taken, remove_empty
 
-        own = HydraConfig.get()
+        own: Any = HydraConfig.get()
         folder = Path(own.runtime.output_dir)
         overrides = list(own.overrides.task)
         sweeping = own.mode == RunMode.MULTIRUN

@@ -156,7 +156,9 @@ def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
     # A group that the command line takes out altogether is missed like a key.
     defaults = [default for default in primary["defaults"] if isinstance(default, dict)]
-    known |= {group: {} for default in defaults for group, option in default.items() if group in PARTS and option}
+    known |= {
+        group: {} for default in defaults for group, option in default.items() if group in PARTS and option
+    }
     for group, option in choices.items():
         if option is None or group.startswith("hydra/") or "@" in group:
             continue
@@ -238,7 +240,7 @@ def explain(error: Exception, command: str, overrides: Sequence[str]) -> GraftEr
     """One of Hydra's or OmegaConf's own errors in the words of the person at the keyboard."""
     from graft.explanation import explain_hydra
 
-    return explain_hydra(error, overrides, lambda choices: known_keys(command, choices, [conf_dir()]))
+    return explain_hydra(error, overrides, functools.partial(known_keys, command))
 
 
 def _first_line(error: Exception) -> str:

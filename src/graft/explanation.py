@@ -3,13 +3,15 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
 from graft.errors import GraftError, did_you_mean
 
-KnownKeys = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+KnownKeys = Callable[[Mapping[str, Any], Sequence[Path]], Mapping[str, Any]]
 
 
 def explain_hydra(error: Exception, overrides: Sequence[str], known_keys: KnownKeys) -> GraftError:
@@ -18,7 +20,7 @@ def explain_hydra(error: Exception, overrides: Sequence[str], known_keys: KnownK
     Args:
         error: from `hydra.errors` or `omegaconf.errors`.
         overrides: the words of the command line.
-        known_keys: gives every known key for a choice of options.
+        known_keys: gives every known key for a choice of options, and the folders where they are.
     """
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
@@ -31,7 +33,8 @@ def explain_hydra(error: Exception, overrides: Sequence[str], known_keys: KnownK
     if key:
         from graft.composition import unknown_key
 
-        return unknown_key(key[1], known_keys(_chosen(overrides)))
+        folders = option_folders(overrides)
+        return unknown_key(key[1], known_keys(_chosen(overrides, folders), folders))
     cause = error.__cause__
     lines = [line.strip() for part in (text, str(cause or "")) for line in part.splitlines()]
     return GraftError(next((line for line in lines if line), type(error).__name__))
@@ -70,7 +73,20 @@ def _no_such_option(error: MissingConfigException) -> GraftError:
     return GraftError(f"{group}={option}: no such option{hint}")
 
 
-def _chosen(overrides: Sequence[str]) -> dict[str, str]:
+def option_folders(overrides: Sequence[str]) -> list[Path]:
+    """Where options are looked for: the shipped folder, and those of the user's that the words name."""
+    from graft.composition import conf_dir
+
+    named = [after for word, after in pairwise(overrides) if word in ("--config-dir", "-cd")]
+    for word in overrides:
+        if word.startswith("--config-dir="):
+            named.append(word.partition("=")[2])
+        elif word.startswith("hydra.searchpath="):
+            named += re.findall(r"file://([^],'\"]+)", word)
+    return [conf_dir(), *map(Path, named)]
+
+
+def _chosen(overrides: Sequence[str], folders: Sequence[Path]) -> dict[str, str]:
     """The options that the defaults list and the command line choose, without composing anything."""
     from graft.composition import PARTS, conf_dir
 
@@ -80,6 +96,6 @@ def _chosen(overrides: Sequence[str]) -> dict[str, str]:
     }
     for word in overrides:
         group, _, option = word.lstrip("+").partition("=")
-        if group in chosen and (conf_dir() / group / f"{option}.yaml").is_file():
+        if group in chosen and any((folder / group / f"{option}.yaml").is_file() for folder in folders):
             chosen[group] = option
     return chosen

@@ -1,5 +1,6 @@
 """The rate of every group at every step is the closed form, and ratios between groups stay."""
 
+import itertools
 import math
 
 import pytest
@@ -40,7 +41,7 @@ def test_cosine_is_its_closed_form(warmup: float, final: float) -> None:
 def test_a_warm_up_longer_than_the_run_still_runs() -> None:
     opt = optimizer()
     seen = rates(cosine(opt, Span(4, 4), warmup_epochs=3), opt, 4)
-    assert all(later[1] > earlier[1] for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later[1] > earlier[1] for earlier, later in itertools.pairwise(seen))
 
 
 def test_step_falls_by_gamma() -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 from rich.console import Console
 from rich.table import Table
 
@@ -14,8 +13,8 @@ from graft.data.splits import from_lists
 from graft.errors import GraftError, did_you_mean
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_json
-from graft.training import Bundle, TransferModule, assembly, load_bundle, pictures
-from graft.training.testing import prediction_rows, test
+from graft.training import assembly, load_bundle, pictures
+from graft.training.testing import make_tester, prediction_rows, test, tested_module
 
 Config = dict[str, Any]
 
@@ -30,6 +29,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
         GraftError: there is no model, its data cannot be had, or the classes are others.
     """
     assembly.check_device(config["accelerator"], key="accelerator")
+    assembly.quiet_lightning()
     bundle = load_bundle(config["run"], config["trust"])
     saved = saved_config(config["run"], config["trust"])
     chosen = config.get("data") or saved.get("data")
@@ -42,14 +42,15 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
         splits,
         bundle.preprocessing,
         evaluation_transform,
-        batch_size=config["batch_size"] or saved.get("data", {}).get("batch_size", 32),
+        batch_size=config["batch_size"] or bundle.tested.batch_size,
         num_workers=config["num_workers"],
     )
     if not len(splits[config["split"]]):
         raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
     print(f"{splits.describe()}; testing {config['split']}: {len(splits[config['split']])} images")
 
-    result = test(make_tester(config, saved, path), tested_module(bundle, saved), loading.ordered_loader(config["split"]))
+    tester = make_tester(bundle, config["accelerator"], path)
+    result = test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
     write_json(path / "metrics.json", result.metrics)
     write_csv(path / "predictions.csv", prediction_rows(result, data))
     figure = pictures.confusion_figure(result.confusion, bundle.class_names)
@@ -102,25 +103,3 @@ def splits_of(config: Config, data: ImageData) -> Splits:
     else:
         found = split(data, val_fraction=0)
     return Splits({**found.indices, "all": np.arange(len(data.images))}, found.rule)
-
-
-def tested_module(bundle: Bundle, saved: Config) -> TransferModule:
-    """The bundle's model in the module that the run was tested in."""
-    backbone, head = bundle.model.get_submodule("backbone"), bundle.model.get_submodule("head")
-    channels_last = bool(saved.get("channels_last", False))
-    return TransferModule(backbone, head, classes=len(bundle.class_names), channels_last=channels_last)
-
-
-def make_tester(config: Config, saved: Config, path: Path) -> pl.Trainer:
-    """A Trainer that only tests, at the precision that the run was tested at."""
-    assembly.quiet_lightning()
-    return pl.Trainer(
-        accelerator=config["accelerator"],
-        devices=1,
-        precision=saved.get("trainer", {}).get("precision", "32-true"),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=path,
-    )

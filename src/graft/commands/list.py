@@ -29,9 +29,8 @@ def list_options(words: Sequence[str]) -> None:
         raise GraftError(f"graft list takes a group and a pattern, not {' '.join(words)}")
     group = words[0] if words[0] in known else words[0].removesuffix("s")
     if group not in known:
-        raise GraftError(
-            f"graft list {words[0]}: no such group{did_you_mean(words[0], known)}; there are {', '.join(known)}"
-        )
+        hint = did_you_mean(words[0], known)
+        raise GraftError(f"graft list {words[0]}: no such group{hint}; there are {', '.join(known)}")
     pattern = words[1] if len(words) == 2 else "*"
     rows = describe_options(group)
     if group == "backbone":

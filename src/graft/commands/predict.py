@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 from graft.data import PathImages, collate_readable, default_workers, find_images
 from graft.runs.files import write_csv
 from graft.training import Bundle, Prediction, assembly, load_bundle
+from graft.training.testing import make_tester, tested_module
 
 # Rows shown in the terminal; all of them stand in the CSV.
 SHOWN = 10
@@ -25,10 +27,10 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
         GraftError: there is no model, no image, or no such device.
     """
     assembly.check_device(config["accelerator"], key="accelerator")
+    assembly.quiet_lightning()
     files = find_images(config["source"])
     bundle = load_bundle(config["run"], config["trust"])
-    bundle.model.to(assembly.device(config["accelerator"]))
-    rows, unreadable = predict_files(bundle, files, config)
+    rows, unreadable = predict_files(bundle, files, config, make_tester(bundle, config["accelerator"], path))
     target = path / "predictions.csv"
     write_csv(target, rows)
     show(rows, unreadable)
@@ -37,20 +39,22 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
 
 
 def predict_files(
-    bundle: Bundle, files: list[Path], config: dict[str, Any]
+    bundle: Bundle, files: list[Path], config: dict[str, Any], tester: pl.Trainer
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """One row a readable file, in order; and each unreadable file with the reason."""
-    workers = default_workers() if config["num_workers"] is None else config["num_workers"]
-    images = PathImages(files, bundle.transform)
-    loader = DataLoader(images, config["batch_size"], num_workers=workers, collate_fn=collate_readable)
+    loader = DataLoader(
+        PathImages(files, bundle.transform),
+        config["batch_size"] or bundle.tested.batch_size,
+        num_workers=default_workers() if config["num_workers"] is None else config["num_workers"],
+        collate_fn=collate_readable,
+    )
     rows: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
-    for indices, tensors, failures in loader:
+    found: Any = tester.predict(tested_module(bundle), loader)
+    for indices, probabilities, failures in found:
         unreadable += [(str(files[index]), reason) for index, reason in failures]
-        if indices:
-            found = [bundle.named(row) for row in bundle.probabilities(tensors)]
-            pairs = zip(indices, found, strict=True)
-            rows += [row_of(files[index], prediction, config["top_k"]) for index, prediction in pairs]
+        for index, row in zip(indices, probabilities, strict=True):
+            rows.append(row_of(files[index], bundle.named(row), config["top_k"]))
     return rows, unreadable
 
 

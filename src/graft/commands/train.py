@@ -20,10 +20,10 @@ from graft.runs.environment import describe_environment
 from graft.runs.files import write_csv, write_json, write_text, write_yaml
 from graft.runs.log import keep, log_to, say
 from graft.schema import flatten
-from graft.training import TransferModule, assembly, pictures, save_bundle, tensorboard
+from graft.training import Bundle, HowTested, TransferModule, assembly, pictures, save_bundle, tensorboard
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
-from graft.training.testing import prediction_rows, test
+from graft.training.testing import prediction_rows, test, tested_module
 
 Config = dict[str, Any]
 
@@ -99,7 +99,10 @@ def fit_and_test(
     """Train, test the best epoch's weights once, and write what came out."""
     table = EpochTable(folder.epochs)
     loggers = assembly.make_loggers(config, folder)
-    callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, folder, validated=len(loading.splits["val"]) > 0)]
+    callbacks = [
+        FreezeCallback(strategy),
+        *assembly.make_callbacks(config, folder, validated=len(loading.splits["val"]) > 0),
+    ]
     trainer = assembly.make_trainer(config, folder.path, callbacks, [*loggers, table])
 
     images = next(iter(loading.train_dataloader()))["image"][:32]
@@ -109,14 +112,19 @@ def fit_and_test(
 
     if config["compile"]:
         # In place, so that the names of the weights stay as they are.
-        module.backbone.compile()
+        module.compile()
     started = time.perf_counter()
     trainer.fit(module, datamodule=loading)
     seconds = time.perf_counter() - started
     best_epoch = load_best(trainer, module)
     tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
 
-    result = test(trainer, module, loading.test_dataloader())
+    class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
+    how = HowTested(loading.batch_size, config["trainer"]["precision"], config["channels_last"])
+    bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
+    save_bundle(folder.bundle, bundle, config)
+
+    result = test(trainer, tested_module(bundle), loading.test_dataloader())
     row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
     metrics = {
         **row,
@@ -126,7 +134,6 @@ def fit_and_test(
         "trainable_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
     }
     write_json(folder.metrics_file, metrics)
-    class_names = loading.data.class_names
     write_csv(folder.predictions, prediction_rows(result, loading.data))
     confusion = pictures.confusion_figure(result.confusion, class_names)
     pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
@@ -135,19 +142,16 @@ def fit_and_test(
     tensorboard.add_hyperparameters(loggers, flatten(config), metrics)
     for logger in loggers:
         logger.finalize("success")
-
-    save_bundle(folder.bundle, module.backbone, module.head, config, class_names)
     write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
 
 
 def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
-    """Put the weights with the best validation into the module; says their epoch, None where there are none."""
-    best = next(
-        (c for c in trainer.checkpoint_callbacks if getattr(c, "monitor", None) and c.best_model_path), None
-    )
-    if best is None:
+    """Put the weights with the best validation into the module; says their epoch, or None without any."""
+    kept: list[Any] = trainer.checkpoint_callbacks
+    best = next((callback.best_model_path for callback in kept if callback.monitor), None)
+    if not best:
         return None
-    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    checkpoint = torch.load(best, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
     return int(checkpoint["epoch"])
 

@@ -45,7 +45,9 @@ def apply(strategy: FreezeStrategy, stages: nn.ModuleDict, epoch: int) -> None:
 
 def freeze_table(strategy: FreezeStrategy, stages: nn.ModuleDict, epoch: int = 0) -> list[dict[str, Any]]:
     """One row a stage: its parameters, and how many of them train in `epoch`."""
-    rows = {name: {"stage": name, "parameters": 0, "trainable": 0} for name in stages}
+    rows: dict[str, dict[str, Any]] = {
+        name: {"stage": name, "parameters": 0, "trainable": 0} for name in stages
+    }
     for part, parameter in parts(stages):
         row = rows[part.stage_name]
         row["parameters"] += parameter.numel()
@@ -63,8 +65,8 @@ class FreezeCallback(pl.Callback):
     def __init__(self, strategy: FreezeStrategy) -> None:
         self.strategy = strategy
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
         apply(self.strategy, pl_module.backbone.stages, trainer.current_epoch)
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
         apply(self.strategy, pl_module.backbone.stages, trainer.current_epoch)

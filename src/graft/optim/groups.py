@@ -37,17 +37,19 @@ def weight_penalty(groups: list[dict[str, Any]]) -> float:
     from the gradient (Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101), so there the number
     tells the size of the penalty and is not part of what the gradient descends on.
     """
-    return sum(
+    penalty: float = sum(
         0.5 * group["weight_decay"] * float(parameter.detach().float().square().sum())
         for group in groups
         if group["weight_decay"]
         for parameter in group["params"]
         if parameter.requires_grad
     )
+    return penalty
 
 
 def _by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     seen: set[int] = set()
     for child in module.modules():
         for name, parameter in child.named_parameters(recurse=False):

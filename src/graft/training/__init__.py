@@ -1,6 +1,7 @@
 """The LightningModule and what surrounds it: metrics, callbacks, progress, the bundle."""
 
 from graft.training.bundle import Bundle as Bundle
+from graft.training.bundle import HowTested as HowTested
 from graft.training.bundle import Prediction as Prediction
 from graft.training.bundle import load_bundle as load_bundle
 from graft.training.bundle import save_bundle as save_bundle

@@ -80,8 +80,6 @@ def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) ->
     head = build(config["head"], "head", _partial_=True)(backbone.width, classes)
     rates = {key: config["optimizer"].get(key) for key in ("lr", "head_lr")}
     own = {key: value for key, value in config["optimizer"].items() if key != "head_lr"}
-    if config["channels_last"]:
-        backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TransferModule(
         backbone,
         head,
@@ -95,7 +93,7 @@ def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) ->
     )
 
 
-def class_weights(wanted: None | str | Sequence[float], labels: np.ndarray, classes: int) -> Tensor | None:
+def class_weights(wanted: str | Sequence[float] | None, labels: np.ndarray, classes: int) -> Tensor | None:
     """`(C,)` loss weights: none, those given, or `balanced`: N / (C · n_c), as scikit-learn defines it.
 
     Raises:
@@ -162,21 +160,14 @@ def check_validation(config: Config, validated: bool) -> None:
         waiting["scheduler=plateau"] = "val/loss"
     if waiting and not validated:
         key, monitor = next(iter(waiting.items()))
-        raise GraftError(f"{key} watches {monitor}, but nothing validates (data.val_fraction=0); give one or the other up")
+        raise GraftError(
+            f"{key} watches {monitor}, but nothing validates (data.val_fraction=0); give one or the other up"
+        )
 
 
 def _stops(config: Config, key: str) -> bool:
     node = config["callbacks"][key.removeprefix("callbacks.")]
     return bool(node["_target_"].endswith("EarlyStopping")) and str(node.get("monitor")).startswith("val/")
-
-
-def device(accelerator: str) -> torch.device:
-    """The device that `accelerator` names; `auto` is the best one there is."""
-    if accelerator == "cpu":
-        return torch.device("cpu")
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
@@ -207,6 +198,7 @@ def quiet_lightning() -> None:
         "The '.*_dataloader' does not have many workers",  # on few cores none is faster
         "The number of training batches .* is smaller than the logging interval",  # curves are by epoch
         "You defined a `validation_step` but have no `val_dataloader`",  # data.val_fraction=0
+        "Total length of `list` across ranks is zero",  # the same
         "GPU available but not used",
         "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
         "Trying to infer the `batch_size`",

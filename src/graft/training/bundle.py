@@ -1,7 +1,8 @@
 """The bundle: what a run leaves for use. Weights as safetensors, the rest as YAML; nothing is unpickled."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,44 @@ class Prediction:
     probabilities: dict[str, float]
 
 
+@dataclass(frozen=True)
+class HowTested:
+    """What the last digits of a test depend on, so that a later test can give the same ones.
+
+    Attributes:
+        batch_size: images at a time.
+        precision: Lightning's word for it.
+        channels_last: whether images were laid out as NHWC.
+    """
+
+    batch_size: int = 32
+    precision: Any = "32-true"
+    channels_last: bool = False
+
+
 class Bundle:
     """A trained backbone and head, ready for use on images.
 
     Attributes:
-        model: images `(N, 3, H, W)`, preprocessed, to logits `(N, C)`; in evaluation mode.
+        model: images `(N, 3, H, W)`, preprocessed, to logits `(N, C)`; in evaluation mode. Its submodules
+            are `backbone` and `head`.
         class_names: the C classes, in the order of the logits.
         preprocessing: how an image becomes the model's input.
+        tested: how the run tested it.
     """
 
-    def __init__(self, model: nn.Module, class_names: Sequence[str], preprocessing: Preprocessing) -> None:
-        self.model = model.eval()
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        class_names: Sequence[str],
+        preprocessing: Preprocessing,
+        tested: HowTested,
+    ) -> None:
+        self.model = nn.Sequential(OrderedDict(backbone=backbone, head=head)).eval()
         self.class_names = list(class_names)
         self.preprocessing = preprocessing
+        self.tested = tested
         self.transform = evaluation_transform(preprocessing)
 
     @torch.inference_mode()
@@ -87,25 +113,16 @@ class Bundle:
         return tensor
 
 
-def save_bundle(
-    folder: Path, backbone: Any, head: nn.Module, config: dict[str, Any], class_names: Sequence[str]
-) -> None:
+def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
     """Write `model.safetensors` and `model.yaml` into `folder`.
 
     Args:
         folder: is made where it is missing.
-        backbone: a `Backbone`.
-        head: its head.
+        bundle: the trained model.
         config: the run's resolved configuration; its `backbone` and `head` nodes rebuild the model.
-        class_names: the C classes, in the order of the logits.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    modules = {"backbone": backbone, "head": head}
-    state = {
-        f"{name}.{key}": value.detach().cpu().contiguous()
-        for name, module in modules.items()
-        for key, value in module.state_dict().items()
-    }
+    state = {key: value.detach().cpu().contiguous() for key, value in bundle.model.state_dict().items()}
     part = folder / f".{WEIGHTS}.part"
     save_file(state, part)
     part.replace(folder / WEIGHTS)
@@ -113,8 +130,9 @@ def save_bundle(
     description = {
         "backbone": {**config["backbone"], **({"weights": None} if "weights" in config["backbone"] else {})},
         "head": config["head"],
-        "preprocessing": backbone.preprocessing.to_dict(),
-        "class_names": list(class_names),
+        "preprocessing": bundle.preprocessing.to_dict(),
+        "class_names": bundle.class_names,
+        "tested": asdict(bundle.tested),
         "trained_from": config["backbone"].get("weights"),
     }
     write_yaml(folder / DESCRIPTION, description)
@@ -151,22 +169,22 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     folder = bundle_folder(path)
     try:
         description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        parts = {key: description[key] for key in ("backbone", "head", "preprocessing", "class_names")}
+        keys = ("backbone", "head", "preprocessing", "class_names", "tested")
+        parts = {key: description[key] for key in keys}
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise GraftError(f"{folder / DESCRIPTION} is damaged: {error!r}".splitlines()[0]) from error
     check_trusted(description, trust, str(folder / DESCRIPTION))
     backbone = build(with_weights_of(folder, parts["backbone"]), "backbone")
     names = [str(name) for name in parts["class_names"]]
     head = build(parts["head"], "head", _partial_=True)(backbone.width, len(names))
-    model = nn.Sequential()
-    model.add_module("backbone", backbone)
-    model.add_module("head", head)
+    preprocessing, tested = Preprocessing.from_dict(parts["preprocessing"]), HowTested(**parts["tested"])
+    bundle = Bundle(backbone, head, names, preprocessing, tested)
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
+        bundle.model.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise GraftError(f"{folder / WEIGHTS} does not fit {DESCRIPTION} beside it: {reason}") from error
-    return Bundle(model, names, Preprocessing.from_dict(parts["preprocessing"]))
+    return bundle
 
 
 def with_weights_of(folder: Path, backbone: dict[str, Any]) -> dict[str, Any]:

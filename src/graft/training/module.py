@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 from torch.optim import Optimizer
 
+from graft.backbones import Backbone
+from graft.data.prediction import ReadableBatch
+from graft.errors import GraftError
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.training.metrics import Tally
 
@@ -28,14 +31,16 @@ class TransferModule(pl.LightningModule):
         rates: `lr`, `head_lr` and `weight_decay` of the parameter groups.
         label_smoothing: share of the target spread over all classes, in training only.
         class_weights: `(C,)` weight of each class in the training loss, or None.
-        channels_last: lay images out as NHWC in memory, which is faster on most hardware.
+        channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
     """
 
+    backbone: Backbone
+    head: nn.Module
     class_weights: Tensor | None
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         head: nn.Module,
         *,
         classes: int,
@@ -55,6 +60,8 @@ class TransferModule(pl.LightningModule):
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.channels_last = channels_last
+        if channels_last:
+            self.backbone.to(memory_format=torch.channels_last)
         self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
         self.outputs: list[tuple[Tensor, Tensor]] = []
 
@@ -77,8 +84,9 @@ class TransferModule(pl.LightningModule):
             logits.float(), batch["label"], weight=self.class_weights, label_smoothing=self.label_smoothing
         )
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the training loss became {loss.item()} in epoch {self.current_epoch}, step {self.global_step}"
+            step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
+            raise GraftError(
+                f"the training loss became {loss.item()} in {step}; a lower optimizer.lr may help"
             )
         self.tally("train").update(logits, batch["label"], loss)
         return loss
@@ -94,6 +102,11 @@ class TransferModule(pl.LightningModule):
         logits = self(batch["image"])
         self.tally("test").update(logits, batch["label"])
         self.outputs.append((batch["index"].cpu(), softmax(logits.float(), dim=1).cpu()))
+
+    def predict_step(self, batch: ReadableBatch, batch_index: int) -> ReadableBatch:
+        """A batch of `collate_readable` with probabilities `(B, C)` in place of its images."""
+        indices, images, failures = batch
+        return (indices, softmax(self(images).float(), dim=1).cpu(), failures) if indices else batch
 
     def on_train_epoch_end(self) -> None:  # noqa: D102
         self._report("train")

@@ -21,7 +21,7 @@ def progress_bar(refresh_rate: int = 1) -> ProgressBar:
 class EpochLines(ProgressBar):
     """`epoch 3/10  train/loss 0.412  val/loss 0.398  val/accuracy 0.871  (4.1 s)`."""
 
-    shown = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+    shown: tuple[str, ...] = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
     def __init__(self) -> None:
         super().__init__()

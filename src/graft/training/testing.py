@@ -1,5 +1,6 @@
 """Testing a model once on a list of images: the metrics, and what it said of each image."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -8,7 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from graft.data import ImageData
+from graft.training.bundle import Bundle
 from graft.training.module import TransferModule
+from graft.training.progress import progress_bar
 
 
 class TestResult(NamedTuple):
@@ -25,6 +28,34 @@ class TestResult(NamedTuple):
     confusion: Tensor
     indices: Tensor
     probabilities: Tensor
+
+
+def tested_module(bundle: Bundle) -> TransferModule:
+    """The bundle's model as it is tested at a run's end and by every later command.
+
+    It is the same in both, and compiled in neither, so that both give the same bits.
+    """
+    backbone: Any = bundle.model.get_submodule("backbone")
+    return TransferModule(
+        backbone,
+        bundle.model.get_submodule("head"),
+        classes=len(bundle.class_names),
+        channels_last=bundle.tested.channels_last,
+    )
+
+
+def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
+    """A Trainer that only tests and predicts, at the precision that the bundle's run was tested at."""
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision=bundle.tested.precision,
+        callbacks=[progress_bar()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
 
 
 def test(trainer: pl.Trainer, module: TransferModule, loader: DataLoader[Any]) -> TestResult:

@@ -1,0 +1,276 @@
+"""A run leaves a complete folder, from which alone it can be tested again and used, with the same numbers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import graft
+from graft.cli import run
+from graft.errors import GraftError
+from graft.runs import RunFolder
+from graft.runs.files import read_csv
+
+
+def test_the_folder_is_complete(trained: Path) -> None:
+    names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    assert names >= {
+        *("config.yaml", "overrides.yaml", "status.json", "environment.json", "split.csv", "freeze.csv"),
+        *("train.log", "metrics.json", "metrics.csv", "predictions.csv"),
+        *("figures/confusion_matrix.png", "figures/learning_curves.png", "figures/training_images.png"),
+        *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
+        *("model/model.safetensors", "model/model.yaml", "model/README.md"),
+    }
+    assert not [name for name in names if ".part" in name or ".hydra" in name]
+    assert RunFolder.open(trained).status()["status"] == "finished"
+
+
+def test_the_saved_configuration_is_resolved_and_composes_the_same_run(trained: Path) -> None:
+    text = (trained / "config.yaml").read_text()
+    assert "${" not in text
+    config = yaml.safe_load(text)
+    assert config["trainer"]["max_epochs"] == 2
+    assert config["name"] == "simple_cnn-full"
+    environment = json.loads((trained / "environment.json").read_text())
+    assert environment["packages"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert environment["data"]["class_names"] == ["blue", "green", "red"]
+    assert len(environment["data"]["fingerprint"]) == 64
+
+
+def test_metrics_agree_with_the_predictions(trained: Path) -> None:
+    metrics = RunFolder.open(trained).metrics
+    rows = read_csv(trained / "predictions.csv")
+    split = read_csv(trained / "split.csv")
+    tested = [row["name"] for row in split if row["split"] == "test"]
+    assert [row["path"] for row in rows] == tested
+    right = sum(row["predicted"] == row["label"] for row in rows)
+    assert metrics["test/accuracy"] == right / len(rows)
+    for row in rows:
+        shares = {name: float(row[f"p_{name}"]) for name in ("blue", "green", "red")}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+        assert max(shares, key=shares.__getitem__) == row["predicted"]
+    epochs = read_csv(trained / "metrics.csv")
+    assert [row["epoch"] for row in epochs] == ["0", "1"]
+    best = min(epochs, key=lambda row: float(row["val/loss"]))
+    assert metrics["val/loss"] == float(best["val/loss"])
+    assert metrics["epoch"] == int(best["epoch"])
+
+
+def test_checkpoints_hold_plain_values_only(trained: Path) -> None:
+    for name in ("best", "last"):
+        checkpoint = torch.load(trained / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert checkpoint["state_dict"]
+
+
+def test_tensorboard_shows_what_is_promised(trained: Path) -> None:
+    board = EventAccumulator(str(trained / "tensorboard"), size_guidance={"images": 0}).Reload()
+    scalars = set(board.Tags()["scalars"])
+    assert scalars >= {
+        *("train/loss", "train/penalty", "train/accuracy", "val/loss", "val/accuracy", "val/precision_macro"),
+        *("val/recall_macro", "val/f1_macro", "trainable_parameters", "test/accuracy", "final/test_accuracy"),
+    }
+    assert {tag for tag in scalars if tag.startswith("lr-AdamW/")} >= {"lr-AdamW/backbone", "lr-AdamW/head"}
+    assert set(board.Tags()["images"]) >= {"training images", "confusion matrix"}
+    files = list((trained / "tensorboard").iterdir())
+    plugins = {
+        plugin for file in files if "events" in file.name
+        for plugin in EventAccumulator(str(file)).Reload().PluginAssets.__self__.summary_metadata
+    }  # fmt: skip
+    assert "_hparams_/session_start_info" in plugins
+
+
+def test_evaluation_repeats_the_numbers_to_the_last_digit(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["evaluate", f"run={trained}", "accelerator=cpu", "hydra.run.dir=again"]) == 0
+    again = json.loads((tmp_path / "again/metrics.json").read_text())
+    reported = RunFolder.open(trained).metrics
+    assert again == {key: value for key, value in reported.items() if key.startswith("test/")}
+    assert (tmp_path / "again/predictions.csv").read_text() == (trained / "predictions.csv").read_text()
+
+
+def test_a_bundle_is_tested_on_other_images_whole(
+    trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle = trained / "model"
+    assert run(["evaluate", f"run={bundle}"]) == 2
+    words = [f"run={bundle}", "data=image_folder", f"data.root={photos}", "hydra.run.dir=other"]
+    assert run(["evaluate", *words]) == 0
+    assert len(read_csv(tmp_path / "other/predictions.csv")) == 36
+
+
+def test_the_runs_own_images_are_not_tested_whole_when_named_again(
+    trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [f"run={trained}", "data=image_folder", f"data.root={photos}", "hydra.run.dir=other"]
+    assert run(["evaluate", *words]) == 0
+    assert len(read_csv(tmp_path / "other/predictions.csv")) == len(read_csv(trained / "predictions.csv"))
+
+
+def test_predictions_name_the_unreadable_and_go_on(
+    trained: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for name in ("red", "blue"):
+        (mixed / f"{name}.png").write_bytes((photos / name / "00.png").read_bytes())
+    (mixed / "broken.png").write_bytes(b"not an image")
+    assert run(["predict", f"run={trained}", f"source={mixed}", "hydra.run.dir=out"]) == 0
+    out = capsys.readouterr().out
+    assert "broken.png" in out
+    assert "2 images predicted, 1 unreadable" in out
+    rows = read_csv(tmp_path / "out/predictions.csv")
+    assert [Path(row["path"]).name for row in rows] == ["blue.png", "red.png"]
+    assert list(rows[0]) == ["path", "predicted", "p_blue", "p_green", "p_red"]
+    assert run(["predict", f"run={trained}", f"source={mixed}/r*.png", "top_k=2", "hydra.run.dir=top"]) == 0
+    rows = read_csv(tmp_path / "top/predictions.csv")
+    assert list(rows[0]) == ["path", "predicted", "class_1", "p_1", "class_2", "p_2"]
+
+
+def test_the_same_words_give_the_same_weights(trained: Path, photos: Path, tmp_path: Path) -> None:
+    words = [
+        "data=image_folder",
+        f"data.root={photos}",
+        "data.batch_size=8",
+        "trainer.max_epochs=2",
+        "trainer=cpu",
+    ]
+    again = graft.train([*words, f"hydra.run.dir={tmp_path}/again", "logger=none", "callbacks=checkpoint"])
+    other = graft.train(
+        [*words, f"hydra.run.dir={tmp_path}/other", "logger=none", "seed=1", "callbacks=checkpoint"]
+    )
+    first, same, different = (
+        (path / "model/model.safetensors").read_bytes() for path in (trained, again.path, other.path)
+    )
+    assert first == same
+    assert first != different
+
+
+def test_without_validation_the_last_weights_are_tested(photos: Path, tmp_path: Path) -> None:
+    words = ["data=image_folder", f"data.root={photos}", "data.val_fraction=0", "trainer.max_epochs=2"]
+    folder = graft.train([*words, f"hydra.run.dir={tmp_path}/run"])
+    assert folder.metrics["epoch"] == 1
+    assert not [key for key in folder.metrics if key.startswith("val/")]
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["last.ckpt"]
+    assert graft.load(folder.path).predict(photos / "red/00.png")[0].label in ("red", "green", "blue")
+
+
+def test_a_sweep_gives_each_job_its_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["data=image_folder", f"data.root={photos}", "trainer.max_epochs=1", "freeze=frozen,full"]
+    # The middle seed of the second strategy cannot be had; the others go on.
+    sweep = ["backbone.image_size=32,8", "logger=none"]
+    assert run(["train", "-m", *words, *sweep, "hydra.sweep.dir=sweep"]) == 2
+    captured = capsys.readouterr()
+    assert "image_size" in captured.err
+    folders = sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir())
+    assert folders == ["0-simple_cnn-frozen", "2-simple_cnn-full"]
+    for name in folders:
+        assert RunFolder.open(tmp_path / "sweep" / name).status()["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["data.root=nowhere"], "nowhere"),
+        (["data.root={photos}", "data.shots=50"], "class blue"),
+        (["data.root={photos}", "backbone.weights=missing.pth"], "missing.pth"),
+        (["data.root={photos}", "backbone=resnet18", "backbone.weights=IMAGENET1K_V9"], "IMAGENET1K_V1"),
+        (["data.root={photos}", "loss.class_weights=[1,2]"], "3 classes"),
+        (["data.root={photos}", "callbacks=early_stopping", "data.val_fraction=0"], "val/loss"),
+        *([] if torch.cuda.is_available() else [(["data.root={photos}", "trainer=gpu"], "no such device")]),
+    ],
+)
+def test_what_cannot_start_leaves_no_folder(
+    words: list[str],
+    answer: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [word.format(photos=photos) for word in words]
+    assert run(["train", "data=image_folder", *words]) == 2
+    captured = capsys.readouterr()
+    assert answer in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_taken_folder_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (trained / "config.yaml").read_bytes()
+    assert run(["train", f"hydra.run.dir={trained}"]) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert (trained / "config.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_undecodable_image_fails_the_run_by_name(
+    workers: int,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("red", "green"):
+        (tmp_path / "p" / name).mkdir(parents=True)
+        for file in (photos / name).iterdir():
+            (tmp_path / "p" / name / file.name).write_bytes(file.read_bytes())
+        (tmp_path / "p" / name / "bad.png").write_bytes(b"\x89PNG nothing")
+    words = ["data=image_folder", "data.root=p", f"data.num_workers={workers}", "trainer.max_epochs=1"]
+    assert run(["train", *words, "hydra.run.dir=run"]) == 2
+    err = capsys.readouterr().err
+    assert "bad.png" in err
+    assert len(err.splitlines()) == 1
+    status = RunFolder(tmp_path / "run").status()
+    assert status["status"] == "failed"
+    assert "bad.png" in status["reason"]
+    with pytest.raises(GraftError, match="left no model"):
+        graft.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_an_interrupted_run_says_so(number: int, code: int, reason: str, tmp_path: Path) -> None:
+    words = [
+        "data=digits",
+        "trainer.max_epochs=500",
+        "trainer=cpu",
+        f"hydra.run.dir={tmp_path}/run",
+        "logger=none",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graft", "train", *words],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run/metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    status = RunFolder(tmp_path / "run").status()
+    assert (status["status"], status["reason"]) == ("interrupted", reason)
