@@ -17,21 +17,37 @@ from graft.errors import GraftError
         {"head": {"deep": [{"_target_": "subprocess.run", "args": ["touch", "{marker}"]}]}},
         {"_target_": "graftier.evil"},
         {"_target_": "torch.hub.load"},
+        # Names that begin like trusted ones and lead elsewhere.
+        {"_target_": "graft.cli.os.system", "command": "touch {marker}"},
+        {"_target_": "graft.data.module.torch.load", "f": "x.pth", "weights_only": False},
+        {"_target_": "torch.nn.functional.torch.load", "f": "x.pth", "weights_only": False},
+        {"_target_": "graft.training.bundle.write_yaml", "path": "x", "value": 1},
+        {"_target_": "graft.building.build", "node": {"_target_": "torch.nn.ReLU"}, "key": "x"},
         {"backbone": {"name": "${oc.env:HOME}"}},
     ],
 )
 def test_foreign_targets_are_refused(node: dict[str, object]) -> None:
-    with pytest.raises(GraftError, match=r"not trusted|interpolation"):
+    with pytest.raises(GraftError, match=r"not trusted|not to be had|interpolation"):
         check_trusted(node, [], "model.yaml")
 
 
-def test_the_user_extends_the_list() -> None:
-    node = {"_target_": "mypkg.models.Net"}
-    with pytest.raises(GraftError, match=r"add trust=\[mypkg\]"):
-        check_trusted(node, [], "model.yaml")
-    check_trusted(node, ["mypkg"], "model.yaml")
-    with pytest.raises(GraftError):
-        check_trusted({"_target_": "mypkgs.Net"}, ["mypkg"], "model.yaml")
+@pytest.mark.parametrize("target", ["torch.nn.Linear", "graft.data.image_folder", "graft.training.mlp"])
+def test_what_runs_are_made_of_is_trusted(target: str) -> None:
+    check_trusted({"_target_": target}, [], "model.yaml")
+
+
+def test_the_user_extends_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("mine", "mine_too"):
+        (tmp_path / f"{package}.py").write_text("import os\n\nclass Net:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(GraftError, match=r"add trust=\[mine\]"):
+        check_trusted({"_target_": "mine.Net"}, [], "model.yaml")
+    check_trusted({"_target_": "mine.Net"}, ["mine"], "model.yaml")
+    for target in ("mine_too.Net", "mine.os.system"):
+        with pytest.raises(GraftError, match="not trusted"):
+            check_trusted({"_target_": target}, ["mine"], "model.yaml")
+    with pytest.raises(GraftError, match="not to be had"):
+        check_trusted({"_target_": "mine.Gone"}, ["mine"], "model.yaml")
 
 
 def refuses() -> None:

@@ -11,9 +11,11 @@ import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from graft.composition import PARTS, compose, conf_dir, known_keys
+from graft import keys
+from graft.composition import compose
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
+from graft.keys import PARTS, conf_dir, known_keys
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [path for path in FILES if path.parent != conf_dir() and not path.name.startswith("_")]
@@ -129,9 +131,7 @@ def test_a_users_recipe_may_not_invent_keys_of_ours(tmp_path: Path) -> None:
     config, _ = compose("train", ["experiment=mine", search])
     assert (config["notes"], config["optimizer"]["lr"]) == ("for the paper", 0.5)
     recipe.write_text("# @package _global_\noptimizer:\n  lrr: 0.5\n")
-    from graft import composition
-
-    composition._read.cache_clear()
+    keys._read.cache_clear()
     with pytest.raises(GraftError, match=r"unknown key optimizer.lrr; did you mean optimizer.lr\?"):
         compose("train", ["experiment=mine", search])
 

@@ -8,15 +8,14 @@ the labelled images, the test images, the new weights and the order; the three w
 compared seed by seed. Nothing is validated: five images a class are all the labels there are.
 """
 
-import statistics
 from datetime import datetime
 from pathlib import Path
+from statistics import mean
 
-from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 import graft
+from graft.reporting import seed_figure, seed_table
 
 SEEDS = (0, 1, 2)
 SHOTS = 5
@@ -47,51 +46,19 @@ def main() -> None:
     accuracies: dict[str, list[float]] = {}
     for way, own in WAYS.items():
         for seed in SEEDS:
+            chosen = [f"backbone.weights={source.path}", *own, f"seed={seed}", f"data.split_seed={seed}"]
             run = folder / f"{way.replace(' ', '-')}-seed{seed}"
-            words = [
-                f"backbone.weights={source.path}",
-                *own,
-                *TARGET,
-                f"seed={seed}",
-                f"data.split_seed={seed}",
-            ]
-            metrics = graft.train([*words, f"hydra.run.dir={run}"]).metrics
+            metrics = graft.train([*TARGET, *chosen, f"hydra.run.dir={run}"]).metrics
             accuracies.setdefault(way, []).append(metrics["test/accuracy"])
 
     figure = folder / "quickstart.png"
-    draw(accuracies).savefig(figure, dpi=120)
-    Console().print(table(accuracies))
+    gain = mean(accuracies["fine-tuned"]) - mean(accuracies["from scratch"])
+    title = f"Digits from glyphs, {SHOTS} labels a class: fine-tuning gains {gain:+.3f}"
+    seed_figure(title, accuracies).savefig(figure, dpi=120)
+    Console().print(seed_table(title, accuracies))
     print(f"Figure:       {figure}")
     print(f"TensorBoard:  .venv/bin/tensorboard --logdir {folder}")
     print(f"Use a model:  .venv/bin/graft predict run={folder}/fine-tuned-seed0 source=<image or folder>")
-
-
-def table(accuracies: dict[str, list[float]]) -> Table:
-    """Mean ± standard deviation over the seeds, a way a row."""
-    rows = Table("", "test accuracy", "seeds", title=f"digits from glyphs, {SHOTS} labelled images a class")
-    for way, values in accuracies.items():
-        spread = f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
-        rows.add_row(way, spread, "  ".join(f"{value:.3f}" for value in values))
-    return rows
-
-
-def draw(accuracies: dict[str, list[float]]) -> Figure:
-    """The means as bars, the seeds as points."""
-    means = {way: statistics.mean(values) for way, values in accuracies.items()}
-    gain = means["fine-tuned"] - means["from scratch"]
-    figure = Figure(figsize=(6.5, 3.8), layout="constrained")
-    axes = figure.subplots()
-    axes.bar(list(means), list(means.values()), color=["#999999", "#56b4e9", "#0072b2"], width=0.6)
-    for place, values in enumerate(accuracies.values()):
-        axes.plot([place] * len(values), values, "o", color="black", markersize=4)
-        axes.annotate(
-            f"{means[list(means)[place]]:.3f}", (place, 0.02), ha="center", color="white", weight="bold"
-        )
-    axes.set(ylim=(0, 1), ylabel="test accuracy (dots: 3 seeds)")
-    axes.set_title(
-        f"Fine-tuning drawn digits' network gains {gain:+.3f}\non handwritten ones ({SHOTS} labels a class)"
-    )
-    return figure
 
 
 if __name__ == "__main__":

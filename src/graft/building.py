@@ -1,18 +1,38 @@
 """From a `_target_` in the configuration to an object, and which targets may be built."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pkgutil import resolve_name
 from typing import Any
+
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from graft.errors import GraftError
 
+# What a saved configuration may name, and where the objects that these names lead to may be defined.
 TRUSTED = (
-    "graft.",
+    "graft.backbones.",
+    "graft.data.",
+    "graft.freezing.",
+    "graft.optim.",
+    "graft.training.",
     "torch.nn.",
+    "torch.optim.",
+    "torchvision.transforms.v2.",
+    "pytorch_lightning.",
+)
+HOMES = (
+    "graft.backbones.",
+    "graft.data.",
+    "graft.freezing.",
+    "graft.optim.",
+    "graft.training.head.",
+    "graft.training.progress.",
+    "torch.nn.modules.",
     "torch.optim.",
     "torchvision.transforms.v2.",
     "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.",
-    "pytorch_lightning.Trainer",
+    "pytorch_lightning.trainer.",
 )
 
 
@@ -38,9 +58,28 @@ def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
             if isinstance(cause, GraftError):
                 raise cause from None
             if isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
+                # Hydra's own words for a failed import say less than the import's.
+                cause = cause.__cause__ if isinstance(cause, ImportError) and cause.__cause__ else cause
                 raise GraftError(f"{key}: {node.get('_target_')}: {one_line(cause)}") from error
             cause = cause.__cause__
         raise GraftError(f"{key}: {one_line(error)}") from error
+
+
+def build_later(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
+    """As `build`, for a target that is called later with arguments that the configuration does not know.
+
+    Raises:
+        GraftError: the target cannot be found; or, when it is called, refuses its arguments.
+    """
+    partial = build(node, key, _partial_=True)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return partial(*args, **kwargs)
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            raise GraftError(f"{key}: {node.get('_target_')}: {one_line(error)}") from error
+
+    return call
 
 
 def check_trusted(node: Any, trust: Iterable[str], where: str) -> None:
@@ -54,14 +93,9 @@ def check_trusted(node: Any, trust: Iterable[str], where: str) -> None:
     Raises:
         GraftError: a `_target_` is not trusted, or a value holds an interpolation.
     """
-    allowed = (*TRUSTED, *(f"{package.rstrip('.')}." for package in trust))
     if isinstance(node, Mapping):
-        target = node.get("_target_")
-        if target is not None and not f"{target}.".startswith(allowed):
-            package = str(target).split(".")[0]
-            raise GraftError(
-                f"{where} names {target}, which is not trusted; add trust=[{package}] if it is yours"
-            )
+        if "_target_" in node:
+            _check_target(str(node["_target_"]), tuple(f"{package.rstrip('.')}." for package in trust), where)
         for value in node.values():
             check_trusted(value, trust, where)
     elif isinstance(node, list | tuple):
@@ -69,6 +103,26 @@ def check_trusted(node: Any, trust: Iterable[str], where: str) -> None:
             check_trusted(value, trust, where)
     elif isinstance(node, str) and "${" in node:
         raise GraftError(f"{where} holds the interpolation {node}; saved configurations are resolved")
+
+
+def _check_target(target: str, own: tuple[str, ...], where: str) -> None:
+    """Refuse a target whose name, or whose place of definition, is not allowed.
+
+    The name alone would not do: `graft.cli.os.system` begins like one of ours.
+    """
+    named = target
+    if f"{target}.".startswith((*TRUSTED, *own)):
+        try:
+            found: Any = resolve_name(target)
+        except Exception as error:
+            raise GraftError(f"{where} names {target}, which is not to be had: {one_line(error)}") from error
+        named = (
+            f"{getattr(found, '__module__', None) or 'somewhere'}.{getattr(found, '__qualname__', target)}"
+        )
+        if named.startswith((*HOMES, *own)):
+            return
+    package = named.split(".")[0]
+    raise GraftError(f"{where} names {target}, which is not trusted; add trust=[{package}] if it is yours")
 
 
 def one_line(error: BaseException) -> str:

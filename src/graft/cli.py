@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from graft.errors import GraftError, did_you_mean
 
@@ -41,6 +41,10 @@ def run(words: Sequence[str]) -> int:
     except GraftError as error:
         report(error)
         return 2
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; what is still buffered must not be tried again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -100,8 +104,11 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from graft.composition import conf_dir, explain, register_resolvers
+    from graft.composition import register_resolvers
+    from graft.explanation import explain_hydra
+    from graft.keys import conf_dir
 
+    _check_flags(words)
     register_resolvers()
     failures: list[Exception] = []
     job = _job_of(command, failures)
@@ -113,7 +120,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     try:
         app()
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, command, words) from error
+        raise explain_hydra(error, command, words) from error
     finally:
         sys.argv = argv
         os.environ.pop("HYDRA_FULL_ERROR")
@@ -121,6 +128,18 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
             os.environ["HYDRA_FULL_ERROR"] = full
     if failures:
         raise failures[0]
+
+
+def _check_flags(words: Sequence[str]) -> None:
+    """Answer a wrong flag in one line, where Hydra's parser prints its whole usage."""
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> NoReturn:
+        raise GraftError(message)
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(words)
 
 
 def _job_of(command: str, failures: list[Exception]) -> Any:

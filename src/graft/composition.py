@@ -1,8 +1,4 @@
-"""From the command line's words to a checked configuration of plain values. Imports no torch.
-
-The shipped YAML files are the schema: a key that none of the chosen files lists is refused, also with `+`
-or `++`, where Hydra by itself would take it without a word.
-"""
+"""From the command line's words to a checked configuration of plain values. Imports no torch."""
 
 import functools
 import secrets
@@ -13,31 +9,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from graft.errors import GraftError, did_you_mean
-from graft.schema import check_together, check_values, clean_name, flatten
-
-Plain = dict[str, Any]
-# Options of these groups change keys of other groups instead of having keys of their own.
-RECIPES = ("experiment", "debug", "local")
-PARTS = (
-    "data",
-    "augment",
-    "backbone",
-    "head",
-    "freeze",
-    "optimizer",
-    "scheduler",
-    "trainer",
-    "logger",
-    "callbacks",
-)
-
-
-def conf_dir() -> Path:
-    """The shipped Hydra tree: inside an installed package, or at the top of a checkout."""
-    here = Path(__file__).resolve().parent
-    packaged = here / "conf"
-    return packaged if packaged.is_dir() else here.parents[1] / "conf"
+from graft.data import LOADING_KEYS
+from graft.errors import GraftError
+from graft.explanation import explain_hydra
+from graft.keys import Plain, check_keys, conf_dir, known_keys
+from graft.rules import clean_name
+from graft.schema import check_together, check_values
 
 
 def register_resolvers() -> None:
@@ -96,7 +73,7 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=command):
             whole = hydra.compose(command, list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, command, overrides) from error
+        raise explain_hydra(error, command, overrides) from error
     return check(whole, whole.hydra, command), whole.hydra
 
 
@@ -123,7 +100,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     raw = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(raw, dict)
     keys = {str(key): value for key, value in raw.items() if key != "hydra"}
-    check_keys(keys, shipped)
+    check_keys(keys, shipped, folders)
     config = {}
     for key in keys:
         try:
@@ -141,106 +118,19 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
             raise GraftError(f"{where}: {_first_line(error)}") from None
     check_values(config, shipped)
     check_together(config)
+    if command == "evaluate":
+        _check_effective(hydra_cfg.overrides.task)
     return config
 
 
-def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]) -> Plain:
-    """Every key that the command and the chosen options define, with the values that the files give them.
-
-    Args:
-        command: whose primary file is read.
-        choices: group to chosen option.
-        folders: where options are looked for, in Hydra's order: the first that has one wins.
-    """
-    primary = _load(conf_dir() / f"{command}.yaml")
-    known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
-    # A group that the command line takes out altogether is missed like a key.
-    defaults = [default for default in primary["defaults"] if isinstance(default, dict)]
-    known |= {
-        group: {} for default in defaults for group, option in default.items() if group in PARTS and option
-    }
-    for group, option in choices.items():
-        if option is None or group.startswith("hydra/") or "@" in group:
-            continue
-        options = [option] if isinstance(option, str) else list(option)
-        for name in options:
-            values = _option(group, name, folders)
-            if group not in RECIPES:
-                known[group] = {**known.get(group, {}), **values}
-            elif not _shipped(group, name):
-                # A recipe in the user's own folder may bring top-level keys of its own.
-                known = {**{key: value for key, value in values.items() if key not in PARTS}, **known}
-    return known
-
-
-def _shipped(group: str, name: str) -> bool:
-    return (conf_dir() / group / f"{name}.yaml").is_file()
-
-
-def _option(group: str, name: str, folders: Sequence[Path]) -> Plain:
-    """The keys of one option's file, with those of the files of the same group that it builds on."""
-    path = next((path for folder in folders if (path := folder / group / f"{name}.yaml").is_file()), None)
-    if path is None:
-        return {}
-    values = _load(path)
-    keys: Plain = {}
-    for default in values.pop("defaults", []):
-        base = default.removesuffix("@_here_") if isinstance(default, str) else None
-        if base and base != "_self_":
-            base = base.removeprefix(f"/{group}/")
-            keys |= _option(group, base, folders)
-    return {**keys, **values}
-
-
-@functools.cache
-def _read(path: Path) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-
-
-def _load(path: Path) -> Plain:
-    values = _read(path)
-    return {str(key): value for key, value in values.items()} if isinstance(values, dict) else {}
-
-
-def check_keys(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Refuse keys that no shipped or user's file lists, and notice listed ones that were deleted.
-
-    Raises:
-        GraftError: names the key and the nearest known one.
-    """
-
-    def walk(values: Mapping[str, Any], listed: Mapping[str, Any], prefix: str) -> None:
-        for key, value in values.items():
-            if key not in listed:
-                raise unknown_key(f"{prefix}{key}", known)
-            if isinstance(value, Mapping) and isinstance(listed[key], Mapping) and listed[key]:
-                walk(value, listed[key], f"{prefix}{key}.")
-        for key in listed:
-            if key not in values:
-                raise GraftError(f"{prefix}{key} was taken out, but it is needed")
-
-    walk(config, known, "")
-
-
-def unknown_key(key: str, known: Mapping[str, Any]) -> GraftError:
-    """The answer to a key that does not exist: the nearest of those that do."""
-    flat = {name: value for name, value in flatten(known).items() if "_target_" not in name}
-    last = key.rsplit(".", 1)[-1]
-    same = [name for name in flat if name.rsplit(".", 1)[-1] == last]
-    hint = f"; did you mean {same[0]}?" if same and "." not in key else did_you_mean(key, [*known, *flat])
-    if not hint:
-        # By the last word alone; keys that are in use before those that stand at null.
-        by_last = {name.rsplit(".", 1)[-1]: name for name, value in flat.items() if value is not None}
-        near = did_you_mean(last, by_last).removeprefix("; did you mean ").removesuffix("?")
-        hint = f"; did you mean {by_last[near]}?" if near else ""
-    return GraftError(f"unknown key {key}{hint}")
-
-
-def explain(error: Exception, command: str, overrides: Sequence[str]) -> GraftError:
-    """One of Hydra's or OmegaConf's own errors in the words of the person at the keyboard."""
-    from graft.explanation import explain_hydra
-
-    return explain_hydra(error, overrides, functools.partial(known_keys, command))
+def _check_effective(overrides: Sequence[str]) -> None:
+    """Refuse keys of `data` that say how to train, where nothing trains."""
+    for word in overrides:
+        key = word.lstrip("+~").partition("=")[0]
+        if key.removeprefix("data.") in LOADING_KEYS and key.startswith("data."):
+            raise GraftError(
+                f"{key} does nothing in graft evaluate, which has split, batch_size and num_workers"
+            )
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,12 @@ class GraftError(Exception):
     """
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word most like `word`, or nothing when none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A closing clause such as ``; did you mean resnet18?``, or nothing when no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else ""

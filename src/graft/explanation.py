@@ -2,25 +2,23 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
 from graft.errors import GraftError, did_you_mean
+from graft.keys import PARTS, conf_dir, known_keys, unknown_key
 
-KnownKeys = Callable[[Mapping[str, Any], Sequence[Path]], Mapping[str, Any]]
 
-
-def explain_hydra(error: Exception, overrides: Sequence[str], known_keys: KnownKeys) -> GraftError:
+def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> GraftError:
     """The `GraftError` that says what Hydra's error means.
 
     Args:
         error: from `hydra.errors` or `omegaconf.errors`.
+        command: `train`, `evaluate` or `predict`.
         overrides: the words of the command line.
-        known_keys: gives every known key for a choice of options, and the folders where they are.
     """
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
@@ -31,10 +29,12 @@ def explain_hydra(error: Exception, overrides: Sequence[str], known_keys: KnownK
     if key and "already at" in text:
         return GraftError(f"{key[1]} exists already; write {key[1]}=… without the +")
     if key:
-        from graft.composition import unknown_key
-
         folders = option_folders(overrides)
-        return unknown_key(key[1], known_keys(_chosen(overrides, folders), folders))
+        return unknown_key(key[1], known_keys(command, _chosen(overrides, folders), folders), folders)
+    if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return GraftError(
+            f"{several[1]}: several values make a sweep, which needs -m; one value needs quotes"
+        )
     cause = error.__cause__
     lines = [line.strip() for part in (text, str(cause or "")) for line in part.splitlines()]
     return GraftError(next((line for line in lines if line), type(error).__name__))
@@ -75,8 +75,6 @@ def _no_such_option(error: MissingConfigException) -> GraftError:
 
 def option_folders(overrides: Sequence[str]) -> list[Path]:
     """Where options are looked for: the shipped folder, and those of the user's that the words name."""
-    from graft.composition import conf_dir
-
     named = [after for word, after in pairwise(overrides) if word in ("--config-dir", "-cd")]
     for word in overrides:
         if word.startswith("--config-dir="):
@@ -88,8 +86,6 @@ def option_folders(overrides: Sequence[str]) -> list[Path]:
 
 def _chosen(overrides: Sequence[str], folders: Sequence[Path]) -> dict[str, str]:
     """The options that the defaults list and the command line choose, without composing anything."""
-    from graft.composition import PARTS, conf_dir
-
     defaults = (conf_dir() / "train.yaml").read_text(encoding="utf-8")
     chosen = {
         group: match[1] for group in PARTS if (match := re.search(rf"^  - {group}: (\w+)", defaults, re.M))

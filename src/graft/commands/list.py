@@ -6,8 +6,8 @@ from fnmatch import fnmatch
 from rich.console import Console
 from rich.table import Table
 
-from graft.composition import conf_dir
 from graft.errors import GraftError, did_you_mean
+from graft.keys import conf_dir
 
 
 def topics() -> list[str]:

@@ -44,12 +44,17 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     assembly.check_device(config["trainer"]["accelerator"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = assembly.open_data(config["data"])
+    config = assembly.located(config)
     splits = assembly.split_data(config["data"], data)
-    assembly.check_validation(config, validated=len(splits["val"]) > 0)
+    validated = len(splits["val"]) > 0
+    assembly.check_validation(config, validated)
     backbone = assembly.make_backbone(config)
     loading = assembly.make_loading(config, data, splits, backbone.preprocessing)
     module = assembly.make_module(config, backbone, loading)
     strategy = build(config["freeze"], "freeze")
+    table = EpochTable(RunFolder(path).epochs)
+    callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, path, validated)]
+    trainer = assembly.make_trainer(config, path, callbacks, [*assembly.make_loggers(config, path), table])
 
     folder = RunFolder.claim(path)
     with log_to(folder.log):
@@ -57,7 +62,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
             with interruptible():
                 say("\n".join([splits.describe(), *data.notes]))
                 record_start(folder, config, overrides, loading, module, strategy)
-                fit_and_test(folder, config, loading, module, strategy)
+                fit_and_test(folder, config, loading, module, trainer, table)
         except (KeyboardInterrupt, Terminated) as stop:
             folder.set_status("interrupted", reason="SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C")
             say(f"interrupted: {path}")
@@ -94,21 +99,18 @@ def record_start(
 
 
 def fit_and_test(
-    folder: RunFolder, config: Config, loading: ImageDataModule, module: TransferModule, strategy: Any
+    folder: RunFolder,
+    config: Config,
+    loading: ImageDataModule,
+    module: TransferModule,
+    trainer: pl.Trainer,
+    table: EpochTable,
 ) -> None:
     """Train, test the best epoch's weights once, and write what came out."""
-    table = EpochTable(folder.epochs)
-    loggers = assembly.make_loggers(config, folder)
-    callbacks = [
-        FreezeCallback(strategy),
-        *assembly.make_callbacks(config, folder, validated=len(loading.splits["val"]) > 0),
-    ]
-    trainer = assembly.make_trainer(config, folder.path, callbacks, [*loggers, table])
-
     images = next(iter(loading.train_dataloader()))["image"][:32]
     grid = pictures.image_grid(images, module.backbone.preprocessing)
     pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
-    tensorboard.add_image(loggers, "training images", grid)
+    tensorboard.add_image(trainer.loggers, "training images", grid)
 
     if config["compile"]:
         # In place, so that the names of the weights stay as they are.
@@ -138,9 +140,9 @@ def fit_and_test(
     confusion = pictures.confusion_figure(result.confusion, class_names)
     pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
     pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
-    tensorboard.add_figure(loggers, "confusion matrix", confusion)
-    tensorboard.add_hyperparameters(loggers, flatten(config), metrics)
-    for logger in loggers:
+    tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
+    tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics)
+    for logger in trainer.loggers:
         logger.finalize("success")
     write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
 

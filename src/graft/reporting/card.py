@@ -8,7 +8,7 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
     """A Markdown page: what the model is, what it was trained on, what it reached, how it is used."""
     backbone = config["backbone"].get("name") or config["backbone"]["_target_"]
     weights = config["backbone"].get("weights") or "none (trained from scratch)"
-    numbers = [f"| {key} | {value:.4f} |" for key, value in metrics.items() if isinstance(value, float)]
+    numbers = [f"| {key} | {value:.4f} |" for key, value in metrics.items() if "/" in key]
     shown = ", ".join(class_names[:20]) + (
         f" and {len(class_names) - 20} more" if len(class_names) > 20 else ""
     )

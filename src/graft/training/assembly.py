@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
-from graft.building import build
+from graft.building import build, build_later
 from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
 from graft.errors import GraftError
-from graft.runs import RunFolder
 from graft.training.module import TransferModule
 
 Config = Mapping[str, Any]
@@ -33,6 +32,16 @@ def open_data(data: Config) -> ImageData:
     return opened
 
 
+def located(config: Config) -> dict[str, Any]:
+    """The configuration with paths made absolute, so that what is recorded holds in any working folder."""
+    found = {group: dict(node) if isinstance(node, Mapping) else node for group, node in config.items()}
+    for group, key in (("data", "root"), ("data", "file"), ("backbone", "weights")):
+        value = found[group].get(key)
+        if isinstance(value, str) and (path := Path(value).expanduser()).exists():
+            found[group][key] = str(path.absolute())
+    return found
+
+
 def split_data(data: Config, opened: ImageData) -> Splits:
     """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
     keys = ("val_fraction", "test_fraction", "shots", "fraction")
@@ -47,7 +56,7 @@ def make_loading(
         data,
         splits,
         preprocessing,
-        build(config["augment"], "augment"),
+        build_later(config["augment"], "augment"),
         batch_size=config["data"].get("batch_size", 32),
         num_workers=config["data"].get("num_workers"),
         seed=config["seed"],
@@ -77,20 +86,24 @@ def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) ->
     """
     classes = len(loading.data.class_names)
     train_labels = loading.data.images.labels[loading.splits["train"]]
-    head = build(config["head"], "head", _partial_=True)(backbone.width, classes)
+    head = build_later(config["head"], "head")(backbone.width, classes)
     rates = {key: config["optimizer"].get(key) for key in ("lr", "head_lr")}
     own = {key: value for key, value in config["optimizer"].items() if key != "head_lr"}
-    return TransferModule(
+    optimizer = build_later(own, "optimizer")
+    module = TransferModule(
         backbone,
         head,
         classes=classes,
-        optimizer=build(own, "optimizer", _partial_=True),
-        schedule=build(config["scheduler"], "scheduler", _partial_=True),
+        optimizer=optimizer,
+        schedule=build_later(config["scheduler"], "scheduler"),
         rates={**rates, "weight_decay": config["optimizer"].get("weight_decay", 0.0)},
         label_smoothing=config["loss"]["label_smoothing"],
         class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
         channels_last=config["channels_last"],
     )
+    # Once for nothing, so that wrong settings are told before the run has a folder.
+    optimizer([dict(group) for group in module.groups])
+    return module
 
 
 def class_weights(wanted: str | Sequence[float] | None, labels: np.ndarray, classes: int) -> Tensor | None:
@@ -109,7 +122,7 @@ def class_weights(wanted: str | Sequence[float] | None, labels: np.ndarray, clas
     return torch.tensor([float(weight) for weight in wanted], dtype=torch.float32)
 
 
-def make_callbacks(config: Config, folder: RunFolder, validated: bool) -> list[pl.Callback]:
+def make_callbacks(config: Config, folder: Path, validated: bool) -> list[pl.Callback]:
     """The configured callbacks; where nothing validates, without the checkpoint of the best validation."""
     nodes = config["callbacks"].items()
     return [
@@ -119,7 +132,7 @@ def make_callbacks(config: Config, folder: RunFolder, validated: bool) -> list[p
     ]
 
 
-def make_loggers(config: Config, folder: RunFolder) -> list[Any]:
+def make_loggers(config: Config, folder: Path) -> list[Any]:
     """The configured loggers, writing inside the run folder."""
     return [build(_inside(node, folder), f"logger.{name}") for name, node in config["logger"].items()]
 
@@ -133,11 +146,7 @@ def make_trainer(
         GraftError: the Trainer refuses its settings.
     """
     quiet_lightning()
-    trainer = build(
-        config["trainer"],
-        "trainer",
-        _partial_=True,
-    )(
+    trainer = build_later(config["trainer"], "trainer")(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
@@ -208,7 +217,7 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def _inside(node: Config, folder: RunFolder) -> dict[str, Any]:
+def _inside(node: Config, folder: Path) -> dict[str, Any]:
     """The node with its folder taken to be inside the run folder."""
-    folders = {key: str(folder.path / node[key]) for key in ("dirpath", "save_dir") if node.get(key)}
+    folders = {key: str(folder / node[key]) for key in ("dirpath", "save_dir") if node.get(key)}
     return {**node, **folders}

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from graft.backbones import Preprocessing
-from graft.building import build, check_trusted
+from graft.building import build, build_later, check_trusted
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.errors import GraftError
 from graft.runs import RunFolder
@@ -176,7 +176,7 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     check_trusted(description, trust, str(folder / DESCRIPTION))
     backbone = build(with_weights_of(folder, parts["backbone"]), "backbone")
     names = [str(name) for name in parts["class_names"]]
-    head = build(parts["head"], "head", _partial_=True)(backbone.width, len(names))
+    head = build_later(parts["head"], "head")(backbone.width, len(names))
     preprocessing, tested = Preprocessing.from_dict(parts["preprocessing"]), HowTested(**parts["tested"])
     bundle = Bundle(backbone, head, names, preprocessing, tested)
     try:

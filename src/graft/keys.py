@@ -1,0 +1,141 @@
+"""Which configuration keys there are: those of the chosen options' files, and no others.
+
+The shipped YAML files are the schema: a key that none of the chosen files lists is refused, also with `+`
+or `++`, where Hydra by itself would take it without a word. Imports no torch.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from graft.errors import GraftError, nearest
+from graft.schema import flatten, get
+
+Plain = dict[str, Any]
+# Options of these groups change keys of other groups instead of having keys of their own.
+RECIPES = ("experiment", "debug", "local")
+PARTS = (
+    "data",
+    "augment",
+    "backbone",
+    "head",
+    "freeze",
+    "optimizer",
+    "scheduler",
+    "trainer",
+    "logger",
+    "callbacks",
+)
+
+
+def conf_dir() -> Path:
+    """The shipped Hydra tree: inside an installed package, or at the top of a checkout."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "conf"
+    return packaged if packaged.is_dir() else here.parents[1] / "conf"
+
+
+def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]) -> Plain:
+    """Every key that the command and the chosen options define, with the values that the files give them.
+
+    Args:
+        command: whose primary file is read.
+        choices: group to chosen option.
+        folders: where options are looked for, in Hydra's order: the first that has one wins.
+    """
+    primary = _load(conf_dir() / f"{command}.yaml")
+    known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
+    # A group that the command line takes out altogether is missed like a key.
+    defaults = [default for default in primary["defaults"] if isinstance(default, dict)]
+    known |= {
+        group: {} for default in defaults for group, option in default.items() if group in PARTS and option
+    }
+    for group, option in choices.items():
+        if option is None or group.startswith("hydra/") or "@" in group:
+            continue
+        options = [option] if isinstance(option, str) else list(option)
+        for name in options:
+            values = _option(group, name, folders)
+            if group not in RECIPES:
+                known[group] = {**known.get(group, {}), **values}
+            elif not _shipped(group, name):
+                # A recipe in the user's own folder may bring top-level keys of its own.
+                known = {**{key: value for key, value in values.items() if key not in PARTS}, **known}
+    return known
+
+
+def _shipped(group: str, name: str) -> bool:
+    return (conf_dir() / group / f"{name}.yaml").is_file()
+
+
+def _option(group: str, name: str, folders: Sequence[Path]) -> Plain:
+    """The keys of one option's file, with those of the files of the same group that it builds on."""
+    path = next((path for folder in folders if (path := folder / group / f"{name}.yaml").is_file()), None)
+    if path is None:
+        return {}
+    values = _load(path)
+    keys: Plain = {}
+    for default in values.pop("defaults", []):
+        base = default.removesuffix("@_here_") if isinstance(default, str) else None
+        if base and base != "_self_":
+            base = base.removeprefix(f"/{group}/")
+            keys |= _option(group, base, folders)
+    return {**keys, **values}
+
+
+@functools.cache
+def _read(path: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+
+
+def _load(path: Path) -> Plain:
+    values = _read(path)
+    return {str(key): value for key, value in values.items()} if isinstance(values, dict) else {}
+
+
+def check_keys(config: Mapping[str, Any], known: Mapping[str, Any], folders: Sequence[Path]) -> None:
+    """Refuse keys that no shipped or user's file lists, and notice listed ones that were deleted.
+
+    Raises:
+        GraftError: names the key and the nearest known one.
+    """
+
+    def walk(values: Mapping[str, Any], listed: Mapping[str, Any], prefix: str) -> None:
+        for key, value in values.items():
+            if key not in listed:
+                raise unknown_key(f"{prefix}{key}", known, folders)
+            if isinstance(value, Mapping) and isinstance(listed[key], Mapping) and listed[key]:
+                walk(value, listed[key], f"{prefix}{key}.")
+        for key in listed:
+            if key not in values:
+                raise GraftError(f"{prefix}{key} was taken out, but it is needed")
+
+    walk(config, known, "")
+
+
+def unknown_key(key: str, known: Mapping[str, Any], folders: Sequence[Path]) -> GraftError:
+    """The answer to a key that does not exist: the option that has it, or the nearest of those that do."""
+    group, _, rest = key.partition(".")
+    if owners := [name for name in _option_names(group, folders) if get(_option(group, name, folders), rest)]:
+        return GraftError(f"unknown key {key} with this {group}; it belongs to {group}={', '.join(owners)}")
+    flat = {name: value for name, value in flatten(known).items() if "_target_" not in name}
+    above, _, last = key.rpartition(".")
+    if isinstance(siblings := get(known, above) if above else known, Mapping):
+        near = nearest(last, siblings)
+        hint = f"{above}.{near}" if above and near else near
+    else:
+        hint = nearest(key, flat)
+    # Else by the last word alone, among the keys that do not stand at null.
+    by_last = {name.rsplit(".", 1)[-1]: name for name, value in flat.items() if value is not None}
+    hint = hint or by_last.get(nearest(last, by_last), "")
+    return GraftError(f"unknown key {key}" + (f"; did you mean {hint}?" if hint else ""))
+
+
+def _option_names(group: str, folders: Sequence[Path]) -> list[str]:
+    if group not in PARTS:
+        return []
+    files = (path for folder in folders for path in (folder / group).glob("*.yaml"))
+    return sorted({path.stem for path in files if not path.name.startswith("_")})

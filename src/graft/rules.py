@@ -1,0 +1,196 @@
+"""What each key of the configuration may hold: types, ranges and choices. Imports neither torch nor numpy."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One key's rule: `test` says whether a value is right, `wants` says what is."""
+
+    wants: str
+    test: Callable[[Any], bool]
+
+
+def whole(least: int) -> Rule:
+    """A whole number of at least `least`."""
+    return Rule(f"a whole number >= {least}", lambda value: _is_whole(value) and value >= least)
+
+
+def number(text: str, test: Callable[[float], bool]) -> Rule:
+    """A number for which `test` holds; `text` says it in words."""
+    return Rule(f"a number {text}", lambda value: _is_number(value) and test(value))
+
+
+def one_of(*choices: Any) -> Rule:
+    """One of a few values."""
+    return Rule(f"one of {', '.join(map(str, choices))}", lambda value: value in choices)
+
+
+def or_null(rule: Rule) -> Rule:
+    """The rule, or null."""
+    return Rule(f"{rule.wants}, or null", lambda value: value is None or rule.test(value))
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and all(map(_is_number, value))
+
+
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\d+:\d{1,2}:\d{1,2}:\d{1,2}", value) is not None
+
+
+POSITIVE = number("> 0", lambda value: 0 < value < float("inf"))
+NOT_NEGATIVE = number(">= 0", lambda value: 0 <= value < float("inf"))
+SHARE = number("from 0 up to, not including, 1", lambda value: 0 <= value < 1)
+PATH = or_null(Rule("a path or a name", lambda value: isinstance(value, str) and value != ""))
+FLAG = Rule("true or false", lambda value: isinstance(value, bool))
+NAMES = Rule("a list of names such as [mypkg]", lambda value: isinstance(value, list))
+CLASS_WEIGHTS = Rule(
+    "null, balanced, or a list of one positive number a class",
+    lambda value: (
+        value in (None, "balanced")
+        or (isinstance(value, list) and bool(value) and all(POSITIVE.test(item) for item in value))
+    ),
+)
+
+BATCHES = or_null(
+    Rule(
+        "a share such as 0.1 or a number of batches such as 10",
+        lambda value: _is_number(value) and value >= 0 and (value <= 1 or _is_whole(value)),
+    )
+)
+# What training and validation log, and so what a callback can watch.
+WATCHED = [
+    f"{part}/{metric}"
+    for part in ("val", "train")
+    for metric in ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro")
+]
+
+PRECISIONS = (
+    "32-true",
+    "16-mixed",
+    "bf16-mixed",
+    "64-true",
+    "bf16-true",
+    "16-true",
+    32,
+    16,
+    64,
+    "32",
+    "16",
+    "64",
+    "bf16",
+)
+
+RULES: dict[str, Rule] = {
+    "name": Rule(
+        "at most 80 of the characters A-Z a-z 0-9 . _ -",
+        lambda value: isinstance(value, str) and 0 < len(value) <= 80 and clean_name(value) == value,
+    ),
+    "seed": number(
+        "that is whole and from 0 to 4294967295", lambda value: _is_whole(value) and 0 <= value < 2**32
+    ),
+    "data.batch_size": whole(1),
+    "data.num_workers": or_null(whole(0)),
+    "data.val_fraction": SHARE,
+    "data.test_fraction": number("between 0 and 1", lambda value: 0 < value < 1),
+    "data.split_seed": whole(0),
+    "data.shots": or_null(whole(1)),
+    "data.fraction": number("above 0 and at most 1", lambda value: 0 < value <= 1),
+    "data.size": whole(1),
+    "data.root": PATH,
+    "augment.crop_scale": or_null(
+        Rule(
+            "two shares such as [0.5, 1.0], the smaller first",
+            lambda value: _numbers(value, 2) and 0 < value[0] <= value[1] <= 1,
+        )
+    ),
+    "augment.policy": or_null(Rule("a transform with a _target_", lambda value: isinstance(value, Mapping))),
+    "augment.horizontal_flip": number("from 0 to 1", lambda value: 0 <= value <= 1),
+    "backbone.weights": PATH,
+    "backbone.image_size": or_null(whole(1)),
+    "head.hidden": whole(1),
+    "head.dropout": SHARE,
+    "freeze.k": whole(1),
+    "optimizer.lr": POSITIVE,
+    "optimizer.head_lr": or_null(POSITIVE),
+    "optimizer.weight_decay": NOT_NEGATIVE,
+    "optimizer.momentum": SHARE,
+    "optimizer.betas": Rule(
+        "two numbers from 0 up to, not including, 1",
+        lambda value: _numbers(value, 2) and all(SHARE.test(item) for item in value),
+    ),
+    "optimizer.eps": POSITIVE,
+    "scheduler.warmup_epochs": NOT_NEGATIVE,
+    "scheduler.final": number("from 0 to 1", lambda value: 0 <= value <= 1),
+    "scheduler.step_size": whole(1),
+    "scheduler.gamma": POSITIVE,
+    "scheduler.factor": number("between 0 and 1", lambda value: 0 < value < 1),
+    "scheduler.patience": whole(0),
+    "loss.label_smoothing": SHARE,
+    "loss.class_weights": CLASS_WEIGHTS,
+    "trainer.max_epochs": whole(1),
+    "trainer.min_epochs": or_null(whole(1)),
+    "trainer.max_steps": whole(-1),
+    "trainer.min_steps": or_null(whole(1)),
+    "trainer.max_time": or_null(
+        Rule("days:hours:minutes:seconds such as 00:01:30:00", lambda value: _is_duration(value))
+    ),
+    "trainer.limit_train_batches": BATCHES,
+    "trainer.limit_val_batches": BATCHES,
+    "trainer.limit_test_batches": BATCHES,
+    "trainer.limit_predict_batches": BATCHES,
+    "trainer.overfit_batches": BATCHES,
+    "trainer.val_check_interval": BATCHES,
+    "trainer.check_val_every_n_epoch": whole(1),
+    "trainer.log_every_n_steps": whole(1),
+    "trainer.num_sanity_val_steps": whole(-1),
+    "trainer.gradient_clip_algorithm": one_of(None, "norm", "value"),
+    "trainer.deterministic": one_of(None, True, False, "warn"),
+    "trainer.benchmark": one_of(None, True, False),
+    "trainer.profiler": one_of(None, "simple", "advanced"),
+    "trainer.accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
+    "trainer.devices": Rule(
+        "1 (one device a run; run several side by side to use several GPUs)",
+        lambda value: value in (1, "1", "auto") or (isinstance(value, list) and len(value) == 1),
+    ),
+    "trainer.precision": one_of(*PRECISIONS),
+    "trainer.accumulate_grad_batches": whole(1),
+    "trainer.gradient_clip_val": or_null(POSITIVE),
+    "batch_size": or_null(whole(1)),
+    "top_k": or_null(whole(1)),
+    "split": one_of("train", "val", "test", "all"),
+    "accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
+    "trust": NAMES,
+}
+
+
+def rule_of_default(default: Any) -> Rule | None:
+    """What a shipped default says of the values that may stand in its place; None where it says nothing."""
+    if isinstance(default, bool):
+        return FLAG
+    if _is_whole(default):
+        return Rule("a whole number", _is_whole)
+    if isinstance(default, float):
+        return Rule("a number", _is_number)
+    if isinstance(default, list) and default and all(map(_is_number, default)):
+        return Rule(f"a list of {len(default)} numbers", lambda value: _numbers(value, len(default)))
+    if isinstance(default, str) and default != "???" and "${" not in default:
+        return Rule("a word", lambda value: isinstance(value, str))
+    return None
+
+
+def clean_name(text: str) -> str:
+    """`text` with every character that does not belong in a file name replaced by `-`."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)

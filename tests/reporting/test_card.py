@@ -1,0 +1,68 @@
+"""The model card tells whoever meets the weights alone what they are."""
+
+import pytest
+
+from graft.reporting import model_card
+
+CONFIG = {
+    "name": "simple_cnn-full",
+    "seed": 7,
+    "data": {"_target_": "graft.data.digits", "batch_size": 32},
+    "backbone": {"_target_": "graft.backbones.simple_cnn", "weights": None},
+    "freeze": {"_target_": "graft.freezing.Full"},
+}
+METRICS = {"test/accuracy": 0.98765, "test/f1_macro": 1.0, "epoch": 3, "trainable_parameters": 12345}
+
+
+def lines(config=CONFIG, names=("cat", "dog"), metrics=METRICS):
+    return model_card(config, list(names), metrics).splitlines()
+
+
+def test_it_says_what_the_model_is_and_where_it_came_from():
+    card = lines()
+    assert card[0] == "# simple_cnn-full"
+    assert "An image classifier with 2 classes: cat, dog." in card
+    assert "- Backbone: graft.backbones.simple_cnn, starting weights: none (trained from scratch)" in card
+    assert "- Data: digits" in card
+    assert "- Seed: 7" in card
+    assert any(line.startswith("- What trained: Full") for line in card)
+
+
+def test_a_named_backbone_and_its_weights_are_named():
+    backbone = {"_target_": "graft.backbones.torchvision", "name": "resnet18", "weights": "IMAGENET1K_V1"}
+    assert "- Backbone: resnet18, starting weights: IMAGENET1K_V1" in lines({**CONFIG, "backbone": backbone})
+
+
+def test_a_folder_of_images_is_named():
+    data = {"_target_": "graft.data.image_folder", "root": "photos/2026"}
+    assert "- Data: photos/2026" in lines({**CONFIG, "data": data})
+
+
+def test_the_table_holds_the_metrics_it_was_given():
+    card = lines()
+    head = card.index("| metric | value |")
+    assert card[head + 1] == "|---|---|"
+    rows = card[head + 2 : card.index("", head)]
+    assert "| test/accuracy | 0.9877 |" in rows
+    assert "| test/f1_macro | 1.0000 |" in rows
+    assert all(row.count("|") == 3 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("count", "end"), [(20, "c18, c19."), (21, "c18, c19 and 1 more."), (100, "c18, c19 and 80 more.")]
+)
+def test_of_many_classes_some_are_named_and_the_others_counted(count, end):
+    (line,) = (line for line in lines(names=[f"c{i}" for i in range(count)]) if "classifier" in line)
+    assert line.startswith(f"An image classifier with {count} classes: c0, c1, ")
+    assert line.endswith(end)
+
+
+def test_the_python_in_it_is_python():
+    card = "\n".join(lines())
+    code = card.split("```python\n")[1].split("```")[0]
+    compile(code, "card", "exec")
+    assert "graft.load(" in code
+
+
+def test_it_ends_in_a_line_break():
+    assert model_card(CONFIG, ["cat", "dog"], METRICS).endswith("\n")

@@ -1,0 +1,98 @@
+"""A wrong value is answered by its key, the value and what is right; keys must agree with one another."""
+
+import pytest
+
+from graft.errors import GraftError
+from graft.schema import check_together, check_values, flatten, get
+
+
+def at(key, value):
+    """A configuration with a value at a dotted key."""
+    for word in reversed(key.split(".")):
+        value = {word: value}
+    return value
+
+
+def test_the_answer_names_the_key_the_value_and_what_is_right():
+    with pytest.raises(GraftError) as caught:
+        check_values(at("data.batch_size", 0), {})
+    assert str(caught.value) == "data.batch_size=0 is wrong: it must be a whole number >= 1"
+
+
+@pytest.mark.parametrize(("value", "spelt"), [(None, "null"), (True, "true"), (False, "false"), (-1, "-1")])
+def test_a_wrong_value_is_spelt_as_one_would_type_it(value, spelt):
+    with pytest.raises(GraftError, match=rf"^data\.batch_size={spelt} is wrong"):
+        check_values(at("data.batch_size", value), {})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("loss.class_weights", "balancd", "balanced"),
+        ("trainer.precision", "bf16-mixd", "bf16-mixed"),
+        ("split", "tset", "test"),
+        ("data.shots", "nul", "null"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_nearest(key, value, hint):
+    with pytest.raises(GraftError, match=rf"; did you mean {hint}\?$"):
+        check_values(at(key, value), {})
+
+
+@pytest.mark.parametrize(
+    ("shipped", "good", "bad"),
+    [
+        (False, [True, False], [0, 1, "true", None]),
+        (3, [0, -5, 7], [1.5, True, "3", None]),
+        (0.5, [0.1, 2, -1], [True, "0.5", None]),
+        ("val/loss", ["", "other"], [1, None, True]),
+        (None, [None, 1, "word", [1], {"a": 1}], []),
+        ("???", [1, "word", None], []),
+        ("${graft.name:}", [1, "word", None], []),
+    ],
+)
+def test_where_no_rule_stands_the_shipped_value_says_the_type(shipped, good, bad):
+    for value in good:
+        check_values({"own": {"key": value}}, {"own": {"key": shipped}})
+    for value in bad:
+        with pytest.raises(GraftError, match=r"^own\.key="):
+            check_values({"own": {"key": value}}, {"own": {"key": shipped}})
+
+
+def test_the_first_wrong_value_is_named():
+    with pytest.raises(GraftError, match=r"^data\.batch_size=0"):
+        check_values({"seed": 1, "data": {"batch_size": 0}, "optimizer": {"lr": -1}}, {})
+
+
+def test_shots_and_fraction_contradict_each_other():
+    with pytest.raises(GraftError, match=r"data\.shots and data\.fraction"):
+        check_together({"data": {"shots": 5, "fraction": 0.5}})
+    check_together({"data": {"shots": 5, "fraction": 1}})
+    check_together({"data": {"shots": 5, "fraction": 1.0}})
+    check_together({"data": {"shots": None, "fraction": 0.5}})
+    check_together({"data": {"shots": 5}})
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", 16, "16"])
+def test_half_precision_needs_a_gpu(precision):
+    with pytest.raises(GraftError, match="bf16-mixed"):
+        check_together({"trainer": {"accelerator": "cpu", "precision": precision}})
+    check_together({"trainer": {"accelerator": "gpu", "precision": precision}})
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "32-true", 32, "64-true"])
+def test_other_precisions_need_none(precision):
+    check_together({"trainer": {"accelerator": "cpu", "precision": precision}})
+
+
+def test_keys_are_dotted_and_an_empty_mapping_is_a_value():
+    nested = {"a": 1, "b": {"c": {"d": None}, "e": [1, {"f": 2}]}, "callbacks": {}}
+    assert flatten(nested) == {"a": 1, "b.c.d": None, "b.e": [1, {"f": 2}], "callbacks": {}}
+    assert flatten({}) == {}
+
+
+def test_a_value_is_found_by_its_dotted_key():
+    nested = {"a": {"b": {"c": 3}, "n": None}}
+    assert get(nested, "a.b.c") == 3
+    assert get(nested, "a.b") == {"c": 3}
+    assert get(nested, "a.n") is get(nested, "a.x") is get(nested, "a.b.c.d") is get(nested, "x.y") is None

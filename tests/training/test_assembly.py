@@ -1,0 +1,246 @@
+"""The parts of a run are what the resolved configuration says."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from sklearn.utils.class_weight import compute_class_weight
+from torch import nn
+
+from graft.backbones import Backbone
+from graft.composition import compose
+from graft.data import ImageData, ImageDataModule, array_images
+from graft.errors import GraftError
+from graft.runs import RunFolder
+from graft.training import TransferModule, assembly
+from graft.training.assembly import class_weights
+from graft.training.progress import EpochLines
+
+
+@pytest.fixture(scope="module")
+def composed():
+    words = ["backbone.image_size=16", "data.batch_size=8", "data.num_workers=0", "trainer=cpu"]
+    return compose("train", [*words, "trainer.max_epochs=2", "seed=5"])[0]
+
+
+@pytest.fixture
+def config(composed):
+    return deepcopy(composed)
+
+
+@pytest.fixture
+def uneven():
+    """40 small images of three classes, most of them of the last."""
+    stream = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [6, 10, 24])
+    pixels = stream.integers(0, 256, (40, 20, 20, 3), dtype=np.uint8)
+    names = [str(index) for index in range(40)]
+    return ImageData(["a", "b", "c"], {"all": array_images(names, labels, pixels)})
+
+
+@pytest.fixture
+def made(config, uneven):
+    """Module and loading for a configuration."""
+
+    def made(**changes):
+        whole = {**config, **changes}
+        backbone = assembly.make_backbone(whole)
+        splits = assembly.split_data(whole["data"], uneven)
+        loading = assembly.make_loading(whole, uneven, splits, backbone.preprocessing)
+        return assembly.make_module(whole, backbone, loading), loading
+
+    return made
+
+
+def text() -> str:
+    return "neither images nor a backbone"
+
+
+def test_data_of_another_kind_is_refused(config):
+    node = {"_target_": f"{__name__}.text", "batch_size": 3}
+    with pytest.raises(GraftError, match=r"^data: .*text gave str, not graft\.data\.ImageData"):
+        assembly.open_data(node)
+    with pytest.raises(GraftError, match=r"^backbone: .*text gave str, not graft\.backbones\.Backbone"):
+        assembly.make_backbone({"backbone": {"_target_": f"{__name__}.text"}})
+
+
+def test_a_users_own_data_need_not_name_what_has_a_default(uneven):
+    splits = assembly.split_data({"_target_": "mypkg.slides"}, uneven)
+    assert [len(splits[part]) for part in ("train", "val", "test")] == [25, 7, 8]
+    fewer = assembly.split_data({"_target_": "mypkg.slides", "val_fraction": 0, "shots": 2}, uneven)
+    assert [len(fewer[part]) for part in ("train", "val", "test")] == [6, 0, 8]
+
+
+def test_the_split_depends_on_its_own_seed(uneven):
+    seeds = [assembly.split_data({"split_seed": seed}, uneven)["test"].tolist() for seed in (0, 0, 1)]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_the_model_has_a_logit_for_each_class_of_the_data(made):
+    module, loading = made()
+    assert isinstance(module, TransferModule)
+    assert isinstance(loading, ImageDataModule)
+    batch = next(iter(loading.train_dataloader()))
+    assert batch["image"].shape == (8, 3, 16, 16)
+    assert module(batch["image"]).shape == (8, 3)
+    assert loading.seed == 5
+
+
+def test_the_settings_reach_the_module(made, config):
+    optimizer = {**config["optimizer"], "lr": 0.25, "head_lr": 0.5, "weight_decay": 0.125}
+    module, _ = made(
+        optimizer=optimizer,
+        head={"_target_": "graft.training.mlp", "hidden": 9},
+        loss={"label_smoothing": 0.3, "class_weights": [1, 2, 3]},
+        channels_last=True,
+    )
+    groups = {group["name"]: (group["lr"], group["weight_decay"]) for group in module.groups}
+    assert groups == {
+        "backbone": (0.25, 0.125),
+        "backbone_no_decay": (0.25, 0.0),
+        "head": (0.5, 0.125),
+        "head_no_decay": (0.5, 0.0),
+    }
+    made_optimizer = module.optimizer_factory(module.groups)
+    assert isinstance(made_optimizer, torch.optim.AdamW)
+    assert [group["lr"] for group in made_optimizer.param_groups] == [0.25, 0.25, 0.5, 0.5]
+    assert [layer.out_features for layer in module.head if isinstance(layer, nn.Linear)] == [9, 3]
+    assert module.label_smoothing == 0.3
+    assert module.class_weights.tolist() == [1.0, 2.0, 3.0]
+    assert module.channels_last
+
+
+def test_balanced_weights_are_scikit_learns_of_the_training_images(made, uneven):
+    module, loading = made(loss={"label_smoothing": 0.0, "class_weights": "balanced"})
+    labels = uneven.images.labels[loading.splits["train"]]
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    assert module.class_weights.tolist() == pytest.approx(expected.tolist())
+    assert not np.allclose(
+        compute_class_weight("balanced", classes=np.arange(3), y=uneven.images.labels), expected
+    )
+
+
+@pytest.mark.parametrize("case", range(10))
+def test_balanced_weights_equal_scikit_learns(case):
+    stream = np.random.default_rng(case)
+    labels = np.concatenate([np.arange(4), stream.integers(0, 4, 50) // stream.integers(1, 4)])
+    expected = compute_class_weight("balanced", classes=np.arange(4), y=labels)
+    assert class_weights("balanced", labels, 4).tolist() == pytest.approx(expected.tolist())
+
+
+def test_a_class_without_images_divides_by_nothing():
+    assert torch.isfinite(class_weights("balanced", np.array([0, 0, 2]), 3)).all()
+
+
+def test_class_weights_are_none_or_one_a_class():
+    assert class_weights(None, np.array([0, 1]), 2) is None
+    weights = class_weights([1, 2.5], np.array([0, 1]), 2)
+    assert (weights.dtype, weights.tolist()) == (torch.float32, [1.0, 2.5])
+    with pytest.raises(GraftError, match=r"loss\.class_weights has 2 numbers, but there are 3 classes"):
+        class_weights([1, 2], np.array([0, 1]), 3)
+
+
+def test_callbacks_and_loggers_write_inside_the_run_folder(config, tmp_path):
+    callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
+    kinds = [type(callback) for callback in callbacks]
+    assert kinds == [ModelCheckpoint, ModelCheckpoint, EpochLines, LearningRateMonitor]
+    assert {callback.dirpath for callback in callbacks[:2]} == {str(RunFolder(tmp_path).checkpoints)}
+    (logger,) = assembly.make_loggers(config, tmp_path)
+    assert isinstance(logger, TensorBoardLogger)
+    assert Path(logger.log_dir) == tmp_path / "tensorboard"
+    assert config["callbacks"]["best"]["dirpath"] == "checkpoints"
+
+
+def test_without_validation_nothing_waits_for_it(config, tmp_path):
+    callbacks = assembly.make_callbacks(config, tmp_path, validated=False)
+    assert [callback.filename for callback in callbacks if isinstance(callback, ModelCheckpoint)] == ["last"]
+    config["callbacks"]["mine"] = {**config["callbacks"]["best"], "monitor": "train/loss", "filename": "mine"}
+    callbacks = assembly.make_callbacks(config, tmp_path, validated=False)
+    assert any(getattr(callback, "filename", None) == "mine" for callback in callbacks)
+
+
+STOPS = {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": "val/loss"}
+
+
+def test_what_waits_for_a_validation_metric_is_refused_where_nothing_validates(config):
+    assembly.check_validation(config, validated=False)
+    stopping = {**config, "callbacks": {**config["callbacks"], "early_stopping": STOPS}}
+    with pytest.raises(GraftError, match=r"callbacks\.early_stopping watches val/loss.*val_fraction=0"):
+        assembly.check_validation(stopping, validated=False)
+    plateau = {**config, "scheduler": {"_target_": "graft.optim.plateau"}}
+    with pytest.raises(GraftError, match=r"scheduler=plateau watches val/loss"):
+        assembly.check_validation(plateau, validated=False)
+    for right in (stopping, plateau):
+        assembly.check_validation(right, validated=True)
+    trained = {**config, "callbacks": {"stop": {**STOPS, "monitor": "train/loss"}}}
+    assembly.check_validation(trained, validated=False)
+
+
+def test_a_device_that_is_not_there_is_refused_by_the_key_that_asked(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for accelerator in ("gpu", "cuda", "mps"):
+        with pytest.raises(GraftError, match=rf"^trainer\.accelerator={accelerator}: no such device.*=cpu"):
+            assembly.check_device(accelerator)
+    with pytest.raises(GraftError, match=r"^accelerator=gpu: "):
+        assembly.check_device("gpu", key="accelerator")
+    assembly.check_device("cpu")
+    assembly.check_device("auto")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assembly.check_device("gpu")
+    with pytest.raises(GraftError):
+        assembly.check_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("names", "checkpoints", "bar"),
+    [([], False, False), (["best"], True, False), (["progress"], False, True)],
+)
+def test_the_trainer_adds_no_callbacks_of_its_own(config, tmp_path, names, checkpoints, bar):
+    config["callbacks"] = {name: config["callbacks"][name] for name in names}
+    callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
+    trainer = assembly.make_trainer(config, tmp_path, callbacks, [])
+    assert (trainer.max_epochs, trainer.default_root_dir) == (2, str(tmp_path))
+    assert bool(trainer.checkpoint_callbacks) == checkpoints
+    assert (trainer.progress_bar_callback is not None) == bar
+    assert trainer.loggers == []
+
+
+@pytest.mark.parametrize(
+    "setting", [{"gradient_clip_algorithm": "none"}, {"precision": "33-true"}, {"min_epoch": 3}]
+)
+def test_settings_that_the_trainer_refuses_are_one_line(config, tmp_path, setting):
+    config["trainer"] |= setting
+    with pytest.raises(GraftError, match=r"^trainer: ") as caught:
+        assembly.make_trainer(config, tmp_path, [], [])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_from_the_configuration_leaves_checkpoints_of_plain_values(config, made, tmp_path):
+    config["callbacks"] = {name: config["callbacks"][name] for name in ("best", "last")}
+    module, loading = made()
+    callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
+    trainer = assembly.make_trainer(config, tmp_path, callbacks, [])
+    trainer.fit(module, datamodule=loading)
+    assert sorted(path.name for path in RunFolder(tmp_path).checkpoints.iterdir()) == [
+        "best.ckpt",
+        "last.ckpt",
+    ]
+    checkpoint = torch.load(RunFolder(tmp_path).checkpoints / "last.ckpt", weights_only=True)
+    assert checkpoint["epoch"] == 1
+    assert checkpoint["state_dict"].keys() == module.state_dict().keys()
+    assert all(
+        torch.equal(checkpoint["state_dict"][key], value) for key, value in module.state_dict().items()
+    )
+    assert not checkpoint.get("hyper_parameters")
+    assert torch.load(RunFolder(tmp_path).checkpoints / "best.ckpt", weights_only=True)["optimizer_states"]
+
+
+def test_two_parts_of_one_configuration_share_nothing(config):
+    first, second = assembly.make_backbone(config), assembly.make_backbone(config)
+    assert isinstance(first, Backbone)
+    assert not {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}

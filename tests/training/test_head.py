@@ -1,0 +1,51 @@
+"""A head maps any backbone's features to one logit a class."""
+
+import pytest
+import torch
+from torch import nn
+
+from graft.training import linear, mlp
+
+
+@pytest.mark.parametrize("make", [linear, mlp])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_head_gives_one_logit_a_class(make, normalize):
+    head = make(12, 5, normalize=normalize)
+    assert head(torch.randn(3, 12)).shape == (3, 5)
+
+
+@pytest.mark.parametrize("make", [linear, mlp])
+def test_normalised_features_may_have_any_scale_and_offset(make):
+    torch.manual_seed(0)
+    features = torch.randn(4, 12)
+    head = make(12, 5, normalize=True).eval()
+    torch.testing.assert_close(head(200 * features + 30), head(features), atol=1e-4, rtol=1e-4)
+    plain = make(12, 5, normalize=False).eval()
+    assert not torch.allclose(plain(200 * features + 30), plain(features))
+
+
+@pytest.mark.parametrize("make", [linear, mlp])
+def test_normalising_adds_nothing_to_train(make):
+    keys = [set(make(12, 5, normalize=on).state_dict()) for on in (True, False)]
+    counts = [sum(p.numel() for p in make(12, 5, normalize=on).parameters()) for on in (True, False)]
+    assert counts[0] == counts[1]
+    assert len(keys[0]) == len(keys[1])
+
+
+def test_linear_is_one_dense_layer():
+    head = linear(12, 5, normalize=False, bias=False)
+    (weight,) = head.parameters()
+    features = torch.randn(4, 12)
+    torch.testing.assert_close(head(features), features @ weight.T)
+    assert sum(p.numel() for p in linear(12, 5).parameters()) == 12 * 5 + 5
+
+
+def test_mlp_has_a_hidden_layer_and_drops_inputs_in_training_alone():
+    head = mlp(12, 5, hidden=7, dropout=0.5, normalize=False)
+    first, last = (layer for layer in head if isinstance(layer, nn.Linear))
+    assert (first.out_features, last.in_features) == (7, 7)
+    features = torch.randn(64, 12)
+    expected = last(first(features).relu())
+    assert not torch.equal(head.train()(features), head(features))
+    torch.testing.assert_close(head.eval()(features), expected)
+    assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.5, 0.5]

@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM leave a block as what they are, and the handlers as they were."""
+
+import signal
+import threading
+
+import pytest
+import pytorch_lightning as pl
+
+from graft.training.interruption import Terminated, interruptible
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """The test's own handlers, which stand again afterwards whatever happened."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_sigterm_ends_the_block_with_its_exit_status():
+    with pytest.raises(Terminated) as stop, interruptible():
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.value.code == 143
+
+
+def test_ctrl_c_ends_the_block():
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_lightnings_answer_to_ctrl_c_is_taken_for_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        raise SystemExit(1)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("wrong"), Terminated(), KeyboardInterrupt()])
+def test_the_handlers_are_given_back(error):
+    def mine(number, frame):
+        pass
+
+    signal.signal(signal.SIGTERM, mine)
+
+    def block():
+        with interruptible():
+            assert signal.getsignal(signal.SIGTERM) is not mine
+            # Lightning leaves Ctrl-C ignored.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if error is not None:
+                raise error
+
+    if error is None:
+        block()
+    else:
+        with pytest.raises(type(error)) as caught:
+            block()
+        assert caught.value is error
+    assert signal.getsignal(signal.SIGTERM) is mine
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_in_another_thread_no_handler_is_touched():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def work():
+        with interruptible():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+class Raises(pl.Callback):
+    """Sends a signal in the fourth step."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def on_train_batch_start(self, trainer, *args):
+        if trainer.global_step == 3:
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(
+    ("number", "stop"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_fit_that_was_stopped_does_not_pass_for_one_that_ended(transfer, trainer, loader, number, stop):
+    fitted = trainer(epochs=5, callbacks=[Raises(number)])
+    with pytest.raises(stop), interruptible():
+        fitted.fit(transfer(), loader(8, 4))
+    assert fitted.global_step == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

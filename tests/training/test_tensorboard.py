@@ -1,0 +1,83 @@
+"""TensorBoard gets pictures and the HParams tab; other loggers get none of it."""
+
+import pytest
+import torch
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from graft.schema import flatten
+from graft.training import pictures, tensorboard
+from graft.training.epoch_table import EpochTable
+
+CONFIG = {
+    "seed": 0,
+    "name": "mine",
+    "data": {"_target_": "graft.data.digits", "batch_size": 32, "shots": None, "num_workers": 3},
+    "backbone": {"_target_": "graft.backbones.torchvision", "name": "resnet18", "weights": "DEFAULT"},
+    "freeze": {"_target_": "graft.freezing.LastK", "k": 2},
+    "optimizer": {"_target_": "torch.optim.AdamW", "lr": 0.001, "head_lr": None, "weight_decay": 0.0},
+    "scheduler": {"_target_": "graft.optim.cosine", "final": 0.1},
+    "trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": 7},
+}
+METRICS = {"test/accuracy": 0.75, "test/loss": 0.5, "val/loss": 0.25, "seconds": 12.0, "epoch": 3}
+
+
+@pytest.fixture
+def board(tmp_path):
+    """A logger, and how what it wrote is read."""
+    logger = TensorBoardLogger(tmp_path, name="", version="", default_hp_metric=False)
+
+    def read():
+        logger.finalize("success")
+        return EventAccumulator(logger.log_dir, size_guidance={"images": 0}).Reload()
+
+    return logger, read
+
+
+def test_pictures_are_shown_under_their_names(board, tmp_path):
+    logger, read = board
+    loggers = [EpochTable(tmp_path / "metrics.csv"), CSVLogger(tmp_path / "csv"), logger]
+    tensorboard.add_image(loggers, "training images", torch.rand(3, 20, 30))
+    figure = pictures.confusion_figure(torch.eye(2).long(), ["cat", "dog"])
+    tensorboard.add_figure(loggers, "confusion matrix", figure)
+    events = read()
+    assert set(events.Tags()["images"]) == {"training images", "confusion matrix"}
+    (image,) = events.Images("training images")
+    assert (image.height, image.width) == (20, 30)
+    assert figure.axes
+
+
+def hyperparameters(events):
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    values = HParamsPluginData.FromString(content).session_start_info.hparams
+    return {key: getattr(value, value.WhichOneof("kind")) for key, value in values.items()}
+
+
+def test_the_hparams_tab_has_what_people_vary_and_what_it_reached(board, tmp_path):
+    logger, read = board
+    tensorboard.add_hyperparameters([EpochTable(tmp_path / "m.csv"), logger], flatten(CONFIG), METRICS)
+    events = read()
+    assert hyperparameters(events) == {
+        "seed": 0,
+        "data.batch_size": 32,
+        "backbone.weights": "DEFAULT",
+        "freeze.k": 2,
+        "optimizer.lr": 0.001,
+        "optimizer.weight_decay": 0,
+        "trainer.max_epochs": 7,
+        "backbone": "resnet18",
+        "freeze": "LastK",
+        "optimizer": "AdamW",
+        "scheduler": "cosine",
+        "data": "digits",
+    }
+    final = {tag: events.Scalars(tag)[0].value for tag in events.Tags()["scalars"] if "final" in tag}
+    assert final == {"final/test_accuracy": 0.75, "final/val_loss": 0.25}
+
+
+def test_without_tensorboard_nothing_is_shown(tmp_path):
+    loggers = [EpochTable(tmp_path / "metrics.csv")]
+    tensorboard.add_image(loggers, "training images", torch.rand(3, 20, 30))
+    tensorboard.add_hyperparameters(loggers, flatten(CONFIG), METRICS)
+    assert list(tmp_path.iterdir()) == []

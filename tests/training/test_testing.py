@@ -1,0 +1,117 @@
+"""A test says, for each image and for all together, what the model of a bundle sees."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix
+from torch.utils.data import DataLoader
+
+from graft.data import ImageData, TransformedImages, array_images, make_loader
+from graft.training import Bundle, HowTested, assembly, linear, testing
+
+
+@pytest.fixture
+def data():
+    """23 random images in two parts, of three classes that are not in the order of their names."""
+    stream = np.random.default_rng(0)
+    parts = {}
+    for part, count in (("train", 10), ("test", 13)):
+        pixels = stream.integers(0, 256, (count, 20, 20, 3), dtype=np.uint8)
+        names = [f"{part}/{index}.png" for index in range(count)]
+        parts[part] = array_images(names, stream.integers(0, 3, count), pixels)
+    return ImageData(["zebra", "ant", "cow"], parts)
+
+
+@pytest.fixture
+def bundle(tiny, data):
+    backbone = tiny()
+    return Bundle(backbone, linear(6, 3), data.class_names, backbone.preprocessing, HowTested(batch_size=4))
+
+
+@pytest.fixture
+def tested(bundle, data, tmp_path):
+    """The result for the images of the part test."""
+    assembly.quiet_lightning()
+    items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
+    tester = testing.make_tester(bundle, "cpu", tmp_path)
+    return testing.test(
+        tester, testing.tested_module(bundle), make_loader(items, batch_size=4, num_workers=0)
+    )
+
+
+def test_every_image_gets_its_probabilities_in_order(tested, bundle, data):
+    assert tested.indices.tolist() == list(range(10, 23))
+    images = torch.stack([bundle.transform(data.images[index]) for index in range(10, 23)])
+    torch.testing.assert_close(tested.probabilities, bundle.probabilities(images))
+    assert tested.probabilities.dtype == torch.float32
+
+
+def test_the_metrics_are_those_of_the_predictions(tested, data):
+    guessed = tested.probabilities.argmax(1).numpy()
+    labels = data.images.labels[10:]
+    assert np.array_equal(tested.confusion.numpy(), confusion_matrix(labels, guessed, labels=range(3)))
+    assert tested.metrics["test/accuracy"] == pytest.approx((guessed == labels).mean())
+    expected = -tested.probabilities.double().log()[torch.arange(13), torch.from_numpy(labels)].mean()
+    assert tested.metrics["test/loss"] == pytest.approx(float(expected), rel=1e-5)
+    assert set(tested.metrics) == {
+        f"test/{key}" for key in ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro")
+    }
+
+
+def test_rows_name_image_prediction_and_label(tested, data):
+    rows = testing.prediction_rows(tested, data)
+    assert [row["path"] for row in rows] == [f"test/{index}.png" for index in range(13)]
+    assert list(rows[0]) == ["path", "predicted", "label", "p_zebra", "p_ant", "p_cow"]
+    for row, label, probabilities in zip(rows, data.images.labels[10:], tested.probabilities, strict=True):
+        assert row["label"] == data.class_names[label]
+        assert [row[f"p_{name}"] for name in data.class_names] == probabilities.tolist()
+        assert row["predicted"] == data.class_names[probabilities.argmax()]
+
+
+def test_a_second_test_starts_anew_and_gives_the_same_bits(bundle, data, loader, tmp_path):
+    assembly.quiet_lightning()
+    module, tester = testing.tested_module(bundle), testing.make_tester(bundle, "cpu", tmp_path)
+    first = testing.test(tester, module, loader(10, 4))
+    second = testing.test(tester, module, loader(10, 4))
+    assert torch.equal(first.probabilities, second.probabilities)
+    assert first.metrics == second.metrics
+    assert int(second.confusion.sum()) == 10
+
+
+def test_testing_changes_no_weight_and_no_statistic(bundle, loader, trainer):
+    before = {key: value.clone() for key, value in bundle.model.state_dict().items()}
+    testing.test(trainer(), testing.tested_module(bundle), loader(10, 4))
+    assert all(torch.equal(value, before[key]) for key, value in bundle.model.state_dict().items())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
+    assembly.quiet_lightning()
+    backbone = tiny()
+    how = HowTested(precision=precision)
+    bundle = Bundle(backbone, linear(6, 3), ["a", "b", "c"], backbone.preprocessing, how)
+    kinds = []
+    backbone.register_forward_hook(lambda module, inputs, output: kinds.append(output.dtype))
+    tester = testing.make_tester(bundle, "cpu", tmp_path)
+    result = testing.test(tester, testing.tested_module(bundle), DataLoader(items(4), batch_size=4))
+    assert kinds == [{"32-true": torch.float32, "bf16-mixed": torch.bfloat16}[precision]]
+    assert result.probabilities.dtype == torch.float32
+
+
+def test_a_tester_writes_nothing(bundle, loader, tmp_path):
+    assembly.quiet_lightning()
+    tester = testing.make_tester(bundle, "cpu", tmp_path)
+    testing.test(tester, testing.tested_module(bundle), loader(4, 4))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_module_is_laid_out_as_in_the_run(tiny, channels_last):
+    backbone = tiny()
+    how = HowTested(channels_last=channels_last)
+    bundle = Bundle(backbone, linear(6, 3), ["a", "b", "c"], backbone.preprocessing, how)
+    module = testing.tested_module(bundle)
+    assert module.backbone is backbone
+    assert module.channels_last == channels_last
+    weight = backbone.get_submodule("stages.stem.0").weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
