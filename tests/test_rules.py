@@ -40,7 +40,7 @@ EDGES = {
     ),
     "trainer.max_epochs": ([1], [0, -1, None, 1.5]),
     "trainer.accelerator": (["auto", "cpu", "gpu", "cuda", "mps"], ["gpus", None, 1]),
-    "trainer.devices": ([1, "1", "auto", [3]], [0, 2, "2", [0, 1], [], None]),
+    "trainer.devices": ([1, "1", [3]], [0, 2, "2", "auto", True, 1.0, ["x"], [0, 1], [], None]),
     "trainer.precision": (["32-true", "bf16-mixed", "16-mixed", 32, 16], ["33", 8, None]),
     "trainer.accumulate_grad_batches": ([1, 8], [0, 1.5]),
     "trainer.gradient_clip_val": ([None, 0.5], [0, -1]),

@@ -12,6 +12,8 @@ class Rule:
 
     wants: str
     test: Callable[[Any], bool]
+    # The right words, where there are few, to find the nearest.
+    choices: tuple[str, ...] = ()
 
 
 def whole(least: int) -> Rule:
@@ -26,12 +28,19 @@ def number(text: str, test: Callable[[float], bool]) -> Rule:
 
 def one_of(*choices: Any) -> Rule:
     """One of a few values."""
-    return Rule(f"one of {', '.join(map(str, choices))}", lambda value: value in choices)
+
+    def test(value: Any) -> bool:
+        # By type too, since 1 == True.
+        return any(type(value) is type(choice) and value == choice for choice in choices)
+
+    words = tuple(map(str, choices))
+    return Rule(f"one of {', '.join(words)}", test, words)
 
 
 def or_null(rule: Rule) -> Rule:
     """The rule, or null."""
-    return Rule(f"{rule.wants}, or null", lambda value: value is None or rule.test(value))
+    words = (*rule.choices, "null")
+    return Rule(f"{rule.wants}, or null", lambda value: value is None or rule.test(value), words)
 
 
 def _is_whole(value: Any) -> bool:
@@ -55,19 +64,23 @@ NOT_NEGATIVE = number(">= 0", lambda value: 0 <= value < float("inf"))
 SHARE = number("from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 PATH = or_null(Rule("a path or a name", lambda value: isinstance(value, str) and value != ""))
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
-NAMES = Rule("a list of names such as [mypkg]", lambda value: isinstance(value, list))
+NAMES = Rule(
+    "a list of names such as [mypkg]",
+    lambda value: isinstance(value, list) and all(isinstance(item, str) and item for item in value),
+)
 CLASS_WEIGHTS = Rule(
     "null, balanced, or a list of one positive number a class",
     lambda value: (
         value in (None, "balanced")
         or (isinstance(value, list) and bool(value) and all(POSITIVE.test(item) for item in value))
     ),
+    ("balanced",),
 )
 
 BATCHES = or_null(
     Rule(
         "a share such as 0.1 or a number of batches such as 10",
-        lambda value: _is_number(value) and value >= 0 and (value <= 1 or _is_whole(value)),
+        lambda value: _is_number(value) and value > 0 and (value <= 1 or _is_whole(value)),
     )
 )
 # What training and validation log, and so what a callback can watch.
@@ -151,7 +164,9 @@ RULES: dict[str, Rule] = {
     "trainer.limit_val_batches": BATCHES,
     "trainer.limit_test_batches": BATCHES,
     "trainer.limit_predict_batches": BATCHES,
-    "trainer.overfit_batches": BATCHES,
+    "trainer.overfit_batches": Rule(
+        "0 for none, or a share or number of batches", lambda value: value == 0 or BATCHES.test(value)
+    ),
     "trainer.val_check_interval": BATCHES,
     "trainer.check_val_every_n_epoch": whole(1),
     "trainer.log_every_n_steps": whole(1),
@@ -163,7 +178,11 @@ RULES: dict[str, Rule] = {
     "trainer.accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "trainer.devices": Rule(
         "1 (one device a run; run several side by side to use several GPUs)",
-        lambda value: value in (1, "1", "auto") or (isinstance(value, list) and len(value) == 1),
+        lambda value: (
+            value == "1"
+            or (_is_whole(value) and value == 1)
+            or (isinstance(value, list) and len(value) == 1 and _is_whole(value[0]) and value[0] >= 0)
+        ),
     ),
     "trainer.precision": one_of(*PRECISIONS),
     "trainer.accumulate_grad_batches": whole(1),

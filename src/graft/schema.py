@@ -23,14 +23,12 @@ def check_values(config: Config, shipped: Config) -> None:
     Raises:
         GraftError: names the first key whose value is wrong, the value, and what is right.
     """
-    for key, value in flatten(config).items():
+    # The shipped keys too: a mapping in place of a value would hide its key.
+    for key in {**flatten(config), **flatten(shipped)}:
+        value = get(config, key)
         rule = RULES.get(key) or rule_of_default(get(shipped, key))
         if rule is not None and not rule.test(value):
-            hint = (
-                did_you_mean(str(value), rule.wants.replace(",", " ").split())
-                if isinstance(value, str)
-                else ""
-            )
+            hint = did_you_mean(str(value), rule.choices)
             raise GraftError(f"{key}={_spell(value)} is wrong: it must be {rule.wants}{hint}")
 
 

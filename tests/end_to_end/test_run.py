@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,57 @@ def test_predictions_name_the_unreadable_and_go_on(
     assert run(["predict", f"run={trained}", f"source={mixed}/r*.png", "top_k=2", "hydra.run.dir=top"]) == 0
     rows = read_csv(tmp_path / "top/predictions.csv")
     assert list(rows[0]) == ["path", "predicted", "class_1", "p_1", "class_2", "p_2"]
+
+
+def test_predictions_are_those_that_the_run_reported(
+    trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reported = read_csv(trained / "predictions.csv")
+    for row in reported:
+        copy = tmp_path / "test" / row["path"]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((photos / row["path"]).read_bytes())
+    assert run(["predict", f"run={trained}", "source=test", "hydra.run.dir=out"]) == 0
+    for before, now in zip(reported, read_csv(tmp_path / "out/predictions.csv"), strict=True):
+        assert now["path"] == f"test/{before['path']}"
+        # As text: to the last digit.
+        assert {key: now[key] for key in now if key != "path"} == {
+            key: before[key] for key in before if key not in ("path", "label")
+        }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("cc"), reason="torch.compile needs a C compiler")
+@pytest.mark.parametrize(
+    "words", [["compile=true"], ["compile=true", "trainer.precision=bf16-mixed", "channels_last=true"]]
+)
+def test_a_compiled_run_is_tested_again_with_the_same_digits(
+    words: list[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = [
+        "data=image_folder",
+        f"data.root={photos}",
+        "data.batch_size=8",
+        "trainer.max_epochs=2",
+        "trainer=cpu",
+    ]
+    folder = graft.train([*data, *words, "hydra.run.dir=run", "logger=none"])
+    assert run(["evaluate", "run=run", "hydra.run.dir=again"]) == 0
+    assert (tmp_path / "again/predictions.csv").read_text() == folder.predictions.read_text()
+
+
+def test_the_record_holds_in_any_working_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/photos").symlink_to(photos)
+    monkeypatch.chdir(tmp_path / "here")
+    words = ["data=image_folder", "data.root=photos", "debug=one_batch", "logger=none", "trainer=cpu"]
+    assert run(["train", *words, "hydra.run.dir=run"]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert run(["evaluate", "run=here/run", "hydra.run.dir=again"]) == 0
 
 
 def test_the_same_words_give_the_same_weights(trained: Path, photos: Path, tmp_path: Path) -> None:

@@ -87,3 +87,9 @@ def test_where_the_processor_is_not_told_a_run_goes_on(elsewhere, monkeypatch):
 
     monkeypatch.setattr(environment, "open", fail, raising=False)
     assert describe_environment()["processor"] == platform.processor()
+
+
+def test_a_broken_installation_does_not_stop_a_run(elsewhere, monkeypatch):
+    (elsewhere / "lost-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(elsewhere)
+    assert "torch" in describe_environment()["packages"]

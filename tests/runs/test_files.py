@@ -146,3 +146,9 @@ def test_a_number_survives_csv(tmp_path):
 def test_no_rows_are_a_file_without_rows(tmp_path):
     write_csv(tmp_path / "file", [])
     assert read_csv(tmp_path / "file") == []
+
+
+def test_a_file_name_that_is_not_utf_8_survives(tmp_path):
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    write_csv(tmp_path / "x.csv", [{"path": name}])
+    assert read_csv(tmp_path / "x.csv") == [{"path": name}]

@@ -167,7 +167,7 @@ def test_code_that_is_not_trusted_is_not_run(saved, tmp_path, monkeypatch, evil,
     monkeypatch.chdir(tmp_path)
     before = {path.name for path in tmp_path.iterdir()}
     describe(saved, **{key: evil})
-    refused(saved, "model.yaml names .*, which is not trusted; add trust=")
+    refused(saved, "model.yaml (names .*, which is not trusted; add trust=|is damaged: tested)")
     assert not RAN
     assert {path.name for path in tmp_path.iterdir()} == before
 
@@ -305,3 +305,44 @@ def test_a_compiled_model_is_saved_as_a_plain_one(tmp_path):
     save_bundle(tmp_path, bundle, CONFIGS["own"])
     with torch.inference_mode():
         assert torch.equal(load_bundle(tmp_path, trust=TRUST).model(images), expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_names": None},
+        {"class_names": ["one"]},
+        {"backbone": "resnet18"},
+        {"backbone": {"weights": None}},
+        {"head": "linear"},
+        {"tested": {"batch_size": 8}},
+        {"tested": {**vars(HowTested()), "speed": 3}},
+    ],
+    ids=str,
+)
+def test_a_description_of_another_shape_is_named(saved, changes):
+    describe(saved, **changes)
+    refused(saved, rf"model\.yaml is damaged: {next(iter(changes))} ")
+
+
+def test_a_write_that_fails_leaves_no_part_of_the_weights(saved, monkeypatch):
+    def full(state, path):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    before = (saved / "model.safetensors").read_bytes()
+    monkeypatch.setattr("graft.training.bundle.save_file", full)
+    with pytest.raises(OSError, match="no space"):
+        save_bundle(saved, trained("simple_cnn"), CONFIGS["simple_cnn"])
+    assert (saved / "model.safetensors").read_bytes() == before
+    assert not list(saved.glob(".*"))
+
+
+def test_a_model_in_double_precision_stays_so(tmp_path):
+    bundle = trained("own", precision="64-true")
+    bundle.model.double()
+    save_bundle(tmp_path, bundle, CONFIGS["own"])
+    again = load_bundle(tmp_path, TRUST)
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
+    assert torch.equal(again.model(images), bundle.model(images))
+    assert again.predict(Image.new("RGB", (20, 20)))[0].label in NAMES

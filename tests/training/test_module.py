@@ -154,7 +154,7 @@ def test_an_epochs_numbers_are_of_that_epoch_alone(transfer, trainer, loader):
     with torch.no_grad():
         last = nn.functional.cross_entropy(module.eval()(images), labels)
     assert float(fitted.callback_metrics["val/loss"]) == pytest.approx(float(last), rel=1e-5)
-    assert module.tally("train").count == 0
+    assert module.tally("train").weight == 0
 
 
 def test_a_loss_of_nan_stops_training_in_one_line(transfer, trainer, loader):

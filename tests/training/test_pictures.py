@@ -112,3 +112,14 @@ def test_drawing_opens_no_window_and_keeps_no_figure():
     pictures.confusion_figure(counted(3), ["a", "b", "c"])
     pictures.learning_curves([{"epoch": 0, "train/loss": 3.0, "train/accuracy": 0.2}], 0)
     assert plt.get_fignums() == before
+
+
+def test_names_are_no_formulas(tmp_path):
+    pictures.save_figure(
+        pictures.confusion_figure(counted(3), ["$a^$", "5$ and 6$", "plain"]), tmp_path / "x.png"
+    )
+    assert (tmp_path / "x.png").stat().st_size > 1000
+
+
+def test_no_epochs_are_no_curves(tmp_path):
+    pictures.save_figure(pictures.learning_curves([], None), tmp_path / "x.png")

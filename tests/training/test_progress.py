@@ -85,3 +85,9 @@ def test_an_epoch_that_fails_is_not_said_to_be_done(transfer, trainer, loader, c
     with pytest.raises(ValueError, match="enough"):
         trainer(epochs=3, callbacks=[EpochLines(), FailsInTheSecondEpoch()]).fit(transfer(), loader(4, 4))
     assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()] == ["epoch 1/3"]
+
+
+def test_an_epoch_without_validation_does_not_repeat_the_last_one(transfer, trainer, loader, capsys):
+    fitted = trainer(epochs=3, callbacks=[EpochLines()], check_val_every_n_epoch=2)
+    fitted.fit(transfer(), loader(8, 4), loader(8, 4))
+    assert ["val/loss" in line for line in capsys.readouterr().out.splitlines()] == [False, True, False]

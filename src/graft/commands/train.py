@@ -8,11 +8,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from rich.console import Console
 from rich.table import Table
 
-from graft.building import build
+from graft.building import build, one_line
 from graft.data import ImageDataModule, split_rows
+from graft.errors import GraftError
 from graft.freezing.apply import FreezeCallback, freeze_table
 from graft.reporting import model_card
 from graft.runs import RunFolder
@@ -116,7 +118,10 @@ def fit_and_test(
         # In place, so that the names of the weights stay as they are.
         module.compile()
     started = time.perf_counter()
-    trainer.fit(module, datamodule=loading)
+    try:
+        trainer.fit(module, datamodule=loading)
+    except MisconfigurationException as error:
+        raise GraftError(f"trainer: {one_line(error)}") from error
     seconds = time.perf_counter() - started
     best_epoch = load_best(trainer, module)
     tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1

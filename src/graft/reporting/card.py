@@ -19,7 +19,7 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
             f"An image classifier with {len(class_names)} classes: {shown}.",
             "",
             f"- Backbone: {backbone}, starting weights: {weights}",
-            f"- What trained: {config['freeze']['_target_'].rsplit('.', 1)[-1]}",
+            f"- What trained: {_spelled(config['freeze'])}",
             f"- Data: {config['data'].get('root') or config['data']['_target_'].rsplit('.', 1)[-1]}",
             f"- Seed: {config['seed']}",
             "",
@@ -39,3 +39,9 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
             "",
         ]
     )
+
+
+def _spelled(node: Mapping[str, Any]) -> str:
+    """A node as `LastK, k=2`."""
+    settings = [f"{key}={value}" for key, value in node.items() if key != "_target_"]
+    return ", ".join([node["_target_"].rsplit(".", 1)[-1], *settings])

@@ -17,7 +17,7 @@ def describe_environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "git": _git(),
-        "packages": dict(sorted((d.metadata["Name"], d.version) for d in distributions())),
+        "packages": dict(sorted((d.name, d.version) for d in distributions() if d.name)),
     }
 
 

@@ -4,25 +4,33 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader, or a crash, never meets half of it."""
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary path to write to; it becomes `path` if the block ends well, else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
+        yield part
+        with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` so that a reader, or a crash, never meets half of it."""
+    # surrogateescape: names of files that are not UTF-8 are written as they are.
+    with whole(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -48,5 +56,5 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read a CSV with a header as one dict a row; every value is a string."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.DictReader(file))

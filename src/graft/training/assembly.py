@@ -211,6 +211,7 @@ def quiet_lightning() -> None:
         "GPU available but not used",
         "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
         "Trying to infer the `batch_size`",
+        "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
         "The `srun` command is available",
         ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
     ):

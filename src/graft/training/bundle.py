@@ -1,7 +1,7 @@
 """The bundle: what a run leaves for use. Weights as safetensors, the rest as YAML; nothing is unpickled."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from graft.backbones import Preprocessing
-from graft.building import build, build_later, check_trusted
+from graft.building import build, build_later, check_trusted, one_line
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.errors import GraftError
 from graft.runs import RunFolder
-from graft.runs.files import write_yaml
+from graft.runs.files import whole, write_yaml
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
@@ -82,8 +82,8 @@ class Bundle:
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
         """Preprocessed images `(N, 3, H, W)` to probabilities `(N, C)`, float32."""
-        device = next(self.model.parameters()).device
-        return torch.softmax(self.model(images.to(device)).float(), dim=1).cpu()
+        weight = next(self.model.parameters())
+        return torch.softmax(self.model(images.to(weight.device, weight.dtype)).float(), dim=1).cpu()
 
     def predict(
         self, images: str | Path | Image.Image | Sequence[str | Path | Image.Image], batch_size: int = 32
@@ -121,11 +121,9 @@ def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
         bundle: the trained model.
         config: the run's resolved configuration; its `backbone` and `head` nodes rebuild the model.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous() for key, value in bundle.model.state_dict().items()}
-    part = folder / f".{WEIGHTS}.part"
-    save_file(state, part)
-    part.replace(folder / WEIGHTS)
+    with whole(folder / WEIGHTS) as part:
+        save_file(state, part)
     # The weights are in the file beside this one, so nothing must be fetched to load it.
     description = {
         "backbone": {**config["backbone"], **({"weights": None} if "weights" in config["backbone"] else {})},
@@ -167,24 +165,49 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
         GraftError: there is no bundle, its files do not fit, or it names code that is not trusted.
     """
     folder = bundle_folder(path)
+    file = folder / DESCRIPTION
+    parts = read_description(file)
+    check_trusted(parts, trust, str(file))
     try:
-        description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        keys = ("backbone", "head", "preprocessing", "class_names", "tested")
-        parts = {key: description[key] for key in keys}
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise GraftError(f"{folder / DESCRIPTION} is damaged: {error!r}".splitlines()[0]) from error
-    check_trusted(description, trust, str(folder / DESCRIPTION))
+        state = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise GraftError(f"{folder / WEIGHTS} is damaged: {one_line(error)}") from error
     backbone = build(with_weights_of(folder, parts["backbone"]), "backbone")
     names = [str(name) for name in parts["class_names"]]
     head = build_later(parts["head"], "head")(backbone.width, len(names))
-    preprocessing, tested = Preprocessing.from_dict(parts["preprocessing"]), HowTested(**parts["tested"])
-    bundle = Bundle(backbone, head, names, preprocessing, tested)
+    preprocessing = Preprocessing.from_dict(parts["preprocessing"])
+    bundle = Bundle(backbone, head, names, preprocessing, HowTested(**parts["tested"]))
+    # As it was trained, which need not be single precision.
+    bundle.model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     try:
-        bundle.model.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        bundle.model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()[:40])
         raise GraftError(f"{folder / WEIGHTS} does not fit {DESCRIPTION} beside it: {reason}") from error
     return bundle
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """What `save_bundle` wrote to `model.yaml`, its shape checked; nothing in it is trusted yet.
+
+    Raises:
+        GraftError: names the file and what is wrong with it.
+    """
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise GraftError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+    right: dict[str, Callable[[Any], bool]] = {
+        "backbone": lambda value: isinstance(value, dict) and "_target_" in value,
+        "head": lambda value: isinstance(value, dict) and "_target_" in value,
+        "preprocessing": lambda value: isinstance(value, dict),
+        "class_names": lambda value: isinstance(value, list) and len(value) > 1,
+        "tested": lambda value: isinstance(value, dict) and set(value) == set(asdict(HowTested())),
+    }
+    for key, test in right.items():
+        if not isinstance(found, dict) or not test(found.get(key)):
+            raise GraftError(f"{file} is damaged: {key} is missing or not what a bundle has there")
+    return dict(found)
 
 
 def with_weights_of(folder: Path, backbone: dict[str, Any]) -> dict[str, Any]:

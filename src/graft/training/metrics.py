@@ -43,25 +43,35 @@ class Tally(Metric):
     full_state_update = False
     confusion: Tensor
     loss_sum: Tensor
-    count: Tensor
+    weight: Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = classes
         self.add_state("confusion", torch.zeros(classes, classes, dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("loss_sum", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("weight", torch.zeros(()), dist_reduce_fx="sum")
 
-    def update(self, logits: Tensor, labels: Tensor, loss: Tensor | None = None) -> None:
-        """Add a batch: logits `(B, C)`, labels `(B,)`; the loss is plain mean cross-entropy unless given."""
+    def update(
+        self, logits: Tensor, labels: Tensor, loss: Tensor | None = None, weight: Tensor | None = None
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            logits: `(B, C)`.
+            labels: `(B,)`.
+            loss: the batch's mean loss; plain cross-entropy unless given.
+            weight: what the mean was divided by, the sum of the labels' class weights; B unless given.
+        """
         logits = logits.detach().float()
         mean = cross_entropy(logits, labels) if loss is None else loss.detach()
-        self.loss_sum += mean * len(labels)
-        self.count += len(labels)
+        total = len(labels) if weight is None else weight
+        self.loss_sum += mean * total
+        self.weight += total
         self.confusion += multiclass_confusion_matrix(logits, labels, self.classes, validate_args=False)
 
     def compute(self) -> dict[str, float]:
         """`loss` and what `from_confusion` gives; empty when nothing was seen."""
-        if self.count == 0:
+        if self.weight == 0:
             return {}
-        return {"loss": float(self.loss_sum / self.count), **from_confusion(self.confusion)}
+        return {"loss": float(self.loss_sum / self.weight), **from_confusion(self.confusion)}

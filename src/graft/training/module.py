@@ -88,7 +88,8 @@ class TransferModule(pl.LightningModule):
             raise GraftError(
                 f"the training loss became {loss.item()} in {step}; a lower optimizer.lr may help"
             )
-        self.tally("train").update(logits, batch["label"], loss)
+        weight = None if self.class_weights is None else self.class_weights[batch["label"]].sum()
+        self.tally("train").update(logits, batch["label"], loss, weight)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102

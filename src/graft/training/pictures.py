@@ -48,8 +48,10 @@ def confusion_figure(confusion: Tensor, class_names: Sequence[str]) -> Figure:
     right, total = int(np.trace(counts)), int(counts.sum())
     axes.set(xlabel="predicted", ylabel="true", title=f"{right} of {total} test images right")
     if classes <= 60:
-        axes.set_xticks(range(classes), class_names, rotation=90 if classes > 4 else 0)
-        axes.set_yticks(range(classes), class_names)
+        # A dollar sign would begin a formula.
+        names = [name.replace("$", r"\$") for name in class_names]
+        axes.set_xticks(range(classes), names, rotation=90 if classes > 4 else 0)
+        axes.set_yticks(range(classes), names)
     if classes <= NUMBERED:
         for (row, column), count in np.ndenumerate(counts):
             if count:
@@ -72,7 +74,8 @@ def learning_curves(rows: Sequence[dict[str, Any]], best_epoch: int | None) -> F
             axes.axvline(best_epoch + 1, color="grey", linestyle=":", label="tested epoch")
         axes.set(xlabel="epoch", ylabel=metric)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     return figure
 
 

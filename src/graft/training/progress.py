@@ -10,7 +10,7 @@ from graft.runs.log import say
 
 
 def progress_bar(refresh_rate: int = 1) -> ProgressBar:
-    """Rich's bar where standard error or output is a terminal, else `EpochLines`.
+    """Rich's bar where standard output is a terminal, else `EpochLines`.
 
     Args:
         refresh_rate: redraw the bar every so many batches.
@@ -26,6 +26,7 @@ class EpochLines(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self._started = 0.0
+        self._validated = False
 
     def disable(self) -> None:
         """Lightning calls this on ranks above 0, which print nothing."""
@@ -34,17 +35,23 @@ class EpochLines(ProgressBar):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         self._finish(trainer)
         self._started = time.perf_counter()
+        self._validated = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
+        self._validated = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
-        self._finish(trainer, ended=True)
+        self._finish(trainer)
 
-    def _finish(self, trainer: pl.Trainer, ended: bool = False) -> None:
+    def _finish(self, trainer: pl.Trainer) -> None:
         """Print the epoch before: its numbers are complete only once the next one starts."""
         done = trainer.current_epoch
         metrics = trainer.callback_metrics
         if not self._started or not self.shown or not metrics:
             return
-        numbers = "  ".join(f"{key} {float(metrics[key]):.4g}" for key in self.shown if key in metrics)
+        # Lightning keeps the last validation's numbers also through epochs that have none.
+        fresh = [key for key in self.shown if self._validated or key.startswith("train/")]
+        numbers = "  ".join(f"{key} {float(metrics[key]):.4g}" for key in fresh if key in metrics)
         seconds = time.perf_counter() - self._started
         say(f"epoch {done}/{trainer.max_epochs}  {numbers}  ({seconds:.1f} s)")
         self._started = 0.0
