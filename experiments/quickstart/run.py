@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import mean
 
+import torch
 from rich.console import Console
 
 import graft
@@ -37,6 +38,8 @@ TARGET = [
 
 def main() -> None:
     """Train, compare, and say where to look next."""
+    # A second thread gains nothing on so small a network, and on a busy machine the two wait for each other.
+    torch.set_num_threads(1)
     folder = Path("outputs/quickstart") / datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
     print("1. The source: the small network learns 10,000 drawn digits")
     words = ["data=glyphs", "data.batch_size=100", "trainer.max_epochs=8", f"hydra.run.dir={folder}/source"]
