@@ -71,7 +71,8 @@ def _master(font: ImageFont.FreeTypeFont, digit: str) -> Floats:
     ink = ink.resize((max(1, round(ink.width * height / ink.height)), height), Image.Resampling.BILINEAR)
     canvas = Image.new("L", (_MASTER, _MASTER), 0)
     canvas.paste(ink, ((_MASTER - ink.width) // 2, (_MASTER - height) // 2))
-    return np.asarray(canvas.filter(ImageFilter.GaussianBlur(2.5)), np.float32) / np.float32(255)
+    blurred: Floats = np.asarray(canvas.filter(ImageFilter.GaussianBlur(2.5)), np.float32) / np.float32(255)
+    return blurred
 
 
 def _draw(masters: Floats, labels: NDArray[np.int64], start: int, seed: int) -> NDArray[np.uint8]:
