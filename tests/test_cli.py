@@ -60,6 +60,7 @@ TYPOS = [
     (["train", "freeze.k=3"], "it belongs to freeze=last_k"),
     (["train", "++freeze.k=3"], "it belongs to freeze=last_k"),
     (["train", "seed=1,2"], "seed=1,2: several values make a sweep, which needs -m"),
+    (["train", "data=_loading"], "data: the chosen option has no _target_ to build; see graft list data"),
     (["train", "--foo"], "unrecognized arguments: --foo"),
     (["train", "--cfg", "jbo"], "invalid choice: 'jbo'"),
     (["train", "optimizer.betas=3"], "it must be two numbers"),

@@ -14,7 +14,7 @@ from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.keys import Plain, check_keys, conf_dir, known_keys
 from graft.rules import clean_name
-from graft.schema import check_together, check_values
+from graft.schema import check_targets, check_together, check_values
 
 
 def register_resolvers() -> None:
@@ -116,6 +116,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         except OmegaConfBaseException as error:
             where = getattr(error, "full_key", None) or key
             raise GraftError(f"{where}: {_first_line(error)}") from None
+    check_targets(config)
     check_values(config, shipped)
     check_together(config)
     if command == "evaluate":

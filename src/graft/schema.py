@@ -11,6 +11,8 @@ from graft.errors import GraftError, did_you_mean
 from graft.rules import RULES, WATCHED, rule_of_default
 
 Config = Mapping[str, Any]
+# Groups whose option is one object; those of `logger` and `callbacks` are several.
+BUILT = ("data", "augment", "backbone", "head", "freeze", "optimizer", "scheduler", "trainer")
 
 
 def check_values(config: Config, shipped: Config) -> None:
@@ -30,6 +32,17 @@ def check_values(config: Config, shipped: Config) -> None:
         if rule is not None and not rule.test(value):
             hint = did_you_mean(str(value), rule.choices)
             raise GraftError(f"{key}={_spell(value)} is wrong: it must be {rule.wants}{hint}")
+
+
+def check_targets(config: Config) -> None:
+    """Check that every chosen option is one that can be built, not a part of others such as `_loading`.
+
+    Raises:
+        GraftError: names the group.
+    """
+    for group in BUILT:
+        if isinstance(node := config.get(group), Mapping) and "_target_" not in node:
+            raise GraftError(f"{group}: the chosen option has no _target_ to build; see graft list {group}")
 
 
 def check_together(config: Config) -> None:
