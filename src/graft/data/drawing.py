@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from graft.data.image_data import ImageData, array_images
 
-# Those of matplotlib's fonts that draw the ten digits. Left out: old-style numerals (cmmi10), and DejaVu
-# Mono, whose dotted zero is an eight at this size.
+# Those of matplotlib's fonts that draw the ten digits. Left out: old-style numerals (cmmi10), DejaVu
+# Mono, whose dotted zero is an eight at this size, and cmti10, which came with matplotlib 3.11 only.
 _FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
     *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSerif-BoldItalic"),
     *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta"),
-    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
+    *("cmr10", "cmb10", "cmss10", "cmtt10"),
 )
 _MASTER = 64  # px a side of a printed digit before it is warped
 _DRAWN = 32  # px a side of the warped bitmap, as the 1,797 real digits had
