@@ -121,6 +121,12 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
         app()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain_hydra(error, command, words) from error
+    except OSError as error:
+        if getattr(error, "reported", False):
+            raise
+        # A run's own errors are in `failures`: this is Hydra, which makes the folder before any code of ours.
+        reason = f"{error.filename} cannot be made ({error.strerror})"
+        raise GraftError(f"hydra.run.dir or hydra.sweep.dir: {reason}") from error
     finally:
         sys.argv = argv
         os.environ.pop("HYDRA_FULL_ERROR")

@@ -33,7 +33,7 @@ def one_of(*choices: Any) -> Rule:
         # By type too, since 1 == True.
         return any(type(value) is type(choice) and value == choice for choice in choices)
 
-    words = tuple(map(str, choices))
+    words = tuple(dict.fromkeys(map(str, choices)))
     return Rule(f"one of {', '.join(words)}", test, words)
 
 

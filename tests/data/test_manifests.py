@@ -68,7 +68,7 @@ def test_classes_come_from_train(manifest):
 def test_a_missing_column_or_file(manifest, tmp_path):
     refused(manifest("paths,label\n"), "no column path", "did you mean paths?")
     refused(manifest("path;label\nx;a\n"), "no column path", "path;label")
-    refused(manifest(""), "none")
+    refused(manifest(""), "is empty")
     refused(str(tmp_path / "gone.csv"), "cannot be opened")
     (tmp_path / "latin.csv").write_bytes(b"path,label\n\xe9.png,a\n")
     refused(str(tmp_path / "latin.csv"), "UTF-8")

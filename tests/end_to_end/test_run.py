@@ -248,6 +248,12 @@ def test_a_sweep_gives_each_job_its_folder(
         (["data.root={photos}", "backbone=resnet18", "backbone.weights=IMAGENET1K_V9"], "IMAGENET1K_V1"),
         (["data.root={photos}", "loss.class_weights=[1,2]"], "3 classes"),
         (["data.root={photos}", "callbacks=early_stopping", "data.val_fraction=0"], "val/loss"),
+        (["data.root={photos}", "hydra.run.dir=/proc/none/run"], "hydra.run.dir"),
+        *(
+            []
+            if torch.cuda.is_available()
+            else [(["trainer.precision=16-mixed", "data.root={photos}"], "bf16-mixed")]
+        ),
         *([] if torch.cuda.is_available() else [(["data.root={photos}", "trainer=gpu"], "no such device")]),
     ],
 )
@@ -266,6 +272,15 @@ def test_what_cannot_start_leaves_no_folder(
     assert answer in captured.err
     assert len(captured.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("preset", ["fraction", "one_batch", "overfit", "profile"])
+def test_a_preset_works_on_few_images(
+    preset: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["data=image_folder", f"data.root={photos}", f"debug={preset}", "logger=none", "trainer=cpu"]
+    assert run(["train", *words, f"hydra.run.dir={tmp_path}/run"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_taken_folder_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
     assembly.check_device(config["trainer"]["accelerator"])
+    assembly.check_precision(config["trainer"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = assembly.open_data(config["data"])
     config = assembly.located(config)

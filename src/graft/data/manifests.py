@@ -57,10 +57,12 @@ def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")
             columns = reader.fieldnames or []
+            if not columns:
+                raise GraftError(f"{source}: the file is empty; its first line must name path and label")
             for wanted in ("path", "label"):
                 if wanted not in columns:
                     raise GraftError(
-                        f"{source}: no column {wanted}; the columns are {', '.join(columns) or 'none'}"
+                        f"{source}: no column {wanted}; the columns are {', '.join(columns)}"
                         f"{did_you_mean(wanted, columns)}"
                     )
             kept = [column for column in ("path", "label", "split") if column in columns]

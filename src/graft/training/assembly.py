@@ -198,6 +198,18 @@ def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
         raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
 
 
+def check_precision(trainer: Config) -> None:
+    """Refuse half precision without a GPU, where Lightning would quietly take another.
+
+    Raises:
+        GraftError: names what works.
+    """
+    if str(trainer["precision"]).startswith("16") and not torch.cuda.is_available():
+        raise GraftError(
+            f"trainer.precision={trainer['precision']} needs a GPU; on a CPU use trainer.precision=bf16-mixed"
+        )
+
+
 def quiet_lightning() -> None:
     """Silence advice that does not apply: what it asks for is decided here, and said in the documentation."""
     import logging
@@ -209,6 +221,7 @@ def quiet_lightning() -> None:
         "You defined a `validation_step` but have no `val_dataloader`",  # data.val_fraction=0
         "Total length of `list` across ranks is zero",  # the same
         "GPU available but not used",
+        "You requested to overfit but enabled train dataloader shuffling",  # it is turned off, as it should
         "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
         "Trying to infer the `batch_size`",
         "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
