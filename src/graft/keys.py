@@ -12,23 +12,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from graft.errors import GraftError, nearest
-from graft.schema import flatten, get
+from graft.schema import BUILT, flatten, get
 
 Plain = dict[str, Any]
 # Options of these groups change keys of other groups instead of having keys of their own.
 RECIPES = ("experiment", "debug", "local")
-PARTS = (
-    "data",
-    "augment",
-    "backbone",
-    "head",
-    "freeze",
-    "optimizer",
-    "scheduler",
-    "trainer",
-    "logger",
-    "callbacks",
-)
+PARTS = (*BUILT, "logger", "callbacks")
 
 
 def conf_dir() -> Path:
