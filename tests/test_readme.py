@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,11 @@ def test_a_part_of_ones_own_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path.parent.mkdir(parents=True)
     path.write_text(option)
     monkeypatch.syspath_prepend(tmp_path)
+    # Another test has a package of that name too: each must find its own, in any order.
+    sys.modules.pop("mypkg", None)
     words = next(words for words in commands() if "--config-dir" in words)
-    assert run([*words, "debug=one_batch", "trainer=cpu", "logger=none", "hydra.run.dir=run"]) == 0
+    try:
+        assert run([*words, "debug=one_batch", "trainer=cpu", "logger=none", "hydra.run.dir=run"]) == 0
+    finally:
+        sys.modules.pop("mypkg", None)
     assert (tmp_path / "run/freeze.csv").read_text().count(",0\n") == 2
