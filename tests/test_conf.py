@@ -38,7 +38,7 @@ GIVEN = {
     "logger": {"dir", "version", "max_queue", "kwargs"},
 }
 # Keys that the code reads beside the target's own.
-READ = {"optimizer": {"head_lr"}, "data": set(LOADING_KEYS)}
+READ = {"optimizer": {"head_lr", "layer_decay"}, "data": set(LOADING_KEYS)}
 
 
 def name_of(path: Path) -> str:

@@ -59,6 +59,12 @@ def _is_duration(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\d+:\d{1,2}:\d{1,2}:\d{1,2}", value) is not None
 
 
+def _is_rate(value: Any) -> bool:
+    if isinstance(value, str) and re.fullmatch(r"[0-9.]+(e[-+]?[0-9]+)?x", value):
+        return value.count(".") < 2 and value != ".x" and float(value[:-1]) > 0
+    return POSITIVE.test(value)
+
+
 POSITIVE = number("> 0", lambda value: 0 < value < float("inf"))
 NOT_NEGATIVE = number(">= 0", lambda value: 0 <= value < float("inf"))
 SHARE = number("from 0 up to, not including, 1", lambda value: 0 <= value < 1)
@@ -136,8 +142,25 @@ RULES: dict[str, Rule] = {
     "head.hidden": whole(1),
     "head.dropout": SHARE,
     "freeze.k": whole(1),
+    "freeze.at": whole(0),
+    "freeze.every": whole(1),
+    "freeze.epochs": whole(1),
+    "freeze.patience": or_null(whole(1)),
+    "freeze.head_lr_factor": POSITIVE,
+    "freeze.r": whole(1),
+    "freeze.alpha": POSITIVE,
+    "freeze.norm": or_null(one_of("frozen", "affine", "statistics", "train")),
+    "freeze.rules": Rule(
+        "a list of {pattern, trains}",
+        lambda value: (
+            isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
+        ),
+    ),
     "optimizer.lr": POSITIVE,
-    "optimizer.head_lr": or_null(POSITIVE),
+    "optimizer.head_lr": or_null(
+        Rule("a number > 0, or a multiple of lr such as 10x", lambda value: _is_rate(value))
+    ),
+    "optimizer.layer_decay": number("above 0 and at most 1", lambda value: 0 < value <= 1),
     "optimizer.weight_decay": NOT_NEGATIVE,
     "optimizer.momentum": SHARE,
     "optimizer.betas": Rule(

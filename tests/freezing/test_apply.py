@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from graft.freezing import Frozen, Full, LastK
-from graft.freezing.apply import apply, freeze_table, parts
+from graft.freezing import FreezeUnfreeze, Frozen, Full, Gradual, LastK, Treatment
+from graft.freezing.apply import FreezeCallback, apply, phases
+from graft.freezing.parts import parts
 
 
 def stages() -> nn.ModuleDict:
@@ -37,7 +38,7 @@ def train_a_little(blocks: nn.ModuleDict, strategy: object, steps: int = 5) -> N
             head(run(blocks, torch.randn(8, 3, 14, 14))), torch.arange(8) % 2
         ).backward()
         optimizer.step()
-    frozen = {parameter for _, parameter in parts(blocks) if not parameter.requires_grad}
+    frozen = {parameter for _, _, parameter in parts(blocks) if not parameter.requires_grad}
     assert not frozen & set(optimizer.state)
 
 
@@ -86,15 +87,110 @@ def test_stages_without_parameters_follow_those_below() -> None:
 
 
 def test_kinds_are_told_by_module_not_by_name() -> None:
-    kinds = {f"{part.stage_name}.{part.name}": part.kind for part, _ in parts(stages())}
+    kinds = {f"{part.stage_name}.{part.name}": part.kind for part, _, _ in parts(stages())}
     assert kinds["stem.1.weight"] == kinds["stem.1.bias"] == "norm"
     assert (kinds["stem.0.weight"], kinds["stem.0.bias"]) == ("weight", "bias")
 
 
-def test_the_table_counts_what_trains() -> None:
+NORM_MODES = {
+    # mode: whether the affine parameters move, whether the statistics do
+    None: (True, True),
+    "train": (True, True),
+    "affine": (True, False),
+    "statistics": (False, True),
+    "frozen": (False, False),
+}
+
+
+@pytest.mark.parametrize(("norm", "moves"), NORM_MODES.items(), ids=str)
+@pytest.mark.parametrize("frozen_below", [False, True])
+def test_norm_is_an_axis_of_its_own(norm: str | None, moves: tuple[bool, bool], frozen_below: bool) -> None:
     blocks = stages()
-    rows = {row["stage"]: row for row in freeze_table(LastK(1), blocks)}
-    top = sum(parameter.numel() for parameter in blocks["top"].parameters())
-    assert rows["top"] == {"stage": "top", "parameters": top, "trainable": top}
-    assert rows["stem"]["trainable"] == 0
-    assert rows["stem"]["parameters"] == sum(parameter.numel() for parameter in blocks["stem"].parameters())
+    before = {key: value.clone() for key, value in blocks.state_dict().items()}
+    strategy = LastK(2, norm=norm) if frozen_below else Full(norm=norm)  # type: ignore[arg-type]
+    train_a_little(blocks, strategy)
+    moved = {key for key, value in blocks.state_dict().items() if not torch.equal(value, before[key])}
+    for name in ("stem", "body"):
+        affine, statistics = (False, False) if frozen_below and name == "stem" else moves
+        assert {f"{name}.1.weight" in moved, f"{name}.1.bias" in moved} == {affine}
+        assert {f"{name}.1.running_mean" in moved, f"{name}.1.running_var" in moved} == {statistics}
+    assert ("stem.0.weight" in moved) == (not frozen_below)
+    assert "body.0.weight" in moved
+
+
+@pytest.mark.parametrize(("norm", "moves"), NORM_MODES.items(), ids=str)
+def test_norm_layers_of_a_frozen_backbone_do_what_is_said(norm: str | None, moves: tuple[bool, bool]) -> None:
+    blocks = stages()
+    before = {key: value.clone() for key, value in blocks.state_dict().items()}
+    train_a_little(blocks, Frozen(norm=norm))  # type: ignore[arg-type]
+    moved = {key for key, value in blocks.state_dict().items() if not torch.equal(value, before[key])}
+    affine, statistics = moves if norm else (False, False)
+    own = {"weight", "bias"} if affine else set()
+    own |= {"running_mean", "running_var", "num_batches_tracked"} if statistics else set()
+    assert moved == {f"{stage}.1.{key}" for stage in ("stem", "body") for key in own}
+
+
+def test_statistics_that_move_do_not_wake_dropout() -> None:
+    blocks = stages().train()
+    apply(Frozen(norm="statistics"), blocks, epoch=0)
+    assert (blocks["stem"][1].training, blocks["stem"][2].training) == (True, False)
+
+
+class Alternating:
+    """Trains in even epochs alone."""
+
+    def treatment(self, part: object, epoch: int) -> Treatment:
+        return Treatment(epoch % 2 == 0)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_what_is_frozen_again_stands_still(kind: type[torch.optim.Optimizer]) -> None:
+    blocks = stages()
+    settings = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+    optimizer = kind(blocks.parameters(), lr=0.1, weight_decay=0.1, **settings)  # type: ignore[call-arg]
+    for epoch in range(2):
+        before = [parameter.detach().clone() for parameter in blocks.parameters()]
+        apply(Alternating(), blocks, epoch)
+        if epoch == 0:
+            # Its gradients are left there on purpose.
+            run(blocks, torch.randn(8, 3, 14, 14)).square().sum().backward()
+        optimizer.step()
+        same = [torch.equal(one, two) for one, two in zip(before, blocks.parameters(), strict=True)]
+        assert any(same) == all(same) == (epoch == 1)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "starts"),
+    [
+        (Full(), [0]),
+        (Frozen(), [0]),
+        (LastK(1), [0]),
+        (FreezeUnfreeze(0), [0]),
+        (FreezeUnfreeze(1), [0, 1]),
+        (FreezeUnfreeze(9), [0, 9]),
+        (FreezeUnfreeze(10), [0]),
+        # The second stage from the stem has no parameters.
+        (Gradual(2), [0, 2, 4, 8]),
+    ],
+    ids=str,
+)
+def test_phases_begin_where_something_changes(strategy: object, starts: list[int]) -> None:
+    assert phases(strategy, stages(), 10) == starts  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("at", [0, 1, 4, 99])
+def test_what_comes_late_is_there_whenever_one_looks(at: int) -> None:
+    for epoch in range(6):
+        blocks = stages()
+        apply(FreezeUnfreeze(at), blocks, epoch)
+        assert {p.requires_grad for p in blocks.parameters()} == {epoch >= at}
+
+
+def test_what_ever_trains_has_gradients_when_ddp_looks() -> None:
+    # It looks once, before the first epoch; what is frozen then would never be synchronised.
+    blocks = stages()
+    module = type("Module", (), {"backbone": type("Backbone", (), {"stages": blocks})()})()
+    trainer = type("Trainer", (), {"max_epochs": 5})()
+    FreezeCallback(Gradual(2)).setup(trainer, module, "fit")  # type: ignore[arg-type]
+    trains = {name: any(p.requires_grad for p in block.parameters()) for name, block in blocks.items()}
+    assert trains == {"stem": False, "pool": False, "body": True, "top": True}

@@ -58,3 +58,25 @@ def test_the_penalty_is_what_sgds_weight_decay_descends_on() -> None:
     optimizer.step()
     for weight, old, gradient in zip(weights, before, gradients, strict=True):
         torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)
+
+
+def test_each_stage_learns_slower_than_the_one_above_it() -> None:
+    backbone = nn.Module()
+    backbone.stages = nn.ModuleDict({name: nn.Conv2d(3, 3, 1) for name in ("a", "b", "c")})
+    head = nn.Linear(3, 2)
+    groups = parameter_groups(backbone, head, lr=0.8, head_lr="10x", weight_decay=0.1, layer_decay=0.5)
+    assert {g["name"]: g["lr"] for g in groups if not g["name"].endswith("no_decay")} == {
+        "backbone.a": 0.2,
+        "backbone.b": 0.4,
+        "backbone.c": 0.8,
+        "head": 8.0,
+    }
+    held = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(held) == sorted(id(p) for module in (backbone, head) for p in module.parameters())
+
+
+def test_no_decay_for_the_biases_of_attention() -> None:
+    groups = parameter_groups(
+        nn.MultiheadAttention(4, 2), nn.Linear(4, 2), lr=0.1, head_lr=None, weight_decay=0.1
+    )
+    assert {p.ndim for group in groups if group["weight_decay"] for p in group["params"]} == {2}

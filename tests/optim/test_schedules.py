@@ -2,10 +2,12 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
 
+from graft.errors import GraftError
 from graft.optim import Span, constant, cosine, plateau, step
 
 
@@ -46,9 +48,8 @@ def test_a_warm_up_longer_than_the_run_still_runs() -> None:
 
 def test_step_falls_by_gamma() -> None:
     opt = optimizer()
-    schedule = step(opt, Span(40, 4), step_size=2, gamma=0.5)
-    assert schedule["interval"] == "epoch"
-    assert [high for _, high in rates(schedule, opt, 5)] == pytest.approx([1, 1, 0.5, 0.5, 0.25])
+    seen = rates(step(opt, Span(40, 4), step_size=2, gamma=0.5), opt, 20)
+    assert [high for _, high in seen] == pytest.approx([1] * 8 + [0.5] * 8 + [0.25] * 4)
 
 
 def test_plateau_watches_validation_loss() -> None:
@@ -60,5 +61,39 @@ def test_plateau_watches_validation_loss() -> None:
     assert [group["lr"] for group in opt.param_groups] == pytest.approx([0.01, 0.1])
 
 
-def test_constant_is_no_schedule() -> None:
-    assert constant(optimizer(), Span(40, 4)) is None
+def test_constant_leaves_the_rates_alone() -> None:
+    opt = optimizer()
+    assert rates(constant(opt, Span(40, 4)), opt, 5) == [[0.1, 1.0]] * 5
+
+
+def test_cosine_begins_anew_with_each_phase_where_it_is_told_to() -> None:
+    opt = optimizer()
+    span = Span(40, 4, phases=lambda: [0, 3, 5])
+    seen = [high for _, high in rates(cosine(opt, span, 1.0, 0.1, restart=True), opt, 40)]
+    for begin, end in ((0, 12), (12, 20), (20, 40)):
+        alone = optimizer()
+        expected = rates(cosine(alone, Span(end - begin, 4), 1.0, 0.1), alone, end - begin)
+        assert seen[begin:end] == pytest.approx([high for _, high in expected])
+    plain = optimizer()
+    once = [high for _, high in rates(cosine(plain, span, 1.0, 0.1), plain, 40)]
+    assert once[4:] == sorted(once[4:], reverse=True)
+
+
+@pytest.mark.parametrize("make", [constant, cosine, step])
+def test_the_head_follows_the_strategy_s_word_and_the_backbone_does_not(make: Any) -> None:
+    def named() -> torch.optim.Optimizer:
+        groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "name": n} for n in ("backbone", "head")]
+        return torch.optim.SGD(groups, lr=1.0)
+
+    plain, scaled = named(), named()
+    expected = rates(make(plain, Span(40, 4)), plain, 40)
+    word = Span(40, 4, head_rate=lambda epoch: 0.1 if epoch >= 5 else 1.0)
+    for index, (backbone, head) in enumerate(rates(make(scaled, word), scaled, 40)):
+        assert backbone == expected[index][0]
+        assert head == pytest.approx(expected[index][1] * (0.1 if index >= 20 else 1.0))
+
+
+def test_plateau_refuses_rates_by_phase() -> None:
+    span = Span(40, 4, phases=lambda: [0, 5], head_rate=lambda epoch: 0.1 if epoch >= 5 else 1.0)
+    with pytest.raises(GraftError, match=r"scheduler=plateau keeps no rates by phase"):
+        plateau(optimizer(), span)

@@ -12,10 +12,12 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 from rich.console import Console
 from rich.table import Table
 
-from graft.building import build, one_line
+from graft.building import one_line
 from graft.data import ImageDataModule, split_rows
 from graft.errors import GraftError
-from graft.freezing.apply import FreezeCallback, freeze_table
+from graft.freezing.apply import FreezeCallback
+from graft.freezing.lora import merge
+from graft.freezing.table import freeze_table, printed
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
@@ -53,8 +55,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     assembly.check_validation(config, validated)
     backbone = assembly.make_backbone(config)
     loading = assembly.make_loading(config, data, splits, backbone.preprocessing)
-    module = assembly.make_module(config, backbone, loading)
-    strategy = build(config["freeze"], "freeze")
+    strategy = assembly.make_strategy(config, backbone)
+    module = assembly.make_module(config, backbone, loading, strategy)
     table = EpochTable(RunFolder(path).epochs)
     callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, path, validated)]
     trainer = assembly.make_trainer(config, path, callbacks, [*assembly.make_loggers(config, path), table])
@@ -92,11 +94,16 @@ def record_start(
     write_yaml(folder.overrides, overrides)
     write_json(folder.environment, {**describe_environment(), "data": asdict(loading.facts)})
     write_csv(folder.split, split_rows(loading.data, loading.splits))
-    rows = freeze_table(strategy, module.backbone.stages)
+    epochs = config["trainer"]["max_epochs"]
+    rows = freeze_table(strategy, module.backbone.stages, module.head, module.groups, epochs)
     write_csv(folder.freeze, rows)
-    trains, there = (sum(row[key] for row in rows) for key in ("trainable", "parameters"))
-    head = sum(parameter.numel() for parameter in module.head.parameters())
-    say(f"trains {trains:,} of the backbone's {there:,} parameters and the head's {head:,}")
+    Console().print(printed(rows))
+    *backbone, head = rows
+    trains, there = (sum(row[key] for row in backbone) for key in ("trainable", "parameters"))
+    say(f"trains {trains:,} of the backbone's {there:,} parameters and the head's {head['parameters']:,}")
+    waits = config["freeze"].get("at", config["freeze"].get("epochs"))
+    if isinstance(waits, int) and waits >= epochs:
+        say(f"warning: the backbone would begin to train after epoch {waits}, but there are {epochs}")
     if trains < there and "weights" in config["backbone"] and config["backbone"]["weights"] is None:
         say("warning: what is frozen was never trained (backbone.weights=null), so its features are random")
 
@@ -127,6 +134,8 @@ def fit_and_test(
     best_epoch = load_best(trainer, module)
     tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
 
+    trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    merge(module.backbone)
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
     how = HowTested(loading.batch_size, config["trainer"]["precision"], config["channels_last"])
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
@@ -139,7 +148,7 @@ def fit_and_test(
         **result.metrics,
         "epoch": tested,
         "seconds": round(seconds, 3),
-        "trainable_parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
+        "trainable_parameters": trainable,
     }
     write_json(folder.metrics_file, metrics)
     write_csv(folder.predictions, prediction_rows(result, loading.data))

@@ -5,36 +5,34 @@ A strategy of your own is a class with a `treatment` method, named by `_target_`
     class EveryOther:
         def treatment(self, part: Part, epoch: int) -> Treatment:
             return Treatment(trains=part.stage % 2 == 0)
+
+It may also have `prepare(stages)`, called once before anything is trained, which can refuse a backbone.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
+from torch import nn
 
-@dataclass(frozen=True)
-class Part:
-    """What a strategy decides about: one parameter of the backbone.
+from graft.errors import GraftError
+from graft.freezing.parts import Part, parts
 
-    Attributes:
-        stage: index of its stage, 0 being the stem.
-        stages: how many stages the backbone has.
-        stage_name: name of the stage, such as `layer4`.
-        name: the parameter's name inside the stage, such as `0.conv1.weight`.
-        kind: `weight`, `bias`, or `norm` (weight and bias of a normalisation layer).
-    """
-
-    stage: int
-    stages: int
-    stage_name: str
-    name: str
-    kind: str
+# What normalisation layers do: nothing, only the affine parameters train, only the statistics move, both.
+Norm = Literal["frozen", "affine", "statistics", "train"]
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """What a strategy decides for one part in one epoch."""
+    """What a strategy decides for one part in one epoch.
+
+    Attributes:
+        trains: whether the parameter has a gradient.
+        statistics: of a normalisation layer's parameter, whether the layer's running statistics move;
+            None: they move if it trains.
+    """
 
     trains: bool
+    statistics: bool | None = None
 
 
 class FreezeStrategy(Protocol):
@@ -45,29 +43,151 @@ class FreezeStrategy(Protocol):
         ...
 
 
+def treat(part: Part, trains: bool, norm: Norm | None) -> Treatment:
+    """The treatment of a part by the rule of its surroundings and, if it is a norm layer's, by `norm`.
+
+    Args:
+        part: what is decided about.
+        trains: whether the strategy trains it.
+        norm: what norm layers do here; None: as `trains` says.
+    """
+    if part.kind != "norm" or norm is None:
+        return Treatment(trains)
+    return Treatment(trains and norm in ("affine", "train"), norm in ("statistics", "train"))
+
+
+@dataclass(frozen=True)
 class Full:
-    """Everything trains: fine-tuning, or training from scratch."""
+    """Everything trains: fine-tuning, or training from scratch. `norm`: what norm layers do."""
+
+    norm: Norm | None = None
 
     def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102
-        return Treatment(trains=True)
+        return treat(part, True, self.norm)
 
 
+@dataclass(frozen=True)
 class Frozen:
-    """Nothing of the backbone trains: feature extraction, a linear probe."""
+    """Nothing of the backbone trains: feature extraction, a linear probe.
+
+    Args:
+        norm: `statistics` lets BatchNorm's running statistics move to the target's images, as AdaBN does
+            (https://arxiv.org/abs/1603.04779); the other words do to norm layers what they say.
+    """
+
+    norm: Norm | None = None
 
     def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102
-        return Treatment(trains=False)
+        return treat(part, part.kind == "norm" and self.norm is not None, self.norm)
 
 
+@dataclass(frozen=True)
 class LastK:
     """The last `k` stages train; those below stay as they came.
 
     Args:
         k: how many stages, counted from the head; more than there are means all of them.
+        norm: what norm layers do in the stages that train.
     """
 
-    def __init__(self, k: int) -> None:
-        self.k = k
+    k: int
+    norm: Norm | None = None
 
     def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102
-        return Treatment(trains=part.stage >= part.stages - self.k)
+        return _last(part, self.k, self.norm)
+
+
+@dataclass(frozen=True)
+class FreezeUnfreeze:
+    """The head alone trains in the first `at` epochs, then everything does.
+
+    Args:
+        at: the epoch, counted from 0, in which the backbone begins to train; 0: at once.
+        norm: what norm layers do once the backbone trains.
+    """
+
+    at: int
+    norm: Norm | None = None
+
+    def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102
+        return treat(part, True, self.norm) if epoch >= self.at else Treatment(False)
+
+
+@dataclass(frozen=True)
+class Gradual:
+    """The head alone trains at first; every `every` epochs one more stage joins, from the top down.
+
+    Gradual unfreezing as in ULMFiT (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
+
+    Args:
+        every: epochs between two stages.
+        norm: what norm layers do in the stages that train.
+    """
+
+    every: int = 1
+    norm: Norm | None = None
+
+    def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102
+        return _last(part, epoch // self.every, self.norm)
+
+
+@dataclass(frozen=True)
+class NormOnly:
+    """The affine parameters of normalisation layers train, and the head.
+
+    "Training BatchNorm and only BatchNorm" (Frankle and others 2021, https://arxiv.org/abs/2003.00152).
+
+    Args:
+        norm: `train` lets the running statistics move as well.
+    """
+
+    norm: Norm = "affine"
+
+    def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102
+        return treat(part, part.kind == "norm", self.norm)
+
+    def prepare(self, stages: nn.ModuleDict) -> None:
+        """Refuse a backbone that has no such layers.
+
+        Raises:
+            GraftError: nothing of the backbone would train.
+        """
+        _refuse_nothing(self, stages, "freeze=norm_only: the backbone has no normalisation layers to train")
+
+
+@dataclass(frozen=True)
+class BiasOnly:
+    """Biases train, and the head (BitFit, https://arxiv.org/abs/2106.10199).
+
+    On a convolutional network with BatchNorm nearly all biases are BatchNorm's: of ResNet-50's 54, 53.
+
+    Args:
+        norm: `train` lets the running statistics move as well; `frozen` leaves norm layers' biases out.
+    """
+
+    norm: Norm = "affine"
+
+    def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102
+        return treat(part, part.name.rpartition(".")[2].endswith("bias"), self.norm)
+
+    def prepare(self, stages: nn.ModuleDict) -> None:
+        """Refuse a backbone that has no biases.
+
+        Raises:
+            GraftError: nothing of the backbone would train.
+        """
+        _refuse_nothing(self, stages, "freeze=bias_only: the backbone has no such biases to train")
+
+
+def head_rate(strategy: Any, epoch: int) -> float:
+    """What the head's learning rate is multiplied by in `epoch`: 1 unless the strategy has a word on it."""
+    return float(strategy.head_rate(epoch)) if hasattr(strategy, "head_rate") else 1.0
+
+
+def _refuse_nothing(strategy: FreezeStrategy, stages: nn.ModuleDict, message: str) -> None:
+    if not any(strategy.treatment(part, 0).trains for part, _, _ in parts(stages)):
+        raise GraftError(message)
+
+
+def _last(part: Part, k: int, norm: Norm | None) -> Treatment:
+    return treat(part, True, norm) if part.stage >= part.stages - k else Treatment(False)

@@ -76,19 +76,36 @@ def make_backbone(config: Config) -> Backbone:
     return backbone
 
 
-def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) -> TransferModule:
+def make_strategy(config: Config, backbone: Backbone) -> Any:
+    """The freeze strategy, which may add adapters to the backbone.
+
+    Raises:
+        GraftError: the strategy does not fit the backbone.
+    """
+    strategy = build(config["freeze"], "freeze")
+    if hasattr(strategy, "prepare"):
+        strategy.prepare(backbone.stages)
+    return strategy
+
+
+def make_module(
+    config: Config, backbone: Backbone, loading: ImageDataModule, strategy: Any = None
+) -> TransferModule:
     """The LightningModule: the backbone with a new head, and how both are trained.
 
     Args:
         config: the resolved configuration.
         backbone: from `make_backbone`.
         loading: says how many classes there are, and which images train.
+        strategy: from `make_strategy`.
     """
     classes = len(loading.data.class_names)
     train_labels = loading.data.images.labels[loading.splits["train"]]
     head = build_later(config["head"], "head")(backbone.width, classes)
-    rates = {key: config["optimizer"].get(key) for key in ("lr", "head_lr")}
-    own = {key: value for key, value in config["optimizer"].items() if key != "head_lr"}
+    settings = config["optimizer"]
+    defaults = {"lr": None, "head_lr": None, "weight_decay": 0.0, "layer_decay": 1.0}
+    rates = {key: settings.get(key, default) for key, default in defaults.items()}
+    own = {key: value for key, value in settings.items() if key not in ("head_lr", "layer_decay")}
     optimizer = build_later(own, "optimizer")
     module = TransferModule(
         backbone,
@@ -96,7 +113,8 @@ def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) ->
         classes=classes,
         optimizer=optimizer,
         schedule=build_later(config["scheduler"], "scheduler"),
-        rates={**rates, "weight_decay": config["optimizer"].get("weight_decay", 0.0)},
+        rates=rates,
+        strategy=strategy,
         label_smoothing=config["loss"]["label_smoothing"],
         class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
         channels_last=config["channels_last"],

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from graft.backbones import Backbone
 from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
+from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.training.metrics import Tally
 
@@ -28,7 +29,8 @@ class TransferModule(pl.LightningModule):
         optimizer: called with the parameter groups; may be left out, with `schedule` and `rates`, where
             the module is only tested.
         schedule: called with the optimizer and the `Span` of the run.
-        rates: `lr`, `head_lr` and `weight_decay` of the parameter groups.
+        rates: `lr`, `head_lr`, `weight_decay` and `layer_decay` of the parameter groups.
+        strategy: the freeze strategy, which may have a word on the rates.
         label_smoothing: share of the target spread over all classes, in training only.
         class_weights: `(C,)` weight of each class in the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
@@ -46,7 +48,8 @@ class TransferModule(pl.LightningModule):
         classes: int,
         optimizer: Callable[[list[dict[str, Any]]], Optimizer] | None = None,
         schedule: Callable[[Optimizer, Span], dict[str, Any] | None] | None = None,
-        rates: dict[str, float] | None = None,
+        rates: dict[str, Any] | None = None,
+        strategy: Any = None,
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
         channels_last: bool = False,
@@ -57,6 +60,9 @@ class TransferModule(pl.LightningModule):
         self.optimizer_factory = optimizer
         self.schedule = schedule
         self.groups = parameter_groups(backbone, head, **rates) if rates else []
+        self.strategy_of_freezing = strategy
+        # The epochs in which the strategy changes what trains; kept up to date by `FreezeCallback`.
+        self.phases: list[int] = [0]
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.channels_last = channels_last
@@ -133,5 +139,11 @@ class TransferModule(pl.LightningModule):
         optimizer = self.optimizer_factory(self.groups)
         steps = int(self.trainer.estimated_stepping_batches)
         epochs = max(1, self.trainer.max_epochs or 1)
-        schedule = self.schedule(optimizer, Span(steps, max(1, steps // epochs)))
+        span = Span(
+            steps,
+            max(1, steps // epochs),
+            phases=lambda: self.phases,
+            head_rate=lambda epoch: head_rate(self.strategy_of_freezing, epoch),
+        )
+        schedule = self.schedule(optimizer, span)
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer

@@ -1,0 +1,65 @@
+"""What a strategy decides about: the parameters of a backbone's stages, and what each of them is."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.RMSNorm)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a strategy decides about: one parameter of the backbone.
+
+    Attributes:
+        stage: index of its stage, 0 being the stem.
+        stages: how many stages the backbone has.
+        stage_name: name of the stage, such as `layer4`.
+        name: the parameter's name inside the stage, such as `0.conv1.weight`.
+        kind: `weight`, `bias`, `norm` (weight and bias of a normalisation layer) or `lora`.
+    """
+
+    stage: int
+    stages: int
+    stage_name: str
+    name: str
+    kind: str
+
+    @property
+    def full_name(self) -> str:
+        """The name inside the backbone, such as `layer4.0.conv1.weight`."""
+        return f"{self.stage_name}.{self.name}"
+
+
+class Located(NamedTuple):
+    """A part with where it is: the module that owns it, and the parameter itself."""
+
+    part: Part
+    module: nn.Module
+    parameter: nn.Parameter
+
+
+def parts(stages: nn.ModuleDict) -> list[Located]:
+    """Every parameter of the ordered stages with what a strategy may know about it."""
+    found = []
+    for index, (stage_name, stage) in enumerate(stages.items()):
+        for module_name, module in stage.named_modules():
+            for own_name, parameter in module.named_parameters(recurse=False):
+                name = f"{module_name}.{own_name}" if module_name else own_name
+                part = Part(index, len(stages), stage_name, name, kind_of(module, own_name))
+                found.append(Located(part, module, parameter))
+    return found
+
+
+def kind_of(module: nn.Module, name: str) -> str:
+    """What `module`'s own parameter `name` is; told by the module, since names say little.
+
+    A module says it of itself by an attribute `kind`.
+    """
+    if isinstance(own := getattr(module, "kind", None), str):
+        return own
+    if isinstance(module, NORMS):
+        return "norm"
+    return "bias" if name.endswith("bias") else "weight"

@@ -1,0 +1,97 @@
+"""What a strategy resolves to, as a table: printed once, and kept as `freeze.csv`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from torch import nn
+
+from graft.freezing.apply import first_epoch, phases, statistics_move
+from graft.freezing.parts import Located, parts
+from graft.freezing.strategies import FreezeStrategy
+
+# By whether the affine parameters train and whether the statistics move.
+MODES = {
+    (False, False): "frozen",
+    (True, False): "affine",
+    (False, True): "statistics",
+    (True, True): "train",
+}
+
+
+def freeze_table(
+    strategy: FreezeStrategy,
+    stages: nn.ModuleDict,
+    head: nn.Module,
+    groups: Sequence[Mapping[str, Any]],
+    epochs: int,
+) -> list[dict[str, Any]]:
+    """One row a stage, and one for the head.
+
+    Args:
+        strategy: what decides.
+        stages: the backbone's.
+        head: trains from the first epoch on.
+        groups: the optimizer's, with `params`, `lr` and `weight_decay`.
+        epochs: how many there will be.
+
+    Returns:
+        Rows with `stage`, `parameters`; `trainable`, how many of them train in some epoch; `from_epoch`,
+        the first such epoch counted from 1, or empty; `lr` and `weight_decay` of what trains (of norm
+        layers and biases it is 0); `norm`, the modes of its norm layers in the order of the phases.
+    """
+    rates = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    starts = phases(strategy, stages, epochs)
+    located = parts(stages)
+    rows = []
+    for name in stages:
+        own = [entry for entry in located if entry.part.stage_name == name]
+        first = {id(entry.parameter): first_epoch(strategy, entry.part, starts) for entry in own}
+        trained = [entry.parameter for entry in own if first[id(entry.parameter)] is not None]
+        begins = [epoch for epoch in first.values() if epoch is not None]
+        counts = {"parameters": sum(entry.parameter.numel() for entry in own)}
+        rows.append(
+            {"stage": name, **counts, **_trained(trained, min(begins, default=0), rates)}
+            | {"norm": " → ".join(_modes(strategy, own, starts))}
+        )
+    heads = list(head.parameters())
+    counts = {"parameters": sum(parameter.numel() for parameter in heads)}
+    return [*rows, {"stage": "head", **counts, **_trained(heads, 0, rates), "norm": ""}]
+
+
+def _trained(
+    parameters: Sequence[nn.Parameter], start: int, rates: Mapping[int, tuple[float, float]]
+) -> dict[str, Any]:
+    found = [rates[id(parameter)] for parameter in parameters if id(parameter) in rates]
+    return {
+        "trainable": sum(parameter.numel() for parameter in parameters),
+        "from_epoch": start + 1 if parameters else "",
+        "lr": max((lr for lr, _ in found), default=""),
+        "weight_decay": max((decay for _, decay in found), default=""),
+    }
+
+
+def _modes(strategy: FreezeStrategy, own: Sequence[Located], starts: Sequence[int]) -> list[str]:
+    """The modes of a stage's norm layers, one after the other as the phases bring them."""
+    modes: list[str] = []
+    for epoch in starts:
+        treatments = [strategy.treatment(entry.part, epoch) for entry in own if entry.part.kind == "norm"]
+        if not treatments:
+            continue
+        affine = any(treatment.trains for treatment in treatments)
+        mode = MODES[affine, all(map(statistics_move, treatments))]
+        if not modes or modes[-1] != mode:
+            modes.append(mode)
+    return modes
+
+
+def printed(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The rows for the terminal."""
+    table = Table(box=None, title=None)
+    heads = ("stage", "parameters", "trainable", "from epoch", "lr", "weight decay", "norm layers")
+    for index, title in enumerate(heads):
+        table.add_column(title, justify="left" if index in (0, 6) else "right")
+    for row in rows:
+        cells = [f"{value:,}" if isinstance(value, int) else f"{value}" for value in row.values()]
+        table.add_row(*(cell or "–" for cell in cells))
+    return table
