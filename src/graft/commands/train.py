@@ -27,6 +27,7 @@ from graft.schema import flatten
 from graft.training import Bundle, HowTested, TransferModule, assembly, pictures, save_bundle, tensorboard
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
+from graft.training.lr_finder import found_factor, scaled
 from graft.training.testing import prediction_rows, test, tested_module
 
 Config = dict[str, Any]
@@ -57,6 +58,14 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     loading = assembly.make_loading(config, data, splits, backbone.preprocessing)
     strategy = assembly.make_strategy(config, backbone)
     module = assembly.make_module(config, backbone, loading, strategy)
+    if config["lr_find"]:
+        factor = found_factor(module, loading, strategy, config["trainer"])
+        # What is recorded is what was found: the run can be repeated and resumed without another search.
+        config = {**config, "lr_find": False, "optimizer": scaled(config["optimizer"], factor)}
+        rates = ", ".join(f"optimizer.{key}={config['optimizer'].get(key)}" for key in ("lr", "head_lr"))
+        print(f"lr_find: {rates}", flush=True)
+        pl.seed_everything(config["seed"], workers=True, verbose=False)
+        module = assembly.make_module(config, backbone, loading, strategy)
     table = EpochTable(RunFolder(path).epochs)
     callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, path, validated)]
     trainer = assembly.make_trainer(config, path, callbacks, [*assembly.make_loggers(config, path), table])

@@ -239,6 +239,7 @@ def quiet_lightning() -> None:
         "You defined a `validation_step` but have no `val_dataloader`",  # data.val_fraction=0
         "Total length of `list` across ranks is zero",  # the same
         "GPU available but not used",
+        r"Found .* module\(s\) in eval mode at the start of training",  # what is frozen is
         "You requested to overfit but enabled train dataloader shuffling",  # it is turned off, as it should
         "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
         "Trying to infer the `batch_size`",

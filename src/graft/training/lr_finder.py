@@ -1,0 +1,94 @@
+"""Lightning's learning-rate finder, with the rates of all groups kept in proportion."""
+
+import copy
+import tempfile
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.tuner.tuning import Tuner
+
+from graft.data import ImageDataModule
+from graft.errors import GraftError
+from graft.freezing.apply import apply
+from graft.training.assembly import quiet_lightning
+from graft.training.module import TransferModule
+
+STEPS = 100
+
+
+def found_factor(
+    module: TransferModule, loading: ImageDataModule, strategy: Any, trainer: dict[str, Any]
+) -> float:
+    """What all learning rates should be multiplied by, says a range test (Smith 2017, arXiv 1506.01186).
+
+    For `STEPS` batches, treated as the strategy treats the first epoch, the rate grows exponentially; the
+    one where the loss falls fastest is chosen. Lightning gives every group the same rate meanwhile and
+    suggests one for all; here each step is taken at rates in the groups' own proportions.
+
+    Args:
+        module: a copy of it is trained; itself it stays as it is.
+        loading: gives the batches.
+        strategy: the freeze strategy.
+        trainer: `accelerator` and `precision`.
+
+    Raises:
+        GraftError: no rate stands out.
+    """
+    quiet_lightning()
+    tried = copy.deepcopy(module)
+    apply(strategy, tried.backbone.stages, 0)
+    trained = [group for group in tried.groups if any(p.requires_grad for p in group["params"])]
+    lead = max(group["lr"] for group in trained)
+    tried.configure_optimizers = lambda: in_proportion(tried, lead)  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        tester = pl.Trainer(
+            accelerator=trainer["accelerator"],
+            devices=1,
+            precision=trainer["precision"],
+            max_steps=STEPS,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            default_root_dir=folder,
+        )
+        try:
+            finder = Tuner(tester).lr_find(
+                tried, train_dataloaders=loading.train_dataloader(), num_training=STEPS, update_attr=False
+            )
+        except GraftError as error:
+            raise GraftError(f"lr_find: {error}; give optimizer.lr instead") from error
+    suggestion = finder.suggestion() if finder is not None else None
+    if suggestion is None:
+        raise GraftError("lr_find: the loss falls at no rate in particular; give optimizer.lr instead")
+    return float(suggestion / lead)
+
+
+def in_proportion(module: TransferModule, lead: float) -> Any:
+    """The module's optimizer, whose steps multiply each group's rate by its proportion to `lead`."""
+    assert module.optimizer_factory is not None
+    shares = [group["lr"] / lead for group in module.groups]
+    optimizer = module.optimizer_factory(module.groups)
+
+    def scale(optimizer: Any, *_: Any) -> None:
+        for group, share in zip(optimizer.param_groups, shares, strict=True):
+            group["shared"] = group["lr"]
+            group["lr"] *= share
+
+    def restore(optimizer: Any, *_: Any) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = group.pop("shared")
+
+    optimizer.register_step_pre_hook(scale)
+    optimizer.register_step_post_hook(restore)
+    return optimizer
+
+
+def scaled(optimizer: dict[str, Any], factor: float) -> dict[str, Any]:
+    """The optimizer's settings with every learning rate multiplied, to three digits."""
+    found = {**optimizer, "lr": float(f"{optimizer['lr'] * factor:.3g}")}
+    if isinstance(optimizer.get("head_lr"), int | float):
+        found["head_lr"] = float(f"{optimizer['head_lr'] * factor:.3g}")
+    return found
