@@ -99,6 +99,7 @@ def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) ->
         rates={**rates, "weight_decay": config["optimizer"].get("weight_decay", 0.0)},
         label_smoothing=config["loss"]["label_smoothing"],
         class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
+        mix=build_later(config["mix"], "mix")(classes),
         channels_last=config["channels_last"],
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.

@@ -6,13 +6,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softmax
+from torch.nn.functional import softmax
 from torch.optim import Optimizer
 
 from graft.backbones import Backbone
+from graft.data.mixing import Mix
 from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
 from graft.optim import Span, parameter_groups, weight_penalty
+from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
 
 Batch = dict[str, Tensor]
@@ -31,6 +33,7 @@ class TransferModule(pl.LightningModule):
         rates: `lr`, `head_lr` and `weight_decay` of the parameter groups.
         label_smoothing: share of the target spread over all classes, in training only.
         class_weights: `(C,)` weight of each class in the training loss, or None.
+        mix: what happens to a training batch before anything sees it, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
     """
 
@@ -49,6 +52,7 @@ class TransferModule(pl.LightningModule):
         rates: dict[str, float] | None = None,
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
+        mix: Mix | None = None,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
@@ -59,6 +63,7 @@ class TransferModule(pl.LightningModule):
         self.groups = parameter_groups(backbone, head, **rates) if rates else []
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
+        self.mix = mix
         self.channels_last = channels_last
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
@@ -79,17 +84,17 @@ class TransferModule(pl.LightningModule):
         return found
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
-        logits = self(batch["image"])
-        loss = cross_entropy(
-            logits.float(), batch["label"], weight=self.class_weights, label_smoothing=self.label_smoothing
-        )
+        images, target = batch["image"], batch["label"]
+        if self.mix is not None:
+            images, target = self.mix(images, target)
+        logits = self(images)
+        loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
         if not torch.isfinite(loss):
             step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
             raise GraftError(
                 f"the training loss became {loss.item()} in {step}; a lower optimizer.lr may help"
             )
-        weight = None if self.class_weights is None else self.class_weights[batch["label"]].sum()
-        self.tally("train").update(logits, batch["label"], loss, weight)
+        self.tally("train").update(logits, target, loss, weight)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
