@@ -108,3 +108,10 @@ def test_mixed_images_have_no_training_accuracy_to_watch():
     check_together(
         {"callbacks": {"stop": {"monitor": "train/loss"}}, "mix": {"_target_": "graft.data.mixup"}}
     )
+
+
+def test_an_average_needs_more_than_half_precision():
+    averaged = {"callbacks": {"ema": {"_target_": "graft.training.ema.Ema"}}}
+    check_together({**averaged, "trainer": {"precision": "bf16-mixed"}})
+    with pytest.raises(GraftError, match=r"^callbacks\.ema needs weights in single precision.*bf16-true$"):
+        check_together({**averaged, "trainer": {"precision": "bf16-true"}})

@@ -154,6 +154,7 @@ RULES: dict[str, Rule] = {
     "scheduler.gamma": POSITIVE,
     "scheduler.factor": number("between 0 and 1", lambda value: 0 < value < 1),
     "scheduler.patience": whole(0),
+    "callbacks.ema.decay": SHARE,
     "loss.label_smoothing": SHARE,
     "loss.class_weights": CLASS_WEIGHTS,
     "trainer.max_epochs": whole(1),

@@ -60,6 +60,12 @@ def check_together(config: Config) -> None:
         (config.get("trainer") or {}).get("precision")
     ).startswith("16"):
         raise GraftError("trainer.precision=16-mixed needs a GPU; on a CPU use trainer.precision=bf16-mixed")
+    if "ema" in (config.get("callbacks") or {}) and str(get(config, "trainer.precision")).endswith("16-true"):
+        # The average's small steps would be lost in rounding.
+        raise GraftError(
+            f"callbacks.ema needs weights in single precision; use trainer.precision=bf16-mixed, "
+            f"not {get(config, 'trainer.precision')}"
+        )
     mixed = get(config, "mix._target_") not in (None, "graft.data.unmixed")
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
