@@ -33,6 +33,11 @@ EDGES = {
     "scheduler.gamma": ([0.1, 1], [0, INFINITY]),
     "scheduler.factor": ([0.1], [0, 1]),
     "scheduler.patience": ([0], [-1]),
+    "mix.alpha": ([0.2, 1], [0, -1, None, INFINITY]),
+    "mix.mixup_alpha": ([0.2], [0]),
+    "mix.cutmix_alpha": ([1], [0]),
+    "callbacks.ema.decay": ([0, 0.999], [1, -0.1, None]),
+    "wise_ft.alpha": ([None, 0, 0.5, 1], [-0.1, 1.1, True]),
     "loss.label_smoothing": ([0, 0.1], [1, -0.1, NAN]),
     "loss.class_weights": (
         [None, "balanced", [1, 2.5]],

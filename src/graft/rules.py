@@ -191,6 +191,7 @@ RULES: dict[str, Rule] = {
     "trainer.precision": one_of(*PRECISIONS),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.gradient_clip_val": or_null(POSITIVE),
+    "wise_ft.alpha": or_null(number("from 0 to 1", lambda value: 0 <= value <= 1)),
     "batch_size": or_null(whole(1)),
     "top_k": or_null(whole(1)),
     "split": one_of("train", "val", "test", "all"),
