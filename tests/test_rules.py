@@ -37,6 +37,9 @@ EDGES = {
     "mix.mixup_alpha": ([0.2], [0]),
     "mix.cutmix_alpha": ([1], [0]),
     "callbacks.ema.decay": ([0, 0.999], [1, -0.1, None]),
+    "distill.teacher": ([None, "runs/x"], ["", 1]),
+    "distill.temperature": ([1, 4.0], [0, INFINITY]),
+    "distill.weight": ([0, 0.5, 1], [-0.1, 1.1, None]),
     "wise_ft.alpha": ([None, 0, 0.5, 1], [-0.1, 1.1, True]),
     "loss.label_smoothing": ([0, 0.1], [1, -0.1, NAN]),
     "loss.class_weights": (

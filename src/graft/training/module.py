@@ -14,6 +14,7 @@ from graft.data.mixing import Mix
 from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
 from graft.optim import Span, parameter_groups, weight_penalty
+from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
 
@@ -34,6 +35,7 @@ class TransferModule(pl.LightningModule):
         label_smoothing: share of the target spread over all classes, in training only.
         class_weights: `(C,)` weight of each class in the training loss, or None.
         mix: what happens to a training batch before anything sees it, or None.
+        distill: adds what a teacher says to the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
     """
 
@@ -53,6 +55,7 @@ class TransferModule(pl.LightningModule):
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
         mix: Mix | None = None,
+        distill: Distillation | None = None,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
@@ -64,6 +67,7 @@ class TransferModule(pl.LightningModule):
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.mix = mix
+        self.distill = distill
         self.channels_last = channels_last
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
@@ -89,6 +93,8 @@ class TransferModule(pl.LightningModule):
             images, target = self.mix(images, target)
         logits = self(images)
         loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
+        if self.distill is not None:
+            loss = self.distill(images, logits, loss)
         if not torch.isfinite(loss):
             step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
             raise GraftError(
