@@ -26,6 +26,7 @@ GIVEN = {
     "scheduler": {"optimizer", "span"},
     "head": {"width", "classes"},
     "augment": {"preprocessing"},
+    "mix": {"classes"},
     "trainer": {
         # chosen by what stands in `callbacks` and `logger`
         *("callbacks", "logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar"),

@@ -96,3 +96,22 @@ def test_a_value_is_found_by_its_dotted_key():
     assert get(nested, "a.b.c") == 3
     assert get(nested, "a.b") == {"c": 3}
     assert get(nested, "a.n") is get(nested, "a.x") is get(nested, "a.b.c.d") is get(nested, "x.y") is None
+
+
+def test_mixed_images_have_no_training_accuracy_to_watch():
+    watching = {"callbacks": {"stop": {"monitor": "train/accuracy"}}}
+    check_together({**watching, "mix": {"_target_": "graft.data.unmixed"}})
+    with pytest.raises(
+        GraftError, match=r"^callbacks\.stop watches train/accuracy, which mixed .* mix=none$"
+    ):
+        check_together({**watching, "mix": {"_target_": "graft.data.mixup"}})
+    check_together(
+        {"callbacks": {"stop": {"monitor": "train/loss"}}, "mix": {"_target_": "graft.data.mixup"}}
+    )
+
+
+def test_an_average_needs_more_than_half_precision():
+    averaged = {"callbacks": {"ema": {"_target_": "graft.training.ema.Ema"}}}
+    check_together({**averaged, "trainer": {"precision": "bf16-mixed"}})
+    with pytest.raises(GraftError, match=r"^callbacks\.ema needs weights in single precision.*bf16-true$"):
+        check_together({**averaged, "trainer": {"precision": "bf16-true"}})

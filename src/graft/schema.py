@@ -12,7 +12,7 @@ from graft.rules import RULES, WATCHED, rule_of_default
 
 Config = Mapping[str, Any]
 # Groups whose option is one object; those of `logger` and `callbacks` are several.
-BUILT = ("data", "augment", "backbone", "head", "freeze", "optimizer", "scheduler", "trainer")
+BUILT = ("data", "augment", "mix", "backbone", "head", "freeze", "optimizer", "scheduler", "trainer")
 
 
 def check_values(config: Config, shipped: Config) -> None:
@@ -60,9 +60,21 @@ def check_together(config: Config) -> None:
         (config.get("trainer") or {}).get("precision")
     ).startswith("16"):
         raise GraftError("trainer.precision=16-mixed needs a GPU; on a CPU use trainer.precision=bf16-mixed")
+    if "ema" in (config.get("callbacks") or {}) and str(get(config, "trainer.precision")).endswith("16-true"):
+        # The average's small steps would be lost in rounding.
+        raise GraftError(
+            f"callbacks.ema needs weights in single precision; use trainer.precision=bf16-mixed, "
+            f"not {get(config, 'trainer.precision')}"
+        )
+    mixed = get(config, "mix._target_") not in (None, "graft.data.unmixed")
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
             _check_monitor(f"callbacks.{name}", node["monitor"], node.get("mode"))
+            if mixed and str(node["monitor"]).startswith("train/") and node["monitor"] != "train/loss":
+                raise GraftError(
+                    f"callbacks.{name} watches {node['monitor']}, which mixed images do not have; "
+                    "watch train/loss, or give mix=none"
+                )
 
 
 def _check_monitor(key: str, monitor: Any, mode: Any) -> None:

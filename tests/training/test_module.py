@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 from torch import nn
 
+from graft.data import mixup
 from graft.errors import GraftError
 from graft.freezing import Frozen, Full, LastK
 from graft.freezing.apply import FreezeCallback
@@ -249,3 +250,25 @@ def test_training_from_one_seed_gives_the_same_bits(transfer, trainer, loader):
         trainer(epochs=2).fit(module, loader(8, 4))
         found.append(np.concatenate([value.numpy().ravel() for value in module.state_dict().values()]))
     assert np.array_equal(*found)
+
+
+def test_mixed_batches_train_on_their_mixed_labels_and_have_a_loss_alone(transfer, tiny, trainer, loader):
+    def mix(images, labels):
+        torch.manual_seed(3)
+        return mixup(3, 1.0)(images, labels)
+
+    module = transfer(lr=0.0, backbone=tiny(dropout=0.0), mix=mix, label_smoothing=0.1)
+    images, labels = all_of(loader(12, 12))
+    mixed, shares = mix(images, labels)
+    with torch.no_grad():
+        expected = nn.functional.cross_entropy(module(mixed), shares, label_smoothing=0.1)
+    fitted = trainer()
+    fitted.fit(module, loader(12, 12), loader(12, 12))
+    assert float(fitted.callback_metrics["train/loss"]) == pytest.approx(float(expected), rel=1e-5)
+    assert {key for key in fitted.callback_metrics if key.startswith("train/")} == {
+        "train/loss",
+        "train/penalty",
+    }
+    with torch.no_grad():
+        plain = nn.functional.cross_entropy(module.eval()(images), labels)
+    assert float(fitted.callback_metrics["val/loss"]) == pytest.approx(float(plain), rel=1e-5)

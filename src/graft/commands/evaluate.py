@@ -15,6 +15,7 @@ from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_json
 from graft.training import assembly, load_bundle, pictures
 from graft.training.testing import make_tester, prediction_rows, test, tested_module
+from graft.training.wise_ft import move_towards_source
 
 Config = dict[str, Any]
 
@@ -31,6 +32,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
     assembly.check_device(config["accelerator"], key="accelerator")
     assembly.quiet_lightning()
     bundle = load_bundle(config["run"], config["trust"])
+    if (alpha := config["wise_ft"]["alpha"]) is not None:
+        move_towards_source(bundle, config["run"], alpha)
     saved = saved_config(config["run"], config["trust"])
     chosen = config.get("data") or saved.get("data")
     if chosen is None:
@@ -51,7 +54,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
 
     tester = make_tester(bundle, config["accelerator"], path)
     result = test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
-    write_json(path / "metrics.json", result.metrics)
+    tested = {} if alpha is None else {"wise_ft/alpha": alpha}
+    write_json(path / "metrics.json", {**result.metrics, **tested})
     write_csv(path / "predictions.csv", prediction_rows(result, data))
     figure = pictures.confusion_figure(result.confusion, bundle.class_names)
     pictures.save_figure(figure, path / "figures" / "confusion_matrix.png")

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from graft.data.loading import default_workers as default_workers
     from graft.data.loading import make_loader as make_loader
     from graft.data.manifests import csv_manifest as csv_manifest
+    from graft.data.mixing import cutmix as cutmix
+    from graft.data.mixing import mixup as mixup
+    from graft.data.mixing import mixup_or_cutmix as mixup_or_cutmix
+    from graft.data.mixing import unmixed as unmixed
     from graft.data.module import ImageDataModule as ImageDataModule
     from graft.data.prediction import PathImages as PathImages
     from graft.data.prediction import collate_readable as collate_readable
@@ -51,6 +55,7 @@ _HOMES = {
     "array_images": "image_data",
     "collate_readable": "prediction",
     "csv_manifest": "manifests",
+    "cutmix": "mixing",
     "data_facts": "facts",
     "default_workers": "loading",
     "digits": "bundled",
@@ -60,6 +65,8 @@ _HOMES = {
     "glyphs": "drawing",
     "image_folder": "folders",
     "make_loader": "loading",
+    "mixup": "mixing",
+    "mixup_or_cutmix": "mixing",
     "read_image": "images",
     "split": "splits",
     "split_from_rows": "split_table",
@@ -67,6 +74,7 @@ _HOMES = {
     "to_rgb": "images",
     "torchvision_data": "downloads",
     "training_transform": "transforms",
+    "unmixed": "mixing",
 }
 
 

@@ -14,6 +14,7 @@ from graft.backbones import Backbone, Preprocessing
 from graft.building import build, build_later
 from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
 from graft.errors import GraftError
+from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 
 Config = Mapping[str, Any]
@@ -35,7 +36,7 @@ def open_data(data: Config) -> ImageData:
 def located(config: Config) -> dict[str, Any]:
     """The configuration with paths made absolute, so that what is recorded holds in any working folder."""
     found = {group: dict(node) if isinstance(node, Mapping) else node for group, node in config.items()}
-    for group, key in (("data", "root"), ("data", "file"), ("backbone", "weights")):
+    for group, key in (("data", "root"), ("data", "file"), ("backbone", "weights"), ("distill", "teacher")):
         value = found[group].get(key)
         if isinstance(value, str) and (path := Path(value).expanduser()).exists():
             found[group][key] = str(path.absolute())
@@ -117,6 +118,8 @@ def make_module(
         strategy=strategy,
         label_smoothing=config["loss"]["label_smoothing"],
         class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
+        mix=build_later(config["mix"], "mix")(classes),
+        distill=make_distillation(config["distill"], backbone.preprocessing, loading.data.class_names),
         channels_last=config["channels_last"],
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.

@@ -59,7 +59,8 @@ class Tally(Metric):
 
         Args:
             logits: `(B, C)`.
-            labels: `(B,)`.
+            labels: `(B,)`; or `(B, C)` shares of mixed images, which have a loss but are right or wrong of
+                no one class, so that the confusion stays as it is.
             loss: the batch's mean loss; plain cross-entropy unless given.
             weight: what the mean was divided by, the sum of the labels' class weights; B unless given.
         """
@@ -68,7 +69,8 @@ class Tally(Metric):
         total = len(labels) if weight is None else weight
         self.loss_sum += mean * total
         self.weight += total
-        self.confusion += multiclass_confusion_matrix(logits, labels, self.classes, validate_args=False)
+        if labels.ndim == 1:
+            self.confusion += multiclass_confusion_matrix(logits, labels, self.classes, validate_args=False)
 
     def compute(self) -> dict[str, float]:
         """`loss` and what `from_confusion` gives; empty when nothing was seen."""

@@ -6,14 +6,17 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softmax
+from torch.nn.functional import softmax
 from torch.optim import Optimizer
 
 from graft.backbones import Backbone
+from graft.data.mixing import Mix
 from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
 from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
+from graft.training.distillation import Distillation
+from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
 
 Batch = dict[str, Tensor]
@@ -33,6 +36,8 @@ class TransferModule(pl.LightningModule):
         strategy: the freeze strategy, which may have a word on the rates.
         label_smoothing: share of the target spread over all classes, in training only.
         class_weights: `(C,)` weight of each class in the training loss, or None.
+        mix: what happens to a training batch before anything sees it, or None.
+        distill: adds what a teacher says to the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
     """
 
@@ -52,6 +57,8 @@ class TransferModule(pl.LightningModule):
         strategy: Any = None,
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
+        mix: Mix | None = None,
+        distill: Distillation | None = None,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
@@ -65,6 +72,8 @@ class TransferModule(pl.LightningModule):
         self.phases: list[int] = [0]
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", class_weights, persistent=False)
+        self.mix = mix
+        self.distill = distill
         self.channels_last = channels_last
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
@@ -85,17 +94,19 @@ class TransferModule(pl.LightningModule):
         return found
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
-        logits = self(batch["image"])
-        loss = cross_entropy(
-            logits.float(), batch["label"], weight=self.class_weights, label_smoothing=self.label_smoothing
-        )
+        images, target = batch["image"], batch["label"]
+        if self.mix is not None:
+            images, target = self.mix(images, target)
+        logits = self(images)
+        loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
+        if self.distill is not None:
+            loss = self.distill(images, logits, loss)
         if not torch.isfinite(loss):
             step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
             raise GraftError(
                 f"the training loss became {loss.item()} in {step}; a lower optimizer.lr may help"
             )
-        weight = None if self.class_weights is None else self.class_weights[batch["label"]].sum()
-        self.tally("train").update(logits, batch["label"], loss, weight)
+        self.tally("train").update(logits, target, loss, weight)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102

@@ -1,0 +1,50 @@
+"""Mixing the images of a training batch with one another; labels become shares of the classes.
+
+torchvision's transforms draw from torch's global stream alone, so a run that restores it goes on the same.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torchvision.transforms import v2
+
+# Images (B, 3, H, W) and labels (B,) to mixed images and the classes' shares (B, C), float.
+Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def unmixed(classes: int) -> None:
+    """No mixing: a batch trains as it is loaded."""
+
+
+def mixup(classes: int, alpha: float) -> Mix:
+    """Blend each image with its neighbour: x = λ·x_a + (1−λ)·x_b, labels likewise (arXiv:1710.09412).
+
+    Args:
+        classes: C.
+        alpha: one λ a batch is drawn from Beta(alpha, alpha); above 0.
+    """
+    mix: Mix = v2.MixUp(alpha=alpha, num_classes=classes)
+    return mix
+
+
+def cutmix(classes: int, alpha: float) -> Mix:
+    """Paste a rectangle of its neighbour into each image; labels share by area (arXiv:1905.04899).
+
+    Args:
+        classes: C.
+        alpha: the area kept is drawn from Beta(alpha, alpha), one a batch; above 0.
+    """
+    mix: Mix = v2.CutMix(alpha=alpha, num_classes=classes)
+    return mix
+
+
+def mixup_or_cutmix(classes: int, mixup_alpha: float, cutmix_alpha: float) -> Mix:
+    """One of the two for each batch, with equal chance.
+
+    Args:
+        classes: C.
+        mixup_alpha: as `alpha` of `mixup`.
+        cutmix_alpha: as `alpha` of `cutmix`.
+    """
+    mix: Mix = v2.RandomChoice([mixup(classes, mixup_alpha), cutmix(classes, cutmix_alpha)])
+    return mix
