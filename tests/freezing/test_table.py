@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from graft.freezing import BiasOnly, FreezeUnfreeze, Gradual, LastK
+from graft.freezing import BiasOnly, FreezeUnfreeze, Gradual, LastK, LpFt
 from graft.freezing.table import freeze_table, printed
 from graft.optim import parameter_groups
 
@@ -51,6 +51,11 @@ def test_what_joins_later():
     assert (rows["stem"]["from_epoch"], rows["stem"]["norm"]) == (4, "frozen → affine")
     assert (rows["stem"]["lr"], rows["top"]["lr"]) == (0.025, 0.1)
     assert [table(Gradual(4))[name]["from_epoch"] for name in ("stem", "top", "head")] == ["", 5, 1]
+
+
+def test_rates_by_phase():
+    assert table(LpFt(3, head_lr_factor=0.1))["head"]["lr"] == "0.5 → 0.05"
+    assert table(LpFt(3, head_lr_factor=1.0))["head"]["lr"] == 0.5
 
 
 def test_a_part_of_a_stage():

@@ -8,7 +8,7 @@ from torch import nn
 
 from graft.freezing.apply import first_epoch, phases, statistics_move
 from graft.freezing.parts import Located, parts
-from graft.freezing.strategies import FreezeStrategy
+from graft.freezing.strategies import FreezeStrategy, head_rate
 
 # By whether the affine parameters train and whether the statistics move.
 MODES = {
@@ -37,8 +37,9 @@ def freeze_table(
 
     Returns:
         Rows with `stage`, `parameters`; `trainable`, how many of them train in some epoch; `from_epoch`,
-        the first such epoch counted from 1, or empty; `lr` and `weight_decay` of what trains (of norm
-        layers and biases it is 0); `norm`, the modes of its norm layers in the order of the phases.
+        the first such epoch counted from 1, or empty; `lr`, by phases where they differ, and
+        `weight_decay` of what trains (of norm layers and biases it is 0); `norm`, the modes of its norm
+        layers in the order of the phases.
     """
     rates = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     starts = phases(strategy, stages, epochs)
@@ -56,7 +57,11 @@ def freeze_table(
         )
     heads = list(head.parameters())
     counts = {"parameters": sum(parameter.numel() for parameter in heads)}
-    return [*rows, {"stage": "head", **counts, **_trained(heads, 0, rates), "norm": ""}]
+    last = {"stage": "head", **counts, **_trained(heads, 0, rates), "norm": ""}
+    factors = list(dict.fromkeys(head_rate(strategy, epoch) for epoch in starts))
+    if len(factors) > 1 and last["lr"] != "":
+        last["lr"] = " → ".join(f"{last['lr'] * factor:g}" for factor in factors)
+    return [*rows, last]
 
 
 def _trained(
