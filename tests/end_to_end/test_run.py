@@ -99,6 +99,34 @@ def test_evaluation_repeats_the_numbers_to_the_last_digit(
     assert (tmp_path / "again/predictions.csv").read_text() == (trained / "predictions.csv").read_text()
 
 
+def test_a_run_teaches_and_starts_another_which_is_tested_on_the_way_back(
+    trained: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = ["data=image_folder", f"data.root={photos}", "data.batch_size=8", "trainer=cpu", "logger=none"]
+    words = [f"backbone.weights={trained}", f"distill.teacher={trained}", "mix=both", "callbacks=ema"]
+    folder = graft.train([*data, *words, "trainer.max_epochs=2", "hydra.run.dir=run"])
+    assert "train/loss" in read_csv(folder.epochs)[0]
+    assert "train/accuracy" not in read_csv(folder.epochs)[0]
+    found = {}
+    for alpha in ("null", "0", "0.5", "1"):
+        evaluated = ["evaluate", "run=run", "accelerator=cpu", f"wise_ft.alpha={alpha}"]
+        assert run([*evaluated, f"hydra.run.dir=at{alpha}"]) == 0
+        found[alpha] = (tmp_path / f"at{alpha}" / "predictions.csv").read_text()
+    assert found["1"] == found["null"] == folder.predictions.read_text()
+    assert len(set(found.values())) == 3
+    assert json.loads((tmp_path / "at0.5/metrics.json").read_text())["wise_ft/alpha"] == 0.5
+    capsys.readouterr()
+    assert run(["evaluate", f"run={trained}", "wise_ft.alpha=0.5"]) == 2
+    error = capsys.readouterr().err
+    assert "was trained from scratch" in error
+    assert error.count("\n") == 1
+
+
 def test_a_bundle_is_tested_on_other_images_whole(
     trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
