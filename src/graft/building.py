@@ -25,6 +25,7 @@ HOMES = (
     "graft.data.",
     "graft.freezing.",
     "graft.optim.",
+    "graft.training.checkpoints.",
     "graft.training.head.",
     "graft.training.progress.",
     "torch.nn.modules.",

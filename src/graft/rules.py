@@ -187,6 +187,8 @@ RULES: dict[str, Rule] = {
     "trainer.precision": one_of(*PRECISIONS),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.gradient_clip_val": or_null(POSITIVE),
+    "resume": PATH,
+    "callbacks.last.minutes": NOT_NEGATIVE,
     "batch_size": or_null(whole(1)),
     "top_k": or_null(whole(1)),
     "split": one_of("train", "val", "test", "all"),
