@@ -230,12 +230,11 @@ def test_a_run_from_the_configuration_leaves_checkpoints_of_plain_values(config,
     callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
     trainer = assembly.make_trainer(config, tmp_path, callbacks, [])
     trainer.fit(module, datamodule=loading)
-    assert sorted(path.name for path in RunFolder(tmp_path).checkpoints.iterdir()) == [
-        "best.ckpt",
-        "last.ckpt",
+    assert sorted(path.name for path in RunFolder(tmp_path).checkpoints.glob("*.ckpt")) == [
+        *("best.ckpt", "last.ckpt", "previous.ckpt")
     ]
     checkpoint = torch.load(RunFolder(tmp_path).checkpoints / "last.ckpt", weights_only=True)
-    assert checkpoint["epoch"] == 1
+    assert checkpoint["epoch"] == 2
     assert checkpoint["state_dict"].keys() == module.state_dict().keys()
     assert all(
         torch.equal(checkpoint["state_dict"][key], value) for key, value in module.state_dict().items()

@@ -87,7 +87,7 @@ class RunFolder:
         write_json(self.status_file, {**known, "status": status, **facts})
 
     def status(self) -> dict[str, Any]:
-        """What `status.json` says: `status`, `started`, `pid`, `host`, `resumed` (times), `ended`, `reason`."""
+        """What `status.json` says: `status`, `started`, `pid`, `host`, `resumed`, `ended`, `reason`."""
         return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
 
     def read_config(self) -> dict[str, Any]:
