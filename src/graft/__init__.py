@@ -45,7 +45,8 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     if path.exists() and not any(word.startswith("hydra.run.dir=") for word in overrides):
         # The id in the default name belongs to the process, which may train more than once a second.
         path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
-    refuse_taken(path)
+    if not config["resume"]:
+        refuse_taken(path)
     from graft.commands import train as command
 
     return command.run(config, path, list(overrides))

@@ -26,6 +26,7 @@ HOMES = (
     "graft.freezing.",
     "graft.optim.",
     "graft.training.ema.",
+    "graft.training.checkpoints.",
     "graft.training.head.",
     "graft.training.progress.",
     "torch.nn.modules.",

@@ -219,6 +219,8 @@ RULES: dict[str, Rule] = {
     "distill.weight": number("from 0 to 1", lambda value: 0 <= value <= 1),
     "distill.trust": NAMES,
     "wise_ft.alpha": or_null(number("from 0 to 1", lambda value: 0 <= value <= 1)),
+    "resume": PATH,
+    "callbacks.last.minutes": NOT_NEGATIVE,
     "batch_size": or_null(whole(1)),
     "top_k": or_null(whole(1)),
     "split": one_of("train", "val", "test", "all"),

@@ -247,7 +247,7 @@ def test_without_validation_the_last_weights_are_tested(photos: Path, tmp_path: 
     folder = graft.train([*words, f"hydra.run.dir={tmp_path}/run"])
     assert folder.metrics["epoch"] == 1
     assert not [key for key in folder.metrics if key.startswith("val/")]
-    assert [path.name for path in folder.checkpoints.iterdir()] == ["last.ckpt"]
+    assert {path.name for path in folder.checkpoints.glob("*.ckpt")} == {"last.ckpt", "previous.ckpt"}
     assert graft.load(folder.path).predict(photos / "red/00.png")[0].label in ("red", "green", "blue")
 
 

@@ -16,7 +16,7 @@ from graft.composition import compose
 from graft.data import ImageData, ImageDataModule, array_images
 from graft.errors import GraftError
 from graft.runs import RunFolder
-from graft.training import TransferModule, assembly
+from graft.training import Checkpoints, TransferModule, assembly
 from graft.training.assembly import class_weights
 from graft.training.progress import EpochLines
 
@@ -147,8 +147,11 @@ def test_class_weights_are_none_or_one_a_class():
 def test_callbacks_and_loggers_write_inside_the_run_folder(config, tmp_path):
     callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
     kinds = [type(callback) for callback in callbacks]
-    assert kinds == [ModelCheckpoint, ModelCheckpoint, EpochLines, LearningRateMonitor]
-    assert {callback.dirpath for callback in callbacks[:2]} == {str(RunFolder(tmp_path).checkpoints)}
+    assert kinds == [ModelCheckpoint, Checkpoints, EpochLines, LearningRateMonitor]
+    assert (callbacks[0].dirpath, callbacks[1].folder) == (
+        str(RunFolder(tmp_path).checkpoints),
+        RunFolder(tmp_path).checkpoints,
+    )
     (logger,) = assembly.make_loggers(config, tmp_path)
     assert isinstance(logger, TensorBoardLogger)
     assert Path(logger.log_dir) == tmp_path / "tensorboard"
@@ -157,7 +160,8 @@ def test_callbacks_and_loggers_write_inside_the_run_folder(config, tmp_path):
 
 def test_without_validation_nothing_waits_for_it(config, tmp_path):
     callbacks = assembly.make_callbacks(config, tmp_path, validated=False)
-    assert [callback.filename for callback in callbacks if isinstance(callback, ModelCheckpoint)] == ["last"]
+    assert not any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
+    assert any(isinstance(callback, Checkpoints) for callback in callbacks)
     config["callbacks"]["mine"] = {**config["callbacks"]["best"], "monitor": "train/loss", "filename": "mine"}
     callbacks = assembly.make_callbacks(config, tmp_path, validated=False)
     assert any(getattr(callback, "filename", None) == "mine" for callback in callbacks)
@@ -226,12 +230,11 @@ def test_a_run_from_the_configuration_leaves_checkpoints_of_plain_values(config,
     callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
     trainer = assembly.make_trainer(config, tmp_path, callbacks, [])
     trainer.fit(module, datamodule=loading)
-    assert sorted(path.name for path in RunFolder(tmp_path).checkpoints.iterdir()) == [
-        "best.ckpt",
-        "last.ckpt",
+    assert sorted(path.name for path in RunFolder(tmp_path).checkpoints.glob("*.ckpt")) == [
+        *("best.ckpt", "last.ckpt", "previous.ckpt")
     ]
     checkpoint = torch.load(RunFolder(tmp_path).checkpoints / "last.ckpt", weights_only=True)
-    assert checkpoint["epoch"] == 1
+    assert checkpoint["epoch"] == 2
     assert checkpoint["state_dict"].keys() == module.state_dict().keys()
     assert all(
         torch.equal(checkpoint["state_dict"][key], value) for key, value in module.state_dict().items()

@@ -3,16 +3,16 @@
 import time
 import traceback
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from rich.console import Console
 from rich.table import Table
 
-from graft.building import one_line
+from graft.building import check_trusted, one_line
 from graft.data import ImageDataModule, split_rows
 from graft.errors import GraftError
 from graft.freezing.apply import FreezeCallback
@@ -21,10 +21,12 @@ from graft.freezing.table import freeze_table, printed
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
-from graft.runs.files import write_csv, write_json, write_text, write_yaml
+from graft.runs.files import read_csv, write_csv, write_json, write_text, write_yaml
 from graft.runs.log import keep, log_to, say
+from graft.runs.resuming import continued, find_run
 from graft.schema import flatten
 from graft.training import Bundle, HowTested, TransferModule, assembly, pictures, save_bundle, tensorboard
+from graft.training.checkpoint_files import Position, load_checked, newest
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
 from graft.training.lr_finder import found_factor, scaled
@@ -36,7 +38,8 @@ Config = dict[str, Any]
 def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     """Train as `config` says; everything that the run leaves stands in the folder `path`.
 
-    Until training can start nothing is written, so a mistake leaves no folder behind.
+    Until training can start nothing is written, so a mistake leaves no folder behind. With `config["resume"]`
+    the run of that folder goes on in it, by its own configuration.
 
     Args:
         config: resolved and checked.
@@ -46,6 +49,18 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
+    wanted, trust = config.get("resume"), config.get("trust", [])
+    config = {key: value for key, value in config.items() if key not in ("resume", "trust")}
+    resumed = find_run(wanted) if wanted else None
+    at = None
+    if resumed is not None:
+        path, before = resumed.path, resumed.read_config()
+        check_trusted(before, trust, str(resumed.config))
+        config = continued(resumed, config, overrides)
+        if resumed.status()["status"] == "finished" and not _longer(config, before):
+            say(f"already finished: {path}")
+            return resumed
+        at = newest(resumed.checkpoints)
     assembly.check_device(config["trainer"]["accelerator"])
     assembly.check_precision(config["trainer"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -68,18 +83,27 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         module = assembly.make_module(config, backbone, loading, strategy)
     table = EpochTable(RunFolder(path).epochs)
     callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, path, validated)]
-    trainer = assembly.make_trainer(config, path, callbacks, [*assembly.make_loggers(config, path), table])
+    purge = None if resumed is None else at.step if at else 0
+    loggers = [*assembly.make_loggers(config, path, purge), table]
+    trainer = assembly.make_trainer(config, path, callbacks, loggers)
 
-    folder = RunFolder.claim(path)
+    if resumed is not None:
+        check_same_split(resumed, loading)
+        resumed.take_up()
+    folder = resumed or RunFolder.claim(path)
     with log_to(folder.log):
         try:
             with interruptible():
                 say("\n".join([splits.describe(), *data.notes]))
-                record_start(folder, config, overrides, loading, module, strategy)
-                fit_and_test(folder, config, loading, module, trainer, table)
+                if at is None:
+                    record_start(folder, config, overrides, loading, module, strategy)
+                else:
+                    write_yaml(folder.config, config)
+                    say(f"goes on after step {at.step}")
+                fit_and_test(folder, config, loading, module, trainer, table, at)
         except (KeyboardInterrupt, Terminated) as stop:
             folder.set_status("interrupted", reason="SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C")
-            say(f"interrupted: {path}")
+            say(f"interrupted; graft train resume={path} goes on")
             raise
         except BaseException as error:
             folder.set_status("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
@@ -88,6 +112,28 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         folder.set_status("finished")
         show_result(folder)
     return folder
+
+
+def check_same_split(resumed: RunFolder, loading: ImageDataModule) -> None:
+    """Refuse to go on where the data no longer gives the split that the run has recorded.
+
+    Raises:
+        GraftError: names the first image that differs.
+    """
+    if not resumed.split.is_file():
+        return
+    now = [
+        {key: str(value) for key, value in row.items()} for row in split_rows(loading.data, loading.splits)
+    ]
+    for row, recorded in zip_longest(now, read_csv(resumed.split)):
+        if row != recorded:
+            name = (recorded or row or {}).get("name")
+            raise GraftError(f"data: the split is no longer that of {resumed.split}, first at {name}")
+
+
+def _longer(config: Config, before: Config) -> bool:
+    longer: bool = config["trainer"]["max_epochs"] > before["trainer"]["max_epochs"]
+    return longer
 
 
 def record_start(
@@ -124,22 +170,24 @@ def fit_and_test(
     module: TransferModule,
     trainer: pl.Trainer,
     table: EpochTable,
+    at: Position | None = None,
 ) -> None:
-    """Train, test the best epoch's weights once, and write what came out."""
+    """Train, from `at` on if given, test the best epoch's weights once, and write what came out."""
     images = next(iter(loading.train_dataloader()))["image"][:32]
     grid = pictures.image_grid(images, module.backbone.preprocessing)
     pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
-    tensorboard.add_image(trainer.loggers, "training images", grid)
+    if at is None:
+        tensorboard.add_image(trainer.loggers, "training images", grid)
 
     if config["compile"]:
         # In place, so that the names of the weights stay as they are.
         module.compile()
     started = time.perf_counter()
     try:
-        trainer.fit(module, datamodule=loading)
+        trainer.fit(module, datamodule=loading, ckpt_path=at and at.path, weights_only=True)
     except MisconfigurationException as error:
         raise GraftError(f"trainer: {one_line(error)}") from error
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - started + (at.seconds if at else 0.0)
     best_epoch = load_best(trainer, module)
     tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
 
@@ -174,10 +222,10 @@ def fit_and_test(
 def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
     """Put the weights with the best validation into the module; says their epoch, or None without any."""
     kept: list[Any] = trainer.checkpoint_callbacks
-    best = next((callback.best_model_path for callback in kept if callback.monitor), None)
+    best = next((callback.best_model_path for callback in kept if getattr(callback, "monitor", None)), None)
     if not best:
         return None
-    checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+    checkpoint = load_checked(Path(best))
     module.load_state_dict(checkpoint["state_dict"])
     return int(checkpoint["epoch"])
 

@@ -55,18 +55,28 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path: str | Path) -> "RunFolder":
+    def open(cls, path: str | Path, key: str = "run") -> "RunFolder":
         """Open the folder of an earlier run.
+
+        Args:
+            path: the folder.
+            key: where it was asked for, for messages.
 
         Raises:
             GraftError: there is no such folder, or it is no run's.
         """
         folder = cls(path)
         if not folder.path.exists():
-            raise GraftError(f"run={path}: there is no such folder")
+            raise GraftError(f"{key}={path}: there is no such folder")
         if not folder.status_file.is_file() or not folder.config.is_file():
-            raise GraftError(f"run={path} is no run folder (it has no status.json and config.yaml)")
+            raise GraftError(f"{key}={path} is no run folder (it has no status.json and config.yaml)")
         return folder
+
+    def take_up(self) -> None:
+        """Say that the run goes on, in this process, and how many times it has."""
+        known = self.status()
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "resumed": known.get("resumed", 0) + 1}
+        self.set_status("running", started=known.get("started"), **facts)
 
     def set_status(self, status: str, **facts: Any) -> None:
         """Record where the run stands: one of `STATUSES`, with facts such as `reason`."""
@@ -77,7 +87,7 @@ class RunFolder:
         write_json(self.status_file, {**known, "status": status, **facts})
 
     def status(self) -> dict[str, Any]:
-        """What `status.json` says: `status`, `started`, `pid`, `host`, and `ended`, `reason` at the end."""
+        """What `status.json` says: `status`, `started`, `pid`, `host`, `resumed`, `ended`, `reason`."""
         return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
 
     def read_config(self) -> dict[str, Any]:

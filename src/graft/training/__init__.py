@@ -5,6 +5,7 @@ from graft.training.bundle import HowTested as HowTested
 from graft.training.bundle import Prediction as Prediction
 from graft.training.bundle import load_bundle as load_bundle
 from graft.training.bundle import save_bundle as save_bundle
+from graft.training.checkpoints import Checkpoints as Checkpoints
 from graft.training.head import linear as linear
 from graft.training.head import mlp as mlp
 from graft.training.module import TransferModule as TransferModule

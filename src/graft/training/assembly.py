@@ -14,6 +14,7 @@ from graft.backbones import Backbone, Preprocessing
 from graft.building import build, build_later
 from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
 from graft.errors import GraftError
+from graft.training.checkpoint_files import CheckedIO
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 
@@ -153,9 +154,20 @@ def make_callbacks(config: Config, folder: Path, validated: bool) -> list[pl.Cal
     ]
 
 
-def make_loggers(config: Config, folder: Path) -> list[Any]:
-    """The configured loggers, writing inside the run folder."""
-    return [build(_inside(node, folder), f"logger.{name}") for name, node in config["logger"].items()]
+def make_loggers(config: Config, folder: Path, purge_step: int | None = None) -> list[Any]:
+    """The configured loggers, writing inside the run folder.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder.
+        purge_step: where a resumed run goes on: TensorBoard drops what it was told from this step on.
+    """
+    made = []
+    for name, node in config["logger"].items():
+        purged = str(node["_target_"]).endswith("TensorBoardLogger") and purge_step is not None
+        extra = {"purge_step": purge_step} if purged else {}
+        made.append(build(_inside(node, folder), f"logger.{name}", **extra))
+    return made
 
 
 def make_trainer(
@@ -171,6 +183,7 @@ def make_trainer(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
+        plugins=[CheckedIO()],
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )
@@ -245,6 +258,7 @@ def quiet_lightning() -> None:
         r"Found .* module\(s\) in eval mode at the start of training",  # what is frozen is
         "You requested to overfit but enabled train dataloader shuffling",  # it is turned off, as it should
         "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
+        "You're resuming from a checkpoint that ended before the epoch ended",  # the order of images knows
         "Trying to infer the `batch_size`",
         "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
         "The `srun` command is available",

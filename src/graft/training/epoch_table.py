@@ -49,6 +49,17 @@ class EpochTable(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """The configuration stands in `config.yaml`."""
 
+    def state(self) -> dict[str, Any]:
+        """The rows so far, as plain values."""
+        return {"rows": [dict(row) for row in self.rows], "early": dict(self._early)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` said; rows that came after it leave the file."""
+        if state:
+            self.rows, self._early = [dict(row) for row in state["rows"]], dict(state["early"])
+            if self.rows:
+                write_csv(self.path, self.rows)
+
     def row(self, epoch: int) -> dict[str, Any]:
         """The numbers of one epoch, or nothing."""
         return next((row for row in self.rows if row["epoch"] == epoch), {})

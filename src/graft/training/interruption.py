@@ -1,10 +1,15 @@
 """Ctrl-C and SIGTERM as exceptions that say what they are, whatever Lightning makes of them."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+# One run trains at a time in a process: signals belong to the process, and so do these.
+_deferred = False
+_pending: BaseException | None = None
 
 
 class Terminated(SystemExit):
@@ -14,6 +19,29 @@ class Terminated(SystemExit):
         super().__init__(143)
 
 
+def defer(wanted: bool) -> None:
+    """Let a signal wait for `raise_pending`, so that no step is left half done; a second does not wait."""
+    global _deferred
+    _deferred = wanted
+
+
+def is_pending() -> bool:
+    """Whether a signal waits."""
+    return _pending is not None
+
+
+def raise_pending() -> None:
+    """Raise what a signal that waits asks for.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came.
+        Terminated: SIGTERM came.
+    """
+    if _pending is not None:
+        defer(False)
+        raise _pending
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise `KeyboardInterrupt` on Ctrl-C and `Terminated` on SIGTERM out of the block.
@@ -21,22 +49,39 @@ def interruptible() -> Iterator[None]:
     Lightning answers Ctrl-C with `sys.exit(1)` and leaves the signal ignored, and outside SLURM it answers
     SIGTERM by stopping as if training were done; both would let an interrupted run pass as finished.
     """
+    global _pending
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+    def stop(number: int, frame: FrameType | None) -> None:
+        global _pending
+        again = _pending is not None
+        _pending = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        if again or not _deferred:
+            raise _pending
+        # Not print, which may be what the signal came in the middle of.
+        os.write(2, b"graft: stopping after this step; once more to stop at once\n")
 
     # Signals belong to the main thread; elsewhere (a server, a test runner) nothing can be set.
     in_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    _pending = None
+    defer(False)
     if in_main:
-        signal.signal(signal.SIGTERM, terminate)
+        for number in before:
+            signal.signal(number, stop)
     try:
         yield
-    except Terminated:
+    except (KeyboardInterrupt, Terminated):
         raise
-    except SystemExit as stop:
-        raise KeyboardInterrupt from stop
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    except BaseException as error:
+        # The same signal may have ended the processes that load, which is then no error of theirs.
+        if _pending is not None:
+            raise _pending from error
+        raise
     finally:
+        _pending = None
+        defer(False)
         if in_main:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -72,6 +72,15 @@ class Tally(Metric):
         if labels.ndim == 1:
             self.confusion += multiclass_confusion_matrix(logits, labels, self.classes, validate_args=False)
 
+    def counts(self) -> dict[str, Tensor]:
+        """What was added so far, on the CPU: `confusion` `(C, C)`, `loss_sum` and `weight`."""
+        return {key: getattr(self, key).detach().cpu().clone() for key in ("confusion", "loss_sum", "weight")}
+
+    def set_counts(self, counts: dict[str, Tensor]) -> None:
+        """Replace what was added by what `counts` said."""
+        for key, value in counts.items():
+            setattr(self, key, value.to(getattr(self, key)))
+
     def compute(self) -> dict[str, float]:
         """`loss` and what `from_confusion` gives; empty when nothing was seen."""
         if self.weight == 0:

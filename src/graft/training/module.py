@@ -144,6 +144,14 @@ class TransferModule(pl.LightningModule):
         if reset:
             tally.reset()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the epoch has tallied so far."""
+        checkpoint["tally"] = self.tally("train").counts()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the tally of an epoch that was left in its middle."""
+        self.tally("train").set_counts(checkpoint["tally"])
+
     def configure_optimizers(self) -> Any:  # noqa: D102
         assert self.optimizer_factory is not None
         assert self.schedule is not None

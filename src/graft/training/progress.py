@@ -32,6 +32,11 @@ class EpochLines(ProgressBar):
         """Lightning calls this on ranks above 0, which print nothing."""
         self.shown = ()
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning skips the start of an epoch that a resumed run goes on with."""
+        if trainer.fit_loop.restarted_mid_epoch:
+            self._started = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         self._finish(trainer)
         self._started = time.perf_counter()

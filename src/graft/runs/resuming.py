@@ -1,0 +1,121 @@
+"""Finding a run to go on with, and what may be changed in it. Imports no torch."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from graft.errors import GraftError
+from graft.runs.folder import RunFolder
+from graft.schema import get
+
+Config = Mapping[str, Any]
+
+# What says how a run is computed and shown, not what it computes.
+FREE = (
+    "resume",
+    "trust",
+    "data.num_workers",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.max_epochs",
+    "callbacks.progress.refresh_rate",
+)
+# Schedules that take no notice of where a run ends.
+ENDLESS = ("graft.optim.constant", "graft.optim.step", "graft.optim.plateau")
+OUTPUTS = Path("outputs")
+
+
+def find_run(wanted: str) -> RunFolder:
+    """The run that `resume=wanted` means: its folder, or for `last` the newest unfinished below `outputs/`.
+
+    Raises:
+        GraftError: there is none, it is no run's folder, or it is running.
+    """
+    if wanted == "last":
+        found = [RunFolder(file.parent) for file in OUTPUTS.rglob("status.json")]
+        stopped = [run for run in found if _stopped(run)]
+        if not stopped:
+            raise GraftError("resume=last: there is no unfinished run below outputs/")
+        return max(stopped, key=lambda run: str(read_status(run).get("started")))
+    folder = RunFolder.open(wanted, "resume")
+    if alive(status := read_status(folder)):
+        raise GraftError(f"resume={wanted} is still running (process {status['pid']})")
+    return folder
+
+
+def _stopped(run: RunFolder) -> bool:
+    try:
+        status = read_status(run)
+    except GraftError:
+        return False
+    return run.config.is_file() and status["status"] != "finished" and not alive(status)
+
+
+def read_status(run: RunFolder) -> dict[str, Any]:
+    """`status.json`, of which a crash may have left nothing.
+
+    Raises:
+        GraftError: it cannot be read.
+    """
+    try:
+        return run.status()
+    except (json.JSONDecodeError, OSError) as error:
+        raise GraftError(f"{run.status_file} cannot be read: {error}") from error
+
+
+def alive(status: Config) -> bool:
+    """Whether the run's process is there, as far as this machine can know."""
+    pid = status.get("pid")
+    if status["status"] != "running" or status.get("host") != socket.gethostname() or pid == os.getpid():
+        return False
+    try:
+        os.kill(int(pid or 0), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # Another user's process.
+        return True
+    return True
+
+
+def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dict[str, Any]:
+    """The run's own configuration with what the command line may change in it.
+
+    Args:
+        folder: the run.
+        given: the configuration that the command line's words compose.
+        overrides: those words.
+
+    Raises:
+        GraftError: a word would change what the run computes.
+    """
+    config = folder.read_config()
+    for word in overrides:
+        key = word.lstrip("+~").partition("=")[0].partition("@")[0]
+        if key in ("resume", "trust") or key.startswith("hydra."):
+            continue
+        if (new := get(given, key)) == (old := get(config, key)) and not word.startswith("~"):
+            continue
+        if key not in FREE:
+            raise GraftError(f"{key} cannot change in a run that goes on; start a new one for that")
+        if key == "trainer.max_epochs":
+            _check_longer(config, old, new)
+        above, _, last = key.rpartition(".")
+        node = get(config, above)
+        if not isinstance(node, dict) or last not in node:
+            raise GraftError(f"{key} is no key of the run that goes on")
+        node[last] = new
+    return config
+
+
+def _check_longer(config: Config, old: int, new: int) -> None:
+    """Refuse another end where what came before depends on it."""
+    if new < old:
+        raise GraftError(f"trainer.max_epochs={new} is less than the {old} of the run that goes on")
+    schedule = str(get(config, "scheduler._target_"))
+    if schedule not in ENDLESS:
+        name = schedule.rsplit(".", 1)[-1]
+        raise GraftError(f"trainer.max_epochs cannot change in a run whose scheduler={name} depends on it")

@@ -1,0 +1,130 @@
+"""Checkpoints as files: written whole, with a checksum beside each, and read only if it agrees."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from graft.building import one_line
+from graft.errors import GraftError
+from graft.runs.files import sync_folder, whole, write_text
+from graft.runs.log import say
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+
+
+class Position(NamedTuple):
+    """A checkpoint to go on from.
+
+    Attributes:
+        path: the file.
+        step: optimizer steps done.
+        seconds: of training done.
+        fitted: whether training had come to its end.
+    """
+
+    path: Path
+    step: int
+    seconds: float
+    fitted: bool
+
+
+class CheckedIO(CheckpointIO):
+    """Lightning's way to the disk. Its own goes through the system's temporary folder and never syncs."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write the file and its `.sha256` so that a crash at any moment leaves the old or the new one."""
+        path = Path(path)
+        sidecar = _sidecar(path)
+        old = sidecar.read_text(encoding="utf-8") if sidecar.is_file() else ""
+        with whole(path) as part:
+            torch.save(checkpoint, part)
+            new = f"{_digest(part)}  {path.name}\n"
+            # Both, until the file itself has changed.
+            write_text(sidecar, old + new)
+        write_text(sidecar, new)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read plain values on the CPU; `map_location` and `weights_only` cannot ask for anything else.
+
+        Raises:
+            GraftError: the file is missing or damaged, or holds more than plain values.
+        """
+        return load_checked(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove the file, then its checksum."""
+        Path(path).unlink(missing_ok=True)
+        _sidecar(Path(path)).unlink(missing_ok=True)
+
+
+def load_checked(path: Path) -> dict[str, Any]:
+    """Read a checkpoint whose checksum stands in its folder.
+
+    Raises:
+        GraftError: the file is missing or damaged, or holds more than plain values.
+    """
+    # Any of the folder's checksums: a crash may have come between the renaming of a file and of its own.
+    known = {
+        line.split()[0]
+        for file in path.parent.glob("*.sha256")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    }
+    try:
+        if _digest(path) not in known:
+            raise GraftError(f"{path} is damaged: its checksum is not the one that was written with it")
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise GraftError(f"{path} cannot be read: {one_line(error)}") from error
+    return dict(found)
+
+
+def keep_previous(folder: Path) -> None:
+    """Let `last.ckpt`, where there is one, become `previous.ckpt`."""
+    last, previous = folder / LAST, folder / PREVIOUS
+    if last.is_file():
+        if _sidecar(last).is_file():
+            _sidecar(last).replace(_sidecar(previous))
+        last.replace(previous)
+        sync_folder(folder)
+
+
+def newest(folder: Path) -> Position | None:
+    """The checkpoint to go on from: the last, or, aloud, the one before if that is damaged; None without any.
+
+    Raises:
+        GraftError: there are checkpoints, and all are damaged.
+    """
+    damaged: list[GraftError] = []
+    for path in (folder / LAST, folder / PREVIOUS):
+        if not path.is_file():
+            continue
+        try:
+            checkpoint = load_checked(path)
+        except GraftError as error:
+            say(f"warning: {error}")
+            damaged.append(error)
+            continue
+        state = checkpoint["callbacks"]["Checkpoints"]
+        return Position(path, int(checkpoint["global_step"]), state["seconds"], state["fitted"])
+    if damaged:
+        raise damaged[0]
+    return None
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
