@@ -7,6 +7,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from graft.commands.train import load_best
 from graft.freezing import Frozen, Full
 from graft.freezing.apply import FreezeCallback
+from graft.training.checkpoint_files import CheckedIO
 from graft.training.ema import Ema, warmed_decay
 
 # The head of `transfer`.
@@ -101,7 +102,7 @@ def test_the_average_is_validated_and_kept_and_training_goes_on_raw(
     best = ModelCheckpoint(tmp_path, "best", monitor="val/loss")
     callbacks = [FreezeCallback(Full()), ema, records, watch, best]
     module = transfer(lr=0.5)
-    fitted = trainer(epochs=4, callbacks=callbacks, val_check_interval=interval)
+    fitted = trainer(epochs=4, callbacks=callbacks, val_check_interval=interval, plugins=[CheckedIO()])
     fitted.fit(module, loader(8, 4), loader(6, 6, seed=1))
     stride = int(2 * interval)
     for index, (seen, after) in enumerate(zip(watch.seen, watch.after, strict=True)):
