@@ -104,7 +104,8 @@ def assert_same(folder: RunFolder, whole: RunFolder) -> None:
 def curves(folder: RunFolder) -> dict[str, list[tuple[int, float]]]:
     board = EventAccumulator(str(folder.path / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     tags = board.Tags()["scalars"]
-    return {tag: [(point.step, point.value) for point in board.Scalars(tag)] for tag in tags}
+    # Sorted: the files of two parts begun within one second may be read in either order.
+    return {tag: sorted((point.step, point.value) for point in board.Scalars(tag)) for tag in tags}
 
 
 def contents(folder: RunFolder) -> dict[str, bytes]:

@@ -149,6 +149,9 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self._table = next((table.state() for table in _tables(trainer)), {})
         parameters = trainer.lightning_module.named_parameters()
         self._trainable = [name for name, parameter in parameters if parameter.requires_grad]
+        # What was logged up to here would otherwise wait in memory, and a killed run lose it.
+        for logger in trainer.loggers:
+            logger.save()
         keep_previous(self.folder)
         trainer.save_checkpoint(self.folder / LAST, weights_only=False)
         self._saved = time.perf_counter()
