@@ -100,6 +100,7 @@ def make_module(config: Config, backbone: Backbone, loading: ImageDataModule) ->
         label_smoothing=config["loss"]["label_smoothing"],
         class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
         channels_last=config["channels_last"],
+        regularizer=build(config["regularizer"], "regularizer"),
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.
     optimizer([dict(group) for group in module.groups])

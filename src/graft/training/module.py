@@ -13,6 +13,8 @@ from graft.backbones import Backbone
 from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
 from graft.optim import Span, parameter_groups, weight_penalty
+from graft.regularization import Regularizer
+from graft.regularization.behaviour import outputs
 from graft.training.metrics import Tally
 
 Batch = dict[str, Tensor]
@@ -32,6 +34,7 @@ class TransferModule(pl.LightningModule):
         label_smoothing: share of the target spread over all classes, in training only.
         class_weights: `(C,)` weight of each class in the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
+        regularizer: gives the term that is added to the training loss; None adds nothing.
     """
 
     backbone: Backbone
@@ -50,6 +53,7 @@ class TransferModule(pl.LightningModule):
         label_smoothing: float = 0.0,
         class_weights: Tensor | None = None,
         channels_last: bool = False,
+        regularizer: Regularizer | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -62,6 +66,9 @@ class TransferModule(pl.LightningModule):
         self.channels_last = channels_last
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
+        self.regularizer = regularizer
+        if regularizer is not None:
+            regularizer.prepare(self.backbone, self.head)
         self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
         self.outputs: list[tuple[Tensor, Tensor]] = []
 
@@ -79,7 +86,7 @@ class TransferModule(pl.LightningModule):
         return found
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
-        logits = self(batch["image"])
+        logits, boundaries = self._watched(batch["image"])
         loss = cross_entropy(
             logits.float(), batch["label"], weight=self.class_weights, label_smoothing=self.label_smoothing
         )
@@ -90,7 +97,24 @@ class TransferModule(pl.LightningModule):
             )
         weight = None if self.class_weights is None else self.class_weights[batch["label"]].sum()
         self.tally("train").update(logits, batch["label"], loss, weight)
-        return loss
+        return loss + self._regularize(batch["image"], boundaries)
+
+    def _watched(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and what came out of each stage where the regulariser asks for it."""
+        if self.regularizer is None or not self.regularizer.watches:
+            return self(images), []
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        boundaries = outputs(self.backbone, images)
+        return self.head(boundaries[-1]), boundaries
+
+    def _regularize(self, images: Tensor, boundaries: list[Tensor]) -> Tensor | float:
+        """The regulariser's term, logged as a mean of its own, so that `train/loss` stays the plain one."""
+        term = None if self.regularizer is None else self.regularizer.term(images, boundaries)
+        if term is None:
+            return 0.0
+        self.log("train/regularizer", term.detach(), on_step=False, on_epoch=True, batch_size=len(images))
+        return term
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
         self.tally("val").update(self(batch["image"]), batch["label"])
