@@ -34,6 +34,8 @@ class BatchSpectralShrinkage:
             return images.new_zeros(())
         # Largest first; there is no decomposition in half precision.
         with torch.autocast(features.device.type, enabled=False):
-            values: Tensor = torch.linalg.svdvals(features.to(torch.promote_types(features.dtype, torch.float32)))
+            values: Tensor = torch.linalg.svdvals(
+                features.to(torch.promote_types(features.dtype, torch.float32))
+            )
         smallest = values[-self.k :]
         return self.weight * smallest.square().sum()
