@@ -102,6 +102,7 @@ def test_every_part_has_options_and_every_option_composes() -> None:
         extra = {
             "data/image_folder.yaml": ["data.root=x"],
             "data/csv.yaml": ["data.file=x"],
+            "regularizer/l2_sp.yaml": ["optimizer.weight_decay=0"],
             "backbone/torchvision.yaml": ["backbone.name=resnet34"],
         }
         prefix = "" if group in (*PARTS, "experiment", "debug") else "+"

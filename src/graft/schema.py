@@ -12,7 +12,10 @@ from graft.rules import RULES, WATCHED, rule_of_default
 
 Config = Mapping[str, Any]
 # Groups whose option is one object; those of `logger` and `callbacks` are several.
-BUILT = ("data", "augment", "mix", "backbone", "head", "freeze", "optimizer", "scheduler", "trainer")
+BUILT = (
+    *("data", "augment", "mix", "backbone", "head", "freeze"),
+    *("optimizer", "scheduler", "regularizer", "trainer"),
+)
 
 
 def check_values(config: Config, shipped: Config) -> None:
@@ -67,6 +70,12 @@ def check_together(config: Config) -> None:
             f"not {get(config, 'trainer.precision')}"
         )
     mixed = get(config, "mix._target_") not in (None, "graft.data.unmixed")
+    regularizer, decay = get(config, "regularizer._target_"), get(config, "optimizer.weight_decay")
+    if regularizer == "graft.regularization.L2SP" and decay:
+        raise GraftError(
+            f"regularizer=l2_sp draws weights to their source and optimizer.weight_decay={decay} to zero;"
+            " add optimizer.weight_decay=0"
+        )
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
             _check_monitor(f"callbacks.{name}", node["monitor"], node.get("mode"))

@@ -122,6 +122,7 @@ def make_module(
         mix=build_later(config["mix"], "mix")(classes),
         distill=make_distillation(config["distill"], backbone.preprocessing, loading.data.class_names),
         channels_last=config["channels_last"],
+        regularizer=build(config["regularizer"], "regularizer"),
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.
     optimizer([dict(group) for group in module.groups])

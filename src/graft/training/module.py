@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softmax
 from torch.optim import Optimizer
+from torchmetrics import MeanMetric
 
 from graft.backbones import Backbone
 from graft.data.mixing import Mix
@@ -15,6 +16,8 @@ from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
 from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
+from graft.regularization import Regularizer
+from graft.regularization.behaviour import outputs
 from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
@@ -39,6 +42,7 @@ class TransferModule(pl.LightningModule):
         mix: what happens to a training batch before anything sees it, or None.
         distill: adds what a teacher says to the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
+        regularizer: gives the term that is added to the training loss; None adds nothing.
     """
 
     backbone: Backbone
@@ -60,6 +64,7 @@ class TransferModule(pl.LightningModule):
         mix: Mix | None = None,
         distill: Distillation | None = None,
         channels_last: bool = False,
+        regularizer: Regularizer | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -77,6 +82,11 @@ class TransferModule(pl.LightningModule):
         self.channels_last = channels_last
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)
+        self.regularizer = regularizer
+        if regularizer is not None:
+            regularizer.prepare(self.backbone, self.head)
+        # Not `self.log`, whose running mean no checkpoint has.
+        self.terms = MeanMetric()
         self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
         self.outputs: list[tuple[Tensor, Tensor]] = []
 
@@ -97,7 +107,7 @@ class TransferModule(pl.LightningModule):
         images, target = batch["image"], batch["label"]
         if self.mix is not None:
             images, target = self.mix(images, target)
-        logits = self(images)
+        logits, boundaries = self._watched(images)
         loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
@@ -107,7 +117,24 @@ class TransferModule(pl.LightningModule):
                 f"the training loss became {loss.item()} in {step}; a lower optimizer.lr may help"
             )
         self.tally("train").update(logits, target, loss, weight)
-        return loss
+        return loss + self._regularize(images, boundaries)
+
+    def _watched(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and what came out of each stage where the regulariser asks for it."""
+        if self.regularizer is None or not self.regularizer.watches:
+            return self(images), []
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        boundaries = outputs(self.backbone, images)
+        return self.head(boundaries[-1]), boundaries
+
+    def _regularize(self, images: Tensor, boundaries: list[Tensor]) -> Tensor | float:
+        """The regulariser's term, logged as a mean of its own, so that `train/loss` stays the plain one."""
+        term = None if self.regularizer is None else self.regularizer.term(images, boundaries)
+        if term is None:
+            return 0.0
+        self.terms.update(term.detach(), len(images))
+        return term
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
         self.tally("val").update(self(batch["image"]), batch["label"])
@@ -131,6 +158,9 @@ class TransferModule(pl.LightningModule):
         trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
         self.log("trainable_parameters", float(trainable))
         self.log("train/penalty", weight_penalty(self.groups))
+        if self._sums()[1] > 0:
+            self.log("train/regularizer", self.terms.compute())
+            self.terms.reset()
 
     def on_validation_epoch_end(self) -> None:  # noqa: D102
         self._report("val")
@@ -147,10 +177,20 @@ class TransferModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the epoch has tallied so far."""
         checkpoint["tally"] = self.tally("train").counts()
+        checkpoint["terms"] = [value.detach().cpu().clone() for value in self._sums()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the tally of an epoch that was left in its middle."""
         self.tally("train").set_counts(checkpoint["tally"])
+        for now, then in zip(self._sums(), checkpoint["terms"], strict=True):
+            now.copy_(then)
+
+    def _sums(self) -> tuple[Tensor, Tensor]:
+        """What the mean of the regulariser's term is made of: its weighted sum, and the weights'."""
+        total, weight = self.terms.mean_value, self.terms.weight
+        assert isinstance(total, Tensor)
+        assert isinstance(weight, Tensor)
+        return total, weight
 
     def configure_optimizers(self) -> Any:  # noqa: D102
         assert self.optimizer_factory is not None

@@ -1,0 +1,37 @@
+"""What every regulariser can do, and the one that does nothing."""
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from graft.backbones import Backbone
+
+
+class Regularizer(Protocol):
+    """A term that is added to the training loss.
+
+    Attributes:
+        watches: whether `term` needs the boundary tensors; without them the model is run whole.
+    """
+
+    watches: bool
+
+    def prepare(self, backbone: Backbone, head: nn.Module) -> None:
+        """Take references and copies, once, when the source weights are loaded and nothing has trained.
+
+        A resumed run comes here before its checkpoint is loaded, so what is copied is the source's again;
+        without weights (`backbone.weights=null`) it is the new network of the same seed.
+        """
+
+    def term(self, images: Tensor, boundaries: list[Tensor]) -> Tensor | None:
+        """The scalar to add to the loss of one batch, or None where there is nothing to add.
+
+        Args:
+            images: `(B, 3, H, W)`, augmented, as the model saw them.
+            boundaries: what came out of each stage, stem first, the last being the features `(B, D)`;
+                empty unless `watches`.
+        """
+
+
+def none() -> None:
+    """No regulariser: nothing is computed and nothing is logged."""
