@@ -44,7 +44,7 @@ def test_l2_sp_is_zero_at_the_source_and_draws_back_to_it(backbone, head, images
         for parameter in backbone.parameters():
             parameter.add_(torch.randn_like(parameter))
     distance = sum(
-        float((p - w0).square().sum()) for p, w0 in zip(backbone.parameters(), source, strict=True)
+        float((p - w0).detach().square().sum()) for p, w0 in zip(backbone.parameters(), source, strict=True)
     )
     assert float(penalty.term(images, []).detach()) == pytest.approx(0.2 * distance, rel=1e-5)
     away = [p.detach() - w0 for p, w0 in zip(backbone.parameters(), source, strict=True)]
