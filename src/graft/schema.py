@@ -76,6 +76,8 @@ def check_together(config: Config) -> None:
             f"regularizer=l2_sp draws weights to their source and optimizer.weight_decay={decay} to zero;"
             " add optimizer.weight_decay=0"
         )
+    if config.get("compile") and str(regularizer).endswith((".Delta", ".BatchSpectralShrinkage")):
+        raise GraftError("compile=true does not go with a regularizer that looks at each stage's output")
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
             _check_monitor(f"callbacks.{name}", node["monitor"], node.get("mode"))

@@ -59,7 +59,7 @@ def whole(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFold
 def cut(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunFolder]:
     """Make a run in this process that an exception ends within a given step."""
 
-    def cut(step: int, *more: str) -> RunFolder:
+    def cut(step: int, *more: str, base: list[str] = words) -> RunFolder:
         inner = TransferModule.training_step
 
         def training_step(self: TransferModule, batch: Any, index: int) -> Any:
@@ -70,7 +70,7 @@ def cut(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
         with monkeypatch.context() as patch:
             patch.setattr(TransferModule, "training_step", training_step)
             with pytest.raises(Cut):
-                graft.train([*words, *more, f"hydra.run.dir={tmp_path}/run"])
+                graft.train([*base, *more, f"hydra.run.dir={tmp_path}/run"])
         return RunFolder.open(tmp_path / "run")
 
     return cut
@@ -312,18 +312,36 @@ def test_a_run_that_is_told_to_stop_saves_the_step_it_is_in(
     assert_same(folder, whole)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("step", [0, 2, 6, 11, 17])
+# With all that has a state of its own: phases, an average, mixed batches, a regulariser, dropout.
+EVERYTHING = ["freeze=gradual", "callbacks=ema", "mix=both", "regularizer=delta"]
+
+
+@pytest.fixture(scope="module")
+def rich(words: list[str]) -> list[str]:
+    return [*(word for word in words if not word.startswith("freeze")), *EVERYTHING]
+
+
+@pytest.fixture(scope="module")
+def whole_rich(rich: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return graft.train([*rich, f"hydra.run.dir={tmp_path_factory.mktemp('rich')}/run"])
+
+
+@pytest.mark.parametrize(
+    ("step", "workers"),
+    [
+        (8, 0),
+        *(pytest.param(s, w, marks=pytest.mark.slow) for s in (0, 2, 6, 11, 17) for w in (0, 2)),
+    ],
+)
 def test_a_killed_run_goes_on_to_the_same_end(
-    step: int, workers: int, words: list[str], whole: RunFolder, tmp_path: Path
+    step: int, workers: int, rich: list[str], whole_rich: RunFolder, tmp_path: Path
 ) -> None:
-    words = [*words, f"data.num_workers={workers}"]
+    words = [*rich, f"data.num_workers={workers}"]
     assert launch(step, signal.SIGKILL, words, tmp_path / "run") == -signal.SIGKILL
     folder = RunFolder.open(tmp_path / "run")
     assert folder.status()["status"] == "running"
     assert run(["train", f"resume={folder.path}"]) == 0
-    assert_same(folder, whole)
+    assert_same(folder, whole_rich)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -332,3 +350,18 @@ def test_the_number_of_workers_changes_nothing(
 ) -> None:
     folder = graft.train([*words, f"data.num_workers={workers}", f"hydra.run.dir={tmp_path}/run"])
     assert_same(folder, whole)
+
+
+@pytest.mark.parametrize("step", [4, 10, 13])
+def test_a_switch_that_validation_decides_comes_when_it_would_have(
+    step: int, words: list[str], cut: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    # A probe that does not improve: the switch comes after two epochs of the five it may take.
+    probe = ["freeze=lp_ft", "freeze.epochs=5", "freeze.patience=1", "optimizer.head_lr=1e-30"]
+    probe += [*(word for word in words if not word.startswith("freeze")), "scheduler.restart=true"]
+    folder = cut(step, base=probe)
+    graft.train([f"resume={folder.path}"])
+    whole = graft.train([*probe, f"hydra.run.dir={tmp_path}/whole"])
+    assert_same(folder, whole)
+    trained = [int(float(row["trainable_parameters"])) for row in read_csv(whole.epochs)]
+    assert trained[0] == trained[1] < trained[2]

@@ -38,6 +38,12 @@ def test_l2_sp_and_weight_decay_contradict_each_other():
     compose("train", ["regularizer=l2_sp", "optimizer.weight_decay=0"])
 
 
+@pytest.mark.parametrize("name", ["delta", "bss"])
+def test_what_looks_at_each_stage_is_not_compiled(name):
+    with pytest.raises(GraftError, match=r"compile=true does not go with"):
+        compose("train", [f"regularizer={name}", "compile=true"])
+
+
 @pytest.mark.parametrize("name", ["none", "l2_sp", "delta", "stochnorm"])
 def test_a_run_with_it_leaves_a_plain_model(tmp_path, name):
     backbone = ["backbone=resnet18", "backbone.image_size=32", "backbone.weights=null"]

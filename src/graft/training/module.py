@@ -111,13 +111,14 @@ class TransferModule(pl.LightningModule):
         loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
-        if not torch.isfinite(loss):
+        total = loss + self._regularize(images, boundaries)
+        if not torch.isfinite(total):
             step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
             raise GraftError(
-                f"the training loss became {loss.item()} in {step}; a lower optimizer.lr may help"
+                f"the training loss became {total.item()} in {step}; a lower optimizer.lr may help"
             )
         self.tally("train").update(logits, target, loss, weight)
-        return loss + self._regularize(images, boundaries)
+        return total
 
     def _watched(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits, and what came out of each stage where the regulariser asks for it."""
