@@ -30,10 +30,10 @@ quickstart: .venv/.installed  ## train a source network on glyphs, graft it on d
 	$(BIN)/python experiments/quickstart/run.py
 
 test: .venv/.installed  ## the fast tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-all: .venv/.installed  ## the fast and the slow tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: .venv/.installed  ## style, docstrings, types
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv
 from graft.training import TransferModule
+from graft.training.interruption import Terminated
 
 EPOCHS = 3
 # Sets the signal off within a training step; the run is a process of its own.
@@ -368,3 +369,27 @@ def test_a_switch_that_validation_decides_comes_when_it_would_have(
     assert_same(folder, whole)
     trained = [int(float(row["trainable_parameters"])) for row in read_csv(whole.epochs)]
     assert trained[0] == trained[1] < trained[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_of_validation_is_what_it_is(
+    number: int, words: list[str], whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Lightning has a handler of its own for SIGTERM, and an exit of its own from validation.
+    inner = TransferModule.validation_step
+
+    def validation_step(self: TransferModule, batch: Any, index: int) -> None:
+        if self.current_epoch == 1 and index == 0:
+            os.kill(os.getpid(), number)
+        inner(self, batch, index)
+
+    terminated = number == signal.SIGTERM
+    with monkeypatch.context() as patch:
+        patch.setattr(TransferModule, "validation_step", validation_step)
+        with pytest.raises(Terminated if terminated else KeyboardInterrupt):
+            graft.train([*words, f"hydra.run.dir={tmp_path}/run"])
+    folder = RunFolder.open(tmp_path / "run")
+    assert folder.status()["status"] == "interrupted"
+    assert folder.status()["reason"] == ("SIGTERM" if terminated else "Ctrl-C")
+    graft.train([f"resume={folder.path}"])
+    assert_same(folder, whole)
