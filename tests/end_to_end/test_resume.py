@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 import graft
 from graft.cli import run
@@ -57,22 +58,33 @@ def whole(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFold
     return graft.train([*words, f"hydra.run.dir={tmp_path_factory.mktemp('whole')}/run"])
 
 
+@pytest.fixture(autouse=True)
+def _event_files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Number event files from 100 on: within one second TensorBoard would read a 10th before a 9th."""
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(100))
+
+
+def train_until(step: int, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train in this process; an exception ends it within a given step."""
+    inner = TransferModule.training_step
+
+    def training_step(self: TransferModule, batch: Any, index: int) -> Any:
+        if self.global_step == step:
+            raise Cut
+        return inner(self, batch, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TransferModule, "training_step", training_step)
+        with pytest.raises(Cut):
+            graft.train(words)
+
+
 @pytest.fixture
 def cut(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunFolder]:
     """Make a run in this process that an exception ends within a given step."""
 
     def cut(step: int, *more: str, base: list[str] = words) -> RunFolder:
-        inner = TransferModule.training_step
-
-        def training_step(self: TransferModule, batch: Any, index: int) -> Any:
-            if self.global_step == step:
-                raise Cut
-            return inner(self, batch, index)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(TransferModule, "training_step", training_step)
-            with pytest.raises(Cut):
-                graft.train([*base, *more, f"hydra.run.dir={tmp_path}/run"])
+        train_until(step, [*base, *more, f"hydra.run.dir={tmp_path}/run"], monkeypatch)
         return RunFolder.open(tmp_path / "run")
 
     return cut
@@ -131,18 +143,8 @@ def test_a_run_is_cut_again_and_again(
     cut: Callable[..., RunFolder], whole: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = cut(4)
-    inner = TransferModule.training_step
     for step in (7, 8, 13):
-
-        def training_step(self: TransferModule, batch: Any, index: int, at: int = step) -> Any:
-            if self.global_step == at:
-                raise Cut
-            return inner(self, batch, index)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(TransferModule, "training_step", training_step)
-            with pytest.raises(Cut):
-                graft.train([f"resume={folder.path}"])
+        train_until(step, [f"resume={folder.path}"], monkeypatch)
     graft.train([f"resume={folder.path}"])
     assert folder.status()["resumed"] == 4
     assert_same(folder, whole)
