@@ -62,4 +62,10 @@ def test_a_run_records_what_was_found(photos, tmp_path, capsys):
     assert config["lr_find"] is False
     assert config["optimizer"]["head_lr"] == pytest.approx(10 * config["optimizer"]["lr"], rel=0.01)
     assert config["optimizer"]["lr"] != 5e-4
+    # What was found, given, makes the same run without a search.
+    given = [f"optimizer.{key}={config['optimizer'][key]}" for key in ("lr", "head_lr")]
+    words = [word for word in words if not word.startswith(("lr_find", "optimizer", "hydra"))]
+    graft.train([*words, *given, f"hydra.run.dir={tmp_path / 'again'}"])
+    weights = "model/model.safetensors"
+    assert (tmp_path / "run" / weights).read_bytes() == (tmp_path / "again" / weights).read_bytes()
     assert f"lr_find: optimizer.lr={config['optimizer']['lr']}" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from graft.errors import GraftError
 from graft.freezing.apply import FreezeCallback
 from graft.freezing.lora import merge
 from graft.freezing.table import freeze_table, printed
+from graft.optim import parameter_groups
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
@@ -30,6 +31,7 @@ from graft.training.checkpoint_files import Position, load_checked, newest
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
 from graft.training.lr_finder import found_factor, scaled
+from graft.training.random_state import random_state, set_random_state
 from graft.training.testing import prediction_rows, test, tested_module
 
 Config = dict[str, Any]
@@ -74,13 +76,14 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     strategy = assembly.make_strategy(config, backbone)
     module = assembly.make_module(config, backbone, loading, strategy)
     if config["lr_find"]:
+        before_search = random_state()
         factor = found_factor(module, loading, strategy, config["trainer"])
+        set_random_state(before_search)
         # What is recorded is what was found: the run can be repeated and resumed without another search.
         config = {**config, "lr_find": False, "optimizer": scaled(config["optimizer"], factor)}
         rates = ", ".join(f"optimizer.{key}={config['optimizer'].get(key)}" for key in ("lr", "head_lr"))
         print(f"lr_find: {rates}", flush=True)
-        pl.seed_everything(config["seed"], workers=True, verbose=False)
-        module = assembly.make_module(config, backbone, loading, strategy)
+        module.groups = parameter_groups(backbone, module.head, **assembly.rates(config))
     table = EpochTable(RunFolder(path).epochs)
     callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, path, validated)]
     purge = None if resumed is None else at.step if at else 0

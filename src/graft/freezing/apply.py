@@ -91,6 +91,8 @@ class FreezeCallback(pl.Callback):
             parameter.requires_grad_(first_epoch(self.strategy, part, starts) is not None)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
+        # Again: a resumed strategy has its state by now.
+        pl_module.phases = phases(self.strategy, pl_module.backbone.stages, trainer.max_epochs or 1)
         self._apply(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
@@ -104,6 +106,7 @@ class FreezeCallback(pl.Callback):
         loss = trainer.callback_metrics.get("val/loss")
         if hasattr(self.strategy, "observe") and self._validated and loss is not None:
             self.strategy.observe(trainer.current_epoch, float(loss))
+            pl_module.phases = phases(self.strategy, pl_module.backbone.stages, trainer.max_epochs or 1)
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102
         return dict(self.strategy.state_dict()) if hasattr(self.strategy, "state_dict") else {}
@@ -113,9 +116,7 @@ class FreezeCallback(pl.Callback):
             self.strategy.load_state_dict(state_dict)
 
     def _apply(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        stages = pl_module.backbone.stages
-        apply(self.strategy, stages, trainer.current_epoch)
-        pl_module.phases = phases(self.strategy, stages, trainer.max_epochs or 1)
+        apply(self.strategy, pl_module.backbone.stages, trainer.current_epoch)
         # A schedule computes the rates of an epoch's first step at the end of the epoch before, when a
         # switch that validation decides is not yet known.
         for configured in trainer.lr_scheduler_configs:

@@ -28,9 +28,7 @@ class StochNorm:
         Raises:
             GraftError: there is no such layer.
         """
-        layers = [
-            layer for layer in backbone.modules() if type(layer) in (nn.BatchNorm2d, StochasticBatchNorm2d)
-        ]
+        layers = [layer for layer in backbone.modules() if type(layer) is nn.BatchNorm2d]
         layers = [layer for layer in layers if layer.track_running_stats]
         if not layers:
             raise GraftError("regularizer=stochnorm needs a backbone with BatchNorm layers; this has none")

@@ -104,10 +104,7 @@ def make_module(
     classes = len(loading.data.class_names)
     train_labels = loading.data.images.labels[loading.splits["train"]]
     head = build_later(config["head"], "head")(backbone.width, classes)
-    settings = config["optimizer"]
-    defaults = {"lr": None, "head_lr": None, "weight_decay": 0.0, "layer_decay": 1.0}
-    rates = {key: settings.get(key, default) for key, default in defaults.items()}
-    own = {key: value for key, value in settings.items() if key not in ("head_lr", "layer_decay")}
+    own = {key: value for key, value in config["optimizer"].items() if key not in ("head_lr", "layer_decay")}
     optimizer = build_later(own, "optimizer")
     module = TransferModule(
         backbone,
@@ -115,7 +112,7 @@ def make_module(
         classes=classes,
         optimizer=optimizer,
         schedule=build_later(config["scheduler"], "scheduler"),
-        rates=rates,
+        rates=rates(config),
         strategy=strategy,
         label_smoothing=config["loss"]["label_smoothing"],
         class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
@@ -127,6 +124,12 @@ def make_module(
     # Once for nothing, so that wrong settings are told before the run has a folder.
     optimizer([dict(group) for group in module.groups])
     return module
+
+
+def rates(config: Config) -> dict[str, Any]:
+    """What `parameter_groups` wants of the optimizer's settings; a user's own node may leave some out."""
+    defaults = {"lr": None, "head_lr": None, "weight_decay": 0.0, "layer_decay": 1.0}
+    return {key: config["optimizer"].get(key, default) for key, default in defaults.items()}
 
 
 def class_weights(wanted: str | Sequence[float] | None, labels: np.ndarray, classes: int) -> Tensor | None:
