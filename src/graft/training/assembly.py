@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
@@ -19,6 +20,8 @@ from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 
 Config = Mapping[str, Any]
+# Loggers that can drop what was logged after the checkpoint that a run goes on from.
+PURGING = ("TensorBoardLogger", "graft.training.StepTable")
 
 
 def open_data(data: Config) -> ImageData:
@@ -164,11 +167,11 @@ def make_loggers(config: Config, folder: Path, purge_step: int | None = None) ->
     Args:
         config: the resolved configuration.
         folder: the run folder.
-        purge_step: where a resumed run goes on: TensorBoard drops what it was told from this step on.
+        purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
     """
     made = []
     for name, node in config["logger"].items():
-        purged = str(node["_target_"]).endswith("TensorBoardLogger") and purge_step is not None
+        purged = str(node["_target_"]).endswith(PURGING) and purge_step is not None
         extra = {"purge_step": purge_step} if purged else {}
         made.append(build(_inside(node, folder), f"logger.{name}", **extra))
     return made
@@ -187,7 +190,9 @@ def make_trainer(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
-        plugins=[CheckedIO()],
+        # One process, whatever SLURM's variables say: Lightning's own environment for it counts tasks, and
+        # answers SIGUSR1 in the middle of a step.
+        plugins=[CheckedIO(), LightningEnvironment()],
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )
