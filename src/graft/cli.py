@@ -32,6 +32,8 @@ WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 def main() -> None:
     """The console command."""
+    # Torch's log warns of a search for unused parameters that found none, which in a last phase is right.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     sys.exit(run(sys.argv[1:]))
 
 

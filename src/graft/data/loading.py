@@ -84,17 +84,11 @@ def make_loader(
         shuffle: the order of an epoch. A last batch is then left out, unless it is the only one, in which a
             process would have a single image: BatchNorm cannot train on one image.
         share: which of several processes this is; it gets its own images of each batch.
-
-    Raises:
-        GraftError: there are fewer images than processes.
     """
     workers = default_workers() if num_workers is None else num_workers
-    least = 2 * share.size
-    short = shuffle is not None and len(items) > batch_size and 0 < len(items) % batch_size < least
+    short = shuffle is not None and len(items) > batch_size and 0 < len(items) % batch_size < 2 * share.size
     batches: dict[str, Any] = {"batch_size": batch_size, "sampler": shuffle, "drop_last": short}
     if share.size > 1:
-        if len(items) < (least if shuffle else share.size):
-            raise GraftError(f"{len(items)} images are too few for {share.size} processes")
         own = (
             SharedBatches(shuffle, batch_size, short, share)
             if shuffle

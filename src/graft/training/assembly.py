@@ -260,12 +260,13 @@ def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
         raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
 
 
-def check_processes(config: Config, size: int) -> None:
+def check_processes(config: Config, size: int, splits: Splits) -> None:
     """Refuse what several processes cannot share.
 
     Args:
         config: the resolved configuration.
         size: how many processes train together.
+        splits: what they share.
 
     Raises:
         GraftError: names the key and what is right.
@@ -275,6 +276,12 @@ def check_processes(config: Config, size: int) -> None:
         raise GraftError(
             f"data.batch_size={batch} is the batch of all {size} processes together; it must be a multiple "
             f"of {size}"
+        )
+    training, validating = len(splits["train"]), len(splits["val"])
+    if size > 1 and (training < 2 * size or 0 < validating < size):
+        raise GraftError(
+            f"data: {training} images to train on and {validating} to validate are too few for "
+            f"{size} processes"
         )
     if size > 1 and trainer.get("overfit_batches"):
         raise GraftError("trainer.overfit_batches is for one process; give trainer.devices=1")

@@ -121,7 +121,7 @@ def together(size: int, folder: RunFolder, checkpoint: Path | None) -> Iterator[
 def _start(size: int, folder: RunFolder, checkpoint: Path | None) -> list["subprocess.Popen[bytes]"]:
     """Start ranks 1 to `size` - 1; they find what this process can import."""
     command = [sys.executable, "-m", "graft.rank", str(folder.path), str(checkpoint or "")]
-    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TORCH_CPP_LOG_LEVEL": "ERROR"}
     return [
         subprocess.Popen(
             command, env={**os.environ, **paths, "LOCAL_RANK": str(rank)}, stdin=subprocess.DEVNULL
