@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+from pytorch_lightning.strategies import FSDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +38,7 @@ from graft.training import (
     save_bundle,
     tensorboard,
 )
-from graft.training.checkpoint_files import load_checked, newest
+from graft.training.checkpoint_files import LAST, load_checked, newest
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
 from graft.training.lr_finder import found_factor, scaled
@@ -268,6 +269,10 @@ def test_and_write(
 ) -> None:
     """Test the best epoch's weights once, in one process, and write what came out."""
     loading, module = parts.loading, parts.module
+    if isinstance(trainer.strategy, FSDPStrategy):
+        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
+        module = prepare(config)[1].module
+        module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
     best_epoch = load_best(trainer, module)
     tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
 

@@ -202,7 +202,12 @@ def make_trainer(
     settings = dict(config["trainer"])
     if size == 1:
         settings["strategy"] = "auto"
-    elif settings["strategy"] != "fsdp":
+    elif settings["strategy"] == "fsdp":
+        if changes:
+            raise GraftError(
+                "trainer=fsdp wants what trains to be the same in all epochs; trainer=ddp does not"
+            )
+    else:
         # To look for parameters without a gradient costs a walk over the graph in each step.
         settings["strategy"] = DDPStrategy(find_unused_parameters=changes)
     trainer = build_later(settings, "trainer")(
