@@ -113,7 +113,8 @@ def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom graft.cli import run\n"
         "for words in (['train', 'optimzer.lr=1'], ['train', '++optimizer.lrr=1'], ['train', 'seed=-1'],\n"
-        "              ['train', '--cfg', 'job'], ['train', '--help'], ['list', 'data'], ['--help']):\n"
+        "              ['train', 'resume=nowhere'], ['train', 'resume=last'], ['train', '--cfg', 'job'],\n"
+        "              ['train', '--help'], ['list', 'data'], ['--help']):\n"
         "    sys.argv = ['graft', *words]\n    run(words)\n"
         "slow = {'torch', 'torchvision', 'pytorch_lightning', 'scipy', 'sklearn', 'matplotlib'}\n"
         "heavy = slow & set(sys.modules)\n"

@@ -36,7 +36,8 @@ GIVEN = {
         *("fast_dev_run", "barebones", "reload_dataloaders_every_n_epochs", "model_registry"),
         "enable_autolog_hparams",
     },
-    "logger": {"dir", "version", "max_queue", "kwargs"},
+    # `purge_step` by where a run goes on
+    "logger": {"dir", "version", "max_queue", "kwargs", "purge_step"},
 }
 # Keys that the code reads beside the target's own.
 READ = {"optimizer": {"head_lr", "layer_decay"}, "data": set(LOADING_KEYS)}

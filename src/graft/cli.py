@@ -190,6 +190,7 @@ def _job_of(command: str, failures: list[Exception]) -> Any:
 
         from graft.composition import check
         from graft.runs.folder import refuse_taken, remove_empty
+        from graft.runs.restarting import going_on
 
         own: Any = HydraConfig.get()
         folder = Path(own.runtime.output_dir)
@@ -199,7 +200,10 @@ def _job_of(command: str, failures: list[Exception]) -> Any:
             print(f"\njob {own.job.num}: {' '.join(overrides)}", flush=True)
         try:
             config = check(cfg, own, command)
-            refuse_taken(folder)
+            if command == "train":
+                config, overrides = going_on(config, own.sweep if sweeping else own.run, overrides)
+            if not config.get("resume"):
+                refuse_taken(folder)
             return _call(command, config, folder, overrides)
         except Exception as error:
             if not sweeping:

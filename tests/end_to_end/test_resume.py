@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import graft
 from graft.cli import run
 from graft.errors import GraftError
 from graft.runs import RunFolder
-from graft.runs.files import read_csv, write_csv
+from graft.runs.files import read_csv, write_csv, write_yaml
 from graft.training import TransferModule
 from graft.training.interruption import Terminated
 
@@ -283,6 +284,48 @@ def test_another_split_and_a_live_process_are_refused(cut: Callable[..., RunFold
     folder.set_status("running", pid=os.getppid(), host=os.uname().nodename, started="")
     with pytest.raises(GraftError, match="still running"):
         graft.train([f"resume={folder.path}"])
+
+
+@pytest.mark.parametrize("step", [3, 8])
+def test_rows_of_the_csv_logger_are_those_of_the_whole_run(
+    step: int, words: list[str], cut: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    more = ["logger=csv", "trainer.log_every_n_steps=1", "logger.csv.flush_logs_every_n_steps=1"]
+    whole = graft.train([*words, *more, f"hydra.run.dir={tmp_path}/whole"])
+    folder = cut(step, *more)
+    graft.train([f"resume={folder.path}"])
+    ours, wholes = (read_csv(found.path / "csv/metrics.csv") for found in (folder, whole))
+    assert ours == wholes
+    assert len(ours) > EPOCHS
+
+
+def test_a_run_of_an_older_graft_goes_on(cut: Callable[..., RunFolder], whole: RunFolder) -> None:
+    folder = cut(8)
+    config = folder.read_config()
+    for key in ("lr_find", "mix", "regularizer", "distill", "channels_last"):
+        del config[key]
+    del config["callbacks"]["best"]["verbose"], config["freeze"]["norm"]
+    write_yaml(folder.config, config)
+    graft.train([f"resume={folder.path}"])
+    assert_same(folder, whole)
+    assert folder.read_config() == whole.read_config()
+
+
+def test_what_an_older_graft_did_not_say_is_asked_for(
+    cut: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = cut(8)
+    config = folder.read_config()
+    del config["optimizer"]["lr"]
+    write_yaml(folder.config, config)
+    before = contents(folder)
+    assert run(["train", f"resume={folder.path}"]) == 2
+    wrote = f"{folder.config}, which Graft {version('graft')} wrote,"
+    assert (
+        capsys.readouterr().err
+        == f"graft: {wrote} has no optimizer.lr, without which this one cannot go on\n"
+    )
+    assert contents(folder) == before
 
 
 def test_code_of_others_is_not_run(cut: Callable[..., RunFolder]) -> None:

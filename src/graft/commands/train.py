@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
@@ -21,7 +22,7 @@ from graft.freezing.lora import merge
 from graft.freezing.table import freeze_table, printed
 from graft.optim import parameter_groups
 from graft.reporting import model_card
-from graft.runs import RunFolder
+from graft.runs import RunFolder, slurm
 from graft.runs.environment import describe_environment
 from graft.runs.files import read_csv, write_csv, write_json, write_text, write_yaml
 from graft.runs.launch import launched
@@ -63,9 +64,16 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
-    wanted, trust = config.get("resume"), config.get("trust", [])
+    resumed = find_run(config["resume"]) if config.get("resume") else None
+    # From here on, so that nothing of the run changes once it is read.
+    with resumed.hold() if resumed else nullcontext():
+        return train(config, path, overrides, resumed)
+
+
+def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
+    """As `run`; `resumed` is the run to go on with, which no other process goes on with meanwhile."""
+    trust = config.get("trust", [])
     config = {key: value for key, value in config.items() if key not in ("resume", "trust")}
-    resumed = find_run(wanted) if wanted else None
     at = None
     if resumed is not None:
         path, before = resumed.path, resumed.read_config()
@@ -94,7 +102,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         check_same_split(resumed, parts.loading)
         resumed.take_up()
     folder = resumed or RunFolder.claim(path)
-    with log_to(folder.log):
+    with folder.hold(), log_to(folder.log):
         try:
             with interruptible():
                 say("\n".join([parts.loading.splits.describe(), *parts.loading.data.notes]))
@@ -108,8 +116,11 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
                     seconds = fit(config, parts, trainer, at and at.path) + (at.seconds if at else 0.0)
                 test_and_write(folder, config, parts, trainer, table, seconds)
         except (KeyboardInterrupt, Terminated) as stop:
-            folder.set_status("interrupted", reason="SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C")
+            reason = stop.reason if isinstance(stop, Terminated) else "Ctrl-C"
+            folder.set_status("interrupted", reason=reason)
             say(f"interrupted; graft train resume={path} goes on")
+            if isinstance(stop, Terminated) and stop.requeue:
+                slurm.requeue()
             raise
         except BaseException as error:
             folder.set_status("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
@@ -216,7 +227,9 @@ def record_start(folder: RunFolder, config: Config, overrides: list[str], parts:
     """Write what is known before the first step, and say what trains."""
     loading, module = parts.loading, parts.module
     write_yaml(folder.config, config)
-    write_yaml(folder.overrides, overrides)
+    # Not the words that a run killed before its first checkpoint is resumed with.
+    if not folder.overrides.is_file():
+        write_yaml(folder.overrides, overrides)
     write_json(folder.environment, {**describe_environment(), "data": asdict(loading.facts)})
     write_csv(folder.split, split_rows(loading.data, loading.splits))
     epochs = config["trainer"]["max_epochs"]

@@ -1,6 +1,7 @@
 """Images as batches."""
 
 import os
+import signal
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, TypedDict
@@ -103,7 +104,17 @@ def make_loader(
         pin_memory=torch.cuda.is_available(),
         # Without one, every new iterator draws from torch's global stream and shifts what follows.
         generator=torch.Generator(),
+        worker_init_fn=_outlive_sigterm,
     )
+
+
+def _outlive_sigterm(worker: int) -> None:
+    """Let SIGTERM end a process that loads half a minute later, if it is there for so long.
+
+    SLURM and others send it to all processes of a run at once, of which the main one wants to end its step.
+    """
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
 
 
 def default_workers(processes: int = 1) -> int:

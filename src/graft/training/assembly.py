@@ -21,6 +21,8 @@ from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 
 Config = Mapping[str, Any]
+# Loggers that can drop what was logged after the checkpoint that a run goes on from.
+PURGING = ("TensorBoardLogger", "graft.training.StepTable")
 
 
 def open_data(data: Config) -> ImageData:
@@ -166,11 +168,11 @@ def make_loggers(config: Config, folder: Path, purge_step: int | None = None) ->
     Args:
         config: the resolved configuration.
         folder: the run folder.
-        purge_step: where a resumed run goes on: TensorBoard drops what it was told from this step on.
+        purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
     """
     made = []
     for name, node in config["logger"].items():
-        purged = str(node["_target_"]).endswith("TensorBoardLogger") and purge_step is not None
+        purged = str(node["_target_"]).endswith(PURGING) and purge_step is not None
         extra = {"purge_step": purge_step} if purged else {}
         made.append(build(_inside(node, folder), f"logger.{name}", **extra))
     return made
@@ -214,7 +216,7 @@ def make_trainer(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
-        plugins=[CheckedIO(), *(ranks.environment() if size > 1 else [])],
+        plugins=[CheckedIO(), *ranks.environment()],
         # The data module gives each process its share.
         use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),

@@ -5,6 +5,7 @@ import tempfile
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.tuner.tuning import Tuner
 
 from graft.data import ImageDataModule
@@ -53,6 +54,7 @@ def found_factor(
             num_sanity_val_steps=0,
             limit_val_batches=0,
             default_root_dir=folder,
+            plugins=[LightningEnvironment()],
         )
         try:
             finder = Tuner(tester).lr_find(

@@ -208,9 +208,16 @@ def _backend() -> str:
     return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
 
 
-def environment() -> list[LightningEnvironment]:
-    """What Lightning should be told of processes that rank 0 starts; a launcher's it finds by itself."""
-    return [] if launched() else [LightningEnvironment()]
+def environment() -> list[Any]:
+    """What Lightning should be told of the processes; those of torchrun it finds by itself.
+
+    It is not told of SLURM where that has started one process, whatever tasks its variables count; and where
+    there are more, that SIGUSR1 is ours: its own answer would save and requeue in the middle of a step.
+    """
+    launch = launched()
+    if launch and launch.by == "srun":
+        return [SLURMEnvironment(auto_requeue=False)]
+    return [] if launch else [LightningEnvironment()]
 
 
 def check_same(*what: Any) -> None:
