@@ -18,7 +18,6 @@ from graft.errors import GraftError
 from graft.freezing.apply import FreezeCallback
 from graft.freezing.lora import merge
 from graft.freezing.table import freeze_table, printed
-from graft.optim import parameter_groups
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
@@ -32,6 +31,7 @@ from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
 from graft.training.lr_finder import found_factor, scaled
 from graft.training.random_state import random_state, set_random_state
+from graft.training.relation import learn_relation
 from graft.training.testing import prediction_rows, test, tested_module
 
 Config = dict[str, Any]
@@ -75,6 +75,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     loading = assembly.make_loading(config, data, splits, backbone.preprocessing)
     strategy = assembly.make_strategy(config, backbone)
     module = assembly.make_module(config, backbone, loading, strategy)
+    if at is None:
+        learn_relation(module, loading, config["trainer"])
     if config["lr_find"]:
         before_search = random_state()
         factor = found_factor(module, loading, strategy, config["trainer"])
@@ -83,7 +85,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         config = {**config, "lr_find": False, "optimizer": scaled(config["optimizer"], factor)}
         rates = ", ".join(f"optimizer.{key}={config['optimizer'].get(key)}" for key in ("lr", "head_lr"))
         print(f"lr_find: {rates}", flush=True)
-        module.groups = parameter_groups(backbone, module.head, **assembly.rates(config))
+        module.groups = module.grouped(assembly.rates(config))
     table = EpochTable(RunFolder(path).epochs)
     callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, path, validated)]
     purge = None if resumed is None else at.step if at else 0
