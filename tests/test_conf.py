@@ -103,6 +103,7 @@ def test_every_part_has_options_and_every_option_composes() -> None:
             "data/image_folder.yaml": ["data.root=x"],
             "data/csv.yaml": ["data.file=x"],
             "regularizer/l2_sp.yaml": ["optimizer.weight_decay=0"],
+            "regularizer/co_tuning.yaml": ["backbone=resnet18"],
             "backbone/torchvision.yaml": ["backbone.name=resnet34"],
         }
         prefix = "" if group in (*PARTS, "experiment", "debug") else "+"
