@@ -20,6 +20,7 @@ EDGES = {
     "augment.horizontal_flip": ([0, 0.5, 1], [-0.1, 1.1, True]),
     "backbone.weights": ([None, "IMAGENET1K_V1", "runs/x"], ["", 1]),
     "backbone.image_size": ([None, 1, 224], [0, 1.5]),
+    "backbone.drop_path": ([None, 0, 0.3], [1, -0.1, True]),
     "head.hidden": ([1], [0, None]),
     "head.dropout": ([0, 0.5], [1, -0.1]),
     "freeze.k": ([1, 99], [0, 1.5, None]),

@@ -20,7 +20,6 @@ from graft.errors import GraftError
 from graft.freezing.apply import FreezeCallback, changes
 from graft.freezing.lora import merge
 from graft.freezing.table import freeze_table, printed
-from graft.optim import parameter_groups
 from graft.reporting import model_card
 from graft.runs import RunFolder, slurm
 from graft.runs.environment import describe_environment
@@ -45,6 +44,7 @@ from graft.training.interruption import Terminated, interruptible
 from graft.training.lr_finder import found_factor, scaled
 from graft.training.progress import progress_bar
 from graft.training.random_state import random_state, set_random_state
+from graft.training.relation import learn_relation
 from graft.training.testing import prediction_rows, test, tested_module
 
 Config = dict[str, Any]
@@ -84,6 +84,8 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
             return resumed
         at = newest(resumed.checkpoints)
     config, parts, size = prepare(config)
+    if at is None:
+        learn_relation(parts.module, parts.loading, config["trainer"])
     if config["lr_find"]:
         before_search = random_state()
         factor = found_factor(parts.module, parts.loading, parts.strategy, config["trainer"])
@@ -92,8 +94,7 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
         config = {**config, "lr_find": False, "optimizer": scaled(config["optimizer"], factor)}
         rates = ", ".join(f"optimizer.{key}={config['optimizer'].get(key)}" for key in ("lr", "head_lr"))
         print(f"lr_find: {rates}", flush=True)
-        module = parts.module
-        module.groups = parameter_groups(module.backbone, module.head, **assembly.rates(config))
+        parts.module.groups = parts.module.grouped(assembly.rates(config))
     trainer, table = make_trainer(
         config, path, parts, size, None if resumed is None else at.step if at else 0
     )
