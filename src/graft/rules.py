@@ -142,6 +142,7 @@ RULES: dict[str, Rule] = {
     "mix.cutmix_alpha": POSITIVE,
     "backbone.weights": PATH,
     "backbone.image_size": or_null(whole(1)),
+    "backbone.drop_path": or_null(SHARE),
     "head.hidden": whole(1),
     "head.dropout": SHARE,
     "freeze.k": whole(1),

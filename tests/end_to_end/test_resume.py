@@ -440,3 +440,35 @@ def test_a_signal_in_the_middle_of_validation_is_what_it_is(
     assert folder.status()["reason"] == ("SIGTERM" if terminated else "Ctrl-C")
     graft.train([f"resume={folder.path}"])
     assert_same(folder, whole)
+
+
+@pytest.mark.parametrize("step", [0, 3, 8])
+def test_co_tuning_goes_on_with_the_relation_that_it_had(
+    step: int, words: list[str], whole: RunFolder, cut: Callable[..., RunFolder], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    # The source is the whole run, with the dropout of its head; the average holds the source's head too.
+    tuned = [*words, "regularizer=co_tuning", f"backbone.weights={whole.path}", "callbacks=ema", "mix=both"]
+    once = graft.train([*tuned, f"hydra.run.dir={tmp_path}/whole"])
+    folder = cut(step, base=tuned)
+    with monkeypatch.context() as patch:
+        if step:
+            # What was learnt is saved; it is not asked again.
+            patch.setattr("graft.commands.train.learn_relation", lambda *_: pytest.fail("asked again"))
+        graft.train([f"resume={folder.path}"])
+    assert_same(folder, once)
+    state = torch.load(once.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    assert state["regularizer.relation"].sum(1).tolist() == pytest.approx([1.0] * 3)
+
+
+def test_co_tuning_without_weight_is_the_run_without_it(
+    words: list[str], trained: Path, tmp_path: Path
+) -> None:
+    # The source's head is linear: dropout in it would draw what the new one's draws otherwise.
+    words = [*words, f"backbone.weights={trained}", "trainer.gradient_clip_val=0.5"]
+    runs = [
+        graft.train([*words, *more, f"hydra.run.dir={tmp_path}/{index}"])
+        for index, more in enumerate(([], ["regularizer=co_tuning", "regularizer.weight=0"]))
+    ]
+    plain, tuned = ((run.bundle / "model.safetensors").read_bytes() for run in runs)
+    assert plain == tuned

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+from pytorch_lightning.strategies import FSDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from rich.console import Console
 from rich.table import Table
@@ -19,7 +20,6 @@ from graft.errors import GraftError
 from graft.freezing.apply import FreezeCallback, changes
 from graft.freezing.lora import merge
 from graft.freezing.table import freeze_table, printed
-from graft.optim import parameter_groups
 from graft.reporting import model_card
 from graft.runs import RunFolder, slurm
 from graft.runs.environment import describe_environment
@@ -38,12 +38,13 @@ from graft.training import (
     save_bundle,
     tensorboard,
 )
-from graft.training.checkpoint_files import load_checked, newest
+from graft.training.checkpoint_files import LAST, load_checked, newest
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
 from graft.training.lr_finder import found_factor, scaled
 from graft.training.progress import progress_bar
 from graft.training.random_state import random_state, set_random_state
+from graft.training.relation import learn_relation
 from graft.training.testing import prediction_rows, test, tested_module
 
 Config = dict[str, Any]
@@ -83,6 +84,8 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
             return resumed
         at = newest(resumed.checkpoints)
     config, parts, size = prepare(config)
+    if at is None:
+        learn_relation(parts.module, parts.loading, config["trainer"])
     if config["lr_find"]:
         before_search = random_state()
         factor = found_factor(parts.module, parts.loading, parts.strategy, config["trainer"])
@@ -91,8 +94,7 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
         config = {**config, "lr_find": False, "optimizer": scaled(config["optimizer"], factor)}
         rates = ", ".join(f"optimizer.{key}={config['optimizer'].get(key)}" for key in ("lr", "head_lr"))
         print(f"lr_find: {rates}", flush=True)
-        module = parts.module
-        module.groups = parameter_groups(module.backbone, module.head, **assembly.rates(config))
+        parts.module.groups = parts.module.grouped(assembly.rates(config))
     trainer, table = make_trainer(
         config, path, parts, size, None if resumed is None else at.step if at else 0
     )
@@ -281,6 +283,10 @@ def test_and_write(
 ) -> None:
     """Test the best epoch's weights once, in one process, and write what came out."""
     loading, module = parts.loading, parts.module
+    if isinstance(trainer.strategy, FSDPStrategy):
+        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
+        module = prepare(config)[1].module
+        module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
     best_epoch = load_best(trainer, module)
     tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
 

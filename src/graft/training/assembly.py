@@ -15,10 +15,12 @@ from graft.backbones import Backbone, Preprocessing
 from graft.building import build, build_later
 from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
 from graft.errors import GraftError
+from graft.regularization import CoTuning
 from graft.training import ranks
 from graft.training.checkpoint_files import CheckedIO
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
+from graft.training.source_head import source_head
 
 Config = Mapping[str, Any]
 # Loggers that can drop what was logged after the checkpoint that a run goes on from.
@@ -108,6 +110,9 @@ def make_module(
     classes = len(loading.data.class_names)
     train_labels = loading.data.images.labels[loading.splits["train"]]
     head = build_later(config["head"], "head")(backbone.width, classes)
+    regularizer = build(config["regularizer"], "regularizer")
+    if isinstance(regularizer, CoTuning):
+        regularizer.adopt(source_head(backbone, config["backbone"].get("weights")), backbone.width, classes)
     own = {key: value for key, value in config["optimizer"].items() if key not in ("head_lr", "layer_decay")}
     optimizer = build_later(own, "optimizer")
     module = TransferModule(
@@ -123,7 +128,7 @@ def make_module(
         mix=build_later(config["mix"], "mix")(classes),
         distill=make_distillation(config["distill"], backbone.preprocessing, loading.data.class_names),
         channels_last=config["channels_last"],
-        regularizer=build(config["regularizer"], "regularizer"),
+        regularizer=regularizer,
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.
     optimizer([dict(group) for group in module.groups])
@@ -204,7 +209,12 @@ def make_trainer(
     settings = dict(config["trainer"])
     if size == 1:
         settings["strategy"] = "auto"
-    elif settings["strategy"] != "fsdp":
+    elif settings["strategy"] == "fsdp":
+        if changes:
+            raise GraftError(
+                "trainer=fsdp wants what trains to be the same in all epochs; trainer=ddp does not"
+            )
+    else:
         # To look for parameters without a gradient costs a walk over the graph in each step.
         settings["strategy"] = DDPStrategy(find_unused_parameters=changes)
     trainer = build_later(settings, "trainer")(

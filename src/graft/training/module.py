@@ -72,7 +72,6 @@ class TransferModule(pl.LightningModule):
         self.head = head
         self.optimizer_factory = optimizer
         self.schedule = schedule
-        self.groups = parameter_groups(backbone, head, **rates) if rates else []
         self.strategy_of_freezing = strategy
         # The epochs in which the strategy changes what trains; kept up to date by `FreezeCallback`.
         self.phases: list[int] = [0]
@@ -86,10 +85,16 @@ class TransferModule(pl.LightningModule):
         self.regularizer = regularizer
         if regularizer is not None:
             regularizer.prepare(self.backbone, self.head)
+        self.groups = self.grouped(rates) if rates else []
         # Not `self.log`, whose running mean no checkpoint has.
         self.terms = MeanMetric()
         self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
         self.outputs: list[tuple[Tensor, Tensor]] = []
+
+    def grouped(self, rates: dict[str, Any]) -> list[dict[str, Any]]:
+        """All parameters in the optimizer's groups, those that the regulariser brings too."""
+        brings = self.regularizer if isinstance(self.regularizer, nn.Module) else None
+        return parameter_groups(self.backbone, self.head, **rates, source_head=brings)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(N, 3, H, W)` to logits `(N, C)`."""
@@ -113,7 +118,7 @@ class TransferModule(pl.LightningModule):
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
         total = loss * _share(loss.new_tensor(len(target)) if weight is None else weight)
-        total = total + self._regularize(images, boundaries)
+        total = total + self._regularize(images, boundaries, target)
         if not torch.isfinite(total):
             step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
             raise GraftError(
@@ -131,9 +136,11 @@ class TransferModule(pl.LightningModule):
         boundaries = outputs(self.backbone, images)
         return self.head(boundaries[-1]), boundaries
 
-    def _regularize(self, images: Tensor, boundaries: list[Tensor]) -> Tensor | float:
+    def _regularize(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor | float:
         """The regulariser's term, logged as a mean of its own, so that `train/loss` stays the plain one."""
-        term = None if self.regularizer is None else self.regularizer.term(images, boundaries)
+        if self.regularizer is None:
+            return 0.0
+        term = self.regularizer.term(images, boundaries, target)
         if term is None:
             return 0.0
         self.terms.update(term.detach(), len(images))

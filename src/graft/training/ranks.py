@@ -61,6 +61,11 @@ def count(trainer: Mapping[str, Any]) -> int:
     return here * nodes
 
 
+def first_device(devices: Any) -> Any:
+    """What `trainer.devices` means for a Trainer that works alone, before there are other processes."""
+    return devices[:1] if isinstance(devices, list) else 1
+
+
 def _gpus(accelerator: str) -> int:
     return torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
 
