@@ -25,6 +25,8 @@ Usage: graft COMMAND [words]
 Completion: eval "$(graft train -sc install=bash)"   (or fish; it then knows every command)
 From Python: graft.train([words]), graft.load(path).predict(images)
 """
+# Flags by which Hydra shows something, and runs nothing.
+SHOWING = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")
 
 # Read once: `run_hydra` sets the variable for Hydra's own ends.
 WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -117,7 +119,7 @@ def _train_launched(launch: Launch, words: list[str]) -> None:
         )
     if launch.rank == 0:
         run_hydra("train", words)
-    elif not any(word.startswith("-") for word in words):
+    elif not any(word.partition("=")[0] in SHOWING for word in words):
         from graft.commands.train import follow_announced
 
         follow_announced()
