@@ -103,7 +103,7 @@ OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir()
 def test_no_key_that_people_vary_is_forgotten(board, group, option):
     logger, read = board
     decay = ["optimizer.weight_decay=0"] if option == "l2_sp" else []
-    config, _ = compose("train", [f"{group}={option}", *decay])
+    config, _ = compose("train", ["backbone=resnet18", f"{group}={option}", *decay])
     tensorboard.add_hyperparameters([logger], flatten(config), METRICS)
     shown = hyperparameters(read())
     given = {key for key, value in flatten(config[group]).items() if value is not None}
