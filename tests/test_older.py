@@ -89,6 +89,12 @@ def test_what_follows_from_other_keys_is_not_guessed(key: str) -> None:
         completed(without(recorded([]), key), "the file")
 
 
+def test_what_only_some_options_of_a_target_have_is_not_asked_for() -> None:
+    # convnext_tiny and resnet18 build the same, and one of them has no drop_path.
+    config = without(recorded(["backbone=convnext_tiny"]), "backbone.drop_path")
+    assert completed(config, "x") == config
+
+
 def test_a_part_of_the_users_own_is_left_alone() -> None:
     own = {"_target_": "mypkg.EveryOther", "k": 1}
     entry = {"_target_": "mypkg.Callback"}
