@@ -69,6 +69,9 @@ def check_together(config: Config) -> None:
             f"callbacks.ema needs weights in single precision; use trainer.precision=bf16-mixed, "
             f"not {get(config, 'trainer.precision')}"
         )
+    cache = config.get("cache") or {}
+    if cache.get("features") in ("off", False) and cache.get("views") is not None:
+        raise GraftError("cache.views does nothing with cache.features=off; give one or the other up")
     mixed = get(config, "mix._target_") not in (None, "graft.data.unmixed")
     regularizer, decay = get(config, "regularizer._target_"), get(config, "optimizer.weight_decay")
     if regularizer == "graft.regularization.L2SP" and decay:

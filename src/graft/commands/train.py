@@ -26,7 +26,16 @@ from graft.runs.files import read_csv, write_csv, write_json, write_text, write_
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
 from graft.schema import flatten
-from graft.training import Bundle, HowTested, TransferModule, assembly, pictures, save_bundle, tensorboard
+from graft.training import (
+    Bundle,
+    HowTested,
+    TransferModule,
+    assembly,
+    feature_cache,
+    pictures,
+    save_bundle,
+    tensorboard,
+)
 from graft.training.checkpoint_files import Position, load_checked, newest
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
@@ -89,6 +98,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     purge = None if resumed is None else at.step if at else 0
     loggers = [*assembly.make_loggers(config, path, purge), table]
     trainer = assembly.make_trainer(config, path, callbacks, loggers)
+    cached = feature_cache.decide(config, module, loading, strategy, trainer)
 
     if resumed is not None:
         check_same_split(resumed, loading)
@@ -103,7 +113,9 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
                 else:
                     write_yaml(folder.config, config)
                     say(f"goes on after step {at.step}")
-                fit_and_test(folder, config, loading, module, trainer, table, at)
+                if cached.line:
+                    say(cached.line)
+                fit_and_test(folder, config, loading, module, trainer, table, at, cached.cache)
         except (KeyboardInterrupt, Terminated) as stop:
             folder.set_status("interrupted", reason="SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C")
             say(f"interrupted; graft train resume={path} goes on")
@@ -174,8 +186,20 @@ def fit_and_test(
     trainer: pl.Trainer,
     table: EpochTable,
     at: Position | None = None,
+    cache: feature_cache.FeatureCache | None = None,
 ) -> None:
-    """Train, from `at` on if given, test the best epoch's weights once, and write what came out."""
+    """Train, test the best epoch's weights once, and write what came out.
+
+    Args:
+        folder: the run's.
+        config: resolved.
+        loading: the images.
+        module: what trains.
+        trainer: of Lightning.
+        table: the epochs' numbers.
+        at: where to go on; None: from the beginning.
+        cache: gives stored boundary tensors instead of images, or None.
+    """
     images = next(iter(loading.train_dataloader()))["image"][:32]
     grid = pictures.image_grid(images, module.backbone.preprocessing)
     pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
@@ -186,6 +210,7 @@ def fit_and_test(
         # In place, so that the names of the weights stay as they are.
         module.compile()
     started = time.perf_counter()
+    loading.cache = cache
     try:
         trainer.fit(module, datamodule=loading, ckpt_path=at and at.path, weights_only=True)
     except MisconfigurationException as error:

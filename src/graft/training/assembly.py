@@ -37,7 +37,8 @@ def open_data(data: Config) -> ImageData:
 def located(config: Config) -> dict[str, Any]:
     """The configuration with paths made absolute, so that what is recorded holds in any working folder."""
     found = {group: dict(node) if isinstance(node, Mapping) else node for group, node in config.items()}
-    for group, key in (("data", "root"), ("data", "file"), ("backbone", "weights"), ("distill", "teacher")):
+    paths = ("data.root", "data.file", "backbone.weights", "distill.teacher", "cache.dir")
+    for group, key in (path.split(".") for path in paths):
         value = found[group].get(key)
         if isinstance(value, str) and (path := Path(value).expanduser()).exists():
             found[group][key] = str(path.absolute())
