@@ -83,7 +83,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     Args:
         cfg: what Hydra composed; a `hydra` node in it is left out of the result.
         hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `evaluate` or `predict`.
+        command: `train`, `evaluate`, `predict` or `extract`.
 
     Returns:
         The resolved configuration as plain values.
@@ -121,6 +121,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     check_together(config)
     if command == "evaluate":
         _check_effective(hydra_cfg.overrides.task)
+    if command == "extract":
+        _check_sources(config)
     return config
 
 
@@ -132,6 +134,15 @@ def _check_effective(overrides: Sequence[str]) -> None:
             raise GraftError(
                 f"{key} does nothing in graft evaluate, which has split, batch_size and num_workers"
             )
+
+
+def _check_sources(config: Mapping[str, Any]) -> None:
+    """Refuse to extract where what computes the features, or of which images, is not said once."""
+    by_run, by_name = config["run"] is not None, config.get("backbone") is not None
+    if by_run == by_name:
+        raise GraftError("give either run=FOLDER or backbone=… with data=…: one of them says what computes")
+    if by_name and config.get("data") is None:
+        raise GraftError("backbone=… has no images of its own; give data=… too")
 
 
 def _first_line(error: Exception) -> str:

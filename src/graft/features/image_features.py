@@ -81,7 +81,7 @@ class ImageFeatures:
         return self.store.get_or_compute(
             self.keys[stop - 1],
             self._ids(indices, view),
-            lambda missing: self._compute(stop, indices[missing], view, name),
+            lambda missing: self.compute(stop, indices[missing], view),
             about,
             image_bytes,
         )
@@ -92,7 +92,9 @@ class ImageFeatures:
         assert self.seed is not None
         return image_ids(self.images, indices, drawn=(self.seed, view))
 
-    def _compute(self, stop: int, indices: Indices, view: int | None, name: str) -> Iterator[Tensor]:
+    def compute(self, stop: int, indices: Indices, view: int | None = None) -> Iterator[Tensor]:
+        """As `get`, but computed anew, batch by batch `(B, …)`, and not kept."""
+        name = self.backbone.stage_names[stop - 1]
         items = TransformedImages(self.images, indices, self.transform)
         if view is not None:
             items = OneView(self.images, indices, self.transform, self.seed, view)

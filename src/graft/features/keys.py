@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from graft.backbones import Backbone
 from graft.data import ImageSet, image_data, images, loading, randomness, transforms
-from graft.features import extraction
+from graft.features import extraction, fast
 from graft.features.description import INTERNAL, Description, raw
 
 # Their version stands for all their code.
 VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np}
 # What decodes, transforms and draws, whatever backbone and transform are chosen.
-OWN_CODE = [image_data, images, loading, randomness, transforms, extraction]
+OWN_CODE = [image_data, images, loading, randomness, transforms, extraction, fast]
 # Of a backbone: its stages, which have digests, and where weight files go, which changes nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped"}
 

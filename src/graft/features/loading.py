@@ -19,11 +19,13 @@ class Boundary(NamedTuple):
         stored: the tensors of some images.
         rows: `(images,)` where in `stored` each image is, by its index.
         start: the first stage to run.
+        dtype: what the tensors become when they are read; None: they stay as they are.
     """
 
     stored: Stored
     rows: Indices
     start: int
+    dtype: torch.dtype | None = None
 
 
 class BoundaryLoader:
@@ -52,8 +54,9 @@ class BoundaryLoader:
         for keys in self.loader.batch_sampler:
             positions = [key[1] if isinstance(key, tuple) else key for key in keys]
             index = items.indices[positions]
+            tensors = boundary.stored.take(boundary.rows[index])
             yield {
-                "boundary": boundary.stored.take(boundary.rows[index]),
+                "boundary": tensors if boundary.dtype is None else tensors.to(boundary.dtype),
                 "label": torch.from_numpy(items.images.labels[index]),
                 "index": torch.from_numpy(index),
                 "start": boundary.start,

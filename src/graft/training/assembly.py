@@ -79,6 +79,12 @@ def make_backbone(config: Config) -> Backbone:
     return backbone
 
 
+def backbone_name(config: Config) -> str:
+    """What the backbone of a configuration is called."""
+    node = config["backbone"]
+    return str(node.get("name") or node["_target_"].rpartition(".")[2])
+
+
 def make_strategy(config: Config, backbone: Backbone) -> Any:
     """The freeze strategy, which may add adapters to the backbone.
 

@@ -16,18 +16,20 @@ from graft.data.image_data import Indices
 from graft.errors import GraftError
 from graft.features import BoundaryLoader, FeatureStore, ImageFeatures
 from graft.features.extraction import evaluating
+from graft.features.fast import FastPrefix
 from graft.features.folder import cache_folder, sized
 from graft.features.keys import same_transform
 from graft.features.loading import Boundary
 from graft.freezing.apply import phases
 from graft.freezing.prefix import frozen_prefix
 from graft.runs.log import say
+from graft.training.assembly import backbone_name
 from graft.training.exactness import reasons_against
 from graft.training.interruption import raise_pending
 from graft.training.module import TransferModule
 
 # Bytes of a value by Lightning's word for the precision; others have 4.
-WIDTHS = {"64-true": 8, "64": 8, "bf16-true": 2, "16-true": 2}
+WIDTHS = {"64-true": 8, "64": 8, "bf16-true": 2, "16-true": 2, "fast": 2}
 
 
 class Decision(NamedTuple):
@@ -88,6 +90,8 @@ def decide(
     if not lines:
         return Decision(None, f"cache: not used: {why}")
     kept = f", {views} augmented views of each image" if views else ""
+    if cache.fast:
+        kept += ", in bfloat16, validation too; the test runs the whole network at trainer.precision"
     return Decision(cache, f"cache: {'; '.join(lines)}{kept}, in {cache.store.path}")
 
 
@@ -122,7 +126,8 @@ class FeatureCache:
         self.trainer = trainer
         self.wanted = wanted
         self.views: int | None = config["cache"]["views"]
-        self.precision = str(config["trainer"]["precision"])
+        self.fast: bool = config["cache"]["precision"] == "fast"
+        self.precision = "fast" if self.fast else str(config["trainer"]["precision"])
         self.store = FeatureStore(
             cache_folder(config["cache"]["dir"]) / "features", config["cache"]["max_bytes"]
         )
@@ -130,7 +135,7 @@ class FeatureCache:
         how = {
             "device": trainer.strategy.root_device.type,
             "precision": self.precision,
-            "channels_last": module.channels_last,
+            "channels_last": self.fast or module.channels_last,
         }
         self.plain = ImageFeatures(
             self.store,
@@ -139,13 +144,14 @@ class FeatureCache:
             loading.evaluation,
             self._run,
             how,
-            label=str(config["backbone"].get("name") or config["backbone"]["_target_"].rpartition(".")[2]),
+            label=backbone_name(config),
             batch_size=loading.batch_size,
             num_workers=loading.num_workers,
             check=raise_pending,
         )
         self.drawn = replace(self.plain, transform=loading.training, seed=loading.seed)
         self._read: dict[tuple[int, int | None], Boundary] = {}
+        self._fast: dict[int, FastPrefix] = {}
 
     def in_place_of(self, loader: DataLoader[Any], split: str) -> Iterable[Any]:
         """The loader's batches, with boundary tensors instead of images where they are stored."""
@@ -210,12 +216,16 @@ class FeatureCache:
             stored = features.get(stop, indices, view, self.sizes[stop])
             rows = np.full(len(self.loading.data.images), -1, np.int64)
             rows[indices] = np.arange(len(indices))
-            self._read[stop, view] = Boundary(stored, rows, stop)
+            self._read[stop, view] = Boundary(stored, rows, stop, torch.float32 if self.fast else None)
         return self._read[stop, view]
 
     def _run(self, images: Tensor, stop: int) -> Tensor:
         """The first stages as training would run them."""
         module, precision = self.module, self.trainer.precision_plugin
+        if self.fast:
+            if stop not in self._fast:
+                self._fast = {stop: FastPrefix(list(module.backbone.stages.values())[:stop])}
+            return self._fast[stop](images.to(module.device))
         images = precision.convert_input(images.to(module.device))
         if module.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
