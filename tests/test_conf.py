@@ -30,8 +30,8 @@ GIVEN = {
     "trainer": {
         # chosen by what stands in `callbacks` and `logger`
         *("callbacks", "logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar"),
-        # one device a run
-        *("strategy", "num_nodes", "sync_batchnorm", "use_distributed_sampler", "plugins"),
+        # the data module gives each process its share
+        *("use_distributed_sampler", "plugins"),
         # would turn off what a run folder is made of
         *("fast_dev_run", "barebones", "reload_dataloaders_every_n_epochs", "model_registry"),
         "enable_autolog_hparams",

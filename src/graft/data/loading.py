@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from graft.data.image_data import ImageSet, Indices
 from graft.data.images import ImageError
 from graft.data.randomness import EpochShuffle, random_stream
+from graft.data.sharing import WHOLE, Share, SharedBatches, even_batches
 from graft.errors import GraftError
 
 Transform = Callable[[Image.Image], Tensor]
@@ -72,33 +73,45 @@ def make_loader(
     batch_size: int,
     num_workers: int | None = None,
     shuffle: EpochShuffle | None = None,
+    share: Share = WHOLE,
 ) -> DataLoader[Any]:
     """Batches of `items`: all, in order, or shuffled to train on.
 
     Args:
         items: the images.
-        batch_size: B.
+        batch_size: B, over all processes.
         num_workers: processes that load; None: none on 2 cores or fewer, else one a core but one, at most 8.
-        shuffle: the order of an epoch. A last batch of one image is then left out, unless it is the only
-            one: BatchNorm cannot train on one image.
+        shuffle: the order of an epoch. A last batch is then left out, unless it is the only one, in which a
+            process would have a single image: BatchNorm cannot train on one image.
+        share: which of several processes this is; it gets its own images of each batch.
     """
     workers = default_workers() if num_workers is None else num_workers
-    alone = len(items) > batch_size and len(items) % batch_size == 1
+    short = shuffle is not None and len(items) > batch_size and 0 < len(items) % batch_size < 2 * share.size
+    batches: dict[str, Any] = {"batch_size": batch_size, "sampler": shuffle, "drop_last": short}
+    if share.size > 1:
+        own = (
+            SharedBatches(shuffle, batch_size, short, share)
+            if shuffle
+            else even_batches(len(items), batch_size, share)
+        )
+        batches = {"batch_sampler": own}
     return DataLoader(
         items,
-        batch_size=batch_size,
-        sampler=shuffle,
+        **batches,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
-        drop_last=shuffle is not None and alone,
         # Without one, every new iterator draws from torch's global stream and shifts what follows.
         generator=torch.Generator(),
     )
 
 
-def default_workers() -> int:
-    """Loading processes that pay: none on 2 cores or fewer, where they only get in the way."""
+def default_workers(processes: int = 1) -> int:
+    """Loading processes that pay: none on 2 cores or fewer, where they only get in the way.
+
+    Args:
+        processes: how many train on this machine, and share its cores.
+    """
     # The cores that this process may use, which in a container or under SLURM are not all there are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if cores <= 2 else min(8, cores - 1)
+    return 0 if (own := cores // processes) <= 2 else min(8, own - 1)

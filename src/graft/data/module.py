@@ -9,8 +9,9 @@ from torch.utils.data import DataLoader
 
 from graft.data.facts import DataFacts, data_facts
 from graft.data.image_data import ImageData
-from graft.data.loading import Transform, TransformedImages, make_loader
+from graft.data.loading import Transform, TransformedImages, default_workers, make_loader
 from graft.data.randomness import EpochShuffle
+from graft.data.sharing import WHOLE, Share
 from graft.data.splits import Splits
 from graft.data.transforms import Preprocessing, evaluation_transform
 
@@ -27,14 +28,15 @@ class ImageDataModule(pl.LightningDataModule):
 
     An `index` counts in `data.images`, whichever split the image is in. The order of training images and
     their augmentation depend on seed, epoch and image alone: any number of workers gives the same batches,
-    and a resumed run goes on where the first one stopped, within an epoch too.
+    and a resumed run goes on where the first one stopped, within an epoch too. Where several processes train
+    together, each has its share of every batch that one process would have; testing is for one alone.
 
     Args:
         data: the images.
         splits: which of them train, validate and test.
         preprocessing: what the backbone wants.
         augment: from `preprocessing` to the transform of training images.
-        batch_size: B.
+        batch_size: B, over all processes.
         num_workers: processes that load; None: chosen by the number of cores.
         seed: of the order and the augmentation.
 
@@ -75,14 +77,14 @@ class ImageDataModule(pl.LightningDataModule):
         indices = self.splits["train"]
         items = TransformedImages(self.data.images, indices, self.training, self.seed)
         shuffle = EpochShuffle(len(indices), self.seed, self._start)
-        loader = make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers, shuffle=shuffle)
+        loader = self._loader(items, shuffle, self._share)
         return self.cache.in_place_of(loader, "train") if self.cache else loader
 
     def val_dataloader(self) -> Iterable[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
         if not len(self.splits["val"]):
             return []
-        loader = self.ordered_loader("val")
+        loader = self.ordered_loader("val", self._share)
         return self.cache.in_place_of(loader, "val") if self.cache else loader
 
     def test_dataloader(self) -> DataLoader[Any]:
@@ -93,10 +95,25 @@ class ImageDataModule(pl.LightningDataModule):
         """The test images, in order."""
         return self.ordered_loader("test")
 
-    def ordered_loader(self, split: str) -> DataLoader[Any]:
-        """Any split, train too, in order and as in evaluation."""
+    def ordered_loader(self, split: str, share: Share = WHOLE) -> DataLoader[Any]:
+        """Any split, train too, in order and as in evaluation; or a process's share of it."""
         items = TransformedImages(self.data.images, self.splits[split], self.evaluation)
-        return make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers)
+        return self._loader(items, None, share)
+
+    def _loader(
+        self, items: TransformedImages, shuffle: EpochShuffle | None, share: Share
+    ) -> DataLoader[Any]:
+        workers = self.num_workers
+        if workers is None:
+            workers = default_workers(1 if self.trainer is None else self.trainer.num_devices)
+        return make_loader(
+            items, batch_size=self.batch_size, num_workers=workers, shuffle=shuffle, share=share
+        )
+
+    @property
+    def _share(self) -> Share:
+        """Which of the processes that train together this one is."""
+        return WHOLE if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands: the epoch, and how many of its batches are done."""

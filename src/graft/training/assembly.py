@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
 from graft.building import build, build_later
 from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
 from graft.errors import GraftError
+from graft.training import ranks
 from graft.training.checkpoint_files import CheckedIO
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
@@ -182,19 +184,46 @@ def make_loggers(config: Config, folder: Path, purge_step: int | None = None) ->
 
 
 def make_trainer(
-    config: Config, folder: Path, callbacks: list[pl.Callback], loggers: list[Any]
+    config: Config,
+    folder: Path,
+    callbacks: list[pl.Callback],
+    loggers: list[Any],
+    *,
+    size: int = 1,
+    changes: bool = False,
 ) -> pl.Trainer:
     """Lightning's Trainer with Graft's callbacks and loggers.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder.
+        callbacks: from `make_callbacks`, and more.
+        loggers: from `make_loggers`, and more.
+        size: how many processes train together, this one among them.
+        changes: whether what trains is not the same in all epochs.
 
     Raises:
         GraftError: the Trainer refuses its settings.
     """
     quiet_lightning()
-    trainer = build_later(config["trainer"], "trainer")(
+    settings = dict(config["trainer"])
+    if size == 1:
+        settings["strategy"] = "auto"
+    elif settings["strategy"] == "fsdp":
+        if changes:
+            raise GraftError(
+                "trainer=fsdp wants what trains to be the same in all epochs; trainer=ddp does not"
+            )
+    else:
+        # To look for parameters without a gradient costs a walk over the graph in each step.
+        settings["strategy"] = DDPStrategy(find_unused_parameters=changes)
+    trainer = build_later(settings, "trainer")(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
-        plugins=[CheckedIO()],
+        plugins=[CheckedIO(), *(ranks.environment() if size > 1 else [])],
+        # The data module gives each process its share.
+        use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )
@@ -243,6 +272,35 @@ def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
         raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
 
 
+def check_processes(config: Config, size: int, splits: Splits) -> None:
+    """Refuse what several processes cannot share.
+
+    Args:
+        config: the resolved configuration.
+        size: how many processes train together.
+        splits: what they share.
+
+    Raises:
+        GraftError: names the key and what is right.
+    """
+    batch, trainer = config["data"].get("batch_size", 32), config["trainer"]
+    if batch % size:
+        raise GraftError(
+            f"data.batch_size={batch} is the batch of all {size} processes together; it must be a multiple "
+            f"of {size}"
+        )
+    training, validating = len(splits["train"]), len(splits["val"])
+    if size > 1 and (training < 2 * size or 0 < validating < size):
+        raise GraftError(
+            f"data: {training} images to train on and {validating} to validate are too few for "
+            f"{size} processes"
+        )
+    if size > 1 and trainer.get("overfit_batches"):
+        raise GraftError("trainer.overfit_batches is for one process; give trainer.devices=1")
+    if trainer.get("sync_batchnorm") and not torch.cuda.is_available():
+        raise GraftError("trainer.sync_batchnorm=true works on GPUs only")
+
+
 def check_precision(trainer: Config) -> None:
     """Refuse half precision without a GPU, where Lightning would quietly take another.
 
@@ -273,6 +331,7 @@ def quiet_lightning() -> None:
         "Trying to infer the `batch_size`",
         "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
         "The `srun` command is available",
+        "It is recommended to use `self.log\\(.*sync_dist=True\\)`",  # all is pooled before it is logged
         ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
     ):
         warnings.filterwarnings("ignore", message)

@@ -25,7 +25,7 @@ from graft.freezing.prefix import frozen_prefix
 from graft.runs.log import say
 from graft.training.assembly import backbone_name
 from graft.training.exactness import reasons_against
-from graft.training.interruption import raise_pending
+from graft.training.interruption import is_pending, raise_pending
 from graft.training.module import TransferModule
 
 # Bytes of a value by Lightning's word for the precision; others have 4.
@@ -46,12 +46,21 @@ class Decision(NamedTuple):
 
 def decide(
     config: Mapping[str, Any],
-    module: TransferModule,
     loading: ImageDataModule,
+    module: TransferModule,
     strategy: Any,
     trainer: pl.Trainer,
+    processes: int,
 ) -> Decision:
     """Whether the run reads stored boundary tensors, before anything is computed.
+
+    Args:
+        config: the resolved configuration.
+        loading: the images.
+        module: what trains.
+        strategy: says what is frozen.
+        trainer: says on which device and at which precision.
+        processes: how many train together.
 
     Raises:
         GraftError: they were asked for, by `cache.features=on` or `cache.views`, and cannot be had.
@@ -63,7 +72,7 @@ def decide(
     if features == "off" or not (wanted or frozen_prefix(strategy, stages, [0])):
         return Decision(None, "")
     callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
-    if reasons := reasons_against(config, module, loading, strategy, callbacks, trainer.world_size):
+    if reasons := reasons_against(config, module, loading, strategy, callbacks, processes):
         if wanted:
             raise GraftError(f"{wanted} is not possible: {'; '.join(reasons)}")
         return Decision(None, f"cache: not used: {'; '.join(reasons)}")
@@ -147,7 +156,7 @@ class FeatureCache:
             label=backbone_name(config),
             batch_size=loading.batch_size,
             num_workers=loading.num_workers,
-            check=raise_pending,
+            check=lambda: raise_pending(is_pending()),
         )
         self.drawn = replace(self.plain, transform=loading.training, seed=loading.seed)
         self._read: dict[tuple[int, int | None], Boundary] = {}

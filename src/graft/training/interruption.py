@@ -34,16 +34,19 @@ def is_pending() -> bool:
     return _pending is not None
 
 
-def raise_pending() -> None:
-    """Raise what a signal that waits asks for.
+def raise_pending(stops: bool) -> None:
+    """Raise what a signal that waits asks for, if the run stops.
+
+    Args:
+        stops: `is_pending()`, of this process or of another that trains with it.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came.
-        Terminated: SIGTERM came.
+        Terminated: SIGTERM came, or another process is told to stop.
     """
-    if _pending is not None:
+    if stops:
         defer(False)
-        raise _pending
+        raise _pending or Terminated()
 
 
 @contextmanager

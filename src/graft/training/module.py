@@ -18,6 +18,7 @@ from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.regularization import Regularizer
 from graft.regularization.behaviour import outputs
+from graft.training import ranks
 from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
@@ -113,7 +114,8 @@ class TransferModule(pl.LightningModule):
         loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
-        total = loss + self._regularize(images, boundaries)
+        total = loss * _share(loss.new_tensor(len(target)) if weight is None else weight)
+        total = total + self._regularize(images, boundaries)
         if not torch.isfinite(total):
             step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
             raise GraftError(
@@ -178,12 +180,14 @@ class TransferModule(pl.LightningModule):
             tally.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the epoch has tallied so far."""
-        checkpoint["tally"] = self.tally("train").counts()
-        checkpoint["terms"] = [value.detach().cpu().clone() for value in self._sums()]
+        """Add what the epoch has tallied so far, on all processes."""
+        checkpoint["tally"] = {key: ranks.summed(n) for key, n in self.tally("train").counts().items()}
+        checkpoint["terms"] = [ranks.summed(value.detach().cpu().clone()) for value in self._sums()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the tally of an epoch that was left in its middle."""
+        """Go on with the tally of an epoch that was left in its middle; what all had counted, one has."""
+        if self.trainer.global_rank > 0:
+            return
         self.tally("train").set_counts(checkpoint["tally"])
         for now, then in zip(self._sums(), checkpoint["terms"], strict=True):
             now.copy_(then)
@@ -214,3 +218,11 @@ class TransferModule(pl.LightningModule):
 def entering(batch: Batch) -> tuple[Tensor, int]:
     """What enters the backbone, and the first stage that it enters."""
     return (batch["boundary"], batch["start"]) if "boundary" in batch else (batch["image"], 0)
+
+
+def _share(weight: Tensor) -> Tensor | float:
+    """What makes the mean over processes of their mean losses the mean of the whole batch.
+
+    Gradients are averaged over the processes, of which some may have fewer images of a batch.
+    """
+    return weight * ranks.size() / ranks.summed(weight) if ranks.size() > 1 else 1.0
