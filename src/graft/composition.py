@@ -51,8 +51,13 @@ def _pretrained(trained: Any, scratch: Any, *, _root_: DictConfig) -> Any:
     return scratch if OmegaConf.select(_root_, "backbone.weights") is None else trained
 
 
-def _frozen(head_only: Any, more: Any, *, _root_: DictConfig) -> Any:
-    """The first value where `freeze` trains the head alone, the second where the backbone trains too."""
+def _frozen(head_only: Any, more: Any, solved: Any, *, _root_: DictConfig) -> Any:
+    """The first value where `freeze` trains the head alone, the second where the backbone trains too.
+
+    The third where the optimizer needs a single step.
+    """
+    if OmegaConf.select(_root_, "optimizer._target_") == "graft.optim.LBFGS":
+        return solved
     return head_only if OmegaConf.select(_root_, "freeze._target_") == "graft.freezing.Frozen" else more
 
 

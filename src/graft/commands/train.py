@@ -33,7 +33,7 @@ from graft.training import (
     HowTested,
     TransferModule,
     assembly,
-    feature_cache,
+    cache_decision,
     pictures,
     ranks,
     save_bundle,
@@ -90,7 +90,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     trainer, table = make_trainer(
         config, path, parts, size, None if resumed is None else at.step if at else 0
     )
-    cached = feature_cache.decide(config, *parts, trainer, size)
+    cached = cache_decision.decide(config, *parts, trainer, size)
 
     if resumed is not None:
         check_same_split(resumed, parts.loading)

@@ -34,14 +34,18 @@ class BoundaryLoader:
     Args:
         loader: of images; its order is kept, and where there is no boundary its batches are given.
         now: called at each beginning: what there is, or None.
+        whole: whether all items are one batch, which says so by `all`; then there is always a boundary.
     """
 
-    def __init__(self, loader: DataLoader[Any], now: Callable[[], Boundary | None]) -> None:
+    def __init__(
+        self, loader: DataLoader[Any], now: Callable[[], Boundary | None], whole: bool = False
+    ) -> None:
         self.loader = loader
         self.now = now
+        self.whole = whole
 
     def __len__(self) -> int:
-        return len(self.loader)
+        return 1 if self.whole else len(self.loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         boundary = self.now()
@@ -51,7 +55,7 @@ class BoundaryLoader:
         items = self.loader.dataset
         assert isinstance(items, TransformedImages)
         assert self.loader.batch_sampler is not None
-        for keys in self.loader.batch_sampler:
+        for keys in [list(self.loader.sampler)] if self.whole else self.loader.batch_sampler:
             positions = [key[1] if isinstance(key, tuple) else key for key in keys]
             index = items.indices[positions]
             tensors = boundary.stored.take(boundary.rows[index])
@@ -60,6 +64,7 @@ class BoundaryLoader:
                 "label": torch.from_numpy(items.images.labels[index]),
                 "index": torch.from_numpy(index),
                 "start": boundary.start,
+                **({"all": True} if self.whole else {}),
             }
 
 

@@ -1,6 +1,6 @@
 """Why stored boundary tensors would not give the run that images give."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -71,6 +71,23 @@ def _first_moving(strategy: Any, stages: nn.ModuleDict) -> str:
     return f"nothing is frozen from the stem on: {stem} {what} from the first epoch"
 
 
-def joined(reasons: Sequence[str]) -> str:
-    """Several reasons in one line."""
-    return "; ".join(reasons)
+def reasons_against_solving(config: Mapping[str, Any], module: TransferModule, frozen: int) -> list[str]:
+    """Why the head could not be solved in one step over all images; empty where it can.
+
+    Args:
+        config: the resolved configuration.
+        module: what trains.
+        frozen: how many stages are frozen in all epochs.
+    """
+    trainer = config["trainer"]
+    drops = [layer for layer in module.head.modules() if isinstance(layer, nn.Dropout) and layer.p > 0]
+    found = {
+        "the backbone must be frozen whole, in all epochs (freeze=frozen)": frozen < len(module.backbone),
+        "cache.views makes another problem of every epoch": config["cache"]["views"] is not None,
+        "dropout in the head makes another problem of every look (head.dropout=0)": bool(drops),
+        f"trainer.precision={trainer['precision']} is too coarse; it takes 32-true or 64-true": (
+            str(trainer["precision"]) not in ("32", "64", "32-true", "64-true")
+        ),
+        "trainer.gradient_clip_val bends the gradient": trainer["gradient_clip_val"] is not None,
+    }
+    return [reason for reason, holds in found.items() if holds]

@@ -14,17 +14,15 @@ from torch.utils.data import DataLoader
 from graft.data import ImageDataModule
 from graft.data.image_data import Indices
 from graft.errors import GraftError
-from graft.features import BoundaryLoader, FeatureStore, ImageFeatures
+from graft.features import BoundaryLoader, FeatureStore, ImageFeatures, Stored
 from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
-from graft.features.folder import cache_folder, sized
-from graft.features.keys import same_transform
+from graft.features.folder import cache_folder
 from graft.features.loading import Boundary
-from graft.freezing.apply import phases
 from graft.freezing.prefix import frozen_prefix
 from graft.runs.log import say
 from graft.training.assembly import backbone_name
-from graft.training.exactness import reasons_against
+from graft.training.head import Standardize, fit_standardization
 from graft.training.interruption import is_pending, raise_pending
 from graft.training.module import TransferModule
 
@@ -32,76 +30,16 @@ from graft.training.module import TransferModule
 WIDTHS = {"64-true": 8, "64": 8, "bf16-true": 2, "16-true": 2, "fast": 2}
 
 
-class Decision(NamedTuple):
-    """Whether stored tensors are read.
+class Probed(NamedTuple):
+    """What a backbone in evaluation mode does with an image.
 
     Attributes:
-        cache: what gives them; None: every epoch reads images.
-        line: what to say about it; empty where nothing is frozen, so that nothing could be stored.
+        values: how many leave each stage.
+        draws: whether any stage draws at random.
     """
 
-    cache: "FeatureCache | None"
-    line: str
-
-
-def decide(
-    config: Mapping[str, Any],
-    loading: ImageDataModule,
-    module: TransferModule,
-    strategy: Any,
-    trainer: pl.Trainer,
-    processes: int,
-) -> Decision:
-    """Whether the run reads stored boundary tensors, before anything is computed.
-
-    Args:
-        config: the resolved configuration.
-        loading: the images.
-        module: what trains.
-        strategy: says what is frozen.
-        trainer: says on which device and at which precision.
-        processes: how many train together.
-
-    Raises:
-        GraftError: they were asked for, by `cache.features=on` or `cache.views`, and cannot be had.
-    """
-    views = config["cache"]["views"]
-    features = {True: "on", False: "off"}.get(config["cache"]["features"], config["cache"]["features"])
-    wanted = "cache.features=on" if features == "on" else f"cache.views={views}" if views else None
-    stages = module.backbone.stages
-    if features == "off" or not (wanted or frozen_prefix(strategy, stages, [0])):
-        return Decision(None, "")
-    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
-    if reasons := reasons_against(config, module, loading, strategy, callbacks, processes):
-        if wanted:
-            raise GraftError(f"{wanted} is not possible: {'; '.join(reasons)}")
-        return Decision(None, f"cache: not used: {'; '.join(reasons)}")
-    if views and same_transform(loading.training, loading.evaluation):
-        raise GraftError(f"{wanted} does nothing: this augmentation draws nothing, so all views are alike")
-    cache = FeatureCache(config, module, loading, strategy, trainer, wanted)
-    epochs = max(1, trainer.max_epochs or 1)
-    starts = phases(strategy, stages, epochs)
-    lines, why = [], ""
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], epochs], strict=True)):
-        stop = frozen_prefix(strategy, stages, starts[: number + 1])
-        # What is read in a single epoch is worth storing for later runs alone.
-        if not stop or (start > 0 and end - start < 2 and not wanted):
-            continue
-        lacking, size = cache.lacking(stop, end - start)
-        if why := cache.store.room_for(lacking * size) or "":
-            if wanted and start == 0:
-                raise GraftError(f"{wanted} is not possible: {why}")
-            continue
-        cache.sizes[stop] = size
-        to_do = f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
-        name = module.backbone.stage_names[stop - 1]
-        lines.append(f"epochs {start + 1}-{end} train on what {name} gives ({to_do})")
-    if not lines:
-        return Decision(None, f"cache: not used: {why}")
-    kept = f", {views} augmented views of each image" if views else ""
-    if cache.fast:
-        kept += ", in bfloat16, validation too; the test runs the whole network at trainer.precision"
-    return Decision(cache, f"cache: {'; '.join(lines)}{kept}, in {cache.store.path}")
+    values: list[int]
+    draws: bool
 
 
 class FeatureCache:
@@ -114,6 +52,7 @@ class FeatureCache:
         strategy: says what is frozen.
         trainer: says on which device and at which precision.
         wanted: the word that asked for the cache, so that failing is an error; None: it is a line.
+        whole: whether an epoch trains on all images as one batch.
 
     Attributes:
         store: where the tensors are.
@@ -128,12 +67,14 @@ class FeatureCache:
         strategy: Any,
         trainer: pl.Trainer,
         wanted: str | None,
+        whole: bool = False,
     ) -> None:
         self.module = module
         self.loading = loading
         self.strategy = strategy
         self.trainer = trainer
         self.wanted = wanted
+        self.whole = whole
         self.views: int | None = config["cache"]["views"]
         self.fast: bool = config["cache"]["precision"] == "fast"
         self.precision = "fast" if self.fast else str(config["trainer"]["precision"])
@@ -164,7 +105,7 @@ class FeatureCache:
 
     def in_place_of(self, loader: DataLoader[Any], split: str) -> Iterable[Any]:
         """The loader's batches, with boundary tensors instead of images where they are stored."""
-        return BoundaryLoader(loader, lambda: self.now(split))
+        return BoundaryLoader(loader, lambda: self.now(split), self.whole and split == "train")
 
     def lacking(self, stop: int, epochs: int) -> tuple[int, int]:
         """How many images have no tensor yet, and the bytes of one (0 where none lacks).
@@ -176,18 +117,21 @@ class FeatureCache:
         count = self.plain.lacking(stop, self._indices(None))
         for view in range(min(self.views or 0, epochs)):
             count += self.drawn.lacking(stop, self._indices(view), view)
-        return count, self._probed[stop - 1] * WIDTHS.get(self.precision, 4) if count else 0
+        return count, self.probed.values[stop - 1] * WIDTHS.get(self.precision, 4) if count else 0
 
     @cached_property
-    def _probed(self) -> list[int]:
-        """How many values of one image leave each stage."""
+    def probed(self) -> "Probed":
+        """What one image tells; asked only where something is to be computed."""
         backbone = self.module.backbone
-        values, counts = self.loading.evaluation(self.loading.data.images[0])[None], []
+        tensors, values = self.loading.evaluation(self.loading.data.images[0])[None], []
+        before = torch.get_rng_state()
         with torch.no_grad(), evaluating(backbone):
             for index in range(len(backbone)):
-                values = backbone(values, start=index, stop=index + 1)
-                counts.append(values.numel())
-        return counts
+                tensors = backbone(tensors, start=index, stop=index + 1)
+                values.append(tensors.numel())
+        draws = not torch.equal(before, torch.get_rng_state())
+        torch.set_rng_state(before)
+        return Probed(values, draws)
 
     def _indices(self, view: int | None) -> Indices:
         """The images whose tensors are asked for together."""
@@ -225,8 +169,17 @@ class FeatureCache:
             stored = features.get(stop, indices, view, self.sizes[stop])
             rows = np.full(len(self.loading.data.images), -1, np.int64)
             rows[indices] = np.arange(len(indices))
+            if view is None and stop == len(self.module.backbone):
+                self._standardize(stored)
             self._read[stop, view] = Boundary(stored, rows, stop, torch.float32 if self.fast else None)
         return self._read[stop, view]
+
+    def _standardize(self, features: Stored) -> None:
+        """Let the head know the training images' mean and variance, where it wants to."""
+        module = self.module
+        if any(isinstance(layer, Standardize) for layer in module.head.modules()):
+            train = features.take(np.arange(len(self.loading.splits["train"])))
+            fit_standardization(module.head, train.float().to(module.device))
 
     def _run(self, images: Tensor, stop: int) -> Tensor:
         """The first stages as training would run them."""

@@ -24,7 +24,7 @@ from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
 
 # `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
-# stage `start`, a whole number.
+# stage `start`, a whole number. With `all`, the batch is all there is, and the optimizer looks at it often.
 Batch = dict[str, Any]
 
 
@@ -121,6 +121,9 @@ class TransferModule(pl.LightningModule):
             raise GraftError(
                 f"the training loss became {total.item()} in {step}; a lower optimizer.lr may help"
             )
+        if "all" in batch:
+            # What counts is the last look, with which the optimizer ends.
+            self.tally("train").reset()
         self.tally("train").update(logits, target, loss, weight)
         return total
 
