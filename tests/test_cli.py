@@ -82,12 +82,31 @@ TYPOS = [
     (["train", "resume=last"], "there is no unfinished run below outputs/"),
     (["train", "resume=''"], "resume= is wrong: it must be a path or a name"),
     (["train", "resum=x"], "unknown key resum; did you mean resume?"),
+    (["train", "cache.features=onn"], "cache.features=onn is wrong: it must be one of auto, on, off"),
+    (["train", "cache.feature=on"], "unknown key cache.feature; did you mean cache.features?"),
+    (
+        ["train", "cache.views=2", "cache.features=off"],
+        "cache.views needs stored features; leave cache.features=off out",
+    ),
+    (["train", "optimizer=lbfgs", "cache.features=off"], "optimizer=lbfgs needs stored features"),
+    (["train", "head.standardize=true", "cache.features=off"], "head.standardize=true needs stored features"),
+    (["train", "optimizer=lbfgs", "lr_find=true"], "lr_find does nothing with optimizer=lbfgs"),
     (["train", "callbacks.last.minutes=-1"], "callbacks.last.minutes=-1 is wrong"),
     (["evaluate", "run=x", "data=digits", "data.batch_size=3"], "data.batch_size does nothing"),
     (["evaluate"], "run is missing"),
     (["evaluate", "run=nowhere"], "run=nowhere: there is no such folder"),
     (["evaluate", "run=nowhere", "split=tset"], "did you mean test?"),
     (["predict", "run=nowhere"], "source is missing"),
+    (["extract"], "give either run=FOLDER or backbone=… with data=…"),
+    (["extract", "run=x", "backbone=simple_cnn", "data=digits"], "give either run=FOLDER or backbone=…"),
+    (["extract", "backbone=simple_cnn"], "backbone=… has no images of its own; give data=… too"),
+    (["extract", "run=nowhere"], "run=nowhere: there is no such folder"),
+    (["extract", "run=x", "precision=fst"], "did you mean fast?"),
+    (["cache", "lst"], "graft cache lst: there are list and prune; did you mean list?"),
+    (["cache", "prune"], "say what: all, the keys of entries, or older_than=DAYS"),
+    (["cache", "prune", "beef"], "graft cache prune beef: no entry's key begins so"),
+    (["cache", "prune", "older_than=soon"], "it must be a number of days such as 30"),
+    (["cache", "list", "all"], "takes dir=FOLDER and no more, not all"),
     (["list", "backbonez"], "no such group"),
     (["list", "freeze", "zzz"], "nothing matches"),
 ]
@@ -114,7 +133,8 @@ def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
         "import sys\nfrom graft.cli import run\n"
         "for words in (['train', 'optimzer.lr=1'], ['train', '++optimizer.lrr=1'], ['train', 'seed=-1'],\n"
         "              ['train', 'resume=nowhere'], ['train', 'resume=last'], ['train', '--cfg', 'job'],\n"
-        "              ['train', '--help'], ['list', 'data'], ['--help']):\n"
+        "              ['train', '--help'], ['list', 'data'], ['--help'],\n"
+        "              ['extract'], ['cache', 'list'], ['cache', 'prune', 'beef']):\n"
         "    sys.argv = ['graft', *words]\n    run(words)\n"
         "slow = {'torch', 'torchvision', 'pytorch_lightning', 'scipy', 'sklearn', 'matplotlib'}\n"
         "heavy = slow & set(sys.modules)\n"
@@ -162,6 +182,8 @@ def test_list_takes_a_pattern_and_the_plural(capsys: pytest.CaptureFixture[str])
         ("graft train optimizer.head_", "optimizer.head_lr=", "optimizer.lr="),
         ("graft predict top", "top_k=", "freeze="),
         ("graft list free", "freeze", "data"),
+        ("graft extract prec", "precision=", "top_k="),
+        ("graft cache pr", "prune", "list"),
     ],
 )
 def test_completion_knows_the_command(

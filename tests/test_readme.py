@@ -34,6 +34,9 @@ def test_there_are_examples() -> None:
 )
 def test_a_command_is_understood(words: list[str]) -> None:
     assert words[0] in COMMANDS
+    if words[0] == "cache":
+        assert run(words) == 0
+        return
     # A sweep's values one by one, as its first job has them.
     compose(words[0], [re.sub(r"=(\w+),.*", r"=\1", word) for word in words[1:] if word != "-m"])
 

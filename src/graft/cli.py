@@ -14,6 +14,8 @@ COMMANDS = {
     "train": "train a head, and as much of a backbone as you say, on your images",
     "evaluate": "test a run or bundle again, on its own or other images",
     "predict": "say what a run or bundle sees in images; writes a CSV",
+    "extract": "write the features that a backbone gives for each image",
+    "cache": "list or remove what is kept of computed features",
     "list": "name what there is to choose: graft list backbones [pattern], graft list data, …",
 }
 USAGE = """graft trains, tests and uses image classifiers that stand on trained backbones.
@@ -100,6 +102,10 @@ def dispatch(words: list[str]) -> None:
         from graft.commands.list import list_options
 
         list_options(rest)
+    elif command == "cache":
+        from graft.commands.cache import manage
+
+        manage(rest)
     elif (launch := launched()) and command == "train":
         _train_launched(launch, rest)
     else:

@@ -23,6 +23,10 @@ def complete(words: list[str]) -> None:
         from graft.commands.list import topics
 
         print(" ".join(name for name in topics() if name.startswith(rest)))
+    elif command == "cache":
+        from graft.commands.cache import ACTIONS
+
+        print(" ".join(name for name in ACTIONS if name.startswith(rest)))
     elif command in COMMANDS:
         # Hydra tells an application from `python script.py` by its first word.
         os.environ["COMP_LINE"] = f"{Path(program).name} {rest}"

@@ -51,8 +51,13 @@ def _pretrained(trained: Any, scratch: Any, *, _root_: DictConfig) -> Any:
     return scratch if OmegaConf.select(_root_, "backbone.weights") is None else trained
 
 
-def _frozen(head_only: Any, more: Any, *, _root_: DictConfig) -> Any:
-    """The first value where `freeze` trains the head alone, the second where the backbone trains too."""
+def _frozen(head_only: Any, more: Any, solved: Any, *, _root_: DictConfig) -> Any:
+    """The first value where `freeze` trains the head alone, the second where the backbone trains too.
+
+    The third where the optimizer needs a single step.
+    """
+    if OmegaConf.select(_root_, "optimizer._target_") == "graft.optim.LBFGS":
+        return solved
     return head_only if OmegaConf.select(_root_, "freeze._target_") == "graft.freezing.Frozen" else more
 
 
@@ -83,7 +88,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     Args:
         cfg: what Hydra composed; a `hydra` node in it is left out of the result.
         hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `evaluate` or `predict`.
+        command: `train`, `evaluate`, `predict` or `extract`.
 
     Returns:
         The resolved configuration as plain values.
@@ -121,6 +126,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     check_together(config)
     if command == "evaluate":
         _check_effective(hydra_cfg.overrides.task)
+    if command == "extract":
+        _check_sources(config)
     return config
 
 
@@ -132,6 +139,15 @@ def _check_effective(overrides: Sequence[str]) -> None:
             raise GraftError(
                 f"{key} does nothing in graft evaluate, which has split, batch_size and num_workers"
             )
+
+
+def _check_sources(config: Mapping[str, Any]) -> None:
+    """Refuse to extract where what computes the features, or of which images, is not said once."""
+    by_run, by_name = config["run"] is not None, config.get("backbone") is not None
+    if by_run == by_name:
+        raise GraftError("give either run=FOLDER or backbone=… with data=…: one of them says what computes")
+    if by_name and config.get("data") is None:
+        raise GraftError("backbone=… has no images of its own; give data=… too")
 
 
 def _first_line(error: Exception) -> str:

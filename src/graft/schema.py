@@ -69,6 +69,16 @@ def check_together(config: Config) -> None:
             f"callbacks.ema needs weights in single precision; use trainer.precision=bf16-mixed, "
             f"not {get(config, 'trainer.precision')}"
         )
+    needs_features = {
+        "cache.views": get(config, "cache.views") is not None,
+        "optimizer=lbfgs": get(config, "optimizer._target_") == "graft.optim.LBFGS",
+        "head.standardize=true": get(config, "head.standardize"),
+    }
+    for word, holds in needs_features.items():
+        if holds and get(config, "cache.features") in ("off", False):
+            raise GraftError(f"{word} needs stored features; leave cache.features=off out")
+    if get(config, "optimizer._target_") == "graft.optim.LBFGS" and config.get("lr_find"):
+        raise GraftError("lr_find does nothing with optimizer=lbfgs, which searches along each step itself")
     mixed = get(config, "mix._target_") not in (None, "graft.data.unmixed")
     regularizer, decay = get(config, "regularizer._target_"), get(config, "optimizer.weight_decay")
     if regularizer == "graft.regularization.L2SP" and decay:

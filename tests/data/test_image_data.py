@@ -1,5 +1,6 @@
 """What a source may return, and the one list that its parts make."""
 
+import hashlib
 import pickle
 
 import numpy as np
@@ -16,7 +17,7 @@ def test_a_list_of_images_is_rgb_whatever_is_loaded():
     assert images.labels.dtype == np.int64
     assert images[1].mode == "RGB"
     assert images[1].getpixel((0, 0)) == (1, 1, 1)
-    assert images.content(1) == bytes([1] * 18)
+    assert images.content(1) == bytes([1] * 18) + b"(3, 2)"
 
 
 def test_an_image_in_memory_that_cannot_be_used_is_named():
@@ -81,3 +82,29 @@ def test_other_parts_are_refused(parts):
 def test_what_does_not_fit_is_refused(class_names, names, labels, match):
     with pytest.raises(GraftError, match=match):
         ImageData(class_names, {"all": ImageSet(names, labels, lambda index: Image.new("L", (1, 1)))})
+
+
+def test_a_digest_is_the_contents_and_is_computed_once():
+    asked = []
+
+    def content(index):
+        asked.append(index)
+        return bytes([index])
+
+    images = ImageSet(["a", "b"], [0, 1], lambda index: Image.new("L", (1, 1)), content)
+    digests = [images.digest(index) for index in (0, 1, 0)]
+    assert digests[0] == digests[2] == hashlib.sha256(b"\0").digest() != digests[1]
+    assert asked == [0, 1]
+
+
+def test_what_reads_the_images_is_told_through_parts():
+    def own(index):
+        return Image.new("L", (1, 1))
+
+    parts = {
+        "train": ImageSet(["a"], [0], own),
+        "test": array_images(["b"], [1], np.zeros((1, 2, 2), np.uint8)),
+    }
+    loaders = ImageData(["x", "y"], parts).images.loaders()
+    assert loaders[0] is own
+    assert loaders[1].__name__ == "_load_array"

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from graft.training import linear, mlp
+from graft.training.head import fit_standardization
 
 
 @pytest.mark.parametrize("make", [linear, mlp])
@@ -49,3 +51,25 @@ def test_mlp_has_a_hidden_layer_and_drops_inputs_in_training_alone():
     assert not torch.equal(head.train()(features), head(features))
     torch.testing.assert_close(head.eval()(features), expected)
     assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+
+
+def test_standardized_features_have_mean_0_and_variance_1_over_the_training_images():
+    torch.manual_seed(0)
+    features = torch.randn(50, 4) * torch.tensor([1.0, 5.0, 0.1, 0.0]) + torch.tensor([0.0, 3.0, -1.0, 2.0])
+    head = linear(4, 3, normalize=False, standardize=True)
+    assert torch.equal(head[0](features), features)
+    fit_standardization(head, features)
+    expected = StandardScaler().fit_transform(features.double().numpy())
+    torch.testing.assert_close(
+        head[0](features), torch.tensor(expected, dtype=torch.float32), atol=1e-5, rtol=1e-5
+    )
+    assert set(head.state_dict()) == {"0.mean", "0.deviation", "1.weight", "1.bias"}
+    assert all(not buffer.requires_grad for buffer in head.buffers())
+
+
+def test_standardizing_comes_after_normalizing():
+    torch.manual_seed(0)
+    features = 5 + torch.randn(50, 4)
+    head = linear(4, 3, standardize=True)
+    fit_standardization(head, features)
+    torch.testing.assert_close(head[:2](features).mean(0), torch.zeros(4), atol=1e-5, rtol=0)

@@ -33,6 +33,7 @@ from graft.training import (
     HowTested,
     TransferModule,
     assembly,
+    cache_decision,
     pictures,
     ranks,
     save_bundle,
@@ -98,6 +99,7 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
     trainer, table = make_trainer(
         config, path, parts, size, None if resumed is None else at.step if at else 0
     )
+    cached = cache_decision.decide(config, *parts, trainer, size)
 
     if resumed is not None:
         check_same_split(resumed, parts.loading)
@@ -112,7 +114,10 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
                 else:
                     write_yaml(folder.config, config)
                     say(f"goes on after step {at.step}")
+                if cached.line:
+                    say(cached.line)
                 show_training_images(folder, parts, trainer, at is not None)
+                parts.loading.cache = cached.cache
                 with ranks.together(size, folder, at and at.path):
                     seconds = fit(config, parts, trainer, at and at.path) + (at.seconds if at else 0.0)
                 test_and_write(folder, config, parts, trainer, table, seconds)

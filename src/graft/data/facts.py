@@ -47,5 +47,5 @@ def _fingerprint(data: ImageData, splits: Splits) -> str:
     images = data.images
     for index, (name, label) in enumerate(zip(images.names, images.labels.tolist(), strict=True)):
         total.update(repr((name, label, split_of[index])).encode())
-        total.update(hashlib.sha256(images.content(index)).digest())
+        total.update(images.digest(index))
     return total.hexdigest()

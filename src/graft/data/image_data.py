@@ -1,11 +1,13 @@
 """What a source of images returns: lists of labelled images, in the parts that the source itself makes."""
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,7 @@ class ImageSet:
         self.labels: Indices = np.asarray(labels, dtype=np.int64).reshape(-1)
         self._load = load
         self._content = content
+        self._digests: dict[int, bytes] = {}
         if len(self.labels) != len(self.names):
             raise GraftError(f"data: {len(self.names)} images have {len(self.labels)} labels")
 
@@ -72,7 +75,27 @@ class ImageSet:
         Raises:
             ImageError: they cannot be read.
         """
-        return self._content(index) if self._content else self[index].tobytes()
+        if self._content:
+            return self._content(index)
+        image = self[index]
+        return image.tobytes() + repr(image.size).encode()
+
+    def digest(self, index: int) -> bytes:
+        """SHA-256 of `content`, 32 bytes, computed once.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        if index not in self._digests:
+            self._digests[index] = hashlib.sha256(self.content(index)).digest()
+        return self._digests[index]
+
+    def loaders(self) -> list[Callable[..., Any]]:
+        """The functions that turn content into images, without the arguments that are bound to them."""
+        load: Any = self._load
+        if isinstance(load, partial) and load.func is _load_joined:
+            return [function for part in load.args[0] for function in part.loaders()]
+        return [load.func if isinstance(load, partial) else load]
 
 
 @dataclass(frozen=True)
@@ -189,5 +212,6 @@ def _load_array(pixels: NDArray[np.uint8], index: int) -> Image.Image:
 
 
 def _array_content(pixels: NDArray[np.uint8], index: int) -> bytes:
-    content: bytes = pixels[index].tobytes()
+    # With the shape: the same bytes may be another picture.
+    content: bytes = pixels[index].tobytes() + repr(pixels[index].shape).encode()
     return content

@@ -1,8 +1,8 @@
 """The LightningDataModule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
@@ -14,6 +14,13 @@ from graft.data.randomness import EpochShuffle
 from graft.data.sharing import WHOLE, Share
 from graft.data.splits import Splits
 from graft.data.transforms import Preprocessing, evaluation_transform
+
+
+class BatchCache(Protocol):
+    """What knows some batches without their images."""
+
+    def in_place_of(self, loader: DataLoader[Any], split: str) -> Iterable[Any]:
+        """What takes the place of a loader of `split`, in the same order."""
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -32,7 +39,12 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size: B, over all processes.
         num_workers: processes that load; None: chosen by the number of cores.
         seed: of the order and the augmentation.
+
+    Attributes:
+        cache: takes the place of the loaders that train and validate; None: they give images.
     """
+
+    cache: BatchCache | None = None
 
     def __init__(
         self,
@@ -60,16 +72,20 @@ class ImageDataModule(pl.LightningDataModule):
         """What the data tells the model."""
         return data_facts(self.data, self.splits)
 
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented; a last batch of one image is left out. Without a trainer, epoch 0."""
         indices = self.splits["train"]
         items = TransformedImages(self.data.images, indices, self.training, self.seed)
         shuffle = EpochShuffle(len(indices), self.seed, self._start)
-        return self._loader(items, shuffle, self._share)
+        loader = self._loader(items, shuffle, self._share)
+        return self.cache.in_place_of(loader, "train") if self.cache else loader
 
-    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+    def val_dataloader(self) -> Iterable[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
-        return self.ordered_loader("val", self._share) if len(self.splits["val"]) else []
+        if not len(self.splits["val"]):
+            return []
+        loader = self.ordered_loader("val", self._share)
+        return self.cache.in_place_of(loader, "val") if self.cache else loader
 
     def test_dataloader(self) -> DataLoader[Any]:
         """In order."""
@@ -120,6 +136,11 @@ class ImageDataModule(pl.LightningDataModule):
     def teardown(self, stage: str) -> None:
         """Forget where a resumed run began, so that the next fit begins at the beginning."""
         self._resumed = (0, 0)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that goes on, or begins now."""
+        return self._start()[0]
 
     def _start(self) -> tuple[int, int]:
         """The epoch that begins now, and how many of its images are already done.

@@ -18,6 +18,7 @@ class L2:
     """
 
     watches = False
+    sees_weights_alone = True
 
     def __init__(self, weight: float = 1e-4) -> None:
         self.weight = weight
@@ -42,6 +43,7 @@ class L1:
     """
 
     watches = False
+    sees_weights_alone = True
 
     def __init__(self, weight: float = 1e-5) -> None:
         self.weight = weight

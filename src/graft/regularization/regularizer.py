@@ -15,6 +15,8 @@ class Regularizer(Protocol):
 
     Attributes:
         watches: whether `term` needs the boundary tensors; without them the model is run whole.
+        sees_weights_alone: whether `term` looks at nothing of the batch but its device and dtype, so that
+            stored boundary tensors may stand in the place of images; one that does not say so looks.
     """
 
     watches: bool

@@ -18,6 +18,7 @@ class L2SP:
     """
 
     watches = False
+    sees_weights_alone = True
 
     def __init__(self, alpha: float = 0.1, beta: float = 0.01) -> None:
         self.alpha = alpha

@@ -18,6 +18,7 @@ class StochNorm:
     """
 
     watches = False
+    sees_weights_alone = True
 
     def __init__(self, p: float = 0.5) -> None:
         self.p = p

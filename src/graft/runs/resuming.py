@@ -18,6 +18,8 @@ FREE = (
     "resume",
     "trust",
     "data.num_workers",
+    "cache.dir",
+    "cache.max_bytes",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.max_epochs",

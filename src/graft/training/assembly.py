@@ -43,7 +43,8 @@ def open_data(data: Config) -> ImageData:
 def located(config: Config) -> dict[str, Any]:
     """The configuration with paths made absolute, so that what is recorded holds in any working folder."""
     found = {group: dict(node) if isinstance(node, Mapping) else node for group, node in config.items()}
-    for group, key in (("data", "root"), ("data", "file"), ("backbone", "weights"), ("distill", "teacher")):
+    paths = ("data.root", "data.file", "backbone.weights", "distill.teacher", "cache.dir")
+    for group, key in (path.split(".") for path in paths):
         value = found[group].get(key)
         if isinstance(value, str) and (path := Path(value).expanduser()).exists():
             found[group][key] = str(path.absolute())
@@ -82,6 +83,12 @@ def make_backbone(config: Config) -> Backbone:
         target = config["backbone"]["_target_"]
         raise GraftError(f"backbone: {target} gave {type(backbone).__name__}, not graft.backbones.Backbone")
     return backbone
+
+
+def backbone_name(config: Config) -> str:
+    """What the backbone of a configuration is called."""
+    node = config["backbone"]
+    return str(node.get("name") or node["_target_"].rpartition(".")[2])
 
 
 def make_strategy(config: Config, backbone: Backbone) -> Any:

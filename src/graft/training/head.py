@@ -1,9 +1,12 @@
 """Heads: features `(N, D)` to logits `(N, C)`. The data says how many classes, the backbone how wide."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
-def linear(width: int, classes: int, normalize: bool = True, bias: bool = True) -> nn.Module:
+def linear(
+    width: int, classes: int, normalize: bool = True, bias: bool = True, standardize: bool = False
+) -> nn.Module:
     """One dense layer.
 
     Args:
@@ -12,8 +15,11 @@ def linear(width: int, classes: int, normalize: bool = True, bias: bool = True) 
         normalize: bring each image's features to mean 0 and variance 1 first (layer normalisation without
             weights of its own), so that one learning rate suits the features of every backbone.
         bias: whether the dense layer has one.
+        standardize: bring each feature to mean 0 and variance 1 over the training images, after that.
     """
-    return nn.Sequential(*_normalization(width, normalize), nn.Linear(width, classes, bias=bias))
+    standardization = [Standardize(width)] if standardize else []
+    dense = nn.Linear(width, classes, bias=bias)
+    return nn.Sequential(*_normalization(width, normalize), *standardization, dense)
 
 
 def mlp(
@@ -32,3 +38,39 @@ def mlp(
 
 def _normalization(width: int, normalize: bool) -> list[nn.Module]:
     return [nn.LayerNorm(width, elementwise_affine=False)] if normalize else []
+
+
+class Standardize(nn.Module):
+    """Features `(N, D)` less their mean, divided by their standard deviation; as they are until it is fitted.
+
+    Args:
+        width: D.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def forward(self, features: Tensor) -> Tensor:  # noqa: D102
+        return (features - self.mean) / self.deviation
+
+    def fit(self, features: Tensor) -> None:
+        """Take mean and standard deviation, as scikit-learn's `StandardScaler`: a constant feature's is 1."""
+        deviation, mean = torch.std_mean(features.double(), dim=0, correction=0)
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 1e-7 * mean.abs(), deviation, 1.0))
+
+
+@torch.no_grad()
+def fit_standardization(head: nn.Module, features: Tensor) -> None:
+    """Fit a head's `Standardize` to the features `(N, D)` of all training images, as they reach it."""
+    assert isinstance(head, nn.Sequential)
+    for layer in head:
+        if isinstance(layer, Standardize):
+            layer.fit(features)
+            return
+        features = layer(features)

@@ -23,7 +23,9 @@ from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
 
-Batch = dict[str, Tensor]
+# `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
+# stage `start`, a whole number. With `all`, the batch is all there is, and the optimizer looks at it often.
+Batch = dict[str, Any]
 
 
 class TransferModule(pl.LightningModule):
@@ -96,11 +98,11 @@ class TransferModule(pl.LightningModule):
         brings = self.regularizer if isinstance(self.regularizer, nn.Module) else None
         return parameter_groups(self.backbone, self.head, **rates, source_head=brings)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images `(N, 3, H, W)` to logits `(N, C)`."""
-        if self.channels_last:
+    def forward(self, images: Tensor, start: int = 0) -> Tensor:
+        """Images `(N, 3, H, W)`, or boundary tensors before stage `start`, to logits `(N, C)`."""
+        if self.channels_last and images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.head(self.backbone(images))
+        logits: Tensor = self.head(self.backbone(images, start=start))
         return logits
 
     def tally(self, name: str) -> Tally:
@@ -110,10 +112,10 @@ class TransferModule(pl.LightningModule):
         return found
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
-        images, target = batch["image"], batch["label"]
+        (images, start), target = entering(batch), batch["label"]
         if self.mix is not None:
             images, target = self.mix(images, target)
-        logits, boundaries = self._watched(images)
+        logits, boundaries = self._watched(images, start)
         loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
@@ -124,13 +126,16 @@ class TransferModule(pl.LightningModule):
             raise GraftError(
                 f"the training loss became {total.item()} in {step}; a lower optimizer.lr may help"
             )
+        if "all" in batch:
+            # What counts is the last look, with which the optimizer ends.
+            self.tally("train").reset()
         self.tally("train").update(logits, target, loss, weight)
         return total
 
-    def _watched(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _watched(self, images: Tensor, start: int) -> tuple[Tensor, list[Tensor]]:
         """Logits, and what came out of each stage where the regulariser asks for it."""
         if self.regularizer is None or not self.regularizer.watches:
-            return self(images), []
+            return self(images, start), []
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         boundaries = outputs(self.backbone, images)
@@ -147,7 +152,7 @@ class TransferModule(pl.LightningModule):
         return term
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
-        self.tally("val").update(self(batch["image"]), batch["label"])
+        self.tally("val").update(self(*entering(batch)), batch["label"])
 
     def on_test_epoch_start(self) -> None:  # noqa: D102
         self.outputs = []
@@ -218,6 +223,11 @@ class TransferModule(pl.LightningModule):
         )
         schedule = self.schedule(optimizer, span)
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
+
+
+def entering(batch: Batch) -> tuple[Tensor, int]:
+    """What enters the backbone, and the first stage that it enters."""
+    return (batch["boundary"], batch["start"]) if "boundary" in batch else (batch["image"], 0)
 
 
 def _share(weight: Tensor) -> Tensor | float:

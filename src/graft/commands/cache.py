@@ -1,0 +1,65 @@
+"""`graft cache`: what is kept of computed features, and making room."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from graft.errors import GraftError, did_you_mean
+from graft.features.folder import Entry, cache_folder, chosen, entries, remove, sized
+
+ACTIONS = ("list", "prune")
+USAGE = """Usage: graft cache list [dir=FOLDER]
+       graft cache prune all | KEY… | older_than=DAYS [dir=FOLDER]
+
+What frozen stages gave for images is kept in $GRAFT_CACHE_DIR, else in the user's cache folder, or in the
+cache.dir of a run, which is given here as dir. An entry's KEY may be shortened; `older_than` counts the days
+since a run last used it. Nothing is lost but time: a run that lacks an entry computes it again.
+"""
+
+
+def manage(words: Sequence[str]) -> None:
+    """List or remove entries, as the words say.
+
+    Raises:
+        GraftError: a word is wrong, or means no entry.
+    """
+    if not words or {"-h", "--help"} & set(words):
+        print(USAGE, end="")
+        return
+    action, *rest = words
+    if action not in ACTIONS:
+        raise GraftError(f"graft cache {action}: there are list and prune{did_you_mean(action, ACTIONS)}")
+    given = next((word.partition("=")[2] for word in rest if word.startswith("dir=")), None)
+    rest = [word for word in rest if not word.startswith("dir=")]
+    features = cache_folder(given) / "features"
+    if action == "list":
+        if rest:
+            raise GraftError(f"graft cache list takes dir=FOLDER and no more, not {' '.join(rest)}")
+        show(features, entries(features))
+        return
+    if not rest:
+        raise GraftError("graft cache prune: say what: all, the keys of entries, or older_than=DAYS")
+    removed: list[Entry] = []
+    kept: list[Entry] = []
+    for entry in chosen(features, rest):
+        (removed if remove(entry) else kept).append(entry)
+    for entry in kept:
+        print(f"{entry.key[:12]} stays: a process is writing it")
+    print(f"removed {len(removed)} of {len(removed) + len(kept)}, {sized(sum(e.bytes for e in removed))}")
+
+
+def show(features: Path, listed: Sequence[Entry]) -> None:
+    """A table of entries, that used last first, and their total."""
+    table = Table("key", "backbone", "after", "precision", "images", "size", "last used", box=None)
+    for entry in reversed(listed):
+        about = entry.about
+        words = [str(about.get(key, "?")) for key in ("backbone", "after", "precision")]
+        days = (time.time() - entry.used) / 86400
+        ago = "today" if days < 1 else f"{days:.0f} days ago"
+        table.add_row(entry.key[:12], *words, f"{entry.images:,}", sized(entry.bytes), ago)
+    if listed:
+        Console().print(table)
+    print(f"{len(listed)} entries, {sized(sum(entry.bytes for entry in listed))}, in {features}")

@@ -1,0 +1,105 @@
+"""`graft extract`: the features of images by a run's or a named backbone, for use elsewhere."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from graft.backbones import Backbone
+from graft.commands.evaluate import saved_config
+from graft.data import ImageData, evaluation_transform, split_from_rows, split_rows
+from graft.data.image_data import Indices
+from graft.errors import GraftError
+from graft.features import FeatureStore, ImageFeatures
+from graft.features.fast import FastPrefix
+from graft.features.folder import cache_folder
+from graft.runs import RunFolder
+from graft.runs.files import read_csv, whole, write_csv
+from graft.training import assembly, load_bundle
+
+Config = dict[str, Any]
+
+
+def run(config: Config, path: Path, overrides: list[str]) -> Path:
+    """Write `features.safetensors` and `features.csv` to `path`.
+
+    Returns:
+        The safetensors file, with one tensor `features`, `(N, D)` float32.
+
+    Raises:
+        GraftError: there is no model, its data cannot be had, or no image is in the split.
+    """
+    assembly.check_device(config["accelerator"], key="accelerator")
+    assembly.quiet_lightning()
+    backbone, label, data_node = chosen(config)
+    data = assembly.open_data(data_node)
+    rows = split_rows_of(config, data_node, data)
+    wanted = [i for i, row in enumerate(rows) if config["split"] in ("all", row["split"])]
+    if not wanted:
+        raise GraftError(f"split={config['split']}: there are no such images")
+    features = features_of(config, backbone, label, data, data_node, np.array(wanted))
+    target = path / "features.safetensors"
+    with whole(target) as part:
+        save_file({"features": features.float().contiguous()}, part)
+    named = ({"path": row["name"], "split": row["split"], "label": row["label"]} for row in rows)
+    write_csv(path / "features.csv", [row for i, row in enumerate(named) if i in set(wanted)])
+    print(f"{len(features):,} images, {features.shape[1]:,} features each")
+    print(target)
+    return target
+
+
+def chosen(config: Config) -> tuple[Backbone, str, Config]:
+    """The backbone, a name for it, and the node of the images."""
+    if config["run"] is None:
+        return assembly.make_backbone(config), assembly.backbone_name(config), config["data"]
+    bundle = load_bundle(config["run"], config["trust"])
+    found: Any = bundle.model.get_submodule("backbone")
+    saved = saved_config(config["run"], config["trust"])
+    data = config.get("data") or saved.get("data")
+    if data is None:
+        raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
+    # Of a trained backbone the preprocessing is the bundle's.
+    found.preprocessing = bundle.preprocessing
+    return found, assembly.backbone_name(saved) if saved else Path(config["run"]).name, data
+
+
+def split_rows_of(config: Config, node: Config, data: ImageData) -> list[dict[str, str]]:
+    """One row an image with its split: as in the run where the images are its own, else as the node says."""
+    if config["run"] is not None and config.get("data") is None:
+        record = RunFolder(config["run"]).split
+        return split_rows(data, split_from_rows(read_csv(record), data, str(record)))
+    return split_rows(data, assembly.split_data(node, data))
+
+
+def features_of(
+    config: Config, backbone: Backbone, label: str, data: ImageData, node: Config, indices: Indices
+) -> Tensor:
+    """`(N, D)`: the features of the images of these indices, from the cache as far as it has them."""
+    trainer = pl.Trainer(
+        accelerator=config["accelerator"], devices=1, logger=False, enable_checkpointing=False
+    )
+    device = trainer.strategy.root_device
+    backbone.to(device)
+    fast = config["precision"] == "fast"
+    prefix = FastPrefix(backbone.stages.values()) if fast else backbone
+    store = FeatureStore(cache_folder(config["cache"]["dir"]) / "features", config["cache"]["max_bytes"])
+    features = ImageFeatures(
+        store,
+        backbone,
+        data.images,
+        evaluation_transform(backbone.preprocessing),
+        lambda images, stop: prefix(images.to(device)),
+        {"device": device.type, "precision": "fast" if fast else "32-true", "channels_last": fast},
+        label=label,
+        batch_size=config["batch_size"] or node.get("batch_size", 32),
+        num_workers=node.get("num_workers") if config["num_workers"] is None else config["num_workers"],
+    )
+    stop, image_bytes = len(backbone), backbone.width * (2 if fast else 4)
+    if why := store.room_for(features.lacking(stop, indices) * image_bytes):
+        print(f"cache: not used: {why}")
+        return torch.cat(list(features.compute(stop, indices)))
+    return features.get(stop, indices, image_bytes=image_bytes).take(np.arange(len(indices)))

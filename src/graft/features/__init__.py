@@ -1,0 +1,27 @@
+"""The feature cache: what a frozen prefix makes of an image is computed once and kept on disk.
+
+An entry is a folder named by its key, which says how boundary tensors are computed; in it, tensors are found
+by the content of their image. Importing this package imports no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graft.features.image_features import ImageFeatures as ImageFeatures
+    from graft.features.loading import BoundaryLoader as BoundaryLoader
+    from graft.features.store import FeatureStore as FeatureStore
+    from graft.features.store import Stored as Stored
+
+_HOMES = {
+    "BoundaryLoader": "loading",
+    "FeatureStore": "store",
+    "Stored": "store",
+    "ImageFeatures": "image_features",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,93 @@
+"""Modules, transforms and functions as plain values that differ where something else would be computed."""
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Collection, Mapping
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device)
+# What every module has, and what changes with each epoch.
+INTERNAL = {*vars(nn.Module()), "training"}
+
+
+class Description:
+    """What a value is made of, all the way down; parameters and buffers are left out.
+
+    Args:
+        value: a module, a transform, a function, or a list of such.
+        without: packages whose code is known by their version.
+
+    Attributes:
+        parts: plain values, as JSON has them.
+    """
+
+    def __init__(self, value: Any, without: Collection[str] = ()) -> None:
+        self.without = {*without, "builtins"}
+        self._met: set[str] = set()
+        self.parts = self._of(value, ())
+
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of each file that defines a class or function among the parts."""
+        found = {}
+        for name in sorted(self._met):
+            file = getattr(sys.modules.get(name), "__file__", None)
+            found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+        return found
+
+    def _of(self, value: Any, above: tuple[int, ...]) -> Any:
+        if isinstance(value, PLAIN):
+            return repr(value)
+        if id(value) in above:
+            return "circle"
+        below = (*above, id(value))
+        if isinstance(value, Tensor | np.ndarray):
+            tensor = torch.as_tensor(value)
+            return [str(tensor.dtype), list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest()]
+        if isinstance(value, Enum):
+            return [self._named(type(value)), value.name]
+        if isinstance(value, Mapping):
+            return [[str(key), self._of(item, below)] for key, item in value.items()]
+        if isinstance(value, list | tuple):
+            return [self._of(item, below) for item in value]
+        if isinstance(value, set | frozenset):
+            return sorted(map(repr, value))
+        if isinstance(value, partial):
+            return [self._of(item, below) for item in (value.func, value.args, value.keywords)]
+        if inspect.ismodule(value):
+            self._meet(value.__name__)
+            return value.__name__
+        if inspect.isfunction(value):
+            held = [cell.cell_contents for cell in value.__closure__ or ()]
+            return [self._named(value), self._of([held, value.__defaults__], below)]
+        if isinstance(value, type) or inspect.isroutine(value):
+            return self._named(value)
+        kind = self._named(type(value))
+        if isinstance(value, nn.Module):
+            own = {key: item for key, item in vars(value).items() if key not in INTERNAL}
+            children = [[name, self._of(child, below)] for name, child in value.named_children()]
+            return [kind, self._of(own, below), children]
+        return [kind, self._of(vars(value), below) if hasattr(value, "__dict__") else None]
+
+    def _named(self, thing: Any) -> str:
+        for kind in thing.__mro__ if isinstance(thing, type) else (thing,):
+            self._meet(str(getattr(kind, "__module__", None)))
+        name = getattr(thing, "__qualname__", type(thing).__qualname__)
+        return f"{getattr(thing, '__module__', None)}.{name}"
+
+    def _meet(self, module: str) -> None:
+        if module.partition(".")[0] not in self.without:
+            self._met.add(module)
+
+
+def raw(tensor: Tensor) -> memoryview:
+    """A tensor's values as bytes, in the order of its indices."""
+    flat = tensor.detach().cpu().contiguous().flatten()
+    return flat.view(torch.uint8).numpy().data

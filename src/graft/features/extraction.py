@@ -1,0 +1,49 @@
+"""Running a frozen prefix over images, once."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def extract(
+    run: Callable[[Tensor], Tensor], batches: Iterable[Any], size: int, told: Callable[[int], None]
+) -> Iterator[Tensor]:
+    """Boundary tensors `(B, …)` of batches, on the CPU, contiguous, without a gradient.
+
+    A batch that is not full is filled up with its last image: how many images there are changes the last
+    bits of what is computed for each.
+
+    Args:
+        run: images `(size, 3, H, W)` to boundary tensors `(size, …)`.
+        batches: with `image`, `(B, 3, H, W)`; B is at most `size`.
+        size: of a full batch.
+        told: called after each batch with the number of images done; may raise to stop.
+    """
+    done = 0
+    for batch in batches:
+        images = batch["image"]
+        count = len(images)
+        if count < size:
+            images = torch.cat([images, images[-1:].expand(size - count, *images.shape[1:])])
+        # Not inference_mode, whose tensors autograd refuses; and out of it where validation is in it.
+        with torch.inference_mode(False), torch.no_grad():
+            tensors = run(images)[:count].cpu().contiguous()
+        done += count
+        told(done)
+        yield tensors
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Iterator[None]:
+    """Put modules in evaluation mode within the block; afterwards each is as it was."""
+    modes = {module: module.training for outer in modules for module in outer.modules()}
+    for module in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

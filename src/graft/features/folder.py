@@ -1,0 +1,185 @@
+"""The cache folder from outside: its entries, their sizes, and which go first. Imports no torch."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graft.errors import GraftError
+
+HEADER = "shard.json"
+# What the cache leaves free on the disk, bytes.
+RESERVE = 1_000_000_000
+
+
+def cache_folder(given: str | None) -> Path:
+    """Where cached files stand: `given`, else `$GRAFT_CACHE_DIR`, else the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    chosen = given or os.environ.get("GRAFT_CACHE_DIR")
+    return Path(chosen).expanduser().absolute() if chosen else user_cache_path("graft")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One key's folder.
+
+    Attributes:
+        path: the folder; its name is the key.
+        about: what was computed, for people to read.
+        images: how many tensors there are.
+        bytes: their size on the disk.
+        used: seconds since the epoch at which a run last asked for it.
+    """
+
+    path: Path
+    about: dict[str, Any]
+    images: int
+    bytes: int
+    used: float
+
+    @property
+    def key(self) -> str:
+        """64 hexadecimal digits."""
+        return self.path.name
+
+
+def entries(features: Path) -> list[Entry]:
+    """What stands in a folder of features, that used longest ago first."""
+    found = [_entry(path) for path in _subfolders(features)]
+    return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used)
+
+
+def _entry(path: Path) -> Entry | None:
+    # Another process may remove it meanwhile.
+    try:
+        used = path.stat().st_mtime
+        headers = [header for shard in _subfolders(path) if (header := read_header(shard))]
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    except OSError:
+        return None
+    images = sum(header["images"] for header in headers)
+    return Entry(path, headers[0]["about"] if headers else {}, images, size, used)
+
+
+def _subfolders(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return []
+    return sorted(child for child in path.iterdir() if child.is_dir() and child.name != "locks")
+
+
+def read_header(shard: Path) -> dict[str, Any] | None:
+    """What a shard says of itself; None where there is nothing that can be believed."""
+    try:
+        header = json.loads((shard / HEADER).read_text(encoding="utf-8"))
+        right = {"images": int, "shape": list, "dtype": str, "sha256": dict, "about": dict}
+        return header if all(isinstance(header[key], kind) for key, kind in right.items()) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def locked(features: Path, key: str, wait: bool = True) -> Iterator[bool]:
+    """Be the only process that writes or removes an entry.
+
+    Args:
+        features: the folder of entries.
+        key: the entry's.
+        wait: until another process is done; else yields False at once while it is not.
+    """
+    from filelock import FileLock, Timeout
+
+    (features / "locks").mkdir(parents=True, exist_ok=True)
+    lock = FileLock(features / "locks" / key)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def remove(entry: Entry) -> bool:
+    """Remove an entry unless a process is writing it; says whether it is gone. Who reads it may go on."""
+    with locked(entry.path.parent, entry.key, wait=False) as alone:
+        if alone:
+            shutil.rmtree(entry.path, ignore_errors=True)
+        return alone and not entry.path.exists()
+
+
+def room_for(features: Path, needed: int, max_bytes: int) -> str | None:
+    """Why `needed` more bytes cannot be kept, however much is removed; None where they can."""
+    if needed > max_bytes:
+        return f"{sized(needed)} are more than cache.max_bytes={max_bytes} ({sized(max_bytes)})"
+    above = next(path for path in (features, *features.parents) if path.exists())
+    held = sum(entry.bytes for entry in entries(features))
+    free = shutil.disk_usage(above).free
+    if needed + RESERVE > free + held:
+        return f"{sized(needed)} are needed, but the disk of {features} has {sized(free)} left"
+    return None
+
+
+def make_room(features: Path, needed: int, max_bytes: int, keep: str) -> list[Entry]:
+    """Remove entries, that used longest ago first, until `needed` more bytes fit.
+
+    Args:
+        features: the folder of entries.
+        needed: bytes.
+        max_bytes: what all entries together may take.
+        keep: the key that the bytes are for.
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    held = sum(entry.bytes for entry in entries(features))
+    for entry in entries(features):
+        free = shutil.disk_usage(features).free
+        if held + needed <= max_bytes and needed + RESERVE <= free:
+            break
+        if entry.key != keep and remove(entry):
+            held -= entry.bytes
+            removed.append(entry)
+    return removed
+
+
+def chosen(features: Path, words: Sequence[str]) -> list[Entry]:
+    """The entries that words mean: `all`, the beginnings of keys, or `older_than=DAYS` since the last use.
+
+    Raises:
+        GraftError: a word means none.
+    """
+    there = entries(features)
+    found: list[Entry] = []
+    for word in words:
+        name, _, value = word.partition("=")
+        if word == "all":
+            found += there
+        elif name == "older_than":
+            if not value.replace(".", "", 1).isdigit():
+                raise GraftError(f"graft cache prune {word}: it must be a number of days such as 30")
+            found += [entry for entry in there if time.time() - entry.used > float(value) * 86400]
+        else:
+            named = [entry for entry in there if entry.key.startswith(word)]
+            if not named:
+                raise GraftError(f"graft cache prune {word}: no entry's key begins so; see graft cache list")
+            found += named
+    return list({entry.path: entry for entry in found}.values())
+
+
+def sized(count: int) -> str:
+    """A number of bytes as people say it."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

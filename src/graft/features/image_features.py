@@ -1,0 +1,117 @@
+"""Boundary tensors of images: read from the store, computed by a backbone's first stages where they lack."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from graft.backbones import Backbone
+from graft.data import ImageSet, TransformedImages, make_loader
+from graft.data.image_data import Indices
+from graft.features.extraction import evaluating, extract
+from graft.features.keys import boundary_key, image_ids, stage_digest
+from graft.features.loading import OneView
+from graft.features.store import FeatureStore, Stored
+from graft.runs.log import say
+
+# Seconds between two lines that say how far the computing has come.
+TELL_EVERY = 20.0
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What a backbone's stages, from the stem on, make of images under one transform.
+
+    Attributes:
+        store: where tensors are kept.
+        backbone: with the weights it has when it is given; they must not change after that.
+        images: the images.
+        transform: from PIL to the backbone's input.
+        run: images `(B, 3, H, W)` and the number of stages to tensors `(B, …)`, on any device.
+        how: plain values that `run` depends on: device, precision, layout.
+        label: the backbone's name, for people to read.
+        batch_size: B; it changes the last bits, and is no part of the key.
+        num_workers: processes that decode images.
+        seed: of the transform's draws; None: it draws nothing.
+        check: called after each batch; may raise to stop.
+    """
+
+    store: FeatureStore
+    backbone: Backbone
+    images: ImageSet
+    transform: Callable[..., Any]
+    run: Callable[[Tensor, int], Tensor]
+    how: Mapping[str, Any]
+    label: str
+    batch_size: int
+    num_workers: int | None = None
+    seed: int | None = None
+    check: Callable[[], None] = lambda: None
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The key of the tensors after each stage."""
+        digests = [stage_digest(stage) for stage in self.backbone.stages.values()]
+        readers = self.images.loaders()
+        stops = range(1, len(digests) + 1)
+        return [boundary_key(self.backbone, digests[:n], self.transform, self.how, readers) for n in stops]
+
+    def lacking(self, stop: int, indices: Indices, view: int | None = None) -> int:
+        """How many tensors would have to be computed."""
+        return len(self.store.missing(self.keys[stop - 1], self._ids(indices, view)))
+
+    def get(self, stop: int, indices: Indices, view: int | None = None, image_bytes: int = 0) -> Stored:
+        """The tensors `(…)` that the first `stop` stages make of each image, in the order of `indices`.
+
+        Args:
+            stop: how many stages, at least 1.
+            indices: of the images.
+            view: which of an augmentation's draws: that of this epoch; None where nothing is drawn.
+            image_bytes: of one tensor, as far as is known; room is made for so many.
+
+        Raises:
+            ImageError: an image cannot be read.
+            OSError: the store cannot be written to.
+        """
+        name = self.backbone.stage_names[stop - 1]
+        about = {"backbone": self.label, "after": name, **self.how, "augmented": view is not None}
+        return self.store.get_or_compute(
+            self.keys[stop - 1],
+            self._ids(indices, view),
+            lambda missing: self.compute(stop, indices[missing], view),
+            about,
+            image_bytes,
+        )
+
+    def _ids(self, indices: Indices, view: int | None) -> Sequence[bytes]:
+        if view is None:
+            return image_ids(self.images, indices)
+        assert self.seed is not None
+        return image_ids(self.images, indices, drawn=(self.seed, view))
+
+    def compute(self, stop: int, indices: Indices, view: int | None = None) -> Iterator[Tensor]:
+        """As `get`, but computed anew, batch by batch `(B, …)`, and not kept."""
+        name = self.backbone.stage_names[stop - 1]
+        items = TransformedImages(self.images, indices, self.transform)
+        if view is not None:
+            items = OneView(self.images, indices, self.transform, self.seed, view)
+        loader = make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers)
+        started = told = time.perf_counter()
+        total = len(indices)
+        say(f"cache: computing what {name} gives, {total:,} images")
+
+        def tell(done: int) -> None:
+            nonlocal told
+            self.check()
+            now = time.perf_counter()
+            if now - told >= TELL_EVERY and done < total:
+                told = now
+                left = (now - started) / done * (total - done)
+                say(f"cache: {done:,} of {total:,} images, {left:.0f} s to go")
+
+        with evaluating(*list(self.backbone.stages.values())[:stop]):
+            yield from extract(lambda batch: self.run(batch, stop), loader, self.batch_size, tell)
+        say(f"cache: computed in {time.perf_counter() - started:.1f} s")

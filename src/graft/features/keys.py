@@ -1,0 +1,81 @@
+"""What a boundary tensor depends on, as a key: weights, structure, transform, precision, code.
+
+The content of the image is no part of it: in an entry, tensors are found by their image's.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from graft.backbones import Backbone
+from graft.data import ImageSet, image_data, images, loading, randomness, transforms
+from graft.features import extraction, fast
+from graft.features.description import INTERNAL, Description, raw
+
+# Their version stands for all their code.
+VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np}
+# What decodes, transforms and draws, whatever backbone and transform are chosen.
+OWN_CODE = [image_data, images, loading, randomness, transforms, extraction, fast]
+# Of a backbone: its stages, which have digests, and where weight files go, which changes nothing.
+NO_PART = {*INTERNAL, "source_names", "dropped"}
+
+
+def boundary_key(
+    backbone: Backbone,
+    stages: Sequence[str],
+    transform: Callable[..., Any],
+    how: Mapping[str, Any],
+    readers: Iterable[Callable[..., Any]] = (),
+) -> str:
+    """The key of the tensors that some stages, from the stem on, make of images: 64 hexadecimal digits.
+
+    Args:
+        backbone: that the stages belong to.
+        stages: `stage_digest` of each.
+        transform: from PIL to the backbone's input.
+        how: plain values: device, precision, layout.
+        readers: functions that read the images.
+    """
+    outside = {key: value for key, value in vars(backbone).items() if key not in NO_PART}
+    around = Description([type(backbone), outside, transform, list(readers), OWN_CODE], without=VERSIONED)
+    versions = {name: package.__version__ for name, package in VERSIONED.items()}
+    parts = [list(stages), around.parts, around.sources(), dict(how), versions]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def stage_digest(stage: nn.Module) -> str:
+    """SHA-256 over a stage's modules, their settings and code, and every parameter and buffer."""
+    structure = Description(stage, without=VERSIONED)
+    digest = hashlib.sha256(json.dumps([structure.parts, structure.sources()], sort_keys=True).encode())
+    # Not the state dict, which leaves some buffers out.
+    tensors: dict[str, Tensor] = {**dict(stage.named_parameters()), **dict(stage.named_buffers())}
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(raw(tensor))
+    return digest.hexdigest()
+
+
+def same_transform(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Whether two transforms are made of the same parts with the same settings."""
+    return bool(Description(one).parts == Description(other).parts)
+
+
+def image_ids(data: ImageSet, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:
+    """32 bytes an image: its content's digest, or where the transform draws, a digest of all it depends on.
+
+    Args:
+        data: the images.
+        indices: of those that are asked for.
+        drawn: seed and view of an augmentation, which depends on the index too.
+    """
+    digests = ((int(index), data.digest(int(index))) for index in indices)
+    if drawn is None:
+        return [digest for _, digest in digests]
+    return [hashlib.sha256(digest + repr((*drawn, index)).encode()).digest() for index, digest in digests]

@@ -1,0 +1,85 @@
+"""Batches of boundary tensors in the place of batches of images, in the same order."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader
+
+from graft.data import ImageSet, TransformedImages
+from graft.data.image_data import Indices
+from graft.data.loading import Item, Transform
+from graft.features.store import Stored
+
+
+class Boundary(NamedTuple):
+    """Stored tensors, and what runs on them.
+
+    Attributes:
+        stored: the tensors of some images.
+        rows: `(images,)` where in `stored` each image is, by its index.
+        start: the first stage to run.
+        dtype: what the tensors become when they are read; None: they stay as they are.
+    """
+
+    stored: Stored
+    rows: Indices
+    start: int
+    dtype: torch.dtype | None = None
+
+
+class BoundaryLoader:
+    """A DataLoader's batches with `boundary` (B, …) and `start` in the place of `image`.
+
+    Args:
+        loader: of images; its order is kept, and where there is no boundary its batches are given.
+        now: called at each beginning: what there is, or None.
+        whole: whether all items are one batch, which says so by `all`; then there is always a boundary.
+    """
+
+    def __init__(
+        self, loader: DataLoader[Any], now: Callable[[], Boundary | None], whole: bool = False
+    ) -> None:
+        self.loader = loader
+        self.now = now
+        self.whole = whole
+
+    def __len__(self) -> int:
+        return 1 if self.whole else len(self.loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        boundary = self.now()
+        return iter(self.loader) if boundary is None else self._batches(boundary)
+
+    def _batches(self, boundary: Boundary) -> Iterator[dict[str, Any]]:
+        items = self.loader.dataset
+        assert isinstance(items, TransformedImages)
+        assert self.loader.batch_sampler is not None
+        for keys in [list(self.loader.sampler)] if self.whole else self.loader.batch_sampler:
+            positions = [key[1] if isinstance(key, tuple) else key for key in keys]
+            index = items.indices[positions]
+            tensors = boundary.stored.take(boundary.rows[index])
+            yield {
+                "boundary": tensors if boundary.dtype is None else tensors.to(boundary.dtype),
+                "label": torch.from_numpy(items.images.labels[index]),
+                "index": torch.from_numpy(index),
+                "start": boundary.start,
+                **({"all": True} if self.whole else {}),
+            }
+
+
+class OneView(TransformedImages):
+    """Images as their augmentation draws them in one epoch.
+
+    Args:
+        view: the epoch; the other arguments are those of `TransformedImages`.
+    """
+
+    def __init__(
+        self, images: ImageSet, indices: Indices, transform: Transform, seed: int | None, view: int
+    ) -> None:
+        super().__init__(images, indices, transform, seed)
+        self.view = view
+
+    def __getitem__(self, key: int | tuple[int, int]) -> Item:
+        return super().__getitem__((self.view, key) if isinstance(key, int) else key)
