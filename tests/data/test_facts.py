@@ -48,6 +48,7 @@ def test_files(tree, paint):
     paint(root / "b" / "03.png", (9, 9, 9))
     data = image_folder(str(root))
     assert before != fingerprint(data, test_fraction=0.5)
+    data = image_folder(str(root))
     (root / "b" / "03.png").unlink()
     with pytest.raises(ImageError, match=r"03\.png"):
         fingerprint(data, test_fraction=0.5)

@@ -1,5 +1,6 @@
 """What a source of images returns: lists of labelled images, in the parts that the source itself makes."""
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class ImageSet:
         labels: `(N,)` whole numbers, indices into the class names.
         load: index to image, of any mode; must be picklable to be sent to worker processes.
         content: index to the bytes that determine the image; None: the pixels that `load` gives.
+        load_smaller: as `load`, with the shorter side that is enough, px, as a second argument; None: `load`
+            does.
 
     Raises:
         GraftError: there are not as many labels as names.
@@ -37,11 +40,13 @@ class ImageSet:
         labels: Sequence[int] | Indices,
         load: Callable[[int], Image.Image],
         content: Callable[[int], bytes] | None = None,
+        load_smaller: Callable[[int, int], Image.Image] | None = None,
     ) -> None:
         self.names = list(names)
         self.labels: Indices = np.asarray(labels, dtype=np.int64).reshape(-1)
         self._load = load
         self._content = content
+        self._load_smaller = load_smaller
         if len(self.labels) != len(self.names):
             raise GraftError(f"data: {len(self.names)} images have {len(self.labels)} labels")
 
@@ -49,12 +54,18 @@ class ImageSet:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Image.Image:
-        """The image as RGB.
+        """The image as RGB; as `read`."""
+        return self.read(index)
+
+    def read(self, index: int, at_least: int | None = None) -> Image.Image:
+        """The image as RGB, smaller than it is where `at_least` px of its shorter side are enough.
 
         Raises:
             ImageError: it cannot be read; the message names it.
         """
         try:
+            if at_least is not None and self._load_smaller is not None:
+                return to_rgb(self._load_smaller(index, at_least))
             return to_rgb(self._load(index))
         except ImageError as error:
             # A file's message holds its path already, which ends in the name.
@@ -64,7 +75,7 @@ class ImageSet:
 
     def relabelled(self, to: Indices) -> "ImageSet":
         """The same images, label `i` replaced by `to[i]`."""
-        return ImageSet(self.names, to[self.labels], self._load, self._content)
+        return ImageSet(self.names, to[self.labels], self._load, self._content, self._load_smaller)
 
     def content(self, index: int) -> bytes:
         """The bytes that determine an image: its file, its array or its pixels.
@@ -73,6 +84,17 @@ class ImageSet:
             ImageError: they cannot be read.
         """
         return self._content(index) if self._content else self[index].tobytes()
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """SHA-256 of each image's `content`.
+
+        One pass in one thread: 60,000 small files take 1 s so, and 4 s in a pool of threads.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        return [hashlib.sha256(self.content(index)).digest() for index in range(len(self))]
 
 
 @dataclass(frozen=True)
@@ -141,6 +163,7 @@ class ImageData:
             np.concatenate([part.labels for part in parts]),
             partial(_load_joined, parts, ends),
             partial(_content_joined, parts, ends),
+            partial(_load_joined, parts, ends),
         )
 
 
@@ -150,9 +173,11 @@ def _locate(ends: list[int], index: int) -> tuple[int, int]:
     return part, index - (ends[part - 1] if part else 0)
 
 
-def _load_joined(parts: list[ImageSet], ends: list[int], index: int) -> Image.Image:
+def _load_joined(
+    parts: list[ImageSet], ends: list[int], index: int, at_least: int | None = None
+) -> Image.Image:
     part, within = _locate(ends, index)
-    return parts[part][within]
+    return parts[part].read(within, at_least)
 
 
 def _content_joined(parts: list[ImageSet], ends: list[int], index: int) -> bytes:
@@ -163,11 +188,12 @@ def _content_joined(parts: list[ImageSet], ends: list[int], index: int) -> bytes
 def file_images(root: Path, names: Sequence[str], labels: Sequence[int] | Indices) -> ImageSet:
     """Image files named by their path below `root`."""
     names = list(names)
-    return ImageSet(names, labels, partial(_load_file, root, names), partial(_file_content, root, names))
+    load = partial(_load_file, root, names)
+    return ImageSet(names, labels, load, partial(_file_content, root, names), load)
 
 
-def _load_file(root: Path, names: list[str], index: int) -> Image.Image:
-    return read_image(root / names[index])
+def _load_file(root: Path, names: list[str], index: int, at_least: int | None = None) -> Image.Image:
+    return read_image(root / names[index], at_least)
 
 
 def _file_content(root: Path, names: list[str], index: int) -> bytes:

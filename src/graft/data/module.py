@@ -1,6 +1,7 @@
 """The LightningDataModule."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from graft.data.facts import DataFacts, data_facts
+from graft.data.image_cache import AUTO_BYTES, keep
 from graft.data.image_data import ImageData
-from graft.data.loading import Transform, TransformedImages, make_loader
+from graft.data.kept_images import KeptImages
+from graft.data.loading import Transform, TransformedImages, default_workers, make_loader
 from graft.data.randomness import EpochShuffle
 from graft.data.splits import Splits
-from graft.data.transforms import Preprocessing, evaluation_transform
+from graft.data.transforms import ImageTransform, Preprocessing, evaluation_transform
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -30,6 +33,9 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size: B.
         num_workers: processes that load; None: chosen by the number of cores.
         seed: of the order and the augmentation.
+        cache_images: where decoded images are kept: `auto`, `ram`, `disk` or `off` (see `image_cache.keep`).
+            All but `off` keep what training and validation read each epoch, `disk` the test images too. With
+            `ram` and `disk`, random resized crops are cut from images that were made smaller.
     """
 
     def __init__(
@@ -42,15 +48,20 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size: int,
         num_workers: int | None = None,
         seed: int = 0,
+        cache_images: str = "auto",
     ) -> None:
         super().__init__()
         self.data = data
         self.splits = splits
         self.evaluation = evaluation_transform(preprocessing)
         self.training = augment(preprocessing)
+        if cache_images in ("ram", "disk") and isinstance(self.training, ImageTransform):
+            self.training = replace(self.training, shrinks=self.training.crop_scale is not None)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self.cache_images = cache_images
+        self._kept: dict[tuple[str, str], KeptImages | None] = {}
         self._resumed = (0, 0)
 
     @cached_property
@@ -61,13 +72,13 @@ class ImageDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled and augmented; a last batch of one image is left out. Without a trainer, epoch 0."""
         indices = self.splits["train"]
-        items = TransformedImages(self.data.images, indices, self.training, self.seed)
+        items = self._items("train", self.training, self.seed, every_epoch=True)
         shuffle = EpochShuffle(len(indices), self.seed, self._start)
         return make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers, shuffle=shuffle)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
-        return self.ordered_loader("val") if len(self.splits["val"]) else []
+        return self.ordered_loader("val", every_epoch=True) if len(self.splits["val"]) else []
 
     def test_dataloader(self) -> DataLoader[Any]:
         """In order."""
@@ -77,10 +88,23 @@ class ImageDataModule(pl.LightningDataModule):
         """The test images, in order."""
         return self.ordered_loader("test")
 
-    def ordered_loader(self, split: str) -> DataLoader[Any]:
-        """Any split, train too, in order and as in evaluation."""
-        items = TransformedImages(self.data.images, self.splits[split], self.evaluation)
+    def ordered_loader(self, split: str, every_epoch: bool = False) -> DataLoader[Any]:
+        """Any split, train too, in order and as in evaluation; whether it is read once or every epoch."""
+        items = self._items(split, self.evaluation, every_epoch=every_epoch)
         return make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers)
+
+    def _items(
+        self, split: str, transform: Transform, seed: int | None = None, *, every_epoch: bool
+    ) -> TransformedImages:
+        """A split's images, kept if they are read again, and the same ones for all that begin alike."""
+        items = TransformedImages(self.data.images, self.splits[split], transform, seed)
+        what = (split, items.transform.form)
+        if what not in self._kept and (every_epoch or self.cache_images == "disk"):
+            workers = default_workers() if self.num_workers is None else self.num_workers
+            room = AUTO_BYTES - sum(kept.pixels.nbytes for kept in self._kept.values() if kept)
+            self._kept[what] = keep(items, self.cache_images, workers, room)
+        items.kept = self._kept.get(what)
+        return items
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands: the epoch, and how many of its batches are done."""
