@@ -6,16 +6,18 @@ import shutil
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import PIL
 import torch
+import torchvision
 from torch.utils.data import DataLoader, Dataset
 
-from graft.data import images, transforms
+from graft.data import image_transform, images
 from graft.data.cache_location import cache_folder
+from graft.data.image_transform import Pixels
 from graft.data.kept_images import KeptImages, in_memory, on_disk, opened
 from graft.data.loading import TransformedImages, as_it_is
-from graft.data.transforms import Pixels
 from graft.errors import GraftError
 
 # What `auto` keeps in memory at most, in each process that trains.
@@ -72,9 +74,11 @@ def _key(items: TransformedImages) -> str:
 
 
 def code_version() -> str:
-    """Changes with the code that turns a file into pixels, here and in Pillow."""
-    own = b"".join(Path(str(module.__file__)).read_bytes() for module in (images, transforms))
-    return f"{hashlib.sha256(own).hexdigest()} {PIL.__version__}"
+    """Changes with the code that turns a file into pixels, here and in the libraries."""
+    own = b"".join(Path(str(module.__file__)).read_bytes() for module in (images, image_transform))
+    return (
+        f"{hashlib.sha256(own).hexdigest()} {PIL.__version__} {torchvision.__version__} {torch.__version__}"
+    )
 
 
 class _Prepared(Dataset[Pixels]):
@@ -90,18 +94,27 @@ class _Prepared(Dataset[Pixels]):
         return self.items.prepared(position)
 
 
+def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
+    loader = DataLoader(
+        _Prepared(items),
+        batch_size=8,
+        num_workers=workers,
+        collate_fn=as_it_is,
+        # Without one, the loader draws from torch's global stream.
+        generator=torch.Generator(),
+    )
+    batches: Any = iter(loader)
+    try:
+        yield from batches
+    finally:
+        if workers:
+            # An error's traceback holds the iterator; left to the collector, its workers take 5 s to end.
+            batches._shutdown_workers()
+
+
 def _foreseen(items: TransformedImages, workers: int) -> tuple[float, Iterator[Pixels]]:
     """Bytes that all images will take, going by the first few of them, and all images."""
-    batches = iter(
-        DataLoader(
-            _Prepared(items),
-            batch_size=8,
-            num_workers=workers,
-            collate_fn=as_it_is,
-            # Without one, the loader draws from torch's global stream.
-            generator=torch.Generator(),
-        )
-    )
+    batches = _decoded(items, workers)
     first = next(batches)
     size = sum(pixels.nbytes for pixels in first) / len(first) * len(items)
     return size, chain(first, chain.from_iterable(batches))

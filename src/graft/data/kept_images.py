@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from graft.data.image_transform import Pixels
 
 
 class KeptImages:

@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from graft.data.image_data import ImageSet, Indices
+from graft.data.image_transform import ImageTransform, Pixels
 from graft.data.images import ImageError
 from graft.data.kept_images import KeptImages
 from graft.data.randomness import EpochShuffle
-from graft.data.transforms import ImageTransform, PerImage, Pixels
+from graft.data.transforms import PerImage
 from graft.errors import GraftError
 
 Transform = Callable[[Image.Image], Tensor]

@@ -11,11 +11,12 @@ from torch.utils.data import DataLoader
 from graft.data.facts import DataFacts, data_facts
 from graft.data.image_cache import AUTO_BYTES, keep
 from graft.data.image_data import ImageData
+from graft.data.image_transform import ImageTransform, Preprocessing
 from graft.data.kept_images import KeptImages
 from graft.data.loading import Transform, TransformedImages, default_workers, make_loader
 from graft.data.randomness import EpochShuffle
 from graft.data.splits import Splits
-from graft.data.transforms import ImageTransform, Preprocessing, evaluation_transform
+from graft.data.transforms import evaluation_transform
 
 
 class ImageDataModule(pl.LightningDataModule):
