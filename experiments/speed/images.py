@@ -4,9 +4,9 @@
 
 DATA is a folder of images, a folder a class; without it photographs of 500 x 375 px are made. Small pictures
 of 32 px are made in any case. Both ways load the same files with the same workers in one process, an epoch of
-theirs, then one of ours; a ratio is images a second of ours by theirs, and the median of some pairs is printed,
-with the least and the greatest. With no workers, which is the default, CPU time is taken, so a busy neighbour
-counts for little. "First epoch" has the decoding of what is kept in it.
+theirs, then one of ours; a ratio is images a second of ours by theirs, and the median of some pairs is
+printed, with the least and the greatest. With no workers, which is the default, CPU time is taken, so a busy
+neighbour counts for little. "First epoch" has the decoding of what is kept in it.
 """
 
 import os

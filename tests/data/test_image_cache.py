@@ -74,6 +74,25 @@ def test_what_is_kept_gives_the_same_bits(images, preprocessing, name, where):
     assert not torch.equal(all_of(kept, 0)["image"], all_of(kept, 1)["image"]) or name == "evaluation"
 
 
+@pytest.mark.parametrize("where", ["off", "auto", "disk"])
+def test_evaluation_sees_the_whole_file(images, preprocessing, where):
+    # To 20 px, the file of 60 x 40 px could be decoded at half its size, to slightly other pixels.
+    transform = evaluation_transform(preprocessing)
+    found = items(images(), transform)
+    found.kept = keep(found, where, 0)
+    expected = torch.stack([transform(images()[index]) for index in found.indices])
+    assert torch.equal(all_of(found)["image"], expected)
+
+
+def test_only_crops_from_a_shrunk_image_are_decoded_smaller(images, preprocessing):
+    whole = training_transform(preprocessing, (0.3, 1.0), 0.5, None)
+    shrunk = items(images(), replace(whole, shrinks=True))
+    assert shrunk.prepared(1).shape == (20, 30, 3)
+    decoded = np.asarray(images().read(0, 20))
+    assert (shrunk.prepared(1) == replace(whole, shrinks=True).prepare(Image.fromarray(decoded))).all()
+    assert (items(images(), whole).prepared(1) == np.asarray(images()[0])).all()
+
+
 @pytest.mark.parametrize("where", ["ram", "disk"])
 def test_workers_keep_the_same(images, preprocessing, where, monkeypatch, tmp_path):
     found = []
