@@ -39,7 +39,7 @@ TYPOS = [
     (["train", "optimizer.lr=high"], "optimizer.lr=high is wrong"),
     (["train", "optimizer.amsgrad=3"], "optimizer.amsgrad=3 is wrong: it must be true or false"),
     (["train", "trainer.max_epochs=0"], "trainer.max_epochs=0 is wrong"),
-    (["train", "trainer.devices=2"], "trainer.devices=2 is wrong: it must be 1"),
+    (["train", "trainer.devices=0"], "trainer.devices=0 is wrong: it must be auto, a number of processes"),
     (["train", "trainer.precision=bf16-mixd"], "did you mean bf16-mixed?"),
     (["train", "trainer.accelerator=gpus"], "did you mean gpu?"),
     (["train", "loss.label_smoothing=1"], "loss.label_smoothing=1 is wrong"),
@@ -69,7 +69,7 @@ TYPOS = [
     (["train", "trainer.limit_train_batches=foo"], "it must be a share"),
     (["train", "trainer.limit_train_batches=1.5"], "it must be a share"),
     (["train", "trainer.limit_test_batches=0"], "it must be a share"),
-    (["train", "trainer.devices=auto"], "trainer.devices=auto is wrong: it must be 1"),
+    (["train", "trainer.strategy=dpp"], "trainer.strategy=dpp is wrong: it must be one of auto, ddp, fsdp"),
     (["train", "optimizer.lr={a:1}"], "optimizer.lr={'a': 1} is wrong: it must be a number > 0"),
     (["train", "trainer.profiler=simpel"], "did you mean simple?"),
     (["train", "trainer.max_time=an hour"], "such as 00:01:30:00"),
@@ -113,7 +113,8 @@ def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom graft.cli import run\n"
         "for words in (['train', 'optimzer.lr=1'], ['train', '++optimizer.lrr=1'], ['train', 'seed=-1'],\n"
-        "              ['train', '--cfg', 'job'], ['train', '--help'], ['list', 'data'], ['--help']):\n"
+        "              ['train', 'resume=nowhere'], ['train', 'resume=last'], ['train', '--cfg', 'job'],\n"
+        "              ['train', '--help'], ['list', 'data'], ['--help']):\n"
         "    sys.argv = ['graft', *words]\n    run(words)\n"
         "slow = {'torch', 'torchvision', 'pytorch_lightning', 'scipy', 'sklearn', 'matplotlib'}\n"
         "heavy = slow & set(sys.modules)\n"

@@ -115,3 +115,12 @@ def test_an_average_needs_more_than_half_precision():
     check_together({**averaged, "trainer": {"precision": "bf16-mixed"}})
     with pytest.raises(GraftError, match=r"^callbacks\.ema needs weights in single precision.*bf16-true$"):
         check_together({**averaged, "trainer": {"precision": "bf16-true"}})
+
+
+def test_co_tuning_needs_weights():
+    tuned = {"regularizer": {"_target_": "graft.regularization.CoTuning"}}
+    with pytest.raises(GraftError, match=r"^regularizer=co_tuning asks .* backbone\.weights=null has none"):
+        check_together({**tuned, "backbone": {"weights": None}})
+    check_together({**tuned, "backbone": {"weights": "IMAGENET1K_V1"}})
+    # A user's own may bring them under another key.
+    check_together({**tuned, "backbone": {"_target_": "mypkg.network"}})

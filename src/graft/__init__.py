@@ -39,8 +39,10 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
 
     from graft.composition import compose
     from graft.runs.folder import refuse_taken
+    from graft.runs.restarting import going_on
 
     config, hydra_cfg = compose("train", overrides)
+    config, overrides = going_on(config, hydra_cfg.run, overrides)
     path = Path(hydra_cfg.run.dir)
     if path.exists() and not any(word.startswith("hydra.run.dir=") for word in overrides):
         # The id in the default name belongs to the process, which may train more than once a second.

@@ -1,4 +1,4 @@
-"""`python -m graft` is the console command `graft`."""
+"""`python -m graft COMMAND`: the console command, also for launchers that start modules."""
 
 from graft.cli import main
 

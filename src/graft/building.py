@@ -31,6 +31,7 @@ HOMES = (
     "graft.regularization.",
     "graft.training.head.",
     "graft.training.progress.",
+    "graft.training.step_table.",
     "torch.nn.modules.",
     "torch.optim.",
     "torchvision.transforms.v2.",

@@ -3,11 +3,12 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from graft.errors import GraftError, did_you_mean
+from graft.runs.launch import Launch, launched
 
 COMMANDS = {
     "train": "train a head, and as much of a backbone as you say, on your images",
@@ -31,13 +32,20 @@ WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 def main() -> None:
     """The console command."""
+    # Torch's log warns of a search for unused parameters that found none, which in a last phase is right.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(words: Sequence[str]) -> int:
     """Run one command line; returns the exit status: 0, 1 a fault of ours, 2 the user's, 130 Ctrl-C."""
+    return guarded(lambda: dispatch(list(words)))
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """Call a command, say what went wrong, and give the exit status."""
     try:
-        dispatch(list(words))
+        command()
     except GraftError as error:
         report(error)
         return 2
@@ -90,8 +98,29 @@ def dispatch(words: list[str]) -> None:
         from graft.commands.list import list_options
 
         list_options(rest)
+    elif (launch := launched()) and command == "train":
+        _train_launched(launch, rest)
     else:
         run_hydra(command, rest)
+
+
+def _train_launched(launch: Launch, words: list[str]) -> None:
+    """Train as one of the processes that a launcher has started: the first alone reads the words.
+
+    Raises:
+        GraftError: the words ask for more than one run.
+    """
+    if sweep := {"-m", "--multirun"} & set(words):
+        raise GraftError(
+            f"{sweep.pop()} under {launch.by}: start each run of a sweep by itself, or let Graft start "
+            "the processes (trainer=ddp without a launcher)"
+        )
+    if launch.rank == 0:
+        run_hydra("train", words)
+    elif not any(word.startswith("-") for word in words):
+        from graft.commands.train import follow_announced
+
+        follow_announced()
 
 
 def run_hydra(command: str, words: Sequence[str]) -> None:
@@ -161,6 +190,7 @@ def _job_of(command: str, failures: list[Exception]) -> Any:
 
         from graft.composition import check
         from graft.runs.folder import refuse_taken, remove_empty
+        from graft.runs.restarting import going_on
 
         own: Any = HydraConfig.get()
         folder = Path(own.runtime.output_dir)
@@ -170,7 +200,10 @@ def _job_of(command: str, failures: list[Exception]) -> Any:
             print(f"\njob {own.job.num}: {' '.join(overrides)}", flush=True)
         try:
             config = check(cfg, own, command)
-            refuse_taken(folder)
+            if command == "train":
+                config, overrides = going_on(config, own.sweep if sweeping else own.run, overrides)
+            if not config.get("resume"):
+                refuse_taken(folder)
             return _call(command, config, folder, overrides)
         except Exception as error:
             if not sweeping:

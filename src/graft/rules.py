@@ -144,6 +144,7 @@ RULES: dict[str, Rule] = {
     "mix.cutmix_alpha": POSITIVE,
     "backbone.weights": PATH,
     "backbone.image_size": or_null(whole(1)),
+    "backbone.drop_path": or_null(SHARE),
     "head.hidden": whole(1),
     "head.dropout": SHARE,
     "freeze.k": whole(1),
@@ -212,13 +213,21 @@ RULES: dict[str, Rule] = {
     "trainer.profiler": one_of(None, "simple", "advanced"),
     "trainer.accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "trainer.devices": Rule(
-        "1 (one device a run; run several side by side to use several GPUs)",
+        "auto, a number of processes such as 2, or a list of GPUs such as [0, 1]",
         lambda value: (
-            value == "1"
-            or (_is_whole(value) and value == 1)
-            or (isinstance(value, list) and len(value) == 1 and _is_whole(value[0]) and value[0] >= 0)
+            value == "auto"
+            or (_is_whole(value) and value >= 1)
+            or (
+                isinstance(value, list)
+                and bool(value)
+                and all(_is_whole(item) and item >= 0 for item in value)
+                and len(set(value)) == len(value)
+            )
         ),
+        ("auto",),
     ),
+    "trainer.num_nodes": whole(1),
+    "trainer.strategy": one_of("auto", "ddp", "fsdp"),
     "trainer.precision": one_of(*PRECISIONS),
     "trainer.accumulate_grad_batches": whole(1),
     "trainer.gradient_clip_val": or_null(POSITIVE),

@@ -76,8 +76,15 @@ def check_together(config: Config) -> None:
             f"regularizer=l2_sp draws weights to their source and optimizer.weight_decay={decay} to zero;"
             " add optimizer.weight_decay=0"
         )
-    if config.get("compile") and str(regularizer).endswith((".Delta", ".BatchSpectralShrinkage")):
+    looks = (".Delta", ".BatchSpectralShrinkage", ".CoTuning")
+    if config.get("compile") and str(regularizer).endswith(looks):
         raise GraftError("compile=true does not go with a regularizer that looks at each stage's output")
+    backbone = config.get("backbone") or {}
+    if regularizer == "graft.regularization.CoTuning" and backbone.get("weights", "") is None:
+        raise GraftError(
+            "regularizer=co_tuning asks the head that the backbone was trained with, and"
+            " backbone.weights=null has none; give torchvision's weights, or a Graft run or bundle"
+        )
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
             _check_monitor(f"callbacks.{name}", node["monitor"], node.get("mode"))

@@ -5,10 +5,13 @@ from urllib.error import URLError
 import pytest
 import torch
 from torchvision import models
+from torchvision.ops import StochasticDepth
 
 from graft.backbones import supported_names, torchvision_backbone
 from graft.backbones.torchvision import preprocessing_of
 from graft.errors import GraftError
+from graft.freezing.apply import apply
+from graft.freezing.strategies import Frozen
 
 
 def entries():
@@ -144,6 +147,40 @@ def test_a_vision_transformer_is_built_at_its_weights_size(monkeypatch):
     downloads(monkeypatch, {key: torch.zeros(value.shape) for key, value in state.items()})
     backbone = torchvision_backbone("vit_b_16", weights="IMAGENET1K_SWAG_E2E_V1")
     assert backbone.stages["patches"].image_size == backbone.preprocessing.crop == 384
+
+
+def rates(backbone):
+    return [module.p for module in backbone.modules() if isinstance(module, StochasticDepth)]
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "convnext_tiny", "swin_t", "maxvit_t"])
+def test_drop_path_scales_every_blocks_rate_up_to_the_last_ones(name):
+    with torch.device("meta"):
+        own, changed, none = (rates(torchvision_backbone(name, drop_path=p)) for p in (None, 0.35, 0.0))
+    assert changed[-1] == max(changed) == pytest.approx(0.35)
+    assert changed == pytest.approx([p * 0.35 / own[-1] for p in own])
+    assert changed == sorted(changed)
+    assert not any(none)
+
+
+def test_drop_path_drops_in_training_alone():
+    torch.manual_seed(0)
+    backbone = torchvision_backbone("efficientnet_b0", image_size=32, drop_path=0.9)
+    images = torch.randn(1, 3, 32, 32)
+    block = backbone.stages["block3"]
+    with torch.no_grad():
+        boundary = backbone.eval()(images, stop=3)
+        # Statistics stand still, so that nothing but dropped paths can differ.
+        for module in block.modules():
+            module.train(isinstance(module, StochasticDepth))
+        assert len({float(block(boundary).sum()) for _ in range(20)}) > 1
+        apply(Frozen(), backbone.train().stages, 0)
+        assert len({float(backbone(images).sum()) for _ in range(5)}) == 1
+
+
+def test_drop_path_needs_stochastic_depth():
+    with pytest.raises(GraftError, match=r"^backbone\.drop_path=0\.1: alexnet has no stochastic depth"):
+        torchvision_backbone("alexnet", drop_path=0.1)
 
 
 def test_supported_names_are_all_but_two():

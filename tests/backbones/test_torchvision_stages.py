@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 from torch import nn
+from torch.nn.functional import linear
 from torchvision import models
 
 from graft.backbones import load_weights, supported_names, torchvision_backbone
@@ -94,6 +95,14 @@ def test_features_are_what_enters_torchvision_s_last_layer(pair):
     assert features.isfinite().all()
     assert features.std() > 0
     assert torch.equal(features, pair.expected())
+
+
+def test_the_last_layer_is_kept_aside(pair):
+    found, entering = pair.backbone.source_head, pair.expected()
+    with torch.no_grad():
+        maps = entering[:, :, None, None] if isinstance(pair.last, nn.Conv2d) else entering
+        expected = pair.last(maps).flatten(1)
+        torch.testing.assert_close(linear(entering, found["weight"], found.get("bias")), expected)
 
 
 @torch.no_grad()

@@ -169,3 +169,34 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path, trained, fresh, valu
     state["stages.conv2.0.bias"][3] = value
     torch.save(state, tmp_path / "a.pth")
     assert "1 with NaN or infinity (stages.conv2.0.bias)" in refused(fresh, tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        ({"classifier.1.weight": (5, 512, 1, 1), "classifier.1.bias": (5,)}, {"weight", "bias"}),
+        ({"classifier.weight": (5, 512)}, {"weight"}),
+        # Two layers, something beside the layer, a window, another width: what they compute is not known.
+        ({"classifier.1.weight": (512, 512), "classifier.3.weight": (5, 512)}, set()),
+        ({"classifier.0.scale": (512,), "classifier.1.weight": (5, 512)}, set()),
+        ({"classifier.1.weight": (5, 128, 2, 2)}, set()),
+        ({"classifier.1.weight": (5, 300)}, set()),
+        ({"classifier.1.bias": (5,)}, set()),
+        ({}, set()),
+    ],
+)
+def test_a_linear_head_is_kept_aside_and_any_other_is_not(tmp_path, head, kept):
+    state = {key: value for key, value in models.squeezenet1_0().state_dict().items() if "features" in key}
+    state |= {key: torch.rand(shape) for key, shape in head.items()}
+    torch.save({f"net.{key}": value for key, value in state.items()}, tmp_path / "a.pth")
+    found = torchvision_backbone("squeezenet1_0", weights=str(tmp_path / "a.pth")).source_head
+    assert set(found) == kept
+    if kept:
+        assert found["weight"].shape == (5, 512)
+
+
+def test_the_head_beside_a_backbone_of_our_own_names_is_not(tmp_path, trained, fresh):
+    # Graft's own head normalises the features first, which its names do not tell.
+    torch.save({**trained[0].state_dict(), "head.weight": torch.ones(3, 84)}, tmp_path / "a.pth")
+    load_weights(fresh, tmp_path / "a.pth")
+    assert fresh.source_head == {}

@@ -1,6 +1,8 @@
 """Batches are the same for any number of workers, and an error leaves a worker as one line."""
 
+import os
 import random
+import signal
 
 import numpy as np
 import pytest
@@ -181,3 +183,13 @@ def test_workers_by_cores(monkeypatch, noise, cores, workers):
         assert make_loader(items, batch_size=2, num_workers=5).num_workers == 5
     assert loader.num_workers == workers
     assert loader.persistent_workers == (workers > 0)
+
+
+def test_a_signal_to_all_processes_leaves_the_loading_ones_to_the_main_one(noise):
+    data = noise({"all": [40, 40]})
+    items = TransformedImages(data.images, np.arange(80), draw_from_all, 0)
+    loader = iter(make_loader(items, batch_size=2, num_workers=1))
+    found = [next(loader)]
+    os.kill(loader._workers[0].pid, signal.SIGTERM)
+    found += list(loader)
+    assert len(found) == 40

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import graft
 from graft.cli import run
 from graft.errors import GraftError
 from graft.runs import RunFolder
-from graft.runs.files import read_csv, write_csv
+from graft.runs.files import read_csv, write_csv, write_yaml
 from graft.training import TransferModule
 from graft.training.interruption import Terminated
 
@@ -285,6 +286,48 @@ def test_another_split_and_a_live_process_are_refused(cut: Callable[..., RunFold
         graft.train([f"resume={folder.path}"])
 
 
+@pytest.mark.parametrize("step", [3, 8])
+def test_rows_of_the_csv_logger_are_those_of_the_whole_run(
+    step: int, words: list[str], cut: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    more = ["logger=csv", "trainer.log_every_n_steps=1", "logger.csv.flush_logs_every_n_steps=1"]
+    whole = graft.train([*words, *more, f"hydra.run.dir={tmp_path}/whole"])
+    folder = cut(step, *more)
+    graft.train([f"resume={folder.path}"])
+    ours, wholes = (read_csv(found.path / "csv/metrics.csv") for found in (folder, whole))
+    assert ours == wholes
+    assert len(ours) > EPOCHS
+
+
+def test_a_run_of_an_older_graft_goes_on(cut: Callable[..., RunFolder], whole: RunFolder) -> None:
+    folder = cut(8)
+    config = folder.read_config()
+    for key in ("lr_find", "mix", "regularizer", "distill", "channels_last"):
+        del config[key]
+    del config["callbacks"]["best"]["verbose"], config["freeze"]["norm"]
+    write_yaml(folder.config, config)
+    graft.train([f"resume={folder.path}"])
+    assert_same(folder, whole)
+    assert folder.read_config() == whole.read_config()
+
+
+def test_what_an_older_graft_did_not_say_is_asked_for(
+    cut: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = cut(8)
+    config = folder.read_config()
+    del config["optimizer"]["lr"]
+    write_yaml(folder.config, config)
+    before = contents(folder)
+    assert run(["train", f"resume={folder.path}"]) == 2
+    wrote = f"{folder.config}, which Graft {version('graft')} wrote,"
+    assert (
+        capsys.readouterr().err
+        == f"graft: {wrote} has no optimizer.lr, without which this one cannot go on\n"
+    )
+    assert contents(folder) == before
+
+
 def test_code_of_others_is_not_run(cut: Callable[..., RunFolder]) -> None:
     folder = cut(1)
     folder.config.write_text(folder.config.read_text().replace("graft.training.mlp", "os.system"))
@@ -397,3 +440,35 @@ def test_a_signal_in_the_middle_of_validation_is_what_it_is(
     assert folder.status()["reason"] == ("SIGTERM" if terminated else "Ctrl-C")
     graft.train([f"resume={folder.path}"])
     assert_same(folder, whole)
+
+
+@pytest.mark.parametrize("step", [0, 3, 8])
+def test_co_tuning_goes_on_with_the_relation_that_it_had(
+    step: int, words: list[str], whole: RunFolder, cut: Callable[..., RunFolder], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    # The source is the whole run, with the dropout of its head; the average holds the source's head too.
+    tuned = [*words, "regularizer=co_tuning", f"backbone.weights={whole.path}", "callbacks=ema", "mix=both"]
+    once = graft.train([*tuned, f"hydra.run.dir={tmp_path}/whole"])
+    folder = cut(step, base=tuned)
+    with monkeypatch.context() as patch:
+        if step:
+            # What was learnt is saved; it is not asked again.
+            patch.setattr("graft.commands.train.learn_relation", lambda *_: pytest.fail("asked again"))
+        graft.train([f"resume={folder.path}"])
+    assert_same(folder, once)
+    state = torch.load(once.checkpoints / "last.ckpt", weights_only=True)["state_dict"]
+    assert state["regularizer.relation"].sum(1).tolist() == pytest.approx([1.0] * 3)
+
+
+def test_co_tuning_without_weight_is_the_run_without_it(
+    words: list[str], trained: Path, tmp_path: Path
+) -> None:
+    # The source's head is linear: dropout in it would draw what the new one's draws otherwise.
+    words = [*words, f"backbone.weights={trained}", "trainer.gradient_clip_val=0.5"]
+    runs = [
+        graft.train([*words, *more, f"hydra.run.dir={tmp_path}/{index}"])
+        for index, more in enumerate(([], ["regularizer=co_tuning", "regularizer.weight=0"]))
+    ]
+    plain, tuned = ((run.bundle / "model.safetensors").read_bytes() for run in runs)
+    assert plain == tuned

@@ -42,6 +42,20 @@ def test_without_a_rate_of_its_own_the_head_takes_the_backbones() -> None:
     assert {group["lr"] for group in groups} == {0.1}
 
 
+def test_a_sources_head_learns_at_the_backbones_rate() -> None:
+    backbone, head = parts()
+    source = nn.Linear(4, 9)
+    rates = {"lr": 0.1, "head_lr": 1.0, "weight_decay": 0.5}
+    with_it = parameter_groups(backbone, head, **rates, source_head=source)
+    without = parameter_groups(backbone, head, **rates)
+    assert [group["name"] for group in with_it[:-2]] == [group["name"] for group in without]
+    last = [{**group, "params": [id(p) for p in group["params"]]} for group in with_it[-2:]]
+    assert last == [
+        {"name": "source_head", "params": [id(source.weight)], "lr": 0.1, "weight_decay": 0.5},
+        {"name": "source_head_no_decay", "params": [id(source.bias)], "lr": 0.1, "weight_decay": 0.0},
+    ]
+
+
 def test_the_penalty_is_what_sgds_weight_decay_descends_on() -> None:
     backbone, head = parts()
     head.bias.requires_grad_(False)

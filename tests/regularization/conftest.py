@@ -26,3 +26,8 @@ def head():
 @pytest.fixture
 def images():
     return torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture
+def labels():
+    return torch.tensor([0, 2, 1, 1, 0])

@@ -7,31 +7,31 @@ from graft.regularization import Delta
 from graft.regularization.behaviour import outputs
 
 
-def test_it_is_zero_at_the_source_and_grows_away_from_it(backbone, head, images):
+def test_it_is_zero_at_the_source_and_grows_away_from_it(backbone, head, images, labels):
     delta = Delta(weight=0.5)
     delta.prepare(backbone, head)
     before = {key: value.clone() for key, value in delta.source.state_dict().items()}
     backbone.eval()
-    assert delta.term(images, outputs(backbone, images)) == 0
+    assert delta.term(images, outputs(backbone, images), labels) == 0
     source = outputs(delta.source, images)
     with torch.no_grad():
         backbone.stages["top"][0].weight.add_(0.1)
     found = outputs(backbone, images)
     expected = 0.25 * float((found[1] - source[1]).detach().square().mean())
-    assert float(delta.term(images, found).detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(delta.term(images, found, labels).detach()) == pytest.approx(expected, rel=1e-5)
     # Whatever mode the model is in, the reference evaluates and none of its statistics move.
     backbone.train()
     moving = outputs(backbone, images)
     expected = sum(
         0.25 * float((a - b).detach().square().mean()) for a, b in zip(moving, source, strict=True)
     )
-    assert float(delta.term(images, moving).detach()) == pytest.approx(expected, rel=1e-5)
+    assert float(delta.term(images, moving, labels).detach()) == pytest.approx(expected, rel=1e-5)
     assert all(torch.equal(value, before[key]) for key, value in delta.source.state_dict().items())
 
 
-def test_the_last_stages_and_those_that_train_count(backbone, head, images):
+def test_the_last_stages_and_those_that_train_count(backbone, head, images, labels):
     delta = Delta(weight=2.0, last=1)
     delta.prepare(backbone, head)
     moved = [tensor + 1 for tensor in outputs(backbone.eval(), images)]
-    assert float(delta.term(images, moved).detach()) == pytest.approx(1.0, rel=1e-5)
-    assert delta.term(images, [tensor.detach() for tensor in moved]) == 0
+    assert float(delta.term(images, moved, labels).detach()) == pytest.approx(1.0, rel=1e-5)
+    assert delta.term(images, [tensor.detach() for tensor in moved], labels) == 0

@@ -1,6 +1,7 @@
 """A run folder is claimed once, is never overwritten, and says how its run stands."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,57 @@ def test_empty_folders_go_and_full_ones_stay(tmp_path: Path, monkeypatch: pytest
     remove_empty(tmp_path / "outputs/train/today")
     assert not (tmp_path / "outputs/train").exists()
     assert (tmp_path / "outputs/README.md").exists()
+
+
+HOLDS = """
+import os, sys, time
+from graft.errors import GraftError
+from graft.runs import RunFolder
+try:
+    with RunFolder(sys.argv[1]).hold():
+        # A process that loads images goes on for a while after a killed run.
+        loads = os.fork()
+        if loads == 0:
+            time.sleep(60)
+            os._exit(0)
+        print(loads, flush=True)
+        sys.stdin.read()
+except GraftError as error:
+    print(error, flush=True)
+"""
+
+
+def holder(path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_one_process_at_a_time_holds_a_folder_and_a_killed_one_no_more(tmp_path: Path) -> None:
+    folder = RunFolder.claim(tmp_path / "run")
+    with holder(folder.path) as first:
+        assert first.stdout is not None
+        child = int(first.stdout.readline())
+        try:
+            with holder(folder.path) as second:
+                assert "held by another process" in second.communicate()[0]
+            with pytest.raises(GraftError, match="held by another process"), folder.hold():
+                pass
+            first.kill()
+            first.wait()
+            with folder.hold():
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_who_holds_a_folder_may_hold_it_again_and_lets_go(tmp_path: Path) -> None:
+    folder = RunFolder.claim(tmp_path / "run")
+    with pytest.raises(ValueError, match="wrong"), folder.hold(), RunFolder(folder.path).hold():
+        raise ValueError("wrong")
+    with holder(folder.path) as other:
+        assert other.stdout is not None
+        child = other.stdout.readline()
+        assert child.strip().isdigit()
+        os.kill(int(child), signal.SIGKILL)
+        other.kill()

@@ -315,7 +315,6 @@ def test_a_compiled_model_is_saved_as_a_plain_one(tmp_path):
         {"backbone": "resnet18"},
         {"backbone": {"weights": None}},
         {"head": "linear"},
-        {"tested": {"batch_size": 8}},
         {"tested": {**vars(HowTested()), "speed": 3}},
     ],
     ids=str,
@@ -323,6 +322,11 @@ def test_a_compiled_model_is_saved_as_a_plain_one(tmp_path):
 def test_a_description_of_another_shape_is_named(saved, changes):
     describe(saved, **changes)
     refused(saved, rf"model\.yaml is damaged: {next(iter(changes))} ")
+
+
+def test_how_an_older_graft_tested_is_completed(saved):
+    describe(saved, tested={"batch_size": 8})
+    assert load_bundle(saved).tested == HowTested(batch_size=8)
 
 
 def test_a_write_that_fails_leaves_no_part_of_the_weights(saved, monkeypatch):

@@ -8,14 +8,19 @@ import torch
 
 from graft.errors import GraftError
 from graft.training import Checkpoints, checkpoint_files
-from graft.training.checkpoint_files import CheckedIO, keep_previous, load_checked, newest
+from graft.training.checkpoint_files import NEEDED, STATE, CheckedIO, keep_previous, load_checked, newest
 from graft.training.random_state import random_state, set_random_state
 
 
 def checkpoint(step):
     """What `newest` looks at, with a tensor to be damaged."""
-    state = {"seconds": 1.5, "fitted": False}
-    return {"global_step": step, "callbacks": {"Checkpoints": state}, "weights": torch.full((1000,), step)}
+    state = {**dict.fromkeys(STATE), "seconds": 1.5, "fitted": False}
+    parts = {
+        **dict.fromkeys(NEEDED),
+        "callbacks": {"Checkpoints": state},
+        "weights": torch.full((1000,), step),
+    }
+    return {"global_step": step, **parts}
 
 
 @pytest.fixture
@@ -33,6 +38,19 @@ def test_the_last_checkpoint_is_found_and_nothing_else_is_left(folder):
     assert {path.name for path in folder.iterdir()} == names
     assert len((folder / "last.ckpt.sha256").read_text().splitlines()) == 1
     assert newest(folder / "none") is None
+
+
+@pytest.mark.parametrize("key", [*NEEDED, *STATE])
+def test_what_an_older_graft_left_out_is_named(folder, key):
+    old = checkpoint(3)
+    del (old if key in NEEDED else old["callbacks"]["Checkpoints"])[key]
+    CheckedIO().save_checkpoint(old, folder / "last.ckpt")
+    with pytest.raises(GraftError, match=f"written by an older Graft and lacks {key}; start a new run"):
+        newest(folder)
+
+
+def test_all_that_the_callback_reads_is_asked_for(tmp_path):
+    assert set(STATE) == set(Checkpoints(str(tmp_path)).state_dict())
 
 
 @pytest.mark.parametrize("moment", ["save", "_digest", "write_text"])

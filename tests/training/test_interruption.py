@@ -1,12 +1,13 @@
-"""Ctrl-C and SIGTERM leave a block as what they are, and the handlers as they were."""
+"""Ctrl-C, SIGTERM and SLURM's SIGUSR1 leave a block as what they are, and the handlers as they were."""
 
+import os
 import signal
 import threading
 
 import pytest
 import pytorch_lightning as pl
 
-from graft.training.interruption import Terminated, interruptible
+from graft.training.interruption import Terminated, defer, interruptible
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,61 @@ def test_sigterm_ends_the_block_with_its_exit_status():
     with pytest.raises(Terminated) as stop, interruptible():
         signal.raise_signal(signal.SIGTERM)
     assert stop.value.code == 143
+
+
+def test_slurms_signal_ends_the_block_in_a_job(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with pytest.raises(Terminated) as stop, interruptible():
+        signal.raise_signal(signal.SIGUSR1)
+    assert (stop.value.code, stop.value.reason, stop.value.requeue) == (138, "SIGUSR1", True)
+    assert not Terminated().requeue
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_slurms_signal_is_left_alone_outside_a_job_and_where_it_is_anothers(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    with interruptible():
+        assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    heard = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    try:
+        with interruptible():
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    assert heard == [signal.SIGUSR1]
+
+
+def test_the_first_signal_says_why_it_stopped(monkeypatch):
+    # SLURM sends SIGTERM once the time is up; that the job is to come back must not be forgotten.
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+
+    def block():
+        with interruptible():
+            defer(True)
+            signal.raise_signal(signal.SIGUSR1)
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Terminated) as stop:
+        block()
+    assert stop.value.requeue
+
+
+# From Python 3.12 on, a fork beside torch's threads warns.
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_loads_takes_no_notice(number):
+    with interruptible():
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                signal.raise_signal(number)
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_ctrl_c_ends_the_block():

@@ -19,7 +19,7 @@ class Loads:
 def test_the_model_stays_and_the_factor_is_a_number(transfer, loader, strategy):
     module = transfer(lr=1e-3, optimizer=torch.optim.AdamW)
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    trainer = {"accelerator": "cpu", "precision": "32-true"}
+    trainer = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
     factor = found_factor(module, Loads(loader(64, 8)), strategy, trainer)
     assert 1e-5 < factor < 1e4
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())

@@ -6,6 +6,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from graft.composition import compose
+from graft.keys import conf_dir
 from graft.schema import flatten
 from graft.training import pictures, tensorboard
 from graft.training.epoch_table import EpochTable
@@ -15,7 +17,13 @@ CONFIG = {
     "name": "mine",
     "data": {"_target_": "graft.data.digits", "batch_size": 32, "shots": None, "num_workers": 3},
     "backbone": {"_target_": "graft.backbones.torchvision", "name": "resnet18", "weights": "DEFAULT"},
-    "freeze": {"_target_": "graft.freezing.LastK", "k": 2},
+    "freeze": {"_target_": "graft.freezing.LastK", "k": 2, "norm": None},
+    "augment": {"_target_": "graft.data.training_transform", "_partial_": True, "crop_scale": [0.5, 1.0]},
+    "mix": {"_target_": "graft.data.mixup", "alpha": 0.2},
+    "head": {"_target_": "graft.training.linear", "normalize": True},
+    "regularizer": {"_target_": "graft.regularization.L2SP", "alpha": 0.1, "beta": 0.01},
+    "loss": {"label_smoothing": 0.1, "class_weights": None},
+    "distill": {"teacher": None, "temperature": 4.0, "weight": 0.5, "trust": []},
     "optimizer": {"_target_": "torch.optim.AdamW", "lr": 0.001, "head_lr": None, "weight_decay": 0.0},
     "scheduler": {"_target_": "graft.optim.cosine", "final": 0.1},
     "trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": 7},
@@ -63,6 +71,13 @@ def test_the_hparams_tab_has_what_people_vary_and_what_it_reached(board, tmp_pat
         "data.batch_size": 32,
         "backbone.weights": "DEFAULT",
         "freeze.k": 2,
+        "augment.crop_scale": "[0.5, 1.0]",
+        "mix.alpha": 0.2,
+        "head.normalize": True,
+        "regularizer.alpha": 0.1,
+        "regularizer.beta": 0.01,
+        "scheduler.final": 0.1,
+        "loss.label_smoothing": 0.1,
         "optimizer.lr": 0.001,
         "optimizer.weight_decay": 0,
         "trainer.max_epochs": 7,
@@ -71,9 +86,38 @@ def test_the_hparams_tab_has_what_people_vary_and_what_it_reached(board, tmp_pat
         "optimizer": "AdamW",
         "scheduler": "cosine",
         "data": "digits",
+        "augment": "training_transform",
+        "mix": "mixup",
+        "head": "linear",
+        "regularizer": "L2SP",
     }
     final = {tag: events.Scalars(tag)[0].value for tag in events.Tags()["scalars"] if "final" in tag}
     assert final == {"final/test_accuracy": 0.75, "final/val_loss": 0.25}
+
+
+GROUPS = ("augment", "freeze", "head", "mix", "regularizer", "scheduler")
+OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=map("=".join, OPTIONS))
+def test_no_key_that_people_vary_is_forgotten(board, group, option):
+    logger, read = board
+    decay = ["optimizer.weight_decay=0"] if option == "l2_sp" else []
+    config, _ = compose("train", [f"{group}={option}", *decay])
+    tensorboard.add_hyperparameters([logger], flatten(config), METRICS)
+    shown = hyperparameters(read())
+    given = {key for key, value in flatten(config[group]).items() if value is not None}
+    assert {f"{group}.{key}" for key in given if not key.endswith("_")} <= set(shown)
+    assert shown[group] == config[group]["_target_"].rsplit(".", 1)[-1]
+
+
+def test_a_teacher_is_shown_with_what_belongs_to_it(board):
+    logger, read = board
+    config, _ = compose("train", ["distill.teacher=outputs/teacher"])
+    tensorboard.add_hyperparameters([logger], flatten(config), METRICS)
+    shown = hyperparameters(read())
+    assert shown["distill.teacher"] == "outputs/teacher"
+    assert (shown["distill.temperature"], shown["distill.weight"]) == (4.0, 0.5)
 
 
 def test_without_tensorboard_nothing_is_shown(tmp_path):

@@ -23,9 +23,13 @@ class Backbone(nn.Module):
             backbone's; lets the library's own weight files load.
         dropped: module path, in that library's model, of the head that was left out; its keys are
             ignored when weights are loaded.
+        source_head: `weight` `(S, D)` and, if there is one, `bias` `(S,)` of the linear layer that gave the
+            source's S classes from the features; None where it is not known.
 
     Attributes:
         stages: the stages as an `nn.ModuleDict`.
+        source_head: as above, empty where it is not known. Plain tensors, which are no part of the
+            backbone: they are neither trained nor saved with it. `load_state` replaces them.
 
     Raises:
         GraftError: there is no stage, or a parameter or buffer stands in two places, so that freezing
@@ -39,6 +43,7 @@ class Backbone(nn.Module):
         preprocessing: Preprocessing,
         source_names: Mapping[str, str] | None = None,
         dropped: str | None = None,
+        source_head: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         if not stages:
@@ -48,6 +53,7 @@ class Backbone(nn.Module):
         self.preprocessing = preprocessing
         self.source_names = dict(source_names or {})
         self.dropped = dropped
+        self.source_head = dict(source_head or {})
         first: dict[int, str] = {}
         for name, tensor in named_tensors(self).items():
             if id(tensor) in first:

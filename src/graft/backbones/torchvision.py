@@ -6,8 +6,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision import models
+from torchvision.ops import StochasticDepth
 
 from graft.backbones.backbone import Backbone
 from graft.backbones.carving import carve
@@ -18,7 +19,12 @@ from graft.backbones.weights import load_state
 from graft.errors import GraftError, did_you_mean
 
 
-def torchvision_backbone(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
+def torchvision_backbone(
+    name: str,
+    weights: str | None = None,
+    image_size: int | None = None,
+    drop_path: float | None = None,
+) -> Backbone:
     """Build one of torchvision's classifiers as a backbone: in stages, without its last layer.
 
     Args:
@@ -27,13 +33,16 @@ def torchvision_backbone(name: str, weights: str | None = None, image_size: int 
             then kept in torch's cache; or a file or folder (see `load_weights`); or None for random
             initialisation.
         image_size: pixels of the square that the backbone sees; None takes the weights' own.
+        drop_path: probability that the last residual block is left out for an image in training, those
+            below it linearly less; None takes torchvision's own.
 
     Returns:
         The backbone. Its preprocessing is that of the named weights; a bundle's own record for a bundle;
         for other files and for None, that of the first weights torchvision lists for the model.
 
     Raises:
-        GraftError: the name, the weights or the image size are not to be had, or the weights do not fit.
+        GraftError: the name, the weights or the image size are not to be had, or the weights do not fit, or
+            there is no stochastic depth to set.
     """
     if name not in models.list_models(module=models):
         near = did_you_mean(name, models.list_models(module=models))
@@ -60,6 +69,8 @@ def torchvision_backbone(name: str, weights: str | None = None, image_size: int 
     # Only the vision transformer is built for one size; its other weights are for other sizes.
     size = {"image_size": preprocessing.crop} if module == "vision_transformer" else {}
     model = models.get_model(name, weights=None, **size)
+    if drop_path is not None:
+        _set_drop_path(model, drop_path, name)
     backbone = carve(model, family.stages(model), family.last, preprocessing)
     if state is not None:
         load_state(backbone, state, f"backbone.weights={weights}")
@@ -117,6 +128,19 @@ def _check_size(image_size: int, name: str, family: Family, own: int, source: An
     smallest = source.meta["min_size"][0]
     if family.sizes == "least" and image_size < smallest:
         raise GraftError(f"backbone.image_size={image_size} is below {smallest}, the smallest {name} takes")
+
+
+def _set_drop_path(model: nn.Module, drop_path: float, name: str) -> None:
+    """Scale the rates of stochastic depth (arXiv:1603.09382) so that the highest, the last, is `drop_path`.
+
+    torchvision's builders of Swin and MaxViT take no rate.
+    """
+    layers = [module for module in model.modules() if isinstance(module, StochasticDepth)]
+    if not layers:
+        raise GraftError(f"backbone.drop_path={drop_path}: {name} has no stochastic depth; give null")
+    highest = max(layer.p for layer in layers)
+    for layer in layers:
+        layer.p *= drop_path / highest
 
 
 def supported_names() -> list[str]:

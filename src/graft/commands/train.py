@@ -2,12 +2,14 @@
 
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+from pytorch_lightning.strategies import FSDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from rich.console import Console
 from rich.table import Table
@@ -15,23 +17,34 @@ from rich.table import Table
 from graft.building import check_trusted, one_line
 from graft.data import ImageDataModule, split_rows
 from graft.errors import GraftError
-from graft.freezing.apply import FreezeCallback
+from graft.freezing.apply import FreezeCallback, changes
 from graft.freezing.lora import merge
 from graft.freezing.table import freeze_table, printed
-from graft.optim import parameter_groups
 from graft.reporting import model_card
-from graft.runs import RunFolder
+from graft.runs import RunFolder, slurm
 from graft.runs.environment import describe_environment
 from graft.runs.files import read_csv, write_csv, write_json, write_text, write_yaml
+from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
 from graft.schema import flatten
-from graft.training import Bundle, HowTested, TransferModule, assembly, pictures, save_bundle, tensorboard
-from graft.training.checkpoint_files import Position, load_checked, newest
+from graft.training import (
+    Bundle,
+    HowTested,
+    TransferModule,
+    assembly,
+    pictures,
+    ranks,
+    save_bundle,
+    tensorboard,
+)
+from graft.training.checkpoint_files import LAST, load_checked, newest
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
 from graft.training.lr_finder import found_factor, scaled
+from graft.training.progress import progress_bar
 from graft.training.random_state import random_state, set_random_state
+from graft.training.relation import learn_relation
 from graft.training.testing import prediction_rows, test, tested_module
 
 Config = dict[str, Any]
@@ -51,9 +64,16 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
-    wanted, trust = config.get("resume"), config.get("trust", [])
+    resumed = find_run(config["resume"]) if config.get("resume") else None
+    # From here on, so that nothing of the run changes once it is read.
+    with resumed.hold() if resumed else nullcontext():
+        return train(config, path, overrides, resumed)
+
+
+def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
+    """As `run`; `resumed` is the run to go on with, which no other process goes on with meanwhile."""
+    trust = config.get("trust", [])
     config = {key: value for key, value in config.items() if key not in ("resume", "trust")}
-    resumed = find_run(wanted) if wanted else None
     at = None
     if resumed is not None:
         path, before = resumed.path, resumed.read_config()
@@ -63,50 +83,45 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
             say(f"already finished: {path}")
             return resumed
         at = newest(resumed.checkpoints)
-    assembly.check_device(config["trainer"]["accelerator"])
-    assembly.check_precision(config["trainer"])
-    pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = assembly.open_data(config["data"])
-    config = assembly.located(config)
-    splits = assembly.split_data(config["data"], data)
-    validated = len(splits["val"]) > 0
-    assembly.check_validation(config, validated)
-    backbone = assembly.make_backbone(config)
-    loading = assembly.make_loading(config, data, splits, backbone.preprocessing)
-    strategy = assembly.make_strategy(config, backbone)
-    module = assembly.make_module(config, backbone, loading, strategy)
+    config, parts, size = prepare(config)
+    if at is None:
+        learn_relation(parts.module, parts.loading, config["trainer"])
     if config["lr_find"]:
         before_search = random_state()
-        factor = found_factor(module, loading, strategy, config["trainer"])
+        factor = found_factor(parts.module, parts.loading, parts.strategy, config["trainer"])
         set_random_state(before_search)
         # What is recorded is what was found: the run can be repeated and resumed without another search.
         config = {**config, "lr_find": False, "optimizer": scaled(config["optimizer"], factor)}
         rates = ", ".join(f"optimizer.{key}={config['optimizer'].get(key)}" for key in ("lr", "head_lr"))
         print(f"lr_find: {rates}", flush=True)
-        module.groups = parameter_groups(backbone, module.head, **assembly.rates(config))
-    table = EpochTable(RunFolder(path).epochs)
-    callbacks = [FreezeCallback(strategy), *assembly.make_callbacks(config, path, validated)]
-    purge = None if resumed is None else at.step if at else 0
-    loggers = [*assembly.make_loggers(config, path, purge), table]
-    trainer = assembly.make_trainer(config, path, callbacks, loggers)
+        parts.module.groups = parts.module.grouped(assembly.rates(config))
+    trainer, table = make_trainer(
+        config, path, parts, size, None if resumed is None else at.step if at else 0
+    )
 
     if resumed is not None:
-        check_same_split(resumed, loading)
+        check_same_split(resumed, parts.loading)
         resumed.take_up()
     folder = resumed or RunFolder.claim(path)
-    with log_to(folder.log):
+    with folder.hold(), log_to(folder.log):
         try:
             with interruptible():
-                say("\n".join([splits.describe(), *data.notes]))
+                say("\n".join([parts.loading.splits.describe(), *parts.loading.data.notes]))
                 if at is None:
-                    record_start(folder, config, overrides, loading, module, strategy)
+                    record_start(folder, config, overrides, parts)
                 else:
                     write_yaml(folder.config, config)
                     say(f"goes on after step {at.step}")
-                fit_and_test(folder, config, loading, module, trainer, table, at)
+                show_training_images(folder, parts, trainer, at is not None)
+                with ranks.together(size, folder, at and at.path):
+                    seconds = fit(config, parts, trainer, at and at.path) + (at.seconds if at else 0.0)
+                test_and_write(folder, config, parts, trainer, table, seconds)
         except (KeyboardInterrupt, Terminated) as stop:
-            folder.set_status("interrupted", reason="SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C")
+            reason = stop.reason if isinstance(stop, Terminated) else "Ctrl-C"
+            folder.set_status("interrupted", reason=reason)
             say(f"interrupted; graft train resume={path} goes on")
+            if isinstance(stop, Terminated) and stop.requeue:
+                slurm.requeue()
             raise
         except BaseException as error:
             folder.set_status("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
@@ -115,6 +130,76 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         folder.set_status("finished")
         show_result(folder)
     return folder
+
+
+def follow(folder: RunFolder, checkpoint: Path | None) -> None:
+    """Train as one more process of the run in `folder`, from `checkpoint` on if it goes on.
+
+    Raises:
+        GraftError: the data, the weights or the device are not what the configuration says.
+    """
+    config, parts, size = prepare(folder.read_config())
+    trainer, _ = make_trainer(config, folder.path, parts, size, None)
+    with interruptible():
+        if not launched():
+            ranks.join_started()
+        fit(config, parts, trainer, checkpoint)
+
+
+def follow_announced() -> RunFolder:
+    """Wait until the first of the processes that a launcher has started announces a run, and follow it."""
+    ranks.meet()
+    folder, checkpoint = ranks.announced()
+    follow(folder, checkpoint)
+    return folder
+
+
+class Parts(NamedTuple):
+    """What a run is made of, the same in all of its processes."""
+
+    loading: ImageDataModule
+    module: TransferModule
+    strategy: Any
+
+
+def prepare(config: Config) -> tuple[Config, Parts, int]:
+    """Open the data and build the model.
+
+    Returns:
+        The configuration with what this machine had to say, the parts, and how many processes train together.
+
+    Raises:
+        GraftError: the data, the weights or the device are not what the configuration says.
+    """
+    assembly.check_device(config["trainer"]["accelerator"])
+    assembly.check_precision(config["trainer"])
+    size = ranks.count(config["trainer"])
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    data = assembly.open_data(config["data"])
+    config = assembly.located(config)
+    splits = assembly.split_data(config["data"], data)
+    assembly.check_validation(config, len(splits["val"]) > 0)
+    assembly.check_processes(config, size, splits)
+    backbone = assembly.make_backbone(config)
+    loading = assembly.make_loading(config, data, splits, backbone.preprocessing)
+    strategy = assembly.make_strategy(config, backbone)
+    return config, Parts(loading, assembly.make_module(config, backbone, loading, strategy), strategy), size
+
+
+def make_trainer(
+    config: Config, path: Path, parts: Parts, size: int, purge_step: int | None
+) -> tuple[pl.Trainer, EpochTable]:
+    """The Trainer of one of `size` processes, and the logger that keeps the epochs' numbers.
+
+    Raises:
+        GraftError: the Trainer refuses its settings.
+    """
+    table = EpochTable(RunFolder(path).epochs)
+    validated = len(parts.loading.splits["val"]) > 0
+    callbacks = [FreezeCallback(parts.strategy), *assembly.make_callbacks(config, path, validated)]
+    loggers = [*assembly.make_loggers(config, path, purge_step), table]
+    moves = changes(parts.strategy, parts.module.backbone.stages, config["trainer"]["max_epochs"])
+    return assembly.make_trainer(config, path, callbacks, loggers, size=size, changes=moves), table
 
 
 def check_same_split(resumed: RunFolder, loading: ImageDataModule) -> None:
@@ -139,21 +224,17 @@ def _longer(config: Config, before: Config) -> bool:
     return longer
 
 
-def record_start(
-    folder: RunFolder,
-    config: Config,
-    overrides: list[str],
-    loading: ImageDataModule,
-    module: TransferModule,
-    strategy: Any,
-) -> None:
+def record_start(folder: RunFolder, config: Config, overrides: list[str], parts: Parts) -> None:
     """Write what is known before the first step, and say what trains."""
+    loading, module = parts.loading, parts.module
     write_yaml(folder.config, config)
-    write_yaml(folder.overrides, overrides)
+    # Not the words that a run killed before its first checkpoint is resumed with.
+    if not folder.overrides.is_file():
+        write_yaml(folder.overrides, overrides)
     write_json(folder.environment, {**describe_environment(), "data": asdict(loading.facts)})
     write_csv(folder.split, split_rows(loading.data, loading.splits))
     epochs = config["trainer"]["max_epochs"]
-    rows = freeze_table(strategy, module.backbone.stages, module.head, module.groups, epochs)
+    rows = freeze_table(parts.strategy, module.backbone.stages, module.head, module.groups, epochs)
     write_csv(folder.freeze, rows)
     Console().print(printed(rows))
     *backbone, head = rows
@@ -166,31 +247,46 @@ def record_start(
         say("warning: what is frozen was never trained (backbone.weights=null), so its features are random")
 
 
-def fit_and_test(
-    folder: RunFolder,
-    config: Config,
-    loading: ImageDataModule,
-    module: TransferModule,
-    trainer: pl.Trainer,
-    table: EpochTable,
-    at: Position | None = None,
-) -> None:
-    """Train, from `at` on if given, test the best epoch's weights once, and write what came out."""
-    images = next(iter(loading.train_dataloader()))["image"][:32]
-    grid = pictures.image_grid(images, module.backbone.preprocessing)
+def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, resumed: bool) -> None:
+    """Keep a picture of what the first batch looks like to the network."""
+    images = next(iter(parts.loading.train_dataloader()))["image"][:32]
+    grid = pictures.image_grid(images, parts.module.backbone.preprocessing)
     pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
-    if at is None:
+    if not resumed:
         tensorboard.add_image(trainer.loggers, "training images", grid)
 
+
+def fit(config: Config, parts: Parts, trainer: pl.Trainer, checkpoint: Path | None) -> float:
+    """Train, in each of the run's processes, from `checkpoint` on if given; says the seconds that it took.
+
+    Raises:
+        GraftError: Lightning refuses the settings, or the processes differ.
+    """
+    loading = parts.loading
+    if ranks.size() > 1:
+        ranks.check_same(config, asdict(loading.facts))
+        # The processes draw apart, as the images of one process's batch do; weights are rank 0's.
+        pl.seed_everything((config["seed"] + ranks.rank()) % 2**32, workers=True, verbose=False)
     if config["compile"]:
         # In place, so that the names of the weights stay as they are.
-        module.compile()
+        parts.module.compile()
     started = time.perf_counter()
     try:
-        trainer.fit(module, datamodule=loading, ckpt_path=at and at.path, weights_only=True)
+        trainer.fit(parts.module, datamodule=loading, ckpt_path=checkpoint, weights_only=True)
     except MisconfigurationException as error:
         raise GraftError(f"trainer: {one_line(error)}") from error
-    seconds = time.perf_counter() - started + (at.seconds if at else 0.0)
+    return time.perf_counter() - started
+
+
+def test_and_write(
+    folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, seconds: float
+) -> None:
+    """Test the best epoch's weights once, in one process, and write what came out."""
+    loading, module = parts.loading, parts.module
+    if isinstance(trainer.strategy, FSDPStrategy):
+        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
+        module = prepare(config)[1].module
+        module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
     best_epoch = load_best(trainer, module)
     tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
 
@@ -201,7 +297,8 @@ def fit_and_test(
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
     save_bundle(folder.bundle, bundle, config)
 
-    result = test(trainer, tested_module(bundle), loading.test_dataloader())
+    tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer)
+    result = test(tester, tested_module(bundle), loading.test_dataloader())
     row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
     metrics = {
         **row,
@@ -220,6 +317,14 @@ def fit_and_test(
     for logger in trainer.loggers:
         logger.finalize("success")
     write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
+
+
+def alone(config: Config, folder: RunFolder, trainer: pl.Trainer) -> pl.Trainer:
+    """A Trainer like this one, for its first process without the others, on the same device."""
+    device = trainer.strategy.root_device
+    own = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
+    lone = {**config, "trainer": {**config["trainer"], **own}}
+    return assembly.make_trainer(lone, folder.path, [progress_bar()], trainer.loggers)
 
 
 def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:

@@ -17,7 +17,7 @@ from graft.data import image_transform, images
 from graft.data.cache_location import cache_folder
 from graft.data.image_transform import Pixels
 from graft.data.kept_images import KeptImages, in_memory, on_disk, opened
-from graft.data.loading import TransformedImages, as_it_is
+from graft.data.loading import TransformedImages, as_it_is, outlive_sigterm
 from graft.errors import GraftError
 
 # What `auto` keeps in memory at most, in each process that trains.
@@ -102,6 +102,7 @@ def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
         collate_fn=as_it_is,
         # Without one, the loader draws from torch's global stream.
         generator=torch.Generator(),
+        worker_init_fn=outlive_sigterm,
     )
     batches: Any = iter(loader)
     try:

@@ -75,9 +75,13 @@ def on_disk(folder: Path, images: Iterable[Pixels]) -> KeptImages:
                 checksum = zlib.crc32(pixels.data, checksum)
                 sizes.append(pixels.shape[:2])
         np.savez(part / "index.npz", sizes=np.array(sizes), checksum=checksum)
-        if opened(folder) is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        try:
             part.rename(folder)
+        except OSError:
+            # Something is there. Another process may just have written it, so only what is damaged gives way.
+            if opened(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return _reopened(folder)

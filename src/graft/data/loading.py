@@ -1,6 +1,7 @@
 """Images as batches."""
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict, TypeVar
 
@@ -15,6 +16,7 @@ from graft.data.image_transform import ImageTransform, Pixels
 from graft.data.images import ImageError
 from graft.data.kept_images import KeptImages
 from graft.data.randomness import EpochShuffle
+from graft.data.sharing import WHOLE, Share, SharedBatches, even_batches
 from graft.data.transforms import PerImage
 from graft.errors import GraftError
 
@@ -100,29 +102,38 @@ def make_loader(
     batch_size: int,
     num_workers: int | None = None,
     shuffle: EpochShuffle | None = None,
+    share: Share = WHOLE,
 ) -> DataLoader[Any]:
     """Batches of `items`: all, in order, or shuffled to train on.
 
     Args:
         items: the images.
-        batch_size: B.
+        batch_size: B, over all processes.
         num_workers: processes that load; None: none on 2 cores or fewer, else one a core but one, at most 8.
-        shuffle: the order of an epoch. A last batch of one image is then left out, unless it is the only
-            one: BatchNorm cannot train on one image.
+        shuffle: the order of an epoch. A last batch is then left out, unless it is the only one, in which a
+            process would have a single image: BatchNorm cannot train on one image.
+        share: which of several processes this is; it gets its own images of each batch.
     """
     workers = default_workers() if num_workers is None else num_workers
-    alone = len(items) > batch_size and len(items) % batch_size == 1
+    short = shuffle is not None and len(items) > batch_size and 0 < len(items) % batch_size < 2 * share.size
+    batches: dict[str, Any] = {"batch_size": batch_size, "sampler": shuffle, "drop_last": short}
+    if share.size > 1:
+        own = (
+            SharedBatches(shuffle, batch_size, short, share)
+            if shuffle
+            else even_batches(len(items), batch_size, share)
+        )
+        batches = {"batch_sampler": own}
     return DataLoader(
         items,
-        batch_size=batch_size,
-        sampler=shuffle,
+        **batches,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
-        drop_last=shuffle is not None and alone,
         collate_fn=as_it_is,
         # Without one, every new iterator draws from torch's global stream and shifts what follows.
         generator=torch.Generator(),
+        worker_init_fn=outlive_sigterm,
     )
 
 
@@ -131,8 +142,21 @@ def as_it_is(batch: Batched) -> Batched:
     return batch
 
 
-def default_workers() -> int:
-    """Loading processes that pay: none on 2 cores or fewer, where they only get in the way."""
+def outlive_sigterm(worker: int) -> None:
+    """Let SIGTERM end a process that loads half a minute later, if it is there for so long.
+
+    SLURM and others send it to all processes of a run at once, of which the main one wants to end its step.
+    """
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
+
+
+def default_workers(processes: int = 1) -> int:
+    """Loading processes that pay: none on 2 cores or fewer, where they only get in the way.
+
+    Args:
+        processes: how many train on this machine, and share its cores.
+    """
     # The cores that this process may use, which in a container or under SLURM are not all there are.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if cores <= 2 else min(8, cores - 1)
+    return 0 if (own := cores // processes) <= 2 else min(8, own - 1)

@@ -15,6 +15,7 @@ from graft.data.image_transform import ImageTransform, Preprocessing
 from graft.data.kept_images import KeptImages
 from graft.data.loading import Transform, TransformedImages, default_workers, make_loader
 from graft.data.randomness import EpochShuffle
+from graft.data.sharing import WHOLE, Share
 from graft.data.splits import Splits
 from graft.data.transforms import evaluation_transform
 
@@ -24,14 +25,15 @@ class ImageDataModule(pl.LightningDataModule):
 
     An `index` counts in `data.images`, whichever split the image is in. The order of training images and
     their augmentation depend on seed, epoch and image alone: any number of workers gives the same batches,
-    and a resumed run goes on where the first one stopped, within an epoch too.
+    and a resumed run goes on where the first one stopped, within an epoch too. Where several processes train
+    together, each has its share of every batch that one process would have; testing is for one alone.
 
     Args:
         data: the images.
         splits: which of them train, validate and test.
         preprocessing: what the backbone wants.
         augment: from `preprocessing` to the transform of training images.
-        batch_size: B.
+        batch_size: B, over all processes.
         num_workers: processes that load; None: chosen by the number of cores.
         seed: of the order and the augmentation.
         cache_images: where decoded images are kept: `auto`, `ram`, `disk` or `off` (see `image_cache.keep`).
@@ -75,11 +77,11 @@ class ImageDataModule(pl.LightningDataModule):
         indices = self.splits["train"]
         items = self._items("train", self.training, self.seed, every_epoch=True)
         shuffle = EpochShuffle(len(indices), self.seed, self._start)
-        return make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers, shuffle=shuffle)
+        return self._loader(items, shuffle, self._share)
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
-        return self.ordered_loader("val", every_epoch=True) if len(self.splits["val"]) else []
+        return self.ordered_loader("val", self._share, every_epoch=True) if len(self.splits["val"]) else []
 
     def test_dataloader(self) -> DataLoader[Any]:
         """In order."""
@@ -89,10 +91,36 @@ class ImageDataModule(pl.LightningDataModule):
         """The test images, in order."""
         return self.ordered_loader("test")
 
-    def ordered_loader(self, split: str, every_epoch: bool = False) -> DataLoader[Any]:
-        """Any split, train too, in order and as in evaluation; whether it is read once or every epoch."""
+    def ordered_loader(
+        self, split: str, share: Share = WHOLE, *, every_epoch: bool = False
+    ) -> DataLoader[Any]:
+        """Any split, train too, in order and as in evaluation; or a process's share of it.
+
+        Args:
+            split: train, val, test or unused.
+            share: of which process.
+            every_epoch: whether it will be read again, so that keeping its images pays.
+        """
         items = self._items(split, self.evaluation, every_epoch=every_epoch)
-        return make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers)
+        return self._loader(items, None, share)
+
+    def _loader(
+        self, items: TransformedImages, shuffle: EpochShuffle | None, share: Share
+    ) -> DataLoader[Any]:
+        return make_loader(
+            items, batch_size=self.batch_size, num_workers=self._workers, shuffle=shuffle, share=share
+        )
+
+    @property
+    def _workers(self) -> int:
+        if self.num_workers is not None:
+            return self.num_workers
+        return default_workers(1 if self.trainer is None else self.trainer.num_devices)
+
+    @property
+    def _share(self) -> Share:
+        """Which of the processes that train together this one is."""
+        return WHOLE if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
 
     def _items(
         self, split: str, transform: Transform, seed: int | None = None, *, every_epoch: bool
@@ -101,9 +129,8 @@ class ImageDataModule(pl.LightningDataModule):
         items = TransformedImages(self.data.images, self.splits[split], transform, seed)
         what = (split, items.transform.form)
         if what not in self._kept and (every_epoch or self.cache_images == "disk"):
-            workers = default_workers() if self.num_workers is None else self.num_workers
             room = AUTO_BYTES - sum(kept.pixels.nbytes for kept in self._kept.values() if kept)
-            self._kept[what] = keep(items, self.cache_images, workers, room)
+            self._kept[what] = keep(items, self.cache_images, self._workers, room)
         items.kept = self._kept.get(what)
         return items
 

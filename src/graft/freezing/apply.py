@@ -57,6 +57,11 @@ def phases(strategy: FreezeStrategy, stages: nn.ModuleDict, epochs: int) -> list
     return starts
 
 
+def changes(strategy: FreezeStrategy, stages: nn.ModuleDict, epochs: int) -> bool:
+    """Whether what trains may change in the course of so many epochs."""
+    return hasattr(strategy, "observe") or len(phases(strategy, stages, epochs)) > 1
+
+
 def first_epoch(strategy: FreezeStrategy, part: Part, starts: list[int]) -> int | None:
     """The first epoch in which `part` trains, or None; `starts` are the strategy's phases."""
     return next((epoch for epoch in starts if strategy.treatment(part, epoch).trains), None)
@@ -88,7 +93,9 @@ class FreezeCallback(pl.Callback):
         stages = pl_module.backbone.stages
         starts = pl_module.phases = phases(self.strategy, stages, trainer.max_epochs or 1)
         for part, _, parameter in parts(stages):
-            parameter.requires_grad_(first_epoch(self.strategy, part, starts) is not None)
+            # When a strategy that observes will change is not yet known.
+            ever = hasattr(self.strategy, "observe") or first_epoch(self.strategy, part, starts) is not None
+            parameter.requires_grad_(ever)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
         # Again: a resumed strategy has its state by now.

@@ -15,6 +15,7 @@ def parameter_groups(
     head_lr: float | str | None,
     weight_decay: float,
     layer_decay: float = 1.0,
+    source_head: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
     """Named groups that hold every parameter exactly once, for any `torch.optim` optimizer.
 
@@ -30,6 +31,8 @@ def parameter_groups(
         weight_decay: of what is decayed.
         layer_decay: each stage's rate is this share of the rate of the stage above it, so that stage i of
             S learns at lr · layer_decay^(S-1-i) (Clark and others 2020, https://arxiv.org/abs/2003.10555).
+        source_head: the source's head, where a regulariser trains it on; trained before, as the backbone
+            was, it learns at `lr`.
 
     Returns:
         Groups with `name`, `params`, `lr` and `weight_decay`; empty ones are left out.
@@ -41,8 +44,11 @@ def parameter_groups(
             (f"backbone.{name}", stage, lr * layer_decay ** (len(stages) - 1 - index))
             for index, (name, stage) in enumerate(stages.items())
         ]
+    rated.append(("head", head, head_rate(lr, head_lr)))
+    if source_head is not None:
+        rated.append(("source_head", source_head, lr))
     groups = []
-    for part, module, rate in (*rated, ("head", head, head_rate(lr, head_lr))):
+    for part, module, rate in rated:
         decayed, plain = _by_decay(module)
         groups.append({"name": part, "params": decayed, "lr": rate, "weight_decay": weight_decay})
         groups.append({"name": f"{part}_no_decay", "params": plain, "lr": rate, "weight_decay": 0.0})

@@ -31,7 +31,7 @@ class Delta:
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:  # noqa: D102
         self.source = copy.deepcopy(backbone).eval().requires_grad_(False)
 
-    def term(self, images: Tensor, boundaries: list[Tensor]) -> Tensor:  # noqa: D102
+    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         assert self.source is not None
         first = 0 if self.last is None else max(0, len(boundaries) - self.last)
         counted = [i for i in range(first, len(boundaries)) if boundaries[i].requires_grad]

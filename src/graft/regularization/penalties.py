@@ -26,7 +26,7 @@ class L2:
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:  # noqa: D102
         self.parameters = decayed(backbone, head)
 
-    def term(self, images: Tensor, boundaries: list[Tensor]) -> Tensor:  # noqa: D102
+    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         squares = (w.square().sum() for w in self.parameters if w.requires_grad)
         return 0.5 * self.weight * sum(squares, images.new_zeros(()))
 
@@ -50,7 +50,7 @@ class L1:
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:  # noqa: D102
         self.parameters = decayed(backbone, head)
 
-    def term(self, images: Tensor, boundaries: list[Tensor]) -> Tensor:  # noqa: D102
+    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         sizes = (w.abs().sum() for w in self.parameters if w.requires_grad)
         return self.weight * sum(sizes, images.new_zeros(()))
 

@@ -10,6 +10,9 @@ from graft.backbones import Backbone
 class Regularizer(Protocol):
     """A term that is added to the training loss.
 
+    One that is an `nn.Module` trains along: its parameters are in the optimizer, and its state dict is in the
+    checkpoints; neither is in the bundle.
+
     Attributes:
         watches: whether `term` needs the boundary tensors; without them the model is run whole.
     """
@@ -23,13 +26,14 @@ class Regularizer(Protocol):
         without weights (`backbone.weights=null`) it is the new network of the same seed.
         """
 
-    def term(self, images: Tensor, boundaries: list[Tensor]) -> Tensor | None:
+    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor | None:
         """The scalar to add to the loss of one batch, or None where there is nothing to add.
 
         Args:
             images: `(B, 3, H, W)`, augmented, as the model saw them.
             boundaries: what came out of each stage, stem first, the last being the features `(B, D)`;
                 empty unless `watches`.
+            target: `(B,)` classes, or of mixed images `(B, C)` shares of the classes, float, that sum to 1.
         """
 
 

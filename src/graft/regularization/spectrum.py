@@ -28,7 +28,7 @@ class BatchSpectralShrinkage:
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:
         """Nothing to prepare: it looks at each batch alone."""
 
-    def term(self, images: Tensor, boundaries: list[Tensor]) -> Tensor:  # noqa: D102
+    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         features = boundaries[-1]
         if not features.requires_grad:
             return images.new_zeros(())

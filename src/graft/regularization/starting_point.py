@@ -32,7 +32,7 @@ class L2SP:
         self.sources = [parameter.detach().clone() for parameter in self.parameters]
         self.head = list(head.parameters())
 
-    def term(self, images: Tensor, boundaries: list[Tensor]) -> Tensor:  # noqa: D102
+    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         # The parameters have moved to the training device since; the copies follow once.
         self.sources = [w0.to(w) for w, w0 in zip(self.parameters, self.sources, strict=True)]
         pairs = zip(self.parameters, self.sources, strict=True)

@@ -36,7 +36,7 @@ class StochNorm:
             layer.__class__ = StochasticBatchNorm2d
             layer.p = self.p  # type: ignore[assignment]
 
-    def term(self, images: Tensor, boundaries: list[Tensor]) -> None:
+    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> None:
         """Nothing: the layers do it all."""
 
 

@@ -5,15 +5,19 @@ Everything that knows the name of a file in a run folder stands here.
 
 import json
 import os
-import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from graft.errors import GraftError
+from graft.runs import slurm
 from graft.runs.files import write_json
+from graft.runs.process import this_process
 
 STATUSES = ("running", "finished", "failed", "interrupted")
 
@@ -26,6 +30,7 @@ class RunFolder:
         self.config = self.path / "config.yaml"
         self.overrides = self.path / "overrides.yaml"
         self.status_file = self.path / "status.json"
+        self.lock_file = self.path / ".lock"
         self.environment = self.path / "environment.json"
         self.split = self.path / "split.csv"
         self.freeze = self.path / "freeze.csv"
@@ -51,7 +56,7 @@ class RunFolder:
             os.close(os.open(folder.status_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             raise GraftError(f"hydra.run.dir={path} was taken by another run just now") from None
-        folder.set_status("running", started=_now(), pid=os.getpid(), host=socket.gethostname())
+        folder.set_status("running", started=_now(), **this_process(), slurm=slurm.job())
         return folder
 
     @classmethod
@@ -72,11 +77,32 @@ class RunFolder:
             raise GraftError(f"{key}={path} is no run folder (it has no status.json and config.yaml)")
         return folder
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let no other process train in this folder meanwhile.
+
+        The lock ends with its process, however that ends.
+
+        Raises:
+            GraftError: another process holds it.
+        """
+        # One object a path in a process, so that a holder may hold again.
+        lock = FileLock(self.lock_file, is_singleton=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise GraftError(f"{self.path} is held by another process, which trains there") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     def take_up(self) -> None:
         """Say that the run goes on, in this process, and how many times it has."""
         known = self.status()
-        facts = {"pid": os.getpid(), "host": socket.gethostname(), "resumed": known.get("resumed", 0) + 1}
-        self.set_status("running", started=known.get("started"), **facts)
+        # The job is the one that began the run: started again, it finds its own by it.
+        facts = {key: known.get(key) for key in ("started", "slurm")}
+        self.set_status("running", **facts, **this_process(), resumed=known.get("resumed", 0) + 1)
 
     def set_status(self, status: str, **facts: Any) -> None:
         """Record where the run stands: one of `STATUSES`, with facts such as `reason`."""
@@ -87,7 +113,11 @@ class RunFolder:
         write_json(self.status_file, {**known, "status": status, **facts})
 
     def status(self) -> dict[str, Any]:
-        """What `status.json` says: `status`, `started`, `pid`, `host`, `resumed`, `ended`, `reason`."""
+        """What `status.json` says.
+
+        `status`; `started`, `ended`, `reason`; the process (`pid`, `host`, `began`); the `slurm` job in which
+        the run began; how many times it was `resumed`.
+        """
         return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
 
     def read_config(self) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Finding a run to go on with, and what may be changed in it. Imports no torch."""
 
 import json
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from graft.errors import GraftError
+from graft.older import completed
 from graft.runs.folder import RunFolder
+from graft.runs.process import alive
 from graft.schema import get
 
 Config = Mapping[str, Any]
@@ -36,7 +36,7 @@ def find_run(wanted: str) -> RunFolder:
     """
     if wanted == "last":
         found = [RunFolder(file.parent) for file in OUTPUTS.rglob("status.json")]
-        stopped = [run for run in found if _stopped(run)]
+        stopped = [run for run in found if run.config.is_file() and _stopped(status_of(run))]
         if not stopped:
             raise GraftError("resume=last: there is no unfinished run below outputs/")
         return max(stopped, key=lambda run: str(read_status(run).get("started")))
@@ -46,12 +46,16 @@ def find_run(wanted: str) -> RunFolder:
     return folder
 
 
-def _stopped(run: RunFolder) -> bool:
+def _stopped(status: Config) -> bool:
+    return bool(status) and status["status"] != "finished" and not alive(status)
+
+
+def status_of(run: RunFolder) -> dict[str, Any]:
+    """`status.json`, or nothing where it cannot be read."""
     try:
-        status = read_status(run)
+        return read_status(run)
     except GraftError:
-        return False
-    return run.config.is_file() and status["status"] != "finished" and not alive(status)
+        return {}
 
 
 def read_status(run: RunFolder) -> dict[str, Any]:
@@ -66,21 +70,6 @@ def read_status(run: RunFolder) -> dict[str, Any]:
         raise GraftError(f"{run.status_file} cannot be read: {error}") from error
 
 
-def alive(status: Config) -> bool:
-    """Whether the run's process is there, as far as this machine can know."""
-    pid = status.get("pid")
-    if status["status"] != "running" or status.get("host") != socket.gethostname() or pid == os.getpid():
-        return False
-    try:
-        os.kill(int(pid or 0), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        # Another user's process.
-        return True
-    return True
-
-
 def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dict[str, Any]:
     """The run's own configuration with what the command line may change in it.
 
@@ -92,7 +81,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
     Raises:
         GraftError: a word would change what the run computes.
     """
-    config = folder.read_config()
+    config = completed(folder.read_config(), f"{folder.config}, which Graft {_version(folder)} wrote,")
     for word in overrides:
         key = word.lstrip("+~").partition("=")[0].partition("@")[0]
         if key in ("resume", "trust") or key.startswith("hydra."):
@@ -109,6 +98,15 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
             raise GraftError(f"{key} is no key of the run that goes on")
         node[last] = new
     return config
+
+
+def _version(folder: RunFolder) -> str:
+    """Which Graft began the run."""
+    try:
+        environment = json.loads(folder.environment.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return "?"
+    return str(environment.get("packages", {}).get("graft", "?"))
 
 
 def _check_longer(config: Config, old: int, new: int) -> None:

@@ -10,3 +10,4 @@ from graft.training.head import linear as linear
 from graft.training.head import mlp as mlp
 from graft.training.module import TransferModule as TransferModule
 from graft.training.progress import progress_bar as progress_bar
+from graft.training.step_table import StepTable as StepTable

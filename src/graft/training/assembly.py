@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
 from graft.building import build, build_later
 from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
 from graft.errors import GraftError
+from graft.regularization import CoTuning
+from graft.training import ranks
 from graft.training.checkpoint_files import CheckedIO
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
+from graft.training.source_head import source_head
 
 Config = Mapping[str, Any]
+# Loggers that can drop what was logged after the checkpoint that a run goes on from.
+PURGING = ("TensorBoardLogger", "graft.training.StepTable")
 
 
 def open_data(data: Config) -> ImageData:
@@ -106,6 +112,9 @@ def make_module(
     classes = len(loading.data.class_names)
     train_labels = loading.data.images.labels[loading.splits["train"]]
     head = build_later(config["head"], "head")(backbone.width, classes)
+    regularizer = build(config["regularizer"], "regularizer")
+    if isinstance(regularizer, CoTuning):
+        regularizer.adopt(source_head(backbone, config["backbone"].get("weights")), backbone.width, classes)
     own = {key: value for key, value in config["optimizer"].items() if key not in ("head_lr", "layer_decay")}
     optimizer = build_later(own, "optimizer")
     module = TransferModule(
@@ -121,7 +130,7 @@ def make_module(
         mix=build_later(config["mix"], "mix")(classes),
         distill=make_distillation(config["distill"], backbone.preprocessing, loading.data.class_names),
         channels_last=config["channels_last"],
-        regularizer=build(config["regularizer"], "regularizer"),
+        regularizer=regularizer,
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.
     optimizer([dict(group) for group in module.groups])
@@ -166,30 +175,57 @@ def make_loggers(config: Config, folder: Path, purge_step: int | None = None) ->
     Args:
         config: the resolved configuration.
         folder: the run folder.
-        purge_step: where a resumed run goes on: TensorBoard drops what it was told from this step on.
+        purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
     """
     made = []
     for name, node in config["logger"].items():
-        purged = str(node["_target_"]).endswith("TensorBoardLogger") and purge_step is not None
+        purged = str(node["_target_"]).endswith(PURGING) and purge_step is not None
         extra = {"purge_step": purge_step} if purged else {}
         made.append(build(_inside(node, folder), f"logger.{name}", **extra))
     return made
 
 
 def make_trainer(
-    config: Config, folder: Path, callbacks: list[pl.Callback], loggers: list[Any]
+    config: Config,
+    folder: Path,
+    callbacks: list[pl.Callback],
+    loggers: list[Any],
+    *,
+    size: int = 1,
+    changes: bool = False,
 ) -> pl.Trainer:
     """Lightning's Trainer with Graft's callbacks and loggers.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder.
+        callbacks: from `make_callbacks`, and more.
+        loggers: from `make_loggers`, and more.
+        size: how many processes train together, this one among them.
+        changes: whether what trains is not the same in all epochs.
 
     Raises:
         GraftError: the Trainer refuses its settings.
     """
     quiet_lightning()
-    trainer = build_later(config["trainer"], "trainer")(
+    settings = dict(config["trainer"])
+    if size == 1:
+        settings["strategy"] = "auto"
+    elif settings["strategy"] == "fsdp":
+        if changes:
+            raise GraftError(
+                "trainer=fsdp wants what trains to be the same in all epochs; trainer=ddp does not"
+            )
+    else:
+        # To look for parameters without a gradient costs a walk over the graph in each step.
+        settings["strategy"] = DDPStrategy(find_unused_parameters=changes)
+    trainer = build_later(settings, "trainer")(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
-        plugins=[CheckedIO()],
+        plugins=[CheckedIO(), *ranks.environment()],
+        # The data module gives each process its share.
+        use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
     )
@@ -238,6 +274,35 @@ def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
         raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
 
 
+def check_processes(config: Config, size: int, splits: Splits) -> None:
+    """Refuse what several processes cannot share.
+
+    Args:
+        config: the resolved configuration.
+        size: how many processes train together.
+        splits: what they share.
+
+    Raises:
+        GraftError: names the key and what is right.
+    """
+    batch, trainer = config["data"].get("batch_size", 32), config["trainer"]
+    if batch % size:
+        raise GraftError(
+            f"data.batch_size={batch} is the batch of all {size} processes together; it must be a multiple "
+            f"of {size}"
+        )
+    training, validating = len(splits["train"]), len(splits["val"])
+    if size > 1 and (training < 2 * size or 0 < validating < size):
+        raise GraftError(
+            f"data: {training} images to train on and {validating} to validate are too few for "
+            f"{size} processes"
+        )
+    if size > 1 and trainer.get("overfit_batches"):
+        raise GraftError("trainer.overfit_batches is for one process; give trainer.devices=1")
+    if trainer.get("sync_batchnorm") and not torch.cuda.is_available():
+        raise GraftError("trainer.sync_batchnorm=true works on GPUs only")
+
+
 def check_precision(trainer: Config) -> None:
     """Refuse half precision without a GPU, where Lightning would quietly take another.
 
@@ -268,6 +333,7 @@ def quiet_lightning() -> None:
         "Trying to infer the `batch_size`",
         "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
         "The `srun` command is available",
+        "It is recommended to use `self.log\\(.*sync_dist=True\\)`",  # all is pooled before it is logged
         ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
     ):
         warnings.filterwarnings("ignore", message)

@@ -14,6 +14,9 @@ from graft.runs.files import sync_folder, whole, write_text
 from graft.runs.log import say
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+# What a checkpoint must hold to go on exactly: of the module, and of the callback that wrote it.
+NEEDED = ("tally", "terms")
+STATE = ("fitted", "epochs", "seconds", "random", "metrics", "table", "trainable")
 
 
 class Position(NamedTuple):
@@ -99,7 +102,7 @@ def newest(folder: Path) -> Position | None:
     """The checkpoint to go on from: the last, or, aloud, the one before if that is damaged; None without any.
 
     Raises:
-        GraftError: there are checkpoints, and all are damaged.
+        GraftError: there are checkpoints, and all are damaged, or an older Graft left something out.
     """
     damaged: list[GraftError] = []
     for path in (folder / LAST, folder / PREVIOUS):
@@ -111,7 +114,11 @@ def newest(folder: Path) -> Position | None:
             say(f"warning: {error}")
             damaged.append(error)
             continue
-        state = checkpoint["callbacks"]["Checkpoints"]
+        state = checkpoint["callbacks"].get("Checkpoints", {})
+        if lacks := sorted({*NEEDED, *STATE} - {*checkpoint, *state}):
+            raise GraftError(
+                f"{path} was written by an older Graft and lacks {', '.join(lacks)}; start a new run"
+            )
         return Position(path, int(checkpoint["global_step"]), state["seconds"], state["fitted"])
     if damaged:
         raise damaged[0]

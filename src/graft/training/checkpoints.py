@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from graft.training import ranks
 from graft.training.checkpoint_files import LAST, keep_previous
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import defer, is_pending, raise_pending
@@ -48,7 +49,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
             "fitted": self.fitted,
             "epochs": self._epochs,
             "seconds": self._seconds + time.perf_counter() - self._started,
-            "random": random_state(),
+            "random": ranks.gathered(random_state()),
             "metrics": self._metrics,
             "table": self._table,
             "trainable": self._trainable,
@@ -58,7 +59,8 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self.fitted = state_dict["fitted"]
         self._epochs = state_dict["epochs"]
         self._seconds = state_dict["seconds"]
-        self._random = state_dict["random"]
+        # A process that was not there before goes on with the generators that it has.
+        self._random = dict(enumerate(state_dict["random"])).get(ranks.rank(), random_state())
         self._metrics = state_dict["metrics"]
         self._table = state_dict["table"]
         self._trainable = state_dict["trainable"]
@@ -114,7 +116,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
             finally:
                 progress.current.ready += 1
                 progress.total.ready += 1
-            raise_pending()
+            raise_pending(self._stops())
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save where it is time to, or the run is told to stop, and the place is one to go on from."""
@@ -129,15 +131,16 @@ class Checkpoints(pl.callbacks.Checkpoint):
         if steps._should_check_val_fx(loop._data_fetcher):
             return
         late = time.perf_counter() - self._saved >= 60 * self.minutes
-        if late or self._overdue or is_pending():
+        stops = self._stops()
+        if ranks.any_of(late) or self._overdue or stops:
             self.save(trainer)
-        raise_pending()
+        raise_pending(stops)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         defer(False)
         self.fitted = True
         self.save(trainer)
-        raise_pending()
+        raise_pending(self._stops())
 
     def on_exception(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save nothing: the step may be half done."""
@@ -152,10 +155,15 @@ class Checkpoints(pl.callbacks.Checkpoint):
         # What was logged up to here would otherwise wait in memory, and a killed run lose it.
         for logger in trainer.loggers:
             logger.save()
-        keep_previous(self.folder)
+        if trainer.is_global_zero:
+            keep_previous(self.folder)
         trainer.save_checkpoint(self.folder / LAST, weights_only=False)
         self._saved = time.perf_counter()
         self._overdue = False
+
+    def _stops(self) -> bool:
+        """Whether the run is told to stop: if one of its processes is, all stop after the same step."""
+        return ranks.any_of(is_pending())
 
     def _restore_random(self) -> None:
         if self._random is not None:

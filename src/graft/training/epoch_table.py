@@ -53,6 +53,7 @@ class EpochTable(Logger):
         """The rows so far, as plain values."""
         return {"rows": [dict(row) for row in self.rows], "early": dict(self._early)}
 
+    @rank_zero_only
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` said; rows that came after it leave the file."""
         if state:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as exceptions that say what they are, whatever Lightning makes of them."""
+"""Ctrl-C, SIGTERM and SLURM's SIGUSR1 as exceptions that say what they are, whatever Lightning does."""
 
 import os
 import signal
@@ -7,17 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from graft.runs import slurm
+
 # One run trains at a time in a process: signals belong to the process, and so do these.
 _deferred = False
 _pending: BaseException | None = None
 _active = False
+_owner = os.getpid()
 
 
 class Terminated(SystemExit):
-    """SIGTERM: exit status 143."""
+    """A signal from another process; the exit status is 128 and its number, so 143 for SIGTERM.
 
-    def __init__(self) -> None:
-        super().__init__(143)
+    Attributes:
+        reason: the signal's name.
+        requeue: whether it was SIGUSR1, by which SLURM says that a job's time is nearly up.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(128 + number)
+        self.reason = signal.Signals(number).name
+        self.requeue = self.reason == "SIGUSR1"
 
 
 def defer(wanted: bool) -> None:
@@ -34,30 +44,33 @@ def is_pending() -> bool:
     return _pending is not None
 
 
-def raise_pending() -> None:
-    """Raise what a signal that waits asks for.
+def raise_pending(stops: bool) -> None:
+    """Raise what a signal that waits asks for, if the run stops.
+
+    Args:
+        stops: `is_pending()`, of this process or of another that trains with it.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came.
-        Terminated: SIGTERM came.
+        Terminated: SIGTERM or SIGUSR1 came, or another process is told to stop.
     """
-    if _pending is not None:
+    if stops:
         defer(False)
-        raise _pending
+        raise _pending or Terminated()
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` on Ctrl-C and `Terminated` on SIGTERM out of the block.
+    """Raise `KeyboardInterrupt` on Ctrl-C, `Terminated` on SIGTERM (under SLURM, SIGUSR1) out of the block.
 
     Lightning answers Ctrl-C with `sys.exit(1)` and leaves the signal ignored, and outside SLURM it answers
     SIGTERM by stopping as if training were done; both would let an interrupted run pass as finished.
     """
-    global _pending, _active
+    global _pending, _active, _owner
     # Signals belong to the main thread; elsewhere (a server, a test runner) nothing can be set.
     in_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    _pending = None
+    before = {number: signal.getsignal(number) for number in _numbers()}
+    _pending, _owner = None, os.getpid()
     defer(False)
     if in_main:
         for number in before:
@@ -83,10 +96,24 @@ def interruptible() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+def _numbers() -> list[int]:
+    """The signals to answer. SIGUSR1 is another's where it has a handler, as submitit's jobs may have."""
+    numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
+    # Windows has no such signal.
+    warning = getattr(signal, "SIGUSR1", None)
+    if warning is not None and slurm.job() and signal.getsignal(warning) == signal.SIG_DFL:
+        numbers.append(warning)
+    return numbers
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     global _pending
+    if os.getpid() != _owner:
+        # A process that loads images: it inherits this, and is told as well where a whole group is.
+        return
     again = _pending is not None
-    _pending = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+    if _pending is None:
+        _pending = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
     if again or not _deferred:
         raise _pending
     # Not print, which may be what the signal came in the middle of.

@@ -5,6 +5,7 @@ import tempfile
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.tuner.tuning import Tuner
 
 from graft.data import ImageDataModule
@@ -12,6 +13,7 @@ from graft.errors import GraftError
 from graft.freezing.apply import apply
 from graft.training.assembly import quiet_lightning
 from graft.training.module import TransferModule
+from graft.training.ranks import first_device
 
 STEPS = 100
 
@@ -29,7 +31,7 @@ def found_factor(
         module: a copy of it is trained; itself it stays as it is.
         loading: gives the batches.
         strategy: the freeze strategy.
-        trainer: `accelerator` and `precision`.
+        trainer: `accelerator`, `devices` and `precision`.
 
     Raises:
         GraftError: no rate stands out.
@@ -43,7 +45,7 @@ def found_factor(
     with tempfile.TemporaryDirectory() as folder:
         tester = pl.Trainer(
             accelerator=trainer["accelerator"],
-            devices=1,
+            devices=first_device(trainer["devices"]),
             precision=trainer["precision"],
             max_steps=STEPS,
             logger=False,
@@ -53,6 +55,7 @@ def found_factor(
             num_sanity_val_steps=0,
             limit_val_batches=0,
             default_root_dir=folder,
+            plugins=[LightningEnvironment()],
         )
         try:
             finder = Tuner(tester).lr_find(

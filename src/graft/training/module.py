@@ -18,6 +18,7 @@ from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.regularization import Regularizer
 from graft.regularization.behaviour import outputs
+from graft.training import ranks
 from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss
 from graft.training.metrics import Tally
@@ -71,7 +72,6 @@ class TransferModule(pl.LightningModule):
         self.head = head
         self.optimizer_factory = optimizer
         self.schedule = schedule
-        self.groups = parameter_groups(backbone, head, **rates) if rates else []
         self.strategy_of_freezing = strategy
         # The epochs in which the strategy changes what trains; kept up to date by `FreezeCallback`.
         self.phases: list[int] = [0]
@@ -85,10 +85,16 @@ class TransferModule(pl.LightningModule):
         self.regularizer = regularizer
         if regularizer is not None:
             regularizer.prepare(self.backbone, self.head)
+        self.groups = self.grouped(rates) if rates else []
         # Not `self.log`, whose running mean no checkpoint has.
         self.terms = MeanMetric()
         self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
         self.outputs: list[tuple[Tensor, Tensor]] = []
+
+    def grouped(self, rates: dict[str, Any]) -> list[dict[str, Any]]:
+        """All parameters in the optimizer's groups, those that the regulariser brings too."""
+        brings = self.regularizer if isinstance(self.regularizer, nn.Module) else None
+        return parameter_groups(self.backbone, self.head, **rates, source_head=brings)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(N, 3, H, W)` to logits `(N, C)`."""
@@ -111,7 +117,8 @@ class TransferModule(pl.LightningModule):
         loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
-        total = loss + self._regularize(images, boundaries)
+        total = loss * _share(loss.new_tensor(len(target)) if weight is None else weight)
+        total = total + self._regularize(images, boundaries, target)
         if not torch.isfinite(total):
             step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
             raise GraftError(
@@ -129,9 +136,11 @@ class TransferModule(pl.LightningModule):
         boundaries = outputs(self.backbone, images)
         return self.head(boundaries[-1]), boundaries
 
-    def _regularize(self, images: Tensor, boundaries: list[Tensor]) -> Tensor | float:
+    def _regularize(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor | float:
         """The regulariser's term, logged as a mean of its own, so that `train/loss` stays the plain one."""
-        term = None if self.regularizer is None else self.regularizer.term(images, boundaries)
+        if self.regularizer is None:
+            return 0.0
+        term = self.regularizer.term(images, boundaries, target)
         if term is None:
             return 0.0
         self.terms.update(term.detach(), len(images))
@@ -176,12 +185,14 @@ class TransferModule(pl.LightningModule):
             tally.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the epoch has tallied so far."""
-        checkpoint["tally"] = self.tally("train").counts()
-        checkpoint["terms"] = [value.detach().cpu().clone() for value in self._sums()]
+        """Add what the epoch has tallied so far, on all processes."""
+        checkpoint["tally"] = {key: ranks.summed(n) for key, n in self.tally("train").counts().items()}
+        checkpoint["terms"] = [ranks.summed(value.detach().cpu().clone()) for value in self._sums()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the tally of an epoch that was left in its middle."""
+        """Go on with the tally of an epoch that was left in its middle; what all had counted, one has."""
+        if self.trainer.global_rank > 0:
+            return
         self.tally("train").set_counts(checkpoint["tally"])
         for now, then in zip(self._sums(), checkpoint["terms"], strict=True):
             now.copy_(then)
@@ -207,3 +218,11 @@ class TransferModule(pl.LightningModule):
         )
         schedule = self.schedule(optimizer, span)
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
+
+
+def _share(weight: Tensor) -> Tensor | float:
+    """What makes the mean over processes of their mean losses the mean of the whole batch.
+
+    Gradients are averaged over the processes, of which some may have fewer images of a batch.
+    """
+    return weight * ranks.size() / ranks.summed(weight) if ranks.size() > 1 else 1.0

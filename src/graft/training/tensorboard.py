@@ -7,19 +7,29 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import Tensor
 
-# The HParams tab is for comparing runs: what people vary, and nothing else.
-SHOWN = (
+# The HParams tab is for comparing runs: what people vary, and nothing else. Of each of these groups the
+# chosen option is shown; of those whose keys are all of that kind, every key; of the others, single ones.
+NAMED = (
+    *("data", "augment", "mix", "backbone", "head", "freeze"),
+    *("optimizer", "scheduler", "regularizer"),
+)
+WHOLE = ("augment", "mix", "head", "freeze", "scheduler", "regularizer", "loss")
+SINGLE = (
     "seed",
     "data.batch_size",
     "data.shots",
     "data.fraction",
     "backbone.weights",
-    "freeze.k",
+    "backbone.image_size",
     "optimizer.lr",
     "optimizer.head_lr",
+    "optimizer.layer_decay",
     "optimizer.weight_decay",
+    "callbacks.ema.decay",
     "trainer.max_epochs",
+    "trainer.accumulate_grad_batches",
 )
+DISTILLED = ("distill.teacher", "distill.temperature", "distill.weight")
 
 
 def add_image(loggers: Sequence[Logger], tag: str, image: Tensor) -> None:
@@ -44,8 +54,16 @@ def add_hyperparameters(
         flat: the configuration with dotted keys.
         metrics: final numbers such as `test/accuracy`.
     """
-    chosen = {key: flat[key] for key in SHOWN if flat.get(key) is not None}
-    for group in ("backbone", "freeze", "optimizer", "scheduler", "data"):
+    shown = [*SINGLE, *(key for key in flat if key.split(".")[0] in WHOLE and not key.endswith("_"))]
+    if flat.get("distill.teacher") is not None:
+        shown += DISTILLED
+    # Lists as one text: Lightning would make a key of each entry.
+    chosen = {
+        key: str(value) if isinstance(value, list) else value
+        for key in shown
+        if (value := flat.get(key)) is not None
+    }
+    for group in NAMED:
         chosen[group] = flat.get(f"{group}.name") or str(flat.get(f"{group}._target_")).rsplit(".", 1)[-1]
     wanted = ("val/loss", "val/accuracy", "test/accuracy", "test/f1_macro")
     final = {f"final/{key.replace('/', '_')}": metrics[key] for key in wanted if key in metrics}

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -55,6 +56,7 @@ def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
         enable_checkpointing=False,
         enable_model_summary=False,
         default_root_dir=folder,
+        plugins=[LightningEnvironment()],
     )
 
 

@@ -1,0 +1,43 @@
+"""Which process a run belongs to, and whether that process is still there."""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def this_process() -> dict[str, Any]:
+    """Plain values that name this process: `pid`, `host`, and when it `began`, in the kernel's clock ticks.
+
+    A number is given again to another process; the number and the moment together are not.
+    """
+    return {"pid": os.getpid(), "host": socket.gethostname(), "began": _began(os.getpid())}
+
+
+def alive(status: Mapping[str, Any]) -> bool:
+    """Whether the process that a run's status names is there, as far as this machine can know."""
+    pid = status.get("pid")
+    if status["status"] != "running" or status.get("host") != socket.gethostname():
+        return False
+    if not pid or pid == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # Another user's process.
+        pass
+    began = status.get("began")
+    return began is None or _began(pid) in (began, None)
+
+
+def _began(pid: int) -> int | None:
+    """Ticks between the start of the machine and that of the process; None where no one says (proc(5))."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # Field 22; the second, a name in brackets, may hold blanks and brackets of its own.
+    return int(text.rpartition(")")[2].split()[19])

@@ -1,0 +1,94 @@
+"""Finding the run that a command line goes on with, before torch is imported."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from graft.runs import slurm
+from graft.runs.folder import RunFolder
+from graft.runs.log import say
+from graft.runs.resuming import find_run, status_of
+
+# What of a folder's name is another each time that the same words run.
+CHANGING = ("${now:", "${graft.id:")
+SHIPPED = {"graft", "torch", "torchvision", "pytorch_lightning"}
+
+
+def going_on(
+    config: dict[str, Any], node: DictConfig, overrides: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Find the run that the command line goes on with: the one asked for, or a SLURM job's own.
+
+    A job that SLURM starts again runs the same words again, which then go on with the run that they began.
+
+    Args:
+        config: what the words compose.
+        node: `hydra.run`, or in a sweep `hydra.sweep`: its `dir` says where such runs are.
+        overrides: the words.
+
+    Returns:
+        The configuration, with the folder of that run in `resume` if there is one; and the words that may
+        change the run.
+
+    Raises:
+        GraftError: there is no such run, or it cannot go on.
+    """
+    if config["resume"]:
+        return {**config, "resume": str(find_run(config["resume"]).path)}, list(overrides)
+    if not slurm.started_again():
+        return config, list(overrides)
+    here = slurm.job()
+    assert here is not None
+    started = f"SLURM job {slurm.name_of(here)} was started again"
+    found = _begun_by(here, overrides, _root_of(node))
+    if found is None:
+        say(f"{started}, but these words had not begun a run: a new one starts")
+        return config, list(overrides)
+    say(f"{started}: its run is {found.path}")
+    # What the words name could be built without asking, so it may be here as well.
+    trust = [*config["trust"], *sorted(set(_packages(config)) - SHIPPED)]
+    # They are the run's own, so they change nothing.
+    return {**config, "resume": str(found.path), "trust": trust}, []
+
+
+def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFolder | None:
+    """The run that these words began in this job: the newest that is unfinished, else the newest."""
+
+    def is_it(run: RunFolder) -> bool:
+        if not (run.config.is_file() and run.overrides.is_file() and status_of(run)):
+            return False
+        own = yaml.safe_load(run.overrides.read_text(encoding="utf-8"))
+        return slurm.same_job(job, status_of(run).get("slurm")) and own == list(words)
+
+    def order(run: RunFolder) -> tuple[bool, str]:
+        status = status_of(run)
+        return status["status"] != "finished", str(status.get("started"))
+
+    found = (RunFolder(file.parent) for file in root.rglob("status.json"))
+    return max(filter(is_it, found), key=order, default=None)
+
+
+def _root_of(node: DictConfig) -> Path:
+    """The folder below which the same words' runs are whenever they run."""
+    raw: Any = OmegaConf.to_container(node, resolve=False)
+    folder, pattern = Path(node.dir), str(raw["dir"])
+    changing = [at for word in CHANGING if (at := pattern.find(word)) >= 0]
+    if not changing:
+        return folder
+    depth = pattern.count("/", min(changing))
+    return folder.parents[min(depth, len(folder.parents) - 1)]
+
+
+def _packages(node: Any) -> Iterator[str]:
+    """The packages of all targets."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"]).split(".")[0]
+        for value in node.values():
+            yield from _packages(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _packages(value)

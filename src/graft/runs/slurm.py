@@ -1,0 +1,62 @@
+"""What SLURM's variables say of this job, and how it is put back into the queue. Imports no torch.
+
+The variables are those of the page https://slurm.schedmd.com/sbatch.html, "OUTPUT ENVIRONMENT VARIABLES".
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from graft.runs.log import say
+
+VARIABLES = {
+    "job_id": "SLURM_JOB_ID",
+    "array_job_id": "SLURM_ARRAY_JOB_ID",
+    "array_task_id": "SLURM_ARRAY_TASK_ID",
+    "cluster": "SLURM_CLUSTER_NAME",
+}
+
+
+def job() -> dict[str, str] | None:
+    """The job that this process belongs to, as plain values for the record; None outside SLURM."""
+    found = {key: value for key, name in VARIABLES.items() if (value := os.environ.get(name))}
+    return found if "job_id" in found else None
+
+
+def same_job(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether both are one job, however often it was started."""
+    return bool(one and other) and _identity(one) == _identity(other)
+
+
+def started_again() -> bool:
+    """Whether SLURM runs this job not for the first time."""
+    count = os.environ.get("SLURM_RESTART_COUNT", "")
+    return job() is not None and count.isdigit() and int(count) > 0
+
+
+def name_of(job: Mapping[str, Any]) -> str:
+    """As SLURM's commands take it: `123`, or `120_4` for a task of an array."""
+    if "array_job_id" in job:
+        return f"{job['array_job_id']}_{job['array_task_id']}"
+    return str(job["job_id"])
+
+
+def requeue() -> None:
+    """Ask SLURM to run this job again, and say what it answers. It then ends what is left of the job."""
+    here = job()
+    assert here is not None
+    command = ["scontrol", "requeue", name_of(here)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        answer = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
+        failed = done.returncode != 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        answer, failed = str(error), True
+    words = " ".join(command)
+    say(f"warning: {words} failed, so the job ends here: {' '.join(answer.split())}" if failed else words)
+
+
+def _identity(job: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    assert job is not None
+    return name_of(job), job.get("cluster")

@@ -1,0 +1,87 @@
+"""The relation is the mean of what the source network says of each class, and asking it changes nothing."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from graft.errors import GraftError
+from graft.regularization import L2, CoTuning
+from graft.training.random_state import random_state
+from graft.training.relation import learn_relation
+
+TRAINER = {"accelerator": "cpu", "devices": 1}
+# Per image: its class, and what the source network says of it.
+SAID = [
+    *((0, (0.5, 0.3, 0.2)), (2, (0.1, 0.1, 0.8)), (0, (0.9, 0.05, 0.05))),
+    *((1, (0.25, 0.5, 0.25)), (0, (0.1, 0.7, 0.2))),
+]
+
+
+def loading(items, batch_size=2):
+    def ordered_loader(split):
+        assert split == "train"
+        # As `make_loader`: without a generator it would draw from the global one.
+        return DataLoader(items, batch_size=batch_size, generator=torch.Generator())
+
+    return SimpleNamespace(ordered_loader=ordered_loader)
+
+
+@pytest.fixture
+def said_by_pixels(transfer, tiny):
+    """Images of one pixel, whose three channels are the logits that the source network gives."""
+    backbone = tiny()
+    backbone.stages = nn.ModuleDict({"only": nn.Flatten()})
+    backbone.width = 3
+    regularizer = CoTuning()
+    regularizer.adopt(nn.Identity(), width=3, classes=3)
+    module = transfer(backbone=backbone, regularizer=regularizer)
+    items = [
+        {"image": torch.tensor(said).log().view(3, 1, 1), "label": label, "index": index}
+        for index, (label, said) in enumerate(SAID)
+    ]
+    return module, items
+
+
+def test_a_row_is_the_mean_over_a_classs_images(said_by_pixels, capsys):
+    module, items = said_by_pixels
+    learn_relation(module, loading(items), TRAINER)
+    expected = torch.tensor([[0.5, 0.35, 0.15], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8]])
+    torch.testing.assert_close(module.regularizer.relation, expected)
+    assert capsys.readouterr().out == "co-tuning: 3 source classes related to 3 by 5 images\n"
+
+
+def test_a_source_that_says_nan_is_refused(said_by_pixels):
+    module, items = said_by_pixels
+    items[3]["image"] = torch.full((3, 1, 1), float("nan"))
+    with pytest.raises(GraftError, match=r"^regularizer=co_tuning: the source's head gives NaN"):
+        learn_relation(module, loading(items), TRAINER)
+
+
+def test_nothing_is_drawn_or_changed_and_dropout_is_off(transfer, tiny, items):
+    regularizer = CoTuning()
+    regularizer.adopt(nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 4)), width=6, classes=3)
+    module = transfer(backbone=tiny(dropout=0.5), regularizer=regularizer)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    generator = random_state()["torch"]
+    shown = items(12)
+    learn_relation(module, loading(shown, batch_size=5), TRAINER)
+    assert torch.equal(random_state()["torch"], generator)
+    after = module.state_dict()
+    assert all(torch.equal(after[key], old) for key, old in before.items() if "relation" not in key)
+    assert all(part.training for part in module.modules())
+    images, labels = torch.stack([item["image"] for item in shown]), [int(item["label"]) for item in shown]
+    with torch.no_grad():
+        said = regularizer.source_head.eval()(module.backbone.eval()(images)).softmax(1)
+    for label, row in enumerate(regularizer.relation):
+        mine = said[[index for index, found in enumerate(labels) if found == label]]
+        torch.testing.assert_close(row, mine.mean(0))
+    # It can be trained on.
+    assert not regularizer.relation.is_inference()
+
+
+def test_other_regularisers_ask_nothing(transfer):
+    for regularizer in (None, L2()):
+        learn_relation(transfer(regularizer=regularizer), None, TRAINER)
