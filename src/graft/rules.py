@@ -122,6 +122,7 @@ RULES: dict[str, Rule] = {
     ),
     "data.batch_size": whole(1),
     "data.num_workers": or_null(whole(0)),
+    "data.cache_images": one_of("auto", "ram", "disk", "off", False),
     "data.val_fraction": SHARE,
     "data.test_fraction": number("between 0 and 1", lambda value: 0 < value < 1),
     "data.split_seed": whole(0),
@@ -135,6 +136,7 @@ RULES: dict[str, Rule] = {
             lambda value: _numbers(value, 2) and 0 < value[0] <= value[1] <= 1,
         )
     ),
+    "augment.crop_padding": or_null(whole(0)),
     "augment.policy": or_null(Rule("a transform with a _target_", lambda value: isinstance(value, Mapping))),
     "augment.horizontal_flip": number("from 0 to 1", lambda value: 0 <= value <= 1),
     "mix.alpha": POSITIVE,

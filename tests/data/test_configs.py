@@ -60,10 +60,9 @@ def test_an_augmentation_names_all_arguments_and_works_on_an_image(file, preproc
     if config["policy"] is not None:
         assert list(config["policy"]) == ["_target_", *arguments(config["policy"])]
     transform = instantiate(config, _convert_="all")(preprocessing)
-    torch.manual_seed(0)
     # Often enough for each of a policy's operations to be drawn.
-    for _ in range(60):
-        found = transform(Image.new("RGB", (40, 30), (90, 120, 200)))
+    for index in range(60):
+        found = transform(Image.new("RGB", (40, 30), (90, 120, 200)), index=index)
         assert found.shape == (3, 16, 16)
         assert found.dtype == torch.float32
 

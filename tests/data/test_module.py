@@ -5,7 +5,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from graft.data import ImageDataModule, split, training_transform
+from graft.data import ImageDataModule, ImageSet, split, training_transform
+from graft.data import module as module_module
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*use of fork\\(\\) may lead to deadlocks"),
@@ -26,11 +27,18 @@ def augment(preprocessing):
 def make(noise, preprocessing):
     """A data module over 18 training images; `make(shots=3)` and so on go to `split`."""
 
-    def make(workers=0, seed=0, batch_size=4, **asked):
+    def make(workers=0, seed=0, batch_size=4, cache_images="auto", **asked):
         data = noise({"train": [9, 9], "val": [2, 3], "test": [3, 3]})
         splits = split(data, **asked)
         return ImageDataModule(
-            data, splits, preprocessing, augment, batch_size=batch_size, num_workers=workers, seed=seed
+            data,
+            splits,
+            preprocessing,
+            augment,
+            batch_size=batch_size,
+            num_workers=workers,
+            seed=seed,
+            cache_images=cache_images,
         )
 
     return make
@@ -117,6 +125,59 @@ def test_every_epoch_is_another_and_workers_change_nothing(make):
     assert all(sorted(order) == list(range(18)) for order in orders)
     assert len({tuple(order) for order in orders}) == 3
     assert fit(make(seed=1), Recorder(), 1) != alone.seen[:5]
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The index of each image decoded, in this process."""
+    found = []
+    read = ImageSet.read
+    monkeypatch.setattr(
+        ImageSet, "read", lambda self, index, *rest: found.append(index) or read(self, index, *rest)
+    )
+    return found
+
+
+def test_what_is_kept_trains_the_same_and_is_decoded_once(make, monkeypatch, tmp_path, decoded):
+    monkeypatch.setenv("GRAFT_CACHE_DIR", str(tmp_path))
+    module, plain = make(cache_images="off"), Recorder()
+    fit(module, plain, 3)
+    train, val, test = (module.splits[name].tolist() for name in ("train", "val", "test"))
+    # A joined list reads through its parts' own lists, so each image counts twice.
+    assert len(decoded) == 2 * 3 * len(train + val)
+    # Noise of 8 px is never shrunk, so not even `ram` and `disk` differ here.
+    for where, workers in (("auto", 0), ("ram", 0), ("disk", 0), ("auto", 2), ("disk", 2)):
+        decoded.clear()
+        module, kept = make(workers, cache_images=where), Recorder()
+        fit(module, kept, 3)
+        assert (kept.seen, kept.validated) == (plain.seen, plain.validated)
+        if workers == 0:
+            assert len(decoded) == 2 * len(train + val)
+            list(module.test_dataloader())
+            list(module.test_dataloader())
+            once = where == "disk"
+            assert len(decoded) == 2 * len(train + val) + (2 if once else 4) * len(test)
+    assert len(list((tmp_path / "images").iterdir())) == 3
+
+
+def test_auto_has_one_bound_for_all_splits(make, monkeypatch):
+    # 18 training images of 8 px, and 5 that validate, resized to 20 px.
+    size = 18 * 8 * 8 * 3 + 5 * 20 * 20 * 3
+    for bound, kept in ((size, [True, True]), (size - 1, [True, False]), (0, [False, False])):
+        monkeypatch.setattr(module_module, "AUTO_BYTES", bound)
+        module = make()
+        loaders = [module.train_dataloader(), module.val_dataloader()]
+        assert [loader.dataset.kept is not None for loader in loaders] == kept
+        assert sum(len(batch["label"]) for batch in loaders[1]) == 5
+
+
+def test_only_what_is_asked_for_shrinks(make):
+    def training(**words):
+        return make(**words).training.shrinks
+
+    assert [training(cache_images=where) for where in ("auto", "off", "ram", "disk")] == [
+        *(False, False, True, True)
+    ]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,6 +1,7 @@
 """Evaluation sees what the weights were evaluated on, bit for bit; training sees what was asked for."""
 
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,9 @@ from torchvision import models
 from torchvision.transforms import v2
 
 from graft.data import evaluation_transform, training_transform
+from graft.data.crops import DRAWS, random_resized_boxes
+from graft.data.randomness import uniforms
+from graft.errors import GraftError
 
 
 @pytest.fixture
@@ -59,26 +63,86 @@ def test_each_change_is_made(photo, preprocessing):
     inverted = training_transform(preprocessing, None, 0.0, v2.RandomInvert(1.0))(photo)
     std, mean = (torch.tensor(values)[:, None, None] for values in (preprocessing.std, preprocessing.mean))
     assert torch.allclose(inverted * std + mean, 1 - (plain * std + mean), atol=1e-6)
-    torch.manual_seed(0)
     cropped = training_transform(preprocessing, [0.3, 0.5], 0.0, None)
-    first, second = cropped(photo), cropped(photo)
+    first, second = cropped(photo, epoch=0), cropped(photo, epoch=1)
     assert first.shape == second.shape == (3, 16, 16)
     assert not torch.equal(first, second)
 
 
-def test_a_crops_interpolation_and_scale_reach_torchvision(photo, preprocessing):
-    preprocessing.interpolation = "bicubic"
-    crop = training_transform(preprocessing, (0.25, 0.75), 0.0, None).transforms[0]
-    assert crop.interpolation == v2.InterpolationMode.BICUBIC
-    assert tuple(crop.scale) == (0.25, 0.75)
-    assert crop.size == (16, 16)
+def pixels_of(found, preprocessing):
+    """`(3, H, W)` normalised, back to levels from 0 to 255."""
+    std, mean = (torch.tensor(values)[:, None, None] for values in (preprocessing.std, preprocessing.mean))
+    return ((found * std + mean) * 255).round()
 
 
-def test_randomness_is_torchs(photo, preprocessing):
-    both = training_transform(preprocessing, (0.2, 1.0), 0.5, v2.TrivialAugmentWide())
-    before = random.getstate()
-    torch.manual_seed(5)
-    first = [both(photo) for _ in range(5)]
-    torch.manual_seed(5)
-    assert all(torch.equal(one, both(photo)) for one in first)
-    assert random.getstate() == before
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+def test_a_random_crop_is_pillows_within_rounding(photo, preprocessing, interpolation):
+    preprocessing.interpolation = interpolation
+    transform = training_transform(preprocessing, (0.25, 0.75), 0.0, None)
+    key = (np.array([3]), np.array([7]))
+    sizes = np.array([[photo.height, photo.width]])
+    boxes = random_resized_boxes(sizes, (0.25, 0.75), uniforms(5, *key, 1 + DRAWS)[:, 1:])
+    top, left, height, width = boxes[0].tolist()
+    cut = photo.crop((left, top, left + width, top + height))
+    way = Image.Resampling[interpolation.upper()]
+    expected = torch.from_numpy(np.array(cut.resize((16, 16), way))).permute(2, 0, 1)
+    found = pixels_of(transform(photo, seed=5, epoch=3, index=7), preprocessing)
+    assert (found - expected).abs().max() <= (0 if interpolation == "lanczos" else 1)
+
+
+def test_a_padded_crop_is_a_square_of_the_padded_image(preprocessing):
+    stream = np.random.default_rng(0)
+    small = Image.fromarray(stream.integers(1, 256, (20, 20, 3), dtype=np.uint8))
+    padded = torch.nn.functional.pad(torch.from_numpy(np.array(small)).permute(2, 0, 1), (4, 4, 4, 4)).float()
+    transform = training_transform(preprocessing, None, 0.0, None, crop_padding=4)
+    windows = padded.unfold(1, 16, 1).unfold(2, 16, 1)
+    corners = set()
+    for index in range(600):
+        found = pixels_of(transform(small, index=index), preprocessing)
+        at = (windows == found[:, None, None]).all(-1).all(-1).all(0).nonzero().tolist()
+        assert len(at) == 1
+        corners.add(tuple(at[0]))
+    # 13 x 13 places, each drawn 3.6 times on average.
+    assert {row for row, _ in corners} == {column for _, column in corners} == set(range(13))
+
+
+def test_two_ways_to_crop_are_refused(preprocessing):
+    with pytest.raises(GraftError, match=r"crop_scale and augment\.crop_padding are two ways to crop"):
+        training_transform(preprocessing, (0.5, 1.0), 0.5, None, crop_padding=0)
+
+
+@pytest.mark.parametrize("policy", [None, v2.TrivialAugmentWide()])
+def test_draws_are_those_of_seed_epoch_and_index_alone(photo, preprocessing, policy):
+    transform = training_transform(preprocessing, (0.2, 1.0), 0.5, policy)
+    states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    pixels = transform.prepare(photo)
+    indices = np.arange(12)
+    batch = transform.finish([pixels] * 12, 5, np.full(12, 2), indices)
+    for index in (11, 0, 5):
+        assert torch.equal(batch[index], transform(photo, seed=5, epoch=2, index=index))
+    others = [transform(photo, seed=6, epoch=2), transform(photo, seed=5, epoch=3), batch[1]]
+    assert all(not torch.equal(batch[0], other) for other in others)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.random.get_state()[1].tolist() == states[1]
+    assert random.getstate() == states[2]
+
+
+def test_half_are_mirrored(photo, preprocessing):
+    transform = training_transform(preprocessing, None, 0.5, None)
+    plain = evaluation_transform(preprocessing)(photo)
+    found = transform.finish([transform.prepare(photo)] * 400, 0, np.zeros(400, np.int64), np.arange(400))
+    mirrored = [torch.equal(image, plain.flip(-1)) for image in found]
+    assert all(torch.equal(image, plain) for image, turned in zip(found, mirrored, strict=True) if not turned)
+    # Four standard deviations either way.
+    assert 160 < sum(mirrored) < 240
+
+
+def test_crops_from_a_shrunk_image_are_those_of_the_whole_but_for_blur(photo, preprocessing):
+    preprocessing.resize, preprocessing.crop = 256, 64
+    whole = training_transform(preprocessing, (0.5, 1.0), 0.5, None)
+    shrunk = replace(whole, shrinks=True)
+    assert shrunk.prepare(photo).shape == (int(256 * 450 / 331), 256, 3)
+    assert shrunk.prepare(photo.resize((200, 300))).shape == (300, 200, 3)
+    for index in range(10):
+        pair = [pixels_of(each(photo, index=index), preprocessing) for each in (whole, shrunk)]
+        assert (pair[0] - pair[1]).abs().mean() < 4

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from graft.data.cache_location import cache_folder
 from graft.features import FeatureStore, folder
 from graft.features.shards import open_shard
 
@@ -257,16 +258,16 @@ def test_sizes_are_said_as_people_do():
 
 def test_the_folder_follows_the_configuration_then_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("GRAFT_CACHE_DIR", str(tmp_path / "env"))
-    assert folder.cache_folder(None) == tmp_path / "env"
-    assert folder.cache_folder(str(tmp_path / "given")) == tmp_path / "given"
+    assert cache_folder(None) == tmp_path / "env"
+    assert cache_folder(str(tmp_path / "given")) == tmp_path / "given"
     monkeypatch.delenv("GRAFT_CACHE_DIR")
-    assert folder.cache_folder(None).name == "graft"
+    assert cache_folder(None).name == "graft"
 
 
 def test_looking_at_the_folder_imports_no_torch():
     code = (
-        "import sys, graft.features.folder as f\n"
-        "f.entries(f.cache_folder(None))\n"
+        "import sys, graft.features.folder as f\nfrom graft.data.cache_location import cache_folder\n"
+        "f.entries(cache_folder(None))\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

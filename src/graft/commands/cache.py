@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from graft.data.cache_location import cache_folder
 from graft.errors import GraftError, did_you_mean
-from graft.features.folder import Entry, cache_folder, chosen, entries, remove, sized
+from graft.features.folder import Entry, chosen, entries, remove, sized
 
 ACTIONS = ("list", "prune")
 USAGE = """Usage: graft cache list [dir=FOLDER]

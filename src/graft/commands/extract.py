@@ -12,11 +12,11 @@ from torch import Tensor
 from graft.backbones import Backbone
 from graft.commands.evaluate import saved_config
 from graft.data import ImageData, evaluation_transform, split_from_rows, split_rows
+from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
 from graft.errors import GraftError
 from graft.features import FeatureStore, ImageFeatures
 from graft.features.fast import FastPrefix
-from graft.features.folder import cache_folder
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
 from graft.training import assembly, load_bundle

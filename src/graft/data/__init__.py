@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # The keys that every option of the group `data` has (conf/data/_loading.yaml); its others are the source's.
 LOADING_KEYS = (
-    *("batch_size", "num_workers"),
+    *("batch_size", "num_workers", "cache_images"),
     *("val_fraction", "test_fraction", "split_seed", "shots", "fraction"),
 )
 

@@ -28,6 +28,8 @@ class ImageSet:
         labels: `(N,)` whole numbers, indices into the class names.
         load: index to image, of any mode; must be picklable to be sent to worker processes.
         content: index to the bytes that determine the image; None: the pixels that `load` gives.
+        load_smaller: as `load`, with the shorter side that is enough, px, as a second argument; None: `load`
+            does.
 
     Raises:
         GraftError: there are not as many labels as names.
@@ -39,12 +41,14 @@ class ImageSet:
         labels: Sequence[int] | Indices,
         load: Callable[[int], Image.Image],
         content: Callable[[int], bytes] | None = None,
+        load_smaller: Callable[[int, int], Image.Image] | None = None,
     ) -> None:
         self.names = list(names)
         self.labels: Indices = np.asarray(labels, dtype=np.int64).reshape(-1)
         self._load = load
         self._content = content
         self._digests: dict[int, bytes] = {}
+        self._load_smaller = load_smaller
         if len(self.labels) != len(self.names):
             raise GraftError(f"data: {len(self.names)} images have {len(self.labels)} labels")
 
@@ -52,12 +56,18 @@ class ImageSet:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Image.Image:
-        """The image as RGB.
+        """The image as RGB; as `read`."""
+        return self.read(index)
+
+    def read(self, index: int, at_least: int | None = None) -> Image.Image:
+        """The image as RGB, smaller than it is where `at_least` px of its shorter side are enough.
 
         Raises:
             ImageError: it cannot be read; the message names it.
         """
         try:
+            if at_least is not None and self._load_smaller is not None:
+                return to_rgb(self._load_smaller(index, at_least))
             return to_rgb(self._load(index))
         except ImageError as error:
             # A file's message holds its path already, which ends in the name.
@@ -67,7 +77,7 @@ class ImageSet:
 
     def relabelled(self, to: Indices) -> "ImageSet":
         """The same images, label `i` replaced by `to[i]`."""
-        return ImageSet(self.names, to[self.labels], self._load, self._content)
+        return ImageSet(self.names, to[self.labels], self._load, self._content, self._load_smaller)
 
     def content(self, index: int) -> bytes:
         """The bytes that determine an image: its file, its array or its pixels.
@@ -164,6 +174,7 @@ class ImageData:
             np.concatenate([part.labels for part in parts]),
             partial(_load_joined, parts, ends),
             partial(_content_joined, parts, ends),
+            partial(_load_joined, parts, ends),
         )
 
 
@@ -173,9 +184,11 @@ def _locate(ends: list[int], index: int) -> tuple[int, int]:
     return part, index - (ends[part - 1] if part else 0)
 
 
-def _load_joined(parts: list[ImageSet], ends: list[int], index: int) -> Image.Image:
+def _load_joined(
+    parts: list[ImageSet], ends: list[int], index: int, at_least: int | None = None
+) -> Image.Image:
     part, within = _locate(ends, index)
-    return parts[part][within]
+    return parts[part].read(within, at_least)
 
 
 def _content_joined(parts: list[ImageSet], ends: list[int], index: int) -> bytes:
@@ -186,11 +199,12 @@ def _content_joined(parts: list[ImageSet], ends: list[int], index: int) -> bytes
 def file_images(root: Path, names: Sequence[str], labels: Sequence[int] | Indices) -> ImageSet:
     """Image files named by their path below `root`."""
     names = list(names)
-    return ImageSet(names, labels, partial(_load_file, root, names), partial(_file_content, root, names))
+    load = partial(_load_file, root, names)
+    return ImageSet(names, labels, load, partial(_file_content, root, names), load)
 
 
-def _load_file(root: Path, names: list[str], index: int) -> Image.Image:
-    return read_image(root / names[index])
+def _load_file(root: Path, names: list[str], index: int, at_least: int | None = None) -> Image.Image:
+    return read_image(root / names[index], at_least)
 
 
 def _file_content(root: Path, names: list[str], index: int) -> bytes:

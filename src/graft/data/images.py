@@ -21,8 +21,13 @@ class ImageError(GraftError):
         super().__init__(message.strip().rpartition("ImageError: ")[2])
 
 
-def read_image(path: str | Path) -> Image.Image:
+def read_image(path: str | Path, at_least: int | None = None) -> Image.Image:
     """Read an image file as RGB, upright.
+
+    Args:
+        path: the file.
+        at_least: the shorter side, px, that is enough; a JPEG file is then decoded at 1/2, 1/4 or 1/8 of its
+            size where that leaves as much, which takes a third off the time, and slightly other pixels.
 
     Raises:
         ImageError: there is no such file, it is damaged or no image, or it has more pixels than
@@ -33,6 +38,8 @@ def read_image(path: str | Path) -> Image.Image:
             most = Image.MAX_IMAGE_PIXELS
             if most is not None and image.width * image.height > most:
                 raise Image.DecompressionBombError
+            if at_least is not None:
+                image.draft(None, (at_least, at_least))
             image.load()
             return to_rgb(image)
     except FileNotFoundError:

@@ -2,34 +2,40 @@
 
 import os
 import signal
-from collections.abc import Callable
-from contextlib import nullcontext
-from typing import Any, TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from graft.data.image_data import ImageSet, Indices
+from graft.data.image_transform import ImageTransform, Pixels
 from graft.data.images import ImageError
-from graft.data.randomness import EpochShuffle, random_stream
+from graft.data.kept_images import KeptImages
+from graft.data.randomness import EpochShuffle
 from graft.data.sharing import WHOLE, Share, SharedBatches, even_batches
+from graft.data.transforms import PerImage
 from graft.errors import GraftError
 
 Transform = Callable[[Image.Image], Tensor]
+# Which image: `(epoch, position)`, or the position alone, which is epoch 0.
+Key = int | tuple[int, int]
+Batched = TypeVar("Batched")
 
 
-class Item(TypedDict):
-    """One image; a batch has the same keys, with `(B, 3, H, W)`, `(B,)` int64 and `(B,)` int64."""
+class Batch(TypedDict):
+    """B images: `(B, 3, H, W)` float32, `(B,)` int64 and `(B,)` int64."""
 
     image: Tensor
-    label: int
-    index: int
+    label: Tensor
+    index: Tensor
 
 
-class TransformedImages(Dataset[Item]):
-    """Some of a list's images, transformed.
+class TransformedImages(Dataset[Any]):
+    """Some of a list's images, transformed; a DataLoader asks for whole batches.
 
     Args:
         images: the list.
@@ -37,6 +43,9 @@ class TransformedImages(Dataset[Item]):
         transform: PIL RGB to `(3, H, W)`.
         seed: of the transform's randomness, which depends on nothing but this, the epoch and the index;
             None: the transform draws nothing.
+
+    Attributes:
+        kept: what the transform's first step gives for each of `indices`, where that is kept.
     """
 
     def __init__(
@@ -44,28 +53,47 @@ class TransformedImages(Dataset[Item]):
     ) -> None:
         self.images = images
         self.indices = indices
-        self.transform = transform
+        self.transform = transform if isinstance(transform, ImageTransform) else PerImage(transform)
         self.seed = seed
+        self.kept: KeptImages | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Item:
-        """An item by `(epoch, position)`, or by position alone, which is epoch 0.
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        """One item of a batch: `image` `(3, H, W)`, `label` and `index`; as `__getitems__`."""
+        batch = self.__getitems__([key])
+        return {"image": batch["image"][0], "label": batch["label"][0], "index": batch["index"][0]}
+
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        """A batch.
 
         Raises:
-            ImageError: the image cannot be read; also when a worker process reads it.
+            ImageError: an image cannot be read; also when a worker process reads it.
         """
-        epoch, position = key if isinstance(key, tuple) else (0, key)
-        index = int(self.indices[position])
+        epochs, positions = np.array([key if isinstance(key, tuple) else (0, key) for key in keys]).T
+        indices = self.indices[positions]
+        prepared = [self.prepared(position) for position in positions.tolist()]
+        return {
+            "image": self.transform.finish(prepared, self.seed, epochs, indices),
+            "label": torch.from_numpy(self.images.labels[indices]),
+            "index": torch.from_numpy(indices),
+        }
+
+    def prepared(self, position: int) -> Pixels:
+        """What the transform's first step gives for an image: `(H, W, 3)` uint8.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        if self.kept is not None:
+            return self.kept[position]
         try:
-            image = self.images[index]
+            image = self.images.read(int(self.indices[position]), self.transform.at_least)
         except GraftError as error:
             # ImageError alone survives the way out of a worker process as one line.
             raise ImageError(str(error)) from error
-        stream = nullcontext() if self.seed is None else random_stream(self.seed, epoch, index)
-        with stream:
-            return {"image": self.transform(image), "label": int(self.images.labels[index]), "index": index}
+        return self.transform.prepare(image)
 
 
 def make_loader(
@@ -102,13 +130,19 @@ def make_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
+        collate_fn=as_it_is,
         # Without one, every new iterator draws from torch's global stream and shifts what follows.
         generator=torch.Generator(),
-        worker_init_fn=_outlive_sigterm,
+        worker_init_fn=outlive_sigterm,
     )
 
 
-def _outlive_sigterm(worker: int) -> None:
+def as_it_is(batch: Batched) -> Batched:
+    """What a dataset gives as a batch already."""
+    return batch
+
+
+def outlive_sigterm(worker: int) -> None:
     """Let SIGTERM end a process that loads half a minute later, if it is there for so long.
 
     SLURM and others send it to all processes of a run at once, of which the main one wants to end its step.

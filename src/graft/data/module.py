@@ -1,19 +1,24 @@
 """The LightningDataModule."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from graft.data.facts import DataFacts, data_facts
+from graft.data.image_cache import AUTO_BYTES, keep
 from graft.data.image_data import ImageData
+from graft.data.image_transform import ImageTransform, Preprocessing
+from graft.data.kept_images import KeptImages
 from graft.data.loading import Transform, TransformedImages, default_workers, make_loader
 from graft.data.randomness import EpochShuffle
 from graft.data.sharing import WHOLE, Share
 from graft.data.splits import Splits
-from graft.data.transforms import Preprocessing, evaluation_transform
+from graft.data.transforms import evaluation_transform
 
 
 class BatchCache(Protocol):
@@ -39,6 +44,9 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size: B, over all processes.
         num_workers: processes that load; None: chosen by the number of cores.
         seed: of the order and the augmentation.
+        cache_images: where decoded images are kept: `auto`, `ram`, `disk` or `off` (see `image_cache.keep`).
+            All but `off` keep what training and validation read each epoch, `disk` the test images too. With
+            `ram` and `disk`, random resized crops are cut from images that were made smaller.
 
     Attributes:
         cache: takes the place of the loaders that train and validate; None: they give images.
@@ -56,15 +64,20 @@ class ImageDataModule(pl.LightningDataModule):
         batch_size: int,
         num_workers: int | None = None,
         seed: int = 0,
+        cache_images: str = "auto",
     ) -> None:
         super().__init__()
         self.data = data
         self.splits = splits
         self.evaluation = evaluation_transform(preprocessing)
         self.training = augment(preprocessing)
+        if cache_images in ("ram", "disk") and isinstance(self.training, ImageTransform):
+            self.training = replace(self.training, shrinks=self.training.crop_scale is not None)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self.cache_images = cache_images
+        self._kept: dict[tuple[str, str], KeptImages | None] = {}
         self._resumed = (0, 0)
 
     @cached_property
@@ -74,17 +87,19 @@ class ImageDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented; a last batch of one image is left out. Without a trainer, epoch 0."""
-        indices = self.splits["train"]
-        items = TransformedImages(self.data.images, indices, self.training, self.seed)
-        shuffle = EpochShuffle(len(indices), self.seed, self._start)
-        loader = self._loader(items, shuffle, self._share)
+        loader = self._training_loader(every_epoch=self.cache is None)
         return self.cache.in_place_of(loader, "train") if self.cache else loader
+
+    def first_images(self) -> Tensor:
+        """The first batch to train on, `(B, 3, H, W)`, whatever takes the place of images later."""
+        images: Tensor = next(iter(self._training_loader(every_epoch=False)))["image"]
+        return images
 
     def val_dataloader(self) -> Iterable[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
         if not len(self.splits["val"]):
             return []
-        loader = self.ordered_loader("val", self._share)
+        loader = self.ordered_loader("val", self._share, every_epoch=self.cache is None)
         return self.cache.in_place_of(loader, "val") if self.cache else loader
 
     def test_dataloader(self) -> DataLoader[Any]:
@@ -95,25 +110,52 @@ class ImageDataModule(pl.LightningDataModule):
         """The test images, in order."""
         return self.ordered_loader("test")
 
-    def ordered_loader(self, split: str, share: Share = WHOLE) -> DataLoader[Any]:
-        """Any split, train too, in order and as in evaluation; or a process's share of it."""
-        items = TransformedImages(self.data.images, self.splits[split], self.evaluation)
+    def ordered_loader(
+        self, split: str, share: Share = WHOLE, *, every_epoch: bool = False
+    ) -> DataLoader[Any]:
+        """Any split, train too, in order and as in evaluation; or a process's share of it.
+
+        Args:
+            split: train, val, test or unused.
+            share: of which process.
+            every_epoch: whether it will be read again, so that keeping its images pays.
+        """
+        items = self._items(split, self.evaluation, every_epoch=every_epoch)
         return self._loader(items, None, share)
+
+    def _training_loader(self, *, every_epoch: bool) -> DataLoader[Any]:
+        items = self._items("train", self.training, self.seed, every_epoch=every_epoch)
+        return self._loader(items, EpochShuffle(len(items), self.seed, self._start), self._share)
 
     def _loader(
         self, items: TransformedImages, shuffle: EpochShuffle | None, share: Share
     ) -> DataLoader[Any]:
-        workers = self.num_workers
-        if workers is None:
-            workers = default_workers(1 if self.trainer is None else self.trainer.num_devices)
         return make_loader(
-            items, batch_size=self.batch_size, num_workers=workers, shuffle=shuffle, share=share
+            items, batch_size=self.batch_size, num_workers=self._workers, shuffle=shuffle, share=share
         )
+
+    @property
+    def _workers(self) -> int:
+        if self.num_workers is not None:
+            return self.num_workers
+        return default_workers(1 if self.trainer is None else self.trainer.num_devices)
 
     @property
     def _share(self) -> Share:
         """Which of the processes that train together this one is."""
         return WHOLE if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
+
+    def _items(
+        self, split: str, transform: Transform, seed: int | None = None, *, every_epoch: bool
+    ) -> TransformedImages:
+        """A split's images, kept if they are read again, and the same ones for all that begin alike."""
+        items = TransformedImages(self.data.images, self.splits[split], transform, seed)
+        what = (split, items.transform.form)
+        if what not in self._kept and (every_epoch or self.cache_images == "disk"):
+            room = AUTO_BYTES - sum(kept.pixels.nbytes for kept in self._kept.values() if kept)
+            self._kept[what] = keep(items, self.cache_images, self._workers, room)
+        items.kept = self._kept.get(what)
+        return items
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands: the epoch, and how many of its batches are done."""

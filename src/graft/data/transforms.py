@@ -1,39 +1,46 @@
-"""From a PIL image to the tensor that a backbone wants."""
+"""The transforms that evaluation and training use, and the place of a user's own."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
-from torchvision.transforms import ConvertImageDtype, v2
+from PIL import Image
+from torch import Tensor
+
+from graft.data.image_transform import ImageTransform, Numbers, Pixels, Preprocessing
+from graft.data.randomness import random_stream
+from graft.errors import GraftError
 
 
-class Preprocessing(Protocol):
-    """What the backbone's weights say of their input; `graft.backbones.Preprocessing` has these fields."""
+@dataclass(frozen=True)
+class PerImage:
+    """Any function of one PIL image, as `ImageTransform`'s two steps; it draws from the global streams."""
 
-    @property
-    def resize(self) -> int:
-        """The shorter side, px, before cropping."""
+    transform: Callable[[Image.Image], Tensor]
+    form = "whole"
+    at_least = None
 
-    @property
-    def crop(self) -> int:
-        """The side, px, of the square that the model sees."""
+    def prepare(self, image: Image.Image) -> Pixels:
+        """PIL RGB to `(H, W, 3)` uint8."""
+        return np.array(image)
 
-    @property
-    def interpolation(self) -> str:
-        """How to resize: `bilinear`, `bicubic` and so on."""
-
-    @property
-    def mean(self) -> Sequence[float]:
-        """Of each channel, in 0-1."""
-
-    @property
-    def std(self) -> Sequence[float]:
-        """Of each channel, in 0-1."""
+    def finish(
+        self, prepared: Sequence[Pixels], seed: int | None, epochs: Numbers, indices: Numbers
+    ) -> Tensor:
+        """Images of any sizes to a batch; each has streams of its own, unless `seed` is None."""
+        found = []
+        for pixels, epoch, index in zip(prepared, epochs.tolist(), indices.tolist(), strict=True):
+            with nullcontext() if seed is None else random_stream(seed, epoch, index):
+                found.append(self.transform(Image.fromarray(pixels)))
+        return torch.stack(found)
 
 
-def evaluation_transform(preprocessing: Preprocessing) -> v2.Compose:
+def evaluation_transform(preprocessing: Preprocessing) -> ImageTransform:
     """PIL RGB to `(3, crop, crop)` float32, bit for bit as torchvision's `weights.transforms()`."""
-    return v2.Compose([*_centre(preprocessing), *_to_tensor(preprocessing)])
+    return ImageTransform(preprocessing)
 
 
 def training_transform(
@@ -41,40 +48,23 @@ def training_transform(
     crop_scale: Sequence[float] | None,
     horizontal_flip: float,
     policy: Callable[[Any], Any] | None,
-) -> v2.Compose:
+    crop_padding: int | None = None,
+) -> ImageTransform:
     """PIL RGB to `(3, crop, crop)` float32, altered at random.
 
     Args:
         preprocessing: what the backbone wants.
-        crop_scale: least and greatest share of the image's area that a random crop keeps; None: the centre,
-            as in evaluation.
+        crop_scale: least and greatest share of the image's area that a random crop keeps; None: no such
+            crop.
         horizontal_flip: the probability that left and right change places.
         policy: a transform of PIL images that comes after these, such as `v2.TrivialAugmentWide`, or None.
+        crop_padding: cut the resized image, with so many black px added on each side, at a random place;
+            None: without a `crop_scale` too, cut the centre, as in evaluation.
+
+    Raises:
+        GraftError: `crop_scale` and `crop_padding` are both given.
     """
-    first: list[Any] = _centre(preprocessing)
-    if crop_scale is not None:
-        mode = v2.InterpolationMode(preprocessing.interpolation)
-        first = [
-            v2.RandomResizedCrop(
-                preprocessing.crop, scale=tuple(crop_scale), interpolation=mode, antialias=True
-            )
-        ]
-    if horizontal_flip > 0:
-        first.append(v2.RandomHorizontalFlip(horizontal_flip))
-    if policy is not None:
-        first.append(policy)
-    return v2.Compose([*first, *_to_tensor(preprocessing)])
-
-
-def _centre(preprocessing: Preprocessing) -> list[Any]:
-    mode = v2.InterpolationMode(preprocessing.interpolation)
-    return [v2.Resize(preprocessing.resize, mode, antialias=True), v2.CenterCrop(preprocessing.crop)]
-
-
-def _to_tensor(preprocessing: Preprocessing) -> list[Any]:
-    return [
-        v2.PILToTensor(),
-        # Divides by 255 as the weights' own transforms do; v2.ToDtype multiplies by 1/255, a last bit off.
-        ConvertImageDtype(torch.float32),
-        v2.Normalize(list(preprocessing.mean), list(preprocessing.std)),
-    ]
+    if crop_scale is not None and crop_padding is not None:
+        raise GraftError("augment.crop_scale and augment.crop_padding are two ways to crop; give one")
+    scale = None if crop_scale is None else (float(crop_scale[0]), float(crop_scale[1]))
+    return ImageTransform(preprocessing, scale, crop_padding, horizontal_flip, policy)

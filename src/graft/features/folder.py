@@ -1,7 +1,6 @@
 """The cache folder from outside: its entries, their sizes, and which go first. Imports no torch."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -15,14 +14,6 @@ from graft.errors import GraftError
 HEADER = "shard.json"
 # What the cache leaves free on the disk, bytes.
 RESERVE = 1_000_000_000
-
-
-def cache_folder(given: str | None) -> Path:
-    """Where cached files stand: `given`, else `$GRAFT_CACHE_DIR`, else the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    chosen = given or os.environ.get("GRAFT_CACHE_DIR")
-    return Path(chosen).expanduser().absolute() if chosen else user_cache_path("graft")
 
 
 @dataclass(frozen=True)

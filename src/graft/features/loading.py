@@ -1,6 +1,6 @@
 """Batches of boundary tensors in the place of batches of images, in the same order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from graft.data import ImageSet, TransformedImages
 from graft.data.image_data import Indices
-from graft.data.loading import Item, Transform
+from graft.data.loading import Batch, Key, Transform
 from graft.features.store import Stored
 
 
@@ -81,5 +81,5 @@ class OneView(TransformedImages):
         super().__init__(images, indices, transform, seed)
         self.view = view
 
-    def __getitem__(self, key: int | tuple[int, int]) -> Item:
-        return super().__getitem__((self.view, key) if isinstance(key, int) else key)
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        return super().__getitems__([(self.view, key) if isinstance(key, int) else key for key in keys])

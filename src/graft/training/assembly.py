@@ -69,6 +69,8 @@ def make_loading(
         batch_size=config["data"].get("batch_size", 32),
         num_workers=config["data"].get("num_workers"),
         seed=config["seed"],
+        # A word that YAML reads as false.
+        cache_images=config["data"].get("cache_images", "auto") or "off",
     )
 
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from graft.data import ImageDataModule
+from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
 from graft.errors import GraftError
 from graft.features import BoundaryLoader, FeatureStore, ImageFeatures, Stored
 from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
-from graft.features.folder import cache_folder
 from graft.features.loading import Boundary
 from graft.freezing.prefix import frozen_prefix
 from graft.runs.log import say

@@ -1,0 +1,174 @@
+"""From RGB images to the tensors that a backbone wants, in two steps.
+
+The first, `prepare`, draws nothing: its result is the same every epoch and can be kept. The second, `finish`,
+cuts, mirrors, alters and normalises a batch of such results.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode, functional
+
+from graft.data.crops import DRAWS, Boxes, centre_boxes, random_boxes, random_resized_boxes
+from graft.data.randomness import random_stream, uniforms
+
+Pixels = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+
+
+class Preprocessing(Protocol):
+    """What the backbone's weights say of their input; `graft.backbones.Preprocessing` has these fields."""
+
+    @property
+    def resize(self) -> int:
+        """The shorter side, px, before cropping."""
+
+    @property
+    def crop(self) -> int:
+        """The side, px, of the square that the model sees."""
+
+    @property
+    def interpolation(self) -> str:
+        """How to resize: `bilinear`, `bicubic` and so on."""
+
+    @property
+    def mean(self) -> Sequence[float]:
+        """Of each channel, in 0-1."""
+
+    @property
+    def std(self) -> Sequence[float]:
+        """Of each channel, in 0-1."""
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """Resizes, cuts, mirrors and normalises images; each image's draws come from (seed, epoch, index) alone.
+
+    Attributes:
+        preprocessing: what the backbone wants.
+        crop_scale: least and greatest share of the image's area that a random crop keeps; None: no such crop.
+        crop_padding: cut the resized image, with so many black px added on each side, at a random place;
+            None: cut its centre, unless there is a `crop_scale`.
+        horizontal_flip: the probability that left and right change places.
+        policy: a transform of PIL images that comes after these, such as `v2.TrivialAugmentWide`, or None.
+        shrinks: with a `crop_scale`, cut from the image with its shorter side brought down to
+            `preprocessing.resize`, which takes less room to keep than the whole: the same crops, blurred
+            where they are cut from less than they are resized to.
+    """
+
+    preprocessing: Preprocessing
+    crop_scale: tuple[float, float] | None = None
+    crop_padding: int | None = None
+    horizontal_flip: float = 0.0
+    policy: Callable[[Any], Any] | None = None
+    shrinks: bool = False
+
+    @property
+    def at_least(self) -> int | None:
+        """What `prepare` needs of an image's shorter side, px; None: all there is."""
+        return self.preprocessing.resize if self.shrinks else None
+
+    @property
+    def form(self) -> str:
+        """In a word what `prepare` gives: what is equal in this is equal in all pixels."""
+        how = f"{self.preprocessing.resize} px {self.preprocessing.interpolation}"
+        return (
+            f"resized to {how}"
+            if self.crop_scale is None
+            else f"shrunk to {how}"
+            if self.shrinks
+            else "whole"
+        )
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """The first step: PIL RGB to `(H, W, 3)` uint8, whole, or with a shorter side of `resize` px."""
+        side, mode = self.preprocessing.resize, InterpolationMode(self.preprocessing.interpolation)
+        if self.crop_scale is None:
+            image = functional.resize(image, [side], mode, antialias=True)
+        elif self.shrinks and min(image.size) > side:
+            # Four times as fast on tensors, and a value in 2,000 is rounded the other way.
+            shrunk = functional.resize(_tensor_or_image(np.array(image), mode), [side], mode, antialias=True)
+            return np.ascontiguousarray(_pixels(shrunk))
+        return np.array(image)
+
+    def finish(
+        self, prepared: Sequence[Pixels], seed: int | None, epochs: Numbers, indices: Numbers
+    ) -> Tensor:
+        """The second step, to `(B, 3, crop, crop)` float32.
+
+        Args:
+            prepared: what `prepare` gave for B images.
+            seed: of all draws; None is 0.
+            epochs: `(B,)`.
+            indices: `(B,)` which images they are.
+        """
+        side = self.preprocessing.crop
+        uniform = uniforms(seed or 0, epochs, indices, 1 + DRAWS)
+        cut = np.zeros((len(prepared), side, side, 3), np.uint8)
+        for into, pixels, box in zip(cut, prepared, self._boxes(prepared, uniform[:, 1:]), strict=True):
+            self._cut(into, pixels, box)
+        images = torch.from_numpy(cut)
+        mirrored = torch.from_numpy(uniform[:, 0] < self.horizontal_flip)
+        if self.horizontal_flip > 0:
+            images[mirrored] = images[mirrored].flip(2)
+        if self.policy is not None:
+            for into, epoch, index in zip(cut, epochs.tolist(), indices.tolist(), strict=True):
+                with random_stream(seed or 0, epoch, index):
+                    into[:] = np.asarray(self.policy(Image.fromarray(into)))
+        return self._normalised(images)
+
+    def __call__(self, image: Image.Image, *, seed: int = 0, epoch: int = 0, index: int = 0) -> Tensor:
+        """One image: PIL RGB to `(3, crop, crop)` float32."""
+        return self.finish([self.prepare(image)], seed, np.array([epoch]), np.array([index]))[0]
+
+    def _boxes(self, prepared: Sequence[Pixels], uniform: NDArray[np.float64]) -> Boxes:
+        sizes = np.array([pixels.shape[:2] for pixels in prepared])
+        if self.crop_scale is not None:
+            return random_resized_boxes(sizes, self.crop_scale, uniform)
+        if self.crop_padding is not None:
+            return random_boxes(sizes, self.preprocessing.crop, self.crop_padding, uniform)
+        return centre_boxes(sizes, self.preprocessing.crop)
+
+    def _cut(self, into: Pixels, pixels: Pixels, box: NDArray[np.int64]) -> None:
+        """Write one box into a square of zeros; what lies outside the image stays black."""
+        top, left, height, width = box.tolist()
+        found = pixels[max(top, 0) : top + height, max(left, 0) : left + width]
+        if self.crop_scale is None:
+            above, before = max(-top, 0), max(-left, 0)
+            into[above : above + found.shape[0], before : before + found.shape[1]] = found
+            return
+        mode = InterpolationMode(self.preprocessing.interpolation)
+        side = [self.preprocessing.crop] * 2
+        into[:] = _pixels(functional.resize(_tensor_or_image(found, mode), side, mode, antialias=True))
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        """`(B, H, W, 3)` uint8 to `(B, 3, H, W)` float32, to the last bit as torchvision does it."""
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32).view(3, 1, 1)
+            for values in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        found = torch.empty(len(images), 3, *images.shape[1:3])
+        # Image by image, each of which fits a core's own cache.
+        for into, image in zip(found, images, strict=True):
+            into.copy_(image.permute(2, 0, 1)).div_(255).sub_(mean).div_(std)
+        return found
+
+
+def _tensor_or_image(pixels: Pixels, mode: InterpolationMode) -> Tensor | Image.Image:
+    """`(H, W, 3)` as what can be resized so: tensors are faster, and torch knows these two ways alone."""
+    if mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC):
+        # A view of a larger image would be resized half as fast, and into another layout.
+        return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+    return Image.fromarray(pixels)
+
+
+def _pixels(resized: Tensor | Image.Image) -> Pixels:
+    if isinstance(resized, Tensor):
+        return resized.permute(1, 2, 0).numpy()
+    return np.array(resized)

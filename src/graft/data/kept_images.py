@@ -1,0 +1,115 @@
+"""Decoded images, kept one after another in one block: of memory, or of a file that processes share."""
+
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from graft.data.image_transform import Pixels
+
+
+class KeptImages:
+    """RGB images of any sizes, by position.
+
+    Args:
+        pixels: `(T,)` uint8, the images one after another, each `(H, W, 3)`.
+        sizes: `(N, 2)` height and width of each.
+        folder: where they lie on disk, if they do.
+    """
+
+    def __init__(self, pixels: Pixels, sizes: NDArray[np.int64], folder: Path | None = None) -> None:
+        self.pixels = pixels
+        self.sizes = sizes
+        self.folder = folder
+        self._ends = np.cumsum(sizes.prod(1) * 3)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, position: int) -> Pixels:
+        """A view, `(H, W, 3)` uint8."""
+        height, width = self.sizes[position]
+        end = self._ends[position]
+        return self.pixels[end - height * width * 3 : end].reshape(height, width, 3)
+
+    def __reduce__(self) -> Any:
+        """To another process a file goes by its name, and memory as a tensor, which torch then shares."""
+        if self.folder is not None:
+            return _reopened, (self.folder,)
+        return _shared, (torch.from_numpy(self.pixels), self.sizes)
+
+
+def in_memory(images: Iterable[Pixels], most: float) -> KeptImages | None:
+    """Keep images `(H, W, 3)` in memory; None once they are more than `most` bytes."""
+    block, sizes = bytearray(), []
+    for pixels in images:
+        if len(block) + pixels.nbytes > most:
+            return None
+        block += pixels.data
+        sizes.append(pixels.shape[:2])
+    return KeptImages(np.frombuffer(block, np.uint8), np.array(sizes))
+
+
+def on_disk(folder: Path, images: Iterable[Pixels]) -> KeptImages:
+    """Write images `(H, W, 3)` to `folder`, under another name until it is whole, and open it.
+
+    Of two processes that write the same at once, the first to end is kept.
+
+    Raises:
+        OSError: the disk is full, or not to be written; nothing is left behind.
+    """
+    part = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    part.mkdir(parents=True)
+    try:
+        checksum, sizes = 0, []
+        with (part / "pixels").open("wb") as file:
+            for pixels in images:
+                file.write(pixels.data)
+                checksum = zlib.crc32(pixels.data, checksum)
+                sizes.append(pixels.shape[:2])
+        np.savez(part / "index.npz", sizes=np.array(sizes), checksum=checksum)
+        try:
+            part.rename(folder)
+        except OSError:
+            # Something is there. Another process may just have written it, so only what is damaged gives way.
+            if opened(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return _reopened(folder)
+
+
+def opened(folder: Path) -> KeptImages | None:
+    """What `on_disk` wrote there; None where there is nothing, or it is damaged.
+
+    Reads all of it, to compare the checksum: a second for 1.6 GB.
+    """
+    try:
+        kept, checksum = _reopened(folder), _index(folder)[1]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    whole = len(kept.pixels) == kept.sizes.prod(1).sum() * 3 and zlib.crc32(kept.pixels.data) == checksum
+    return kept if whole else None
+
+
+def _reopened(folder: Path) -> KeptImages:
+    # Not "r": torch warns of arrays that cannot be written. In this mode nothing reaches the file.
+    return KeptImages(np.memmap(folder / "pixels", np.uint8, "c"), _index(folder)[0], folder)
+
+
+def _index(folder: Path) -> tuple[NDArray[np.int64], int]:
+    # Opened here, since NumPy leaves a damaged file open.
+    with (folder / "index.npz").open("rb") as file, np.load(file) as index:
+        return index["sizes"], int(index["checksum"])
+
+
+def _shared(pixels: torch.Tensor, sizes: NDArray[np.int64]) -> KeptImages:
+    return KeptImages(pixels.numpy(), sizes)
