@@ -65,7 +65,7 @@ def _option(group: str, name: str) -> Plain:
 
 
 def _of_target(node: Mapping[str, Any], listed: list[Plain]) -> list[Plain]:
-    """Those of `listed` that build the same, with the keys that all have; the target needs no others."""
+    """Those of `listed` that build the same, with the keys that all of them have; no other is needed."""
     same = [other for other in listed if other.get("_target_") == node.get("_target_")]
     return [{key: other[key] for key in other if all(key in one for one in same)} for other in same]
 
