@@ -8,6 +8,7 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.profilers import SimpleProfiler
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
@@ -19,6 +20,7 @@ from graft.runs import RunFolder
 from graft.training import Checkpoints, TransferModule, assembly
 from graft.training.assembly import class_weights
 from graft.training.progress import EpochLines
+from graft.training.unprofiled import Unprofiled
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +214,12 @@ def test_the_trainer_adds_no_callbacks_of_its_own(config, tmp_path, names, check
     assert bool(trainer.checkpoint_callbacks) == checkpoints
     assert (trainer.progress_bar_callback is not None) == bar
     assert trainer.loggers == []
+
+
+def test_a_profiler_is_there_where_it_is_asked_for_alone(config, tmp_path):
+    assert isinstance(assembly.make_trainer(config, tmp_path, [], []).profiler, Unprofiled)
+    config["trainer"]["profiler"] = "simple"
+    assert isinstance(assembly.make_trainer(config, tmp_path, [], []).profiler, SimpleProfiler)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from graft.training.checkpoint_files import CheckedIO
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 from graft.training.source_head import source_head
+from graft.training.unprofiled import Unprofiled
 
 Config = Mapping[str, Any]
 # Loggers that can drop what was logged after the checkpoint that a run goes on from.
@@ -207,6 +208,7 @@ def make_trainer(
     """
     quiet_lightning()
     settings = dict(config["trainer"])
+    settings["profiler"] = settings.get("profiler") or Unprofiled()
     if size == 1:
         settings["strategy"] = "auto"
     elif settings["strategy"] == "fsdp":
