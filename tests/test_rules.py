@@ -59,6 +59,7 @@ EDGES = {
     "trainer.precision": (["32-true", "bf16-mixed", "16-mixed", 32, 16], ["33", 8, None]),
     "trainer.accumulate_grad_batches": ([1, 8], [0, 1.5]),
     "trainer.gradient_clip_val": ([None, 0.5], [0, -1]),
+    "threads": ([None, 1, 64], [0, -1, 1.5, True, "all"]),
     "batch_size": ([None, 1], [0]),
     "top_k": ([None, 1], [0]),
     "split": (["train", "val", "test", "all"], ["tests", None]),

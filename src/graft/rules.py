@@ -234,6 +234,7 @@ RULES: dict[str, Rule] = {
     "distill.weight": number("from 0 to 1", lambda value: 0 <= value <= 1),
     "distill.trust": NAMES,
     "wise_ft.alpha": or_null(number("from 0 to 1", lambda value: 0 <= value <= 1)),
+    "threads": or_null(whole(1)),
     "resume": PATH,
     "callbacks.last.minutes": NOT_NEGATIVE,
     "batch_size": or_null(whole(1)),

@@ -116,6 +116,23 @@ def test_the_settings_reach_the_module(made, config):
     assert module.channels_last
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_an_optimizer_is_fused_on_a_gpu_where_nothing_speaks_against_it(monkeypatch, name):
+    def fused(*words):
+        config, _ = compose("train", [f"optimizer={name}", *words])
+        return assembly.make_optimizer(config)([nn.Parameter(torch.zeros(2))]).defaults["fused"]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert fused() is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert fused() is True
+    assert fused("trainer=gpu") is True
+    assert fused("trainer=cpu") is None
+    assert fused("optimizer.fused=false") is False
+    assert fused("optimizer.foreach=true") is None
+    assert fused("trainer.gradient_clip_val=1.0") is None
+
+
 def test_balanced_weights_are_scikit_learns_of_the_training_images(made, uneven):
     module, loading = made(loss={"label_smoothing": 0.0, "class_weights": "balanced"})
     labels = uneven.images.labels[loading.splits["train"]]

@@ -95,7 +95,7 @@ class TransferModule(pl.LightningModule):
         self.outputs: list[tuple[Tensor, Tensor]] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As any module's, but quick for the name of the hook that runs: Lightning sets it 50 times a step."""
+        """As any module's, but quick for the name of the hook that runs: Lightning sets it often."""
         if name == "_current_fx_name":
             object.__setattr__(self, name, value)
         else:
