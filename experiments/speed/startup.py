@@ -3,11 +3,12 @@
     .venv/bin/python experiments/speed/startup.py [PAIRS]
 
 Each command runs as a process of its own, theirs and ours in turn; what is compared is CPU time, so that a
-busy neighbour counts for little. The bare application is `hydra.main` on Graft's own `conf/` with an empty job.
+busy neighbour counts for little. The bare application is `hydra.main` on Graft's `conf/` with an empty job.
 Printed are medians of pairs. Last, a sweep of eight short runs against one run: if each job imported torch
 anew it would cost eight times as much.
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -26,15 +27,20 @@ def main(cfg): pass
 main()
 """
 GRAFT = "from graft.cli import main; main()"
-SHOWN = [["--help"], ["--cfg", "job"], ["optimzer.lr=1"]]
+MISTAKE = "optimzer.lr=1"
+SHOWN = [["--help"], ["--cfg", "job"], [MISTAKE]]
 SHORT = ["data=digits", "data.fraction=0.1", "trainer=cpu", "trainer.max_epochs=1", "threads=1"]
 
 
 def seconds(code: str, *words: str) -> float:
-    """CPU seconds of a Python process that runs `code` with these words."""
+    """CPU seconds of a Python process that runs `code` with these words; a mistake in them must be found."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code, *words]
     with TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-c", code, *words], cwd=folder, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    if (done.returncode != 0) != (MISTAKE in words):
+        raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
