@@ -1,6 +1,6 @@
 # What a newcomer types: `make quickstart`, `make test`. Each sets up what it needs in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-all lint format check constraints clean
+.PHONY: help install quickstart bench test test-all lint format check constraints clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -28,6 +28,12 @@ install: .venv/.installed  ## everything into .venv, nothing outside this folder
 
 quickstart: .venv/.installed  ## train a source network on glyphs, graft it on digits, show what it gained
 	$(BIN)/python experiments/quickstart/run.py
+
+bench: .venv/.installed  ## ours against the usual way: a step, the start, images, the feature cache, a GPU
+	set -e; for script in step startup images cache gpu; do \
+	  file=experiments/speed/$$script.py; \
+	  if [ -e $$file ]; then echo "== $$file"; OMP_NUM_THREADS=1 $(BIN)/python $$file; fi; \
+	done
 
 test: .venv/.installed  ## the fast tests
 	$(BIN)/python -m pytest -n auto -m "not slow"

@@ -72,6 +72,7 @@ EDGES = {
     "run": ([None, "outputs/x"], ["", 1]),
     "precision": (["float32", "fast"], ["bf16-mixed", None]),
     "num_workers": ([None, 0], [-1, True]),
+    "threads": ([None, 1, 64], [0, -1, 1.5, True, "all"]),
     "batch_size": ([None, 1], [0]),
     "top_k": ([None, 1], [0]),
     "split": (["train", "val", "test", "all"], ["tests", None]),

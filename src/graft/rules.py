@@ -244,6 +244,7 @@ RULES: dict[str, Rule] = {
     "cache.views": or_null(whole(1)),
     "cache.precision": one_of("float32", "fast"),
     "wise_ft.alpha": or_null(number("from 0 to 1", lambda value: 0 <= value <= 1)),
+    "threads": or_null(whole(1)),
     "resume": PATH,
     "callbacks.last.minutes": NOT_NEGATIVE,
     "run": PATH,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.profilers import SimpleProfiler
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
@@ -19,6 +20,7 @@ from graft.runs import RunFolder
 from graft.training import Checkpoints, TransferModule, assembly
 from graft.training.assembly import class_weights
 from graft.training.progress import EpochLines
+from graft.training.unprofiled import Unprofiled
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,23 @@ def test_the_settings_reach_the_module(made, config):
     assert module.label_smoothing == 0.3
     assert module.class_weights.tolist() == [1.0, 2.0, 3.0]
     assert module.channels_last
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_an_optimizer_is_fused_on_a_gpu_where_nothing_speaks_against_it(monkeypatch, name):
+    def fused(*words):
+        config, _ = compose("train", [f"optimizer={name}", *words])
+        return assembly.make_optimizer(config)([nn.Parameter(torch.zeros(2))]).defaults["fused"]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert fused() is None
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert fused() is True
+    assert fused("trainer=gpu") is True
+    assert fused("trainer=cpu") is None
+    assert fused("optimizer.fused=false") is False
+    assert fused("optimizer.foreach=true") is None
+    assert fused("trainer.gradient_clip_val=1.0") is None
 
 
 def test_balanced_weights_are_scikit_learns_of_the_training_images(made, uneven):
@@ -212,6 +231,12 @@ def test_the_trainer_adds_no_callbacks_of_its_own(config, tmp_path, names, check
     assert bool(trainer.checkpoint_callbacks) == checkpoints
     assert (trainer.progress_bar_callback is not None) == bar
     assert trainer.loggers == []
+
+
+def test_a_profiler_is_there_where_it_is_asked_for_alone(config, tmp_path):
+    assert isinstance(assembly.make_trainer(config, tmp_path, [], []).profiler, Unprofiled)
+    config["trainer"]["profiler"] = "simple"
+    assert isinstance(assembly.make_trainer(config, tmp_path, [], []).profiler, SimpleProfiler)
 
 
 @pytest.mark.parametrize(

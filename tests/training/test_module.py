@@ -12,7 +12,8 @@ from graft.data import mixup
 from graft.errors import GraftError
 from graft.freezing import Frozen, Full, LastK
 from graft.freezing.apply import FreezeCallback
-from graft.training import TransferModule, linear
+from graft.training import Checkpoints, TransferModule, linear
+from graft.training import module as module_of
 
 
 def copied(module):
@@ -170,6 +171,30 @@ def test_a_loss_of_infinity_names_the_epoch(transfer, trainer, loader):
     module = transfer(lr=1e38)
     with pytest.raises(GraftError, match=r"training loss became (nan|inf) in epoch 2, step"):
         trainer(epochs=9).fit(module, loader(4, 4))
+
+
+@pytest.mark.parametrize(("batches", "step"), [(3, 3), (60, 49)])
+def test_where_to_look_is_to_wait_a_lost_loss_is_found_soon_and_never_saved(
+    transfer, trainer, loader, tmp_path, monkeypatch, batches, step
+):
+    monkeypatch.setattr(module_of, "looks_each_step", lambda device: False)
+    module = transfer()
+    nn.init.constant_(module.head[-1].weight, math.nan)
+    last = Checkpoints(str(tmp_path / "kept"), minutes=60)
+    with pytest.raises(GraftError, match=rf"training loss became nan in epoch 1, by step {step}"):
+        trainer(epochs=2, callbacks=[last]).fit(module, loader(2 * batches, 2))
+    with pytest.raises(GraftError, match="training loss became nan"):
+        module.on_save_checkpoint({})
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_lightnings_note_of_the_hook_is_a_plain_attribute(transfer):
+    module = transfer()
+    module._current_fx_name = "training_step"
+    assert module._current_fx_name == "training_step"
+    assert module.__dict__["_current_fx_name"] == "training_step"
+    module.extra = nn.Linear(1, 1)
+    assert "extra" in dict(module.named_children())
 
 
 @pytest.mark.parametrize("strategy", [Full(), LastK(1), Frozen()])

@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 from graft.runs.log import log_to
 from graft.training import progress_bar
 from graft.training.epoch_table import EpochTable
-from graft.training.progress import EpochLines
+from graft.training.progress import Bar, EpochLines
 
 LINE = re.compile(
     r"epoch (\d+)/(\d+)  train/loss (\S+)  train/accuracy (\S+)  val/loss (\S+)  val/accuracy (\S+)  "
@@ -24,6 +24,16 @@ def test_a_bar_is_drawn_in_a_terminal_alone(monkeypatch, terminal, kind):
     bar = progress_bar(refresh_rate=5)
     assert isinstance(bar, kind)
     assert not terminal or bar.refresh_rate == 5
+
+
+@pytest.mark.parametrize(("rate", "told"), [(1, [1, 7]), (1000000, [1, 2, 3, 4, 5, 6, 7])])
+def test_a_bar_is_told_of_a_batch_no_more_often_than_it_is_drawn(
+    transfer, trainer, loader, monkeypatch, rate, told
+):
+    seen = []
+    monkeypatch.setattr(RichProgressBar, "on_train_batch_end", lambda *args: seen.append(args[-1] + 1))
+    trainer(callbacks=[Bar(refresh_rate=rate)]).fit(transfer(), loader(14, 2))
+    assert seen == told
 
 
 @pytest.mark.parametrize("interval", [1.0, 0.5])

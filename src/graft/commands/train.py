@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.strategies import FSDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from rich.console import Console
@@ -47,6 +48,7 @@ from graft.training.progress import progress_bar
 from graft.training.random_state import random_state, set_random_state
 from graft.training.relation import learn_relation
 from graft.training.testing import prediction_rows, test, tested_module
+from graft.training.threads import kept_threads, threads
 
 Config = dict[str, Any]
 
@@ -67,7 +69,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     """
     resumed = find_run(config["resume"]) if config.get("resume") else None
     # From here on, so that nothing of the run changes once it is read.
-    with resumed.hold() if resumed else nullcontext():
+    with resumed.hold() if resumed else nullcontext(), kept_threads():
         return train(config, path, overrides, resumed)
 
 
@@ -144,6 +146,7 @@ def follow(folder: RunFolder, checkpoint: Path | None) -> None:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
     config, parts, size = prepare(folder.read_config())
+    torch.set_num_threads(config["threads"])
     trainer, _ = make_trainer(config, folder.path, parts, size, None)
     with interruptible():
         if not launched():
@@ -179,6 +182,9 @@ def prepare(config: Config) -> tuple[Config, Parts, int]:
     assembly.check_device(config["trainer"]["accelerator"])
     assembly.check_precision(config["trainer"])
     size = ranks.count(config["trainer"])
+    # Recorded, because a run that goes on with another number may round otherwise.
+    config = {**config, "threads": threads(config["threads"], size // config["trainer"].get("num_nodes", 1))}
+    torch.set_num_threads(config["threads"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = assembly.open_data(config["data"])
     config = assembly.located(config)
@@ -236,7 +242,8 @@ def record_start(folder: RunFolder, config: Config, overrides: list[str], parts:
     # Not the words that a run killed before its first checkpoint is resumed with.
     if not folder.overrides.is_file():
         write_yaml(folder.overrides, overrides)
-    write_json(folder.environment, {**describe_environment(), "data": asdict(loading.facts)})
+    record = {"threads": config["threads"], "data": asdict(loading.facts)}
+    write_json(folder.environment, {**describe_environment(), **record})
     write_csv(folder.split, split_rows(loading.data, loading.splits))
     epochs = config["trainer"]["max_epochs"]
     rows = freeze_table(parts.strategy, module.backbone.stages, module.head, module.groups, epochs)

@@ -17,6 +17,7 @@ Config = Mapping[str, Any]
 FREE = (
     "resume",
     "trust",
+    "threads",
     "data.num_workers",
     "cache.dir",
     "cache.max_bytes",
@@ -95,7 +96,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
         if key == "trainer.max_epochs":
             _check_longer(config, old, new)
         above, _, last = key.rpartition(".")
-        node = get(config, above)
+        node = get(config, above) if above else config
         if not isinstance(node, dict) or last not in node:
             raise GraftError(f"{key} is no key of the run that goes on")
         node[last] = new

@@ -21,6 +21,7 @@ from graft.training.checkpoint_files import CheckedIO
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 from graft.training.source_head import source_head
+from graft.training.unprofiled import Unprofiled
 
 Config = Mapping[str, Any]
 # Loggers that can drop what was logged after the checkpoint that a run goes on from.
@@ -122,8 +123,7 @@ def make_module(
     regularizer = build(config["regularizer"], "regularizer")
     if isinstance(regularizer, CoTuning):
         regularizer.adopt(source_head(backbone, config["backbone"].get("weights")), backbone.width, classes)
-    own = {key: value for key, value in config["optimizer"].items() if key not in ("head_lr", "layer_decay")}
-    optimizer = build_later(own, "optimizer")
+    optimizer = make_optimizer(config)
     module = TransferModule(
         backbone,
         head,
@@ -142,6 +142,18 @@ def make_module(
     # Once for nothing, so that wrong settings are told before the run has a folder.
     optimizer([dict(group) for group in module.groups])
     return module
+
+
+def make_optimizer(config: Config) -> Any:
+    """What makes the optimizer from parameter groups; where `fused` is null, a fused one on a CUDA GPU."""
+    own = {key: value for key, value in config["optimizer"].items() if key not in ("head_lr", "layer_decay")}
+    trainer = config["trainer"]
+    cuda = trainer["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    # PyTorch fuses neither of the first two, and Lightning clips no gradients that a fused step unscales.
+    excluded = own.get("foreach") or own.get("differentiable") or trainer["gradient_clip_val"] is not None
+    if cuda and not excluded and "fused" in own and own["fused"] is None:
+        own["fused"] = True
+    return build_later(own, "optimizer")
 
 
 def rates(config: Config) -> dict[str, Any]:
@@ -216,6 +228,7 @@ def make_trainer(
     """
     quiet_lightning()
     settings = dict(config["trainer"])
+    settings["profiler"] = settings.get("profiler") or Unprofiled()
     if size == 1:
         settings["strategy"] = "auto"
     elif settings["strategy"] == "fsdp":

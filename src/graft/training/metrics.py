@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torchmetrics import Metric
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 
 def from_confusion(confusion: Tensor) -> dict[str, float]:
@@ -67,10 +66,13 @@ class Tally(Metric):
         logits = logits.detach().float()
         mean = cross_entropy(logits, labels) if loss is None else loss.detach()
         total = len(labels) if weight is None else weight
-        self.loss_sum += mean * total
-        self.weight += total
+        # In place: to set a module's attribute costs more than the sum, and counting by `bincount`, as
+        # torchmetrics does, waits for a GPU.
+        self.loss_sum.add_(mean * total)
+        self.weight.add_(total)
         if labels.ndim == 1:
-            self.confusion += multiclass_confusion_matrix(logits, labels, self.classes, validate_args=False)
+            one = self.confusion.new_ones(())
+            self.confusion.index_put_((labels, logits.argmax(1)), one, accumulate=True)
 
     def counts(self) -> dict[str, Tensor]:
         """What was added so far, on the CPU: `confusion` `(C, C)`, `loss_sum` and `weight`."""

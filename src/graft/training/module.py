@@ -1,5 +1,6 @@
 """The LightningModule: backbone, head, the objective, and the metrics of each epoch."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,8 @@ from graft.training.metrics import Tally
 # `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
 # stage `start`, a whole number. With `all`, the batch is all there is, and the optimizer looks at it often.
 Batch = dict[str, Any]
+# Steps between two looks at whether the loss is still a number, where to look is to wait for the device.
+LOOK_EVERY = 50
 
 
 class TransferModule(pl.LightningModule):
@@ -89,9 +92,16 @@ class TransferModule(pl.LightningModule):
             regularizer.prepare(self.backbone, self.head)
         self.groups = self.grouped(rates) if rates else []
         # Not `self.log`, whose running mean no checkpoint has.
-        self.terms = MeanMetric()
+        self.terms = MeanMetric(nan_strategy="disable")
         self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
         self.outputs: list[tuple[Tensor, Tensor]] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As any module's, but quick for the name of the hook that runs: Lightning sets it often."""
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def grouped(self, rates: dict[str, Any]) -> list[dict[str, Any]]:
         """All parameters in the optimizer's groups, those that the regulariser brings too."""
@@ -121,16 +131,24 @@ class TransferModule(pl.LightningModule):
             loss = self.distill(images, logits, loss)
         total = loss * _share(loss.new_tensor(len(target)) if weight is None else weight)
         total = total + self._regularize(images, boundaries, target)
-        if not torch.isfinite(total):
-            step = f"epoch {self.current_epoch + 1}, step {self.global_step}"
-            raise GraftError(
-                f"the training loss became {total.item()} in {step}; a lower optimizer.lr may help"
-            )
+        if looks_each_step(total.device):
+            self._check_finite(total, "step")
+        elif batch_index % LOOK_EVERY == LOOK_EVERY - 1:
+            self._check_sums()
         if "all" in batch:
             # What counts is the last look, with which the optimizer ends.
             self.tally("train").reset()
         self.tally("train").update(logits, target, loss, weight)
         return total
+
+    def _check_finite(self, loss: Tensor, when: str) -> None:
+        if not math.isfinite(value := loss.item()):
+            where = f"epoch {self.current_epoch + 1}, {when} {self.global_step}"
+            raise GraftError(f"the training loss became {value} in {where}; a lower optimizer.lr may help")
+
+    def _check_sums(self) -> None:
+        """Refuse to go on where a loss of this epoch was no number; a sum that it entered is none since."""
+        self._check_finite(self.tally("train").loss_sum + self._sums()[0], "by step")
 
     def _watched(self, images: Tensor, start: int) -> tuple[Tensor, list[Tensor]]:
         """Logits, and what came out of each stage where the regulariser asks for it."""
@@ -169,6 +187,7 @@ class TransferModule(pl.LightningModule):
         return (indices, softmax(self(images).float(), dim=1).cpu(), failures) if indices else batch
 
     def on_train_epoch_end(self) -> None:  # noqa: D102
+        self._check_sums()
         self._report("train")
         trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
         self.log("trainable_parameters", float(trainable))
@@ -190,7 +209,8 @@ class TransferModule(pl.LightningModule):
             tally.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the epoch has tallied so far, on all processes."""
+        """Add what the epoch has tallied so far, on all processes; weights that are lost are not saved."""
+        self._check_sums()
         checkpoint["tally"] = {key: ranks.summed(n) for key, n in self.tally("train").counts().items()}
         checkpoint["terms"] = [ranks.summed(value.detach().cpu().clone()) for value in self._sums()]
 
@@ -228,6 +248,11 @@ class TransferModule(pl.LightningModule):
 def entering(batch: Batch) -> tuple[Tensor, int]:
     """What enters the backbone, and the first stage that it enters."""
     return (batch["boundary"], batch["start"]) if "boundary" in batch else (batch["image"], 0)
+
+
+def looks_each_step(device: torch.device) -> bool:
+    """Whether the loss is there at once; a GPU is still computing it, and to look is to wait."""
+    return device.type == "cpu"
 
 
 def _share(weight: Tensor) -> Tensor | float:

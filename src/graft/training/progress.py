@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
@@ -13,9 +14,24 @@ def progress_bar(refresh_rate: int = 1) -> ProgressBar:
     """Rich's bar where standard output is a terminal, else `EpochLines`.
 
     Args:
-        refresh_rate: redraw the bar every so many batches.
+        refresh_rate: how often the bar is drawn, in times a second; 0: never.
     """
-    return RichProgressBar(refresh_rate=refresh_rate, leave=False) if sys.stdout.isatty() else EpochLines()
+    return Bar(refresh_rate=refresh_rate, leave=False) if sys.stdout.isatty() else EpochLines()
+
+
+class Bar(RichProgressBar):
+    """Rich's bar, which a batch is told to no more often than it is drawn."""
+
+    _told = 0.0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on if the last time is long enough ago, or this batch is the last."""
+        now = time.monotonic()
+        if (now - self._told) * self.refresh_rate >= 1 or batch_idx + 1 == self.total_train_batches:
+            self._told = now
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
 class EpochLines(ProgressBar):

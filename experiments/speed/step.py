@@ -1,0 +1,276 @@
+"""What does a training step cost above a bare PyTorch loop, with everything on that `graft train` has on?
+
+    .venv/bin/python experiments/speed/step.py [PAIRS]
+
+Three ways train the same network on the same images, which are tensors in memory, with the same AdamW:
+
+- bare: forward, loss, backward, optimizer step; nothing is counted, logged or saved.
+- usual: Lightning as its documentation has it: a DataLoader of tensors, loss and accuracy logged by step and
+  by epoch, TensorBoard, a progress bar, a checkpoint an epoch, the learning rate.
+- ours: the callbacks, loggers and Trainer of `graft train` with its defaults, in a terminal (a live bar).
+
+Each round runs all three in one process, each with one thread; a step is what lies between two batches being
+asked for, in CPU time, so that a busy neighbour counts for little. What comes once an epoch (validation,
+best and last checkpoint, the tables) stands in a column of its own, in milliseconds. Printed are medians of
+rounds, with the least and the greatest ratio.
+"""
+
+import io
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
+from graft.building import build_later
+from graft.composition import compose
+from graft.freezing import Full
+from graft.freezing.apply import FreezeCallback
+from graft.training import TransferModule, assembly, linear
+from graft.training.epoch_table import EpochTable
+
+CLASSES, EPOCHS, LR = 10, 3, 1e-4
+Batch = dict[str, Tensor]
+
+
+class Case(NamedTuple):
+    """A network and how it is trained.
+
+    Attributes:
+        name: what the table calls it.
+        backbone: makes the network without its last layer.
+        side: height and width of an image.
+        batch: images a step.
+        steps: of an epoch.
+        goal: what was aimed at.
+    """
+
+    name: str
+    backbone: Callable[[], Backbone]
+    side: int
+    batch: int
+    steps: int
+    goal: str
+
+
+def flat() -> Backbone:
+    """The images themselves: with a head it is a linear network."""
+    return Backbone({"flat": nn.Flatten()}, 3 * 8 * 8, Preprocessing(8, 8))
+
+
+CASES = [
+    Case("linear, batch 100", flat, 8, 100, 300, "400 µs above"),
+    Case("simple_cnn, batch 100", partial(simple_cnn, image_size=32), 32, 100, 60, "1.12 x"),
+    Case("resnet18 64 px, batch 32", partial(torchvision_backbone, "resnet18", None), 64, 32, 6, "1.02 x"),
+]
+
+
+class Cost(NamedTuple):
+    """Seconds of CPU time: a step's, and those of what lies between two epochs."""
+
+    step: float
+    between: float
+
+
+class InMemory:
+    """Batches of tensors in a new order each epoch, which note when they are asked for."""
+
+    def __init__(self, case: Case) -> None:
+        noise = torch.Generator().manual_seed(0)
+        count = case.batch * case.steps
+        self.images = torch.randn(min(count, 2000), 3, case.side, case.side, generator=noise)
+        self.labels = torch.randint(0, CLASSES, (len(self.images),), generator=noise)
+        self.case = case
+        self.marks: list[list[float]] = []
+
+    def __len__(self) -> int:
+        return self.case.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.randint(0, len(self.images), (len(self), self.case.batch))
+        return self.timed({"image": self.images[at], "label": self.labels[at], "index": at} for at in order)
+
+    def timed(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The batches, with the time of each request written down."""
+        marks: list[float] = []
+        self.marks.append(marks)
+        for number, batch in enumerate(batches):
+            # To ask for the time costs a microsecond or more.
+            if number in (0, len(self) - 1):
+                marks.append(time.process_time())
+            yield batch
+
+    def cost(self) -> Cost:
+        """What the epochs after the first took, which has what is done once."""
+        others = self.marks[1:]
+        steps = len(others) * (len(self) - 1)
+        step = sum(marks[-1] - marks[0] for marks in others) / steps
+        gaps = [later[0] - earlier[-1] for earlier, later in zip(self.marks, self.marks[1:], strict=False)]
+        return Cost(step, median(gaps) - step)
+
+
+class Loaded(InMemory):
+    """The same from a DataLoader of the tensors."""
+
+    def __iter__(self) -> Iterator[Any]:
+        pick = torch.randint(0, len(self.images), (len(self) * self.case.batch,))
+        tensors = TensorDataset(self.images[pick], self.labels[pick])
+        return self.timed(iter(DataLoader(tensors, self.case.batch, shuffle=True)))
+
+
+def network_of(case: Case) -> nn.Module:
+    """The backbone with Graft's head, which is a normalisation and a linear layer."""
+    backbone = case.backbone()
+    return nn.Sequential(backbone, linear(backbone.width, CLASSES))
+
+
+def bare(case: Case, folder: Path) -> Cost:
+    """Nothing but the step."""
+    data, network = InMemory(case), network_of(case)
+    optimizer = torch.optim.AdamW(network.parameters(), LR)
+    for _ in range(EPOCHS):
+        for batch in data:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(network(batch["image"]), batch["label"])
+            torch.autograd.backward(loss)
+            optimizer.step()
+    return data.cost()
+
+
+class Usual(pl.LightningModule):
+    """A classifier as Lightning's documentation writes one."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.train_accuracy, self.val_accuracy = MulticlassAccuracy(CLASSES), MulticlassAccuracy(CLASSES)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:  # noqa: D102
+        images, labels = batch
+        logits = self.network(images)
+        loss = nn.functional.cross_entropy(logits, labels)
+        self.train_accuracy(logits, labels)
+        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True)
+        self.log("train/accuracy", self.train_accuracy, on_step=True, on_epoch=True, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:  # noqa: D102
+        logits = self.network(batch[0])
+        self.val_accuracy(logits, batch[1])
+        self.log("val/loss", nn.functional.cross_entropy(logits, batch[1]), prog_bar=True)
+        self.log("val/accuracy", self.val_accuracy, prog_bar=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:  # noqa: D102
+        return torch.optim.AdamW(self.parameters(), LR)
+
+
+def usual(case: Case, folder: Path) -> Cost:
+    """Lightning as it is usually set up."""
+    data, module = Loaded(case), Usual(network_of(case))
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=EPOCHS,
+        callbacks=[
+            ModelCheckpoint(folder / "usual", monitor="val/loss", save_last=True),
+            LearningRateMonitor("step"),
+            TQDMProgressBar(),
+        ],
+        logger=TensorBoardLogger(folder, "usual"),
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, data, DataLoader(TensorDataset(data.images[:100], data.labels[:100]), case.batch))
+    return data.cost()
+
+
+def ours(case: Case, folder: Path) -> Cost:
+    """What `graft train` sets up, and how it sets it up."""
+    config, _ = compose("train", ["trainer=cpu", f"trainer.max_epochs={EPOCHS}"])
+    data, backbone = InMemory(case), case.backbone()
+    module = TransferModule(
+        backbone,
+        linear(backbone.width, CLASSES),
+        classes=CLASSES,
+        optimizer=partial(torch.optim.AdamW, lr=LR),
+        schedule=build_later(config["scheduler"], "scheduler"),
+        rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
+        strategy=Full(),
+    )
+    with redirect_stdout(Terminal()):
+        callbacks = [FreezeCallback(Full()), *assembly.make_callbacks(config, folder, validated=True)]
+        loggers = [*assembly.make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
+        trainer = assembly.make_trainer(config, folder, callbacks, loggers)
+        some = zip(data.images[:100], data.labels[:100], strict=True)
+        validation: Any = [{"image": image, "label": label} for image, label in some]
+        trainer.fit(module, data, DataLoader(validation, case.batch))
+    return data.cost()
+
+
+class Terminal(io.StringIO):
+    """A terminal for what is drawn, which nobody sees."""
+
+    def isatty(self) -> bool:  # noqa: D102
+        return True
+
+    def write(self, text: str) -> int:  # noqa: D102
+        return len(text)
+
+
+WAYS = {"bare": bare, "usual": usual, "ours": ours}
+
+
+def main(pairs: str = "5") -> None:
+    """Time all, round by round, and print the tables."""
+    torch.set_num_threads(1)
+    os.environ.setdefault("TERM", "xterm")
+    assembly.quiet_lightning()
+    warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
+    above = ("usual above bare", "ours above bare")
+    table = Table("", "bare step", "usual", "ours", "goal", *above, "epoch's end: bare, usual, ours")
+    for case in CASES:
+        rounds = [measured(case, turn) for turn in range(int(pairs))]
+        table.add_row(case.name, *row(case, rounds))
+    Console(width=140).print(table)
+
+
+def measured(case: Case, turn: int) -> dict[str, Cost]:
+    """One round: all ways, each time another one first."""
+    names = [*WAYS][turn % 3 :] + [*WAYS][: turn % 3]
+    with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        return {name: WAYS[name](case, Path(folder, name)) for name in names}
+
+
+def row(case: Case, rounds: list[dict[str, Cost]]) -> list[str]:
+    """The medians in words."""
+
+    def ratio(way: str) -> str:
+        found = [costs[way].step / costs["bare"].step for costs in rounds]
+        return f"{median(found):.3f} x ({min(found):.2f}-{max(found):.2f})"
+
+    def above(way: str) -> str:
+        return f"{1e6 * median(costs[way].step - costs['bare'].step for costs in rounds):.0f} µs"
+
+    step = f"{1e6 * median(costs['bare'].step for costs in rounds):.0f} µs"
+    ends = " / ".join(f"{1e3 * median(costs[way].between for costs in rounds):.0f}" for way in WAYS)
+    return [step, ratio("usual"), ratio("ours"), case.goal, above("usual"), above("ours"), f"{ends} ms"]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
