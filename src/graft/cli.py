@@ -123,9 +123,16 @@ def _train_launched(launch: Launch, words: list[str]) -> None:
             f"{sweep.pop()} under {launch.by}: start each run of a sweep by itself, or let Graft start "
             "the processes (trainer=ddp without a launcher)"
         )
+    shows = any(word.partition("=")[0] in SHOWING for word in words)
     if launch.rank == 0:
-        run_hydra("train", words)
-    elif not any(word.partition("=")[0] in SHOWING for word in words):
+        try:
+            run_hydra("train", words)
+        finally:
+            if not shows:
+                from graft.training import ranks
+
+                ranks.dismiss()
+    elif not shows:
         from graft.commands.train import follow_announced
 
         follow_announced()

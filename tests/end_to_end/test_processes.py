@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -257,7 +256,13 @@ def test_processes_that_torchrun_starts_make_the_same_run(
     for name in ("metrics.csv", "predictions.csv", "model/model.safetensors"):
         assert (tmp_path / "run" / name).read_bytes() == (pair[0].path / name).read_bytes(), name
     assert done.stdout.count("tested the weights of epoch") == 1
-    shutil.rmtree(tmp_path / "run")
+    # The first process finds nothing to train, and lets the others go.
+    again = ["-m", "graft", "train", f"resume={tmp_path}/run", "trust=[mypkg]", "trainer.devices=2"]
+    done = subprocess.run(
+        [*torchrun, *again], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "already finished" in done.stdout
 
 
 def test_a_sweep_under_a_launcher_is_refused(

@@ -45,7 +45,6 @@ def test_the_same_has_the_same_key(backbone):
         {"how": [("device", "cpu"), ("channels_last", True)]},
         {"readers": [Image.open]},
     ],
-    ids=str,
 )
 def test_another_part_has_another_key(changed, backbone):
     net = backbone(**changed.pop("net", {}))

@@ -55,7 +55,6 @@ class Refreezes:
         # What has trained is not what it was, though it stands still again.
         (Refreezes(), [3, 1, 1, 1]),
     ],
-    ids=str,
 )
 def test_by_epoch(strategy, by_epoch, stages):
     starts = phases(strategy, stages, 4)

@@ -154,12 +154,11 @@ def follow(folder: RunFolder, checkpoint: Path | None) -> None:
         fit(config, parts, trainer, checkpoint)
 
 
-def follow_announced() -> RunFolder:
+def follow_announced() -> None:
     """Wait until the first of the processes that a launcher has started announces a run, and follow it."""
     ranks.meet()
-    folder, checkpoint = ranks.announced()
-    follow(folder, checkpoint)
-    return folder
+    if run := ranks.announced():
+        follow(*run)
 
 
 class Parts(NamedTuple):

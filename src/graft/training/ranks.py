@@ -36,6 +36,9 @@ PATIENCE = timedelta(minutes=60)
 # How long rank 0 waits, after another process has died, before it gives up what it is doing.
 GRACE = 60.0
 
+# Whether this process has met those that a launcher started with it.
+_met = False
+
 
 def count(trainer: Mapping[str, Any]) -> int:
     """How many processes the `trainer` node asks for: one a device, on all nodes.
@@ -190,22 +193,34 @@ def _join(store: TCPStore, rank: int, size: int) -> None:
     )
 
 
-def meet() -> None:
+def meet(patience: timedelta = PATIENCE) -> None:
     """Join those that torchrun or srun has started."""
+    global _met
     launch = launched()
     assert launch is not None
+    _met = True
     if launch.by == "srun":
         slurm = SLURMEnvironment(auto_requeue=False)
         os.environ.setdefault("MASTER_ADDR", slurm.main_address)
         os.environ.setdefault("MASTER_PORT", str(slurm.main_port))
-    dist.init_process_group(_backend(), rank=launch.rank, world_size=launch.size, timeout=PATIENCE)
+    dist.init_process_group(_backend(), rank=launch.rank, world_size=launch.size, timeout=patience)
 
 
-def announced() -> tuple[RunFolder, Path | None]:
-    """What rank 0 announces: the run folder, and what the run goes on from."""
+def announced() -> tuple[RunFolder, Path | None] | None:
+    """What rank 0 announces: the run folder, and what the run goes on from; None: no run."""
     told: list[Any] = [None, None]
     dist.broadcast_object_list(told, device=torch.device("cpu"))
-    return RunFolder.open(told[0]), Path(told[1]) if told[1] else None
+    return (RunFolder.open(told[0]), Path(told[1]) if told[1] else None) if told[0] else None
+
+
+def dismiss() -> None:
+    """Rank 0, at its end: let those go that wait for a run, where there was none to announce."""
+    if not _met:
+        # They may be gone already; then nobody is kept waiting for long.
+        with suppress(dist.DistError):
+            meet(timedelta(minutes=1))
+            dist.broadcast_object_list([None, None], device=torch.device("cpu"))
+            dist.destroy_process_group()
 
 
 def _backend() -> str:
