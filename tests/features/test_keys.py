@@ -1,6 +1,7 @@
 """Each part of what determines a boundary tensor is part of its key, and nothing else is."""
 
 import copy
+import re
 import sys
 from pathlib import Path
 
@@ -96,12 +97,33 @@ class Scaled(nn.Module):
         return self.how(x * self._factor)
 
 
-@pytest.mark.parametrize("others", [(3, None), (2, torch.relu)], ids=["number", "function"])
-def test_settings_that_no_weight_shows_count(others, backbone):
-    nets = [backbone(), backbone()]
-    for net, settings in zip(nets, [(2, None), others], strict=True):
+class Slotted:
+    __slots__ = ("power",)
+
+    def __init__(self, power):
+        self.power = power
+
+    def __call__(self, x):
+        return x**self.power
+
+
+PAIRS = {
+    "number": [(2, None), (3, None)],
+    "function": [(2, abs), (2, torch.relu)],
+    "slots": [(2, Slotted(2)), (2, Slotted(3))],
+    "path": [(Path("x"), None), (Path("y"), None)],
+    "pattern": [(re.compile("x"), None), (re.compile("y"), None)],
+}
+
+
+@pytest.mark.parametrize("what", PAIRS)
+def test_settings_that_no_weight_shows_count(what, backbone):
+    one, other = PAIRS[what]
+    nets = [backbone(), backbone(), backbone()]
+    for net, settings in zip(nets, [one, other, other], strict=True):
         net.stages["stem"].append(Scaled(*settings))
     assert key(nets[0]) != key(nets[1])
+    assert key(nets[1]) == key(nets[2])
 
 
 def test_the_code_of_a_module_of_ones_own_counts(backbone, tmp_path, monkeypatch):

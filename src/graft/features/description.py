@@ -65,8 +65,8 @@ class Description:
             self._meet(value.__name__)
             return value.__name__
         if inspect.isfunction(value):
-            held = [cell.cell_contents for cell in value.__closure__ or ()]
-            return [self._named(value), self._of([held, value.__defaults__], below)]
+            closed = [cell.cell_contents for cell in value.__closure__ or ()]
+            return [self._named(value), self._of([closed, value.__defaults__], below)]
         if isinstance(value, type) or inspect.isroutine(value):
             return self._named(value)
         kind = self._named(type(value))
@@ -74,7 +74,12 @@ class Description:
             own = {key: item for key, item in vars(value).items() if key not in INTERNAL}
             children = [[name, self._of(child, below)] for name, child in value.named_children()]
             return [kind, self._of(own, below), children]
-        return [kind, self._of(vars(value), below) if hasattr(value, "__dict__") else None]
+        slots = (name for of in type(value).__mro__ for name in getattr(of, "__slots__", ()))
+        held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+        held |= getattr(value, "__dict__", {})
+        # What holds nothing that can be seen is known by its text, if that is not its address.
+        text = "" if held or " at 0x" in repr(value) else repr(value)
+        return [kind, self._of(held, below), text]
 
     def _named(self, thing: Any) -> str:
         for kind in thing.__mro__ if isinstance(thing, type) else (thing,):

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,9 @@ class FeatureStore:
             if _first_of_each(ids, _places(shards)):
                 raise OSError(f"{self.path / key} was removed while it was written")
         if shards:
-            # When it was last used, for what goes first.
-            os.utime(self.path / key)
+            # When it was last used, for what goes first; a folder that is only read may refuse.
+            with suppress(OSError):
+                os.utime(self.path / key)
         return Stored(shards, ids)
 
     def _fill(

@@ -66,6 +66,8 @@ def decide(
         reasons += reasons_against_solving(config, module, frozen_prefix(strategy, stages, starts))
     if standardizes(module) and (views or frozen_prefix(strategy, stages, [0]) < len(stages)):
         reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")
+    if config["trainer"]["limit_train_batches"] is not None and not wanted:
+        reasons.append("trainer.limit_train_batches trains on few of the images")
     if reasons:
         return _none(wanted, "; ".join(reasons))
     if views and same_transform(loading.training, loading.evaluation):
