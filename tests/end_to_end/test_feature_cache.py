@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -161,10 +162,6 @@ def test_a_sweep_computes_once(
     assert 0 < computed[1] <= 8
 
 
-class Cut(Exception):
-    """What a test stops a run with."""
-
-
 @pytest.mark.parametrize(
     ("words", "step", "pruned"),
     [
@@ -182,24 +179,15 @@ def test_a_stopped_run_goes_on_to_the_same_end(
     step: int,
     pruned: bool,
     train: Callable[..., RunFolder],
-    monkeypatch: pytest.MonkeyPatch,
+    cut_at: Callable[[int], AbstractContextManager[None]],
     cache: Path,
     tmp_path: Path,
 ) -> None:
     words = [*words, "callbacks.last.minutes=0.0", "trainer.max_epochs=4"]
     whole = train("whole", *words)
     shutil.rmtree(cache)
-    inner = TransferModule.training_step
-
-    def training_step(self: TransferModule, batch: Any, index: int) -> Any:
-        if self.global_step == step:
-            raise Cut
-        return inner(self, batch, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TransferModule, "training_step", training_step)
-        with pytest.raises(Cut):
-            train("cut", *words)
+    with cut_at(step):
+        train("cut", *words)
     if pruned:
         shutil.rmtree(cache)
     folder = graft.train([f"resume={tmp_path / 'cut'}"])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -65,27 +66,15 @@ def _event_files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(100))
 
 
-def train_until(step: int, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train in this process; an exception ends it within a given step."""
-    inner = TransferModule.training_step
-
-    def training_step(self: TransferModule, batch: Any, index: int) -> Any:
-        if self.global_step == step:
-            raise Cut
-        return inner(self, batch, index)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TransferModule, "training_step", training_step)
-        with pytest.raises(Cut):
-            graft.train(words)
-
-
 @pytest.fixture
-def cut(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunFolder]:
+def cut(
+    words: list[str], tmp_path: Path, cut_at: Callable[[int], AbstractContextManager[None]]
+) -> Callable[..., RunFolder]:
     """Make a run in this process that an exception ends within a given step."""
 
     def cut(step: int, *more: str, base: list[str] = words) -> RunFolder:
-        train_until(step, [*base, *more, f"hydra.run.dir={tmp_path}/run"], monkeypatch)
+        with cut_at(step):
+            graft.train([*base, *more, f"hydra.run.dir={tmp_path}/run"])
         return RunFolder.open(tmp_path / "run")
 
     return cut
@@ -141,11 +130,12 @@ def test_a_cut_run_goes_on_to_the_same_end(
 
 
 def test_a_run_is_cut_again_and_again(
-    cut: Callable[..., RunFolder], whole: RunFolder, monkeypatch: pytest.MonkeyPatch
+    cut: Callable[..., RunFolder], whole: RunFolder, cut_at: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     folder = cut(4)
     for step in (7, 8, 13):
-        train_until(step, [f"resume={folder.path}"], monkeypatch)
+        with cut_at(step):
+            graft.train([f"resume={folder.path}"])
     graft.train([f"resume={folder.path}"])
     assert folder.status()["resumed"] == 4
     assert_same(folder, whole)
