@@ -53,6 +53,14 @@ def test_unused_parameters_are_looked_for_where_the_frozen_set_changes(
     assert isinstance(alone.strategy, SingleDeviceStrategy)
 
 
+def test_a_trainer_that_works_alone_is_not_told_of_slurms_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "photos", "SLURM_JOB_ID": "1"}.items():
+        monkeypatch.setenv(key, value)
+    trainer = ranks.lone_trainer("cpu", 4)
+    assert (trainer.world_size, trainer.num_devices) == (1, 1)
+    assert isinstance(trainer._accelerator_connector.cluster_environment, ranks.LightningEnvironment)
+
+
 def test_one_process_agrees_with_itself() -> None:
     assert (ranks.size(), ranks.rank()) == (1, 0)
     assert ranks.gathered("mine") == ["mine"]

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +19,7 @@ from graft.features.fast import FastPrefix
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
 from graft.training import assembly, load_bundle
+from graft.training.ranks import lone_trainer
 
 Config = dict[str, Any]
 
@@ -45,8 +45,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     target = path / "features.safetensors"
     with whole(target) as part:
         save_file({"features": features.float().contiguous()}, part)
-    named = ({"path": row["name"], "split": row["split"], "label": row["label"]} for row in rows)
-    write_csv(path / "features.csv", [row for i, row in enumerate(named) if i in set(wanted)])
+    named = [{"path": row["name"], "split": row["split"], "label": row["label"]} for row in rows]
+    write_csv(path / "features.csv", [named[index] for index in wanted])
     print(f"{len(features):,} images, {features.shape[1]:,} features each")
     print(target)
     return target
@@ -79,10 +79,7 @@ def features_of(
     config: Config, backbone: Backbone, label: str, data: ImageData, node: Config, indices: Indices
 ) -> Tensor:
     """`(N, D)`: the features of the images of these indices, from the cache as far as it has them."""
-    trainer = pl.Trainer(
-        accelerator=config["accelerator"], devices=1, logger=False, enable_checkpointing=False
-    )
-    device = trainer.strategy.root_device
+    device = lone_trainer(config["accelerator"]).strategy.root_device
     backbone.to(device)
     fast = config["precision"] == "fast"
     prefix = FastPrefix(backbone.stages.values()) if fast else backbone

@@ -4,8 +4,6 @@ import copy
 import tempfile
 from typing import Any
 
-import pytorch_lightning as pl
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.tuner.tuning import Tuner
 
 from graft.data import ImageDataModule
@@ -13,7 +11,7 @@ from graft.errors import GraftError
 from graft.freezing.apply import apply
 from graft.training.assembly import quiet_lightning
 from graft.training.module import TransferModule
-from graft.training.ranks import first_device
+from graft.training.ranks import lone_trainer
 
 STEPS = 100
 
@@ -43,19 +41,15 @@ def found_factor(
     lead = max(group["lr"] for group in trained)
     tried.configure_optimizers = lambda: in_proportion(tried, lead)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        tester = pl.Trainer(
-            accelerator=trainer["accelerator"],
-            devices=first_device(trainer["devices"]),
+        tester = lone_trainer(
+            trainer["accelerator"],
+            trainer["devices"],
             precision=trainer["precision"],
             max_steps=STEPS,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
             enable_progress_bar=False,
             num_sanity_val_steps=0,
             limit_val_batches=0,
             default_root_dir=folder,
-            plugins=[LightningEnvironment()],
         )
         try:
             finder = Tuner(tester).lr_find(

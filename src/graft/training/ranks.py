@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
@@ -64,9 +65,24 @@ def count(trainer: Mapping[str, Any]) -> int:
     return here * nodes
 
 
-def first_device(devices: Any) -> Any:
-    """What `trainer.devices` means for a Trainer that works alone, before there are other processes."""
-    return devices[:1] if isinstance(devices, list) else 1
+def lone_trainer(accelerator: str, devices: Any = 1, **settings: Any) -> pl.Trainer:
+    """A Trainer for this process alone, whatever others there are or will be; it logs and keeps nothing.
+
+    Args:
+        accelerator: as Lightning names it.
+        devices: `trainer.devices`, of which the first is taken.
+        settings: more of the Trainer's.
+    """
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=devices[:1] if isinstance(devices, list) else 1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        # Else Lightning would count the tasks that SLURM's variables speak of.
+        plugins=[LightningEnvironment()],
+        **settings,
+    )
 
 
 def _gpus(accelerator: str) -> int:

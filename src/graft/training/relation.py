@@ -12,7 +12,7 @@ from graft.errors import GraftError
 from graft.regularization import CoTuning
 from graft.training.assembly import quiet_lightning
 from graft.training.module import Batch, TransferModule
-from graft.training.ranks import first_device
+from graft.training.ranks import lone_trainer
 
 
 class SourceNetwork(pl.LightningModule):
@@ -64,12 +64,9 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: di
         return
     quiet_lightning()
     network = SourceNetwork(module.backbone, regularizer.source_head, regularizer.relation)
-    asked = pl.Trainer(
-        accelerator=trainer["accelerator"],
-        devices=first_device(trainer["devices"]),
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
+    asked = lone_trainer(
+        trainer["accelerator"],
+        trainer["devices"],
         enable_progress_bar=False,
         # What is made in inference mode cannot be trained on.
         inference_mode=False,

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -13,6 +12,7 @@ from graft.data import ImageData
 from graft.training.bundle import Bundle
 from graft.training.module import TransferModule
 from graft.training.progress import progress_bar
+from graft.training.ranks import lone_trainer
 
 
 class TestResult(NamedTuple):
@@ -47,16 +47,11 @@ def tested_module(bundle: Bundle) -> TransferModule:
 
 def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
     """A Trainer that only tests and predicts, at the precision that the bundle's run was tested at."""
-    return pl.Trainer(
-        accelerator=accelerator,
-        devices=1,
+    return lone_trainer(
+        accelerator,
         precision=bundle.tested.precision,
         callbacks=[progress_bar()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
         default_root_dir=folder,
-        plugins=[LightningEnvironment()],
     )
 
 
