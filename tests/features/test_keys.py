@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 from graft.backbones import Preprocessing
 from graft.data import ImageSet, evaluation_transform, training_transform
 from graft.features import extraction, keys
-from graft.features.keys import boundary_key, image_ids, same_transform, stage_digest
+from graft.features.keys import boundary_key, image_ids, same_transform, stage_digest, surroundings
 
 EVERY = np.arange(7)
 
@@ -23,7 +23,7 @@ EVERY = np.arange(7)
 def key(net, stop=3, transform=None, how=(("device", "cpu"),), readers=()):
     digests = [stage_digest(stage) for stage in net.stages.values()][:stop]
     transform = transform or evaluation_transform(net.preprocessing)
-    return boundary_key(net, digests, transform, dict(how), readers)
+    return boundary_key(digests, surroundings(net, transform, dict(how), readers))
 
 
 def test_the_same_has_the_same_key(backbone):

@@ -3,8 +3,9 @@
 Names are imported when they are first asked for, so that `Preprocessing` costs no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from graft.lazy import lazily
 
 if TYPE_CHECKING:
     from graft.backbones.backbone import Backbone as Backbone
@@ -25,8 +26,4 @@ _HOMES = {
     "torchvision_backbone": "torchvision",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -146,7 +146,6 @@ def follow(folder: RunFolder, checkpoint: Path | None) -> None:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
     config, parts, size = prepare(folder.read_config())
-    torch.set_num_threads(config["threads"])
     trainer, _ = make_trainer(config, folder.path, parts, size, None)
     with interruptible():
         if not launched():

@@ -1,7 +1,8 @@
 """Datasets, splits, transforms and the LightningDataModule; importing this package imports no torch."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from graft.lazy import lazily
 
 if TYPE_CHECKING:
     from graft.data.bundled import digits as digits
@@ -77,8 +78,4 @@ _HOMES = {
     "unmixed": "mixing",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -4,8 +4,9 @@ An entry is a folder named by its key, which says how boundary tensors are compu
 by the content of their image. Importing this package imports no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from graft.lazy import lazily
 
 if TYPE_CHECKING:
     from graft.features.image_features import ImageFeatures as ImageFeatures
@@ -20,8 +21,4 @@ _HOMES = {
     "ImageFeatures": "image_features",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -130,9 +130,9 @@ def make_room(features: Path, needed: int, max_bytes: int, keep: str) -> list[En
     Returns:
         What was removed.
     """
-    removed = []
-    held = sum(entry.bytes for entry in entries(features))
-    for entry in entries(features):
+    removed, there = [], entries(features)
+    held = sum(entry.bytes for entry in there)
+    for entry in there:
         free = shutil.disk_usage(features).free
         if held + needed <= max_bytes and needed + RESERVE <= free:
             break

@@ -12,7 +12,7 @@ from graft.backbones import Backbone
 from graft.data import ImageSet, TransformedImages, make_loader
 from graft.data.image_data import Indices
 from graft.features.extraction import evaluating, extract
-from graft.features.keys import boundary_key, image_ids, stage_digest
+from graft.features.keys import boundary_key, image_ids, stage_digest, surroundings
 from graft.features.loading import OneView
 from graft.features.store import FeatureStore, Stored
 from graft.runs.log import say
@@ -55,9 +55,8 @@ class ImageFeatures:
     def keys(self) -> list[str]:
         """The key of the tensors after each stage."""
         digests = [stage_digest(stage) for stage in self.backbone.stages.values()]
-        readers = self.images.loaders()
-        stops = range(1, len(digests) + 1)
-        return [boundary_key(self.backbone, digests[:n], self.transform, self.how, readers) for n in stops]
+        around = surroundings(self.backbone, self.transform, self.how, self.images.loaders())
+        return [boundary_key(digests[:stop], around) for stop in range(1, len(digests) + 1)]
 
     def lacking(self, stop: int, indices: Indices, view: int | None = None) -> int:
         """How many tensors would have to be computed."""

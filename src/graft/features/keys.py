@@ -27,18 +27,26 @@ OWN_CODE = [image_data, images, image_transform, crops, loading, randomness, tra
 NO_PART = {*INTERNAL, "source_names", "dropped"}
 
 
-def boundary_key(
+def boundary_key(stages: Sequence[str], around: str) -> str:
+    """The key of the tensors that some stages, from the stem on, make of images: 64 hexadecimal digits.
+
+    Args:
+        stages: `stage_digest` of each.
+        around: `surroundings` of all.
+    """
+    return hashlib.sha256(json.dumps([*stages, around]).encode()).hexdigest()
+
+
+def surroundings(
     backbone: Backbone,
-    stages: Sequence[str],
     transform: Callable[..., Any],
     how: Mapping[str, Any],
     readers: Iterable[Callable[..., Any]] = (),
 ) -> str:
-    """The key of the tensors that some stages, from the stem on, make of images: 64 hexadecimal digits.
+    """SHA-256 over all that boundary tensors depend on beside the image and the stages.
 
     Args:
         backbone: that the stages belong to.
-        stages: `stage_digest` of each.
         transform: from PIL to the backbone's input.
         how: plain values: device, precision, layout.
         readers: functions that read the images.
@@ -46,7 +54,7 @@ def boundary_key(
     outside = {key: value for key, value in vars(backbone).items() if key not in NO_PART}
     around = Description([type(backbone), outside, transform, list(readers), OWN_CODE], without=VERSIONED)
     versions = {name: package.__version__ for name, package in VERSIONED.items()}
-    parts = [list(stages), around.parts, around.sources(), dict(how), versions]
+    parts = [around.parts, around.sources(), dict(how), versions]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

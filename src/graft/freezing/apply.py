@@ -91,7 +91,7 @@ class FreezeCallback(pl.Callback):
         if stage != "fit":
             return
         stages = pl_module.backbone.stages
-        starts = pl_module.phases = phases(self.strategy, stages, trainer.max_epochs or 1)
+        starts = self._phases(trainer, pl_module)
         for part, _, parameter in parts(stages):
             # When a strategy that observes will change is not yet known.
             ever = hasattr(self.strategy, "observe") or first_epoch(self.strategy, part, starts) is not None
@@ -99,7 +99,7 @@ class FreezeCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
         # Again: a resumed strategy has its state by now.
-        pl_module.phases = phases(self.strategy, pl_module.backbone.stages, trainer.max_epochs or 1)
+        self._phases(trainer, pl_module)
         self._apply(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
@@ -113,7 +113,7 @@ class FreezeCallback(pl.Callback):
         loss = trainer.callback_metrics.get("val/loss")
         if hasattr(self.strategy, "observe") and self._validated and loss is not None:
             self.strategy.observe(trainer.current_epoch, float(loss))
-            pl_module.phases = phases(self.strategy, pl_module.backbone.stages, trainer.max_epochs or 1)
+            self._phases(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102
         return dict(self.strategy.state_dict()) if hasattr(self.strategy, "state_dict") else {}
@@ -121,6 +121,11 @@ class FreezeCallback(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
         if hasattr(self.strategy, "load_state_dict"):
             self.strategy.load_state_dict(state_dict)
+
+    def _phases(self, trainer: pl.Trainer, pl_module: Any) -> list[int]:
+        """Bring the module's phases up to date."""
+        pl_module.phases = phases(self.strategy, pl_module.backbone.stages, trainer.max_epochs or 1)
+        return list(pl_module.phases)
 
     def _apply(self, trainer: pl.Trainer, pl_module: Any) -> None:
         apply(self.strategy, pl_module.backbone.stages, trainer.current_epoch)

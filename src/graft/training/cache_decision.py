@@ -13,7 +13,7 @@ from graft.freezing.apply import phases
 from graft.freezing.prefix import frozen_prefix
 from graft.training.exactness import reasons_against, reasons_against_solving
 from graft.training.feature_cache import FeatureCache
-from graft.training.head import Standardize
+from graft.training.head import standardizes
 from graft.training.module import TransferModule
 
 
@@ -64,7 +64,7 @@ def decide(
     reasons = reasons_against(config, module, loading, strategy, callbacks, processes)
     if solves := wanted == "optimizer=lbfgs":
         reasons += reasons_against_solving(config, module, frozen_prefix(strategy, stages, starts))
-    if standardizes(module) and (views or frozen_prefix(strategy, stages, [0]) < len(stages)):
+    if standardizes(module.head) and (views or frozen_prefix(strategy, stages, [0]) < len(stages)):
         reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")
     if config["trainer"]["limit_train_batches"] is not None and not wanted:
         reasons.append("trainer.limit_train_batches trains on few of the images")
@@ -102,16 +102,11 @@ def wish(config: Mapping[str, Any], module: TransferModule) -> str | None:
     """The word of the configuration that cannot do without stored tensors, or None."""
     words = {
         "optimizer=lbfgs": config["optimizer"]["_target_"] == "graft.optim.LBFGS",
-        "head.standardize=true": standardizes(module),
+        "head.standardize=true": standardizes(module.head),
         f"cache.views={config['cache']['views']}": config["cache"]["views"] is not None,
         "cache.features=on": config["cache"]["features"] in ("on", True),
     }
     return next((word for word, holds in words.items() if holds), None)
-
-
-def standardizes(module: TransferModule) -> bool:
-    """Whether the head wants to know the features of all training images."""
-    return any(isinstance(layer, Standardize) for layer in module.head.modules())
 
 
 def _none(wanted: str | None, why: str) -> Decision:

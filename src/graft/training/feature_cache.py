@@ -22,7 +22,7 @@ from graft.features.loading import Boundary
 from graft.freezing.prefix import frozen_prefix
 from graft.runs.log import say
 from graft.training.assembly import backbone_name
-from graft.training.head import Standardize, fit_standardization
+from graft.training.head import fit_standardization, standardizes
 from graft.training.interruption import is_pending, raise_pending
 from graft.training.module import TransferModule
 
@@ -177,7 +177,7 @@ class FeatureCache:
     def _standardize(self, features: Stored) -> None:
         """Let the head know the training images' mean and variance, where it wants to."""
         module = self.module
-        if any(isinstance(layer, Standardize) for layer in module.head.modules()):
+        if standardizes(module.head):
             train = features.take(np.arange(len(self.loading.splits["train"])))
             fit_standardization(module.head, train.float().to(module.device))
 

@@ -65,6 +65,11 @@ class Standardize(nn.Module):
         self.deviation.copy_(torch.where(deviation > 1e-7 * mean.abs(), deviation, 1.0))
 
 
+def standardizes(head: nn.Module) -> bool:
+    """Whether a head wants to know the features of all training images."""
+    return any(isinstance(layer, Standardize) for layer in head.modules())
+
+
 @torch.no_grad()
 def fit_standardization(head: nn.Module, features: Tensor) -> None:
     """Fit a head's `Standardize` to the features `(N, D)` of all training images, as they reach it."""

@@ -129,8 +129,7 @@ class TransferModule(pl.LightningModule):
         loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
-        total = loss * _share(loss.new_tensor(len(target)) if weight is None else weight)
-        total = total + self._regularize(images, boundaries, target)
+        total = _own_share(loss, weight, len(target)) + self._regularize(images, boundaries, target)
         if looks_each_step(total.device):
             self._check_finite(total, "step")
         elif batch_index % LOOK_EVERY == LOOK_EVERY - 1:
@@ -255,9 +254,17 @@ def looks_each_step(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def _share(weight: Tensor) -> Tensor | float:
-    """What makes the mean over processes of their mean losses the mean of the whole batch.
+def _own_share(loss: Tensor, weight: Tensor | None, count: int) -> Tensor:
+    """What makes the mean over processes of their losses the mean of the whole batch.
 
     Gradients are averaged over the processes, of which some may have fewer images of a batch.
+
+    Args:
+        loss: the mean over this process's images.
+        weight: what it was divided by; None: `count`.
+        count: how many images this process has.
     """
-    return weight * ranks.size() / ranks.summed(weight) if ranks.size() > 1 else 1.0
+    if ranks.size() == 1:
+        return loss
+    own = loss.new_tensor(count) if weight is None else weight
+    return loss * (own * ranks.size() / ranks.summed(own))
