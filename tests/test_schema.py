@@ -124,3 +124,13 @@ def test_co_tuning_needs_weights():
     check_together({**tuned, "backbone": {"weights": "IMAGENET1K_V1"}})
     # A user's own may bring them under another key.
     check_together({**tuned, "backbone": {"_target_": "mypkg.network"}})
+
+
+def test_batch_statistics_of_all_gpus_would_replace_the_regularisers_layers():
+    config = {
+        "regularizer": {"_target_": "graft.regularization.StochNorm"},
+        "trainer": {"sync_batchnorm": True},
+    }
+    with pytest.raises(GraftError, match="does not go with regularizer=stochnorm"):
+        check_together(config)
+    check_together({**config, "trainer": {"sync_batchnorm": False}})

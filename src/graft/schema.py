@@ -86,6 +86,9 @@ def check_together(config: Config) -> None:
             f"regularizer=l2_sp draws weights to their source and optimizer.weight_decay={decay} to zero;"
             " add optimizer.weight_decay=0"
         )
+    if get(config, "trainer.sync_batchnorm") and str(regularizer).endswith(".StochNorm"):
+        # Lightning would put its own layers in the place of the regulariser's.
+        raise GraftError("trainer.sync_batchnorm=true does not go with regularizer=stochnorm")
     looks = (".Delta", ".BatchSpectralShrinkage", ".CoTuning")
     if config.get("compile") and str(regularizer).endswith(looks):
         raise GraftError("compile=true does not go with a regularizer that looks at each stage's output")
