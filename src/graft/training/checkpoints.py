@@ -131,8 +131,9 @@ class Checkpoints(pl.callbacks.Checkpoint):
         if steps._should_check_val_fx(loop._data_fetcher):
             return
         late = time.perf_counter() - self._saved >= 60 * self.minutes
-        stops = self._stops()
-        if ranks.any_of(late) or self._overdue or stops:
+        # If one of the processes is told to stop, all stop after the same step.
+        late, stops = ranks.any_of(late, is_pending())
+        if late or self._overdue or stops:
             self.save(trainer)
         raise_pending(stops)
 
@@ -162,8 +163,8 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self._overdue = False
 
     def _stops(self) -> bool:
-        """Whether the run is told to stop: if one of its processes is, all stop after the same step."""
-        return ranks.any_of(is_pending())
+        """Whether the run, so one of its processes, is told to stop."""
+        return ranks.any_of(is_pending())[0]
 
     def _restore_random(self) -> None:
         if self._random is not None:

@@ -298,6 +298,6 @@ def summed(value: Tensor) -> Tensor:
     return total
 
 
-def any_of(flag: bool) -> bool:
-    """Whether any process says so; all must call this."""
-    return flag if size() == 1 else bool(summed(torch.tensor(int(flag))) > 0)
+def any_of(*flags: bool) -> list[bool]:
+    """Of each flag whether any process says so; all must call this."""
+    return list(flags) if size() == 1 else (summed(torch.tensor(flags, dtype=torch.int64)) > 0).tolist()
