@@ -36,10 +36,10 @@ bench: .venv/.installed  ## ours against the usual way: a step, the start, image
 	done
 
 test: .venv/.installed  ## the fast tests
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadscope -m "not slow"
 
 test-all: .venv/.installed  ## the fast and the slow tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 lint: .venv/.installed  ## style, docstrings, types
 	$(BIN)/ruff check .
