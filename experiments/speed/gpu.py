@@ -28,6 +28,7 @@ from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
 from graft.training import TransferModule, assembly, linear
 from graft.training.epoch_table import EpochTable
+from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
 CLASSES, LR, ROUNDS = 1000, 1e-4, 3
 
@@ -104,9 +105,9 @@ def ours(data: Batches, folder: Path) -> float:
         strategy=Full(),
         channels_last=True,
     )
-    callbacks = [FreezeCallback(Full()), *assembly.make_callbacks(config, folder, validated=False)]
-    loggers = [*assembly.make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
-    assembly.make_trainer(config, folder, callbacks, loggers).fit(module, data)
+    callbacks = [FreezeCallback(Full()), *make_callbacks(config, folder, validated=False)]
+    loggers = [*make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
+    make_trainer(config, folder, callbacks, loggers).fit(module, data)
     return data.seconds
 
 

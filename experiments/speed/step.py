@@ -43,8 +43,9 @@ from graft.building import build_later
 from graft.composition import compose
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
-from graft.training import TransferModule, assembly, linear
+from graft.training import TransferModule, linear
 from graft.training.epoch_table import EpochTable
+from graft.training.trainer import make_callbacks, make_loggers, make_trainer, quiet_lightning
 
 CLASSES, EPOCHS, LR = 10, 3, 1e-4
 Batch = dict[str, Tensor]
@@ -214,9 +215,9 @@ def ours(case: Case, folder: Path) -> Cost:
         strategy=Full(),
     )
     with redirect_stdout(Terminal()):
-        callbacks = [FreezeCallback(Full()), *assembly.make_callbacks(config, folder, validated=True)]
-        loggers = [*assembly.make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
-        trainer = assembly.make_trainer(config, folder, callbacks, loggers)
+        callbacks = [FreezeCallback(Full()), *make_callbacks(config, folder, validated=True)]
+        loggers = [*make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
+        trainer = make_trainer(config, folder, callbacks, loggers)
         some = zip(data.images[:100], data.labels[:100], strict=True)
         validation: Any = [{"image": image, "label": label} for image, label in some]
         trainer.fit(module, data, DataLoader(validation, case.batch))
@@ -240,7 +241,7 @@ def main(pairs: str = "5") -> None:
     """Time all, round by round, and print the tables."""
     torch.set_num_threads(1)
     os.environ.setdefault("TERM", "xterm")
-    assembly.quiet_lightning()
+    quiet_lightning()
     warnings.filterwarnings("ignore", ".*isinstance\\(treespec, LeafSpec\\).*")
     above = ("usual above bare", "ours above bare")
     table = Table("", "bare step", "usual", "ours", "goal", *above, "epoch's end: bare, usual, ours")

@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 from graft.backbones import Backbone, Preprocessing
 from graft.optim import constant
-from graft.training import TransferModule, assembly, linear
+from graft.training import TransferModule, linear
+from graft.training.trainer import quiet_lightning
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def trainer(tmp_path):
     """Make a Trainer that says and writes nothing of its own."""
 
     def trainer(epochs=1, callbacks=(), loggers=(), **settings):
-        assembly.quiet_lightning()
+        quiet_lightning()
         return pl.Trainer(
             accelerator="cpu",
             devices=1,

@@ -1,14 +1,10 @@
 """The parts of a run are what the resolved configuration says."""
 
 from copy import deepcopy
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.profilers import SimpleProfiler
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
@@ -17,10 +13,9 @@ from graft.composition import compose
 from graft.data import ImageData, ImageDataModule, array_images
 from graft.errors import GraftError
 from graft.runs import RunFolder
-from graft.training import Checkpoints, TransferModule, assembly
+from graft.training import TransferModule, assembly
 from graft.training.assembly import class_weights
-from graft.training.progress import EpochLines
-from graft.training.unprofiled import Unprofiled
+from graft.training.trainer import make_callbacks, make_trainer
 
 
 @pytest.fixture(scope="module")
@@ -163,97 +158,11 @@ def test_class_weights_are_none_or_one_a_class():
         class_weights([1, 2], np.array([0, 1]), 3)
 
 
-def test_callbacks_and_loggers_write_inside_the_run_folder(config, tmp_path):
-    callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
-    kinds = [type(callback) for callback in callbacks]
-    assert kinds == [ModelCheckpoint, Checkpoints, EpochLines, LearningRateMonitor]
-    assert (callbacks[0].dirpath, callbacks[1].folder) == (
-        str(RunFolder(tmp_path).checkpoints),
-        RunFolder(tmp_path).checkpoints,
-    )
-    (logger,) = assembly.make_loggers(config, tmp_path)
-    assert isinstance(logger, TensorBoardLogger)
-    assert Path(logger.log_dir) == tmp_path / "tensorboard"
-    assert config["callbacks"]["best"]["dirpath"] == "checkpoints"
-
-
-def test_without_validation_nothing_waits_for_it(config, tmp_path):
-    callbacks = assembly.make_callbacks(config, tmp_path, validated=False)
-    assert not any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
-    assert any(isinstance(callback, Checkpoints) for callback in callbacks)
-    config["callbacks"]["mine"] = {**config["callbacks"]["best"], "monitor": "train/loss", "filename": "mine"}
-    callbacks = assembly.make_callbacks(config, tmp_path, validated=False)
-    assert any(getattr(callback, "filename", None) == "mine" for callback in callbacks)
-
-
-STOPS = {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": "val/loss"}
-
-
-def test_what_waits_for_a_validation_metric_is_refused_where_nothing_validates(config):
-    assembly.check_validation(config, validated=False)
-    stopping = {**config, "callbacks": {**config["callbacks"], "early_stopping": STOPS}}
-    with pytest.raises(GraftError, match=r"callbacks\.early_stopping watches val/loss.*val_fraction=0"):
-        assembly.check_validation(stopping, validated=False)
-    plateau = {**config, "scheduler": {"_target_": "graft.optim.plateau"}}
-    with pytest.raises(GraftError, match=r"scheduler=plateau watches val/loss"):
-        assembly.check_validation(plateau, validated=False)
-    for right in (stopping, plateau):
-        assembly.check_validation(right, validated=True)
-    trained = {**config, "callbacks": {"stop": {**STOPS, "monitor": "train/loss"}}}
-    assembly.check_validation(trained, validated=False)
-
-
-def test_a_device_that_is_not_there_is_refused_by_the_key_that_asked(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    for accelerator in ("gpu", "cuda", "mps"):
-        with pytest.raises(GraftError, match=rf"^trainer\.accelerator={accelerator}: no such device.*=cpu"):
-            assembly.check_device(accelerator)
-    with pytest.raises(GraftError, match=r"^accelerator=gpu: "):
-        assembly.check_device("gpu", key="accelerator")
-    assembly.check_device("cpu")
-    assembly.check_device("auto")
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assembly.check_device("gpu")
-    with pytest.raises(GraftError):
-        assembly.check_device("cuda")
-
-
-@pytest.mark.parametrize(
-    ("names", "checkpoints", "bar"),
-    [([], False, False), (["best"], True, False), (["progress"], False, True)],
-)
-def test_the_trainer_adds_no_callbacks_of_its_own(config, tmp_path, names, checkpoints, bar):
-    config["callbacks"] = {name: config["callbacks"][name] for name in names}
-    callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
-    trainer = assembly.make_trainer(config, tmp_path, callbacks, [])
-    assert (trainer.max_epochs, trainer.default_root_dir) == (2, str(tmp_path))
-    assert bool(trainer.checkpoint_callbacks) == checkpoints
-    assert (trainer.progress_bar_callback is not None) == bar
-    assert trainer.loggers == []
-
-
-def test_a_profiler_is_there_where_it_is_asked_for_alone(config, tmp_path):
-    assert isinstance(assembly.make_trainer(config, tmp_path, [], []).profiler, Unprofiled)
-    config["trainer"]["profiler"] = "simple"
-    assert isinstance(assembly.make_trainer(config, tmp_path, [], []).profiler, SimpleProfiler)
-
-
-@pytest.mark.parametrize(
-    "setting", [{"gradient_clip_algorithm": "none"}, {"precision": "33-true"}, {"min_epoch": 3}]
-)
-def test_settings_that_the_trainer_refuses_are_one_line(config, tmp_path, setting):
-    config["trainer"] |= setting
-    with pytest.raises(GraftError, match=r"^trainer: ") as caught:
-        assembly.make_trainer(config, tmp_path, [], [])
-    assert "\n" not in str(caught.value)
-
-
 def test_a_run_from_the_configuration_leaves_checkpoints_of_plain_values(config, made, tmp_path):
     config["callbacks"] = {name: config["callbacks"][name] for name in ("best", "last")}
     module, loading = made()
-    callbacks = assembly.make_callbacks(config, tmp_path, validated=True)
-    trainer = assembly.make_trainer(config, tmp_path, callbacks, [])
+    callbacks = make_callbacks(config, tmp_path, validated=True)
+    trainer = make_trainer(config, tmp_path, callbacks, [])
     trainer.fit(module, datamodule=loading)
     assert sorted(path.name for path in RunFolder(tmp_path).checkpoints.glob("*.ckpt")) == [
         *("best.ckpt", "last.ckpt", "previous.ckpt")

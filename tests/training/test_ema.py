@@ -4,11 +4,11 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
-from graft.commands.train import load_best
 from graft.freezing import Frozen, Full
 from graft.freezing.apply import FreezeCallback
 from graft.training.checkpoint_files import CheckedIO
 from graft.training.ema import Ema, warmed_decay
+from graft.training.ending import load_best
 
 # The head of `transfer`.
 HEAD = "head.1.weight"

@@ -6,7 +6,8 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from graft.errors import GraftError
 from graft.freezing.strategies import Full, Gradual
-from graft.training import assembly, ranks
+from graft.training import ranks
+from graft.training.trainer import make_trainer
 
 TRAINER = {
     "_target_": "pytorch_lightning.Trainer",
@@ -46,10 +47,10 @@ def test_unused_parameters_are_looked_for_where_the_frozen_set_changes(
 
     moves = changes(strategy, tiny().stages, 3)
     config = {"trainer": {**TRAINER, "devices": 2}}
-    trainer = assembly.make_trainer(config, tmp_path, [], [], size=2, changes=moves)
+    trainer = make_trainer(config, tmp_path, [], [], size=2, changes=moves)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is searched
-    alone = assembly.make_trainer({"trainer": TRAINER}, tmp_path, [], [])
+    alone = make_trainer({"trainer": TRAINER}, tmp_path, [], [])
     assert isinstance(alone.strategy, SingleDeviceStrategy)
 
 

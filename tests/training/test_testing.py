@@ -7,7 +7,8 @@ from sklearn.metrics import confusion_matrix
 from torch.utils.data import DataLoader
 
 from graft.data import ImageData, TransformedImages, array_images, make_loader
-from graft.training import Bundle, HowTested, assembly, linear, testing
+from graft.training import Bundle, HowTested, linear, testing
+from graft.training.trainer import quiet_lightning
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def bundle(tiny, data):
 @pytest.fixture
 def tested(bundle, data, tmp_path):
     """The result for the images of the part test."""
-    assembly.quiet_lightning()
+    quiet_lightning()
     items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
     tester = testing.make_tester(bundle, "cpu", tmp_path)
     return testing.test(
@@ -69,7 +70,7 @@ def test_rows_name_image_prediction_and_label(tested, data):
 
 
 def test_a_second_test_starts_anew_and_gives_the_same_bits(bundle, data, loader, tmp_path):
-    assembly.quiet_lightning()
+    quiet_lightning()
     module, tester = testing.tested_module(bundle), testing.make_tester(bundle, "cpu", tmp_path)
     first = testing.test(tester, module, loader(10, 4))
     second = testing.test(tester, module, loader(10, 4))
@@ -86,7 +87,7 @@ def test_testing_changes_no_weight_and_no_statistic(bundle, loader, trainer):
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
-    assembly.quiet_lightning()
+    quiet_lightning()
     backbone = tiny()
     how = HowTested(precision=precision)
     bundle = Bundle(backbone, linear(6, 3), ["a", "b", "c"], backbone.preprocessing, how)
@@ -99,7 +100,7 @@ def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
 
 
 def test_a_tester_writes_nothing(bundle, loader, tmp_path):
-    assembly.quiet_lightning()
+    quiet_lightning()
     tester = testing.make_tester(bundle, "cpu", tmp_path)
     testing.test(tester, testing.tested_module(bundle), loader(4, 4))
     assert list(tmp_path.iterdir()) == []

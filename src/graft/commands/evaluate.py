@@ -14,7 +14,9 @@ from graft.errors import GraftError, did_you_mean
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_json
 from graft.training import assembly, load_bundle, pictures
+from graft.training.checks import check_device
 from graft.training.testing import make_tester, prediction_rows, test, tested_module
+from graft.training.trainer import quiet_lightning
 from graft.training.wise_ft import move_towards_source
 
 Config = dict[str, Any]
@@ -29,8 +31,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
     Raises:
         GraftError: there is no model, its data cannot be had, or the classes are others.
     """
-    assembly.check_device(config["accelerator"], key="accelerator")
-    assembly.quiet_lightning()
+    check_device(config["accelerator"], key="accelerator")
+    quiet_lightning()
     bundle = load_bundle(config["run"], config["trust"])
     if (alpha := config["wise_ft"]["alpha"]) is not None:
         move_towards_source(bundle, config["run"], alpha)

@@ -19,7 +19,9 @@ from graft.features.fast import FastPrefix
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
 from graft.training import assembly, load_bundle
+from graft.training.checks import check_device
 from graft.training.ranks import lone_trainer
+from graft.training.trainer import quiet_lightning
 
 Config = dict[str, Any]
 
@@ -33,8 +35,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     Raises:
         GraftError: there is no model, its data cannot be had, or no image is in the split.
     """
-    assembly.check_device(config["accelerator"], key="accelerator")
-    assembly.quiet_lightning()
+    check_device(config["accelerator"], key="accelerator")
+    quiet_lightning()
     backbone, label, data_node = chosen(config)
     data = assembly.open_data(data_node)
     rows = split_rows_of(config, data_node, data)

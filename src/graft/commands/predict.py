@@ -10,8 +10,10 @@ from torch.utils.data import DataLoader
 
 from graft.data import PathImages, collate_readable, default_workers, find_images
 from graft.runs.files import write_csv
-from graft.training import Bundle, Prediction, assembly, load_bundle
+from graft.training import Bundle, Prediction, load_bundle
+from graft.training.checks import check_device
 from graft.training.testing import make_tester, tested_module
+from graft.training.trainer import quiet_lightning
 
 # Rows shown in the terminal; all of them stand in the CSV.
 SHOWN = 10
@@ -26,8 +28,8 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
     Raises:
         GraftError: there is no model, no image, or no such device.
     """
-    assembly.check_device(config["accelerator"], key="accelerator")
-    assembly.quiet_lightning()
+    check_device(config["accelerator"], key="accelerator")
+    quiet_lightning()
     files = find_images(config["source"])
     bundle = load_bundle(config["run"], config["trust"])
     rows, unreadable = predict_files(bundle, files, config, make_tester(bundle, config["accelerator"], path))

@@ -1,0 +1,52 @@
+"""What is known of a run before its first step: written into its folder, and said."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+
+from graft.data import split_rows
+from graft.freezing.table import freeze_table, printed
+from graft.runs import RunFolder
+from graft.runs.environment import describe_environment
+from graft.runs.files import write_csv, write_json, write_yaml
+from graft.runs.log import say
+from graft.training import pictures, tensorboard
+from graft.training.assembly import Parts
+
+Config = Mapping[str, Any]
+
+
+def record_start(folder: RunFolder, config: Config, overrides: list[str], parts: Parts) -> None:
+    """Write what is known before the first step, and say what trains."""
+    loading, module = parts.loading, parts.module
+    write_yaml(folder.config, config)
+    # Not the words that a run killed before its first checkpoint is resumed with.
+    if not folder.overrides.is_file():
+        write_yaml(folder.overrides, overrides)
+    record = {"threads": config["threads"], "data": asdict(loading.facts)}
+    write_json(folder.environment, {**describe_environment(), **record})
+    write_csv(folder.split, split_rows(loading.data, loading.splits))
+    epochs = config["trainer"]["max_epochs"]
+    rows = freeze_table(parts.strategy, module.backbone.stages, module.head, module.groups, epochs)
+    write_csv(folder.freeze, rows)
+    Console().print(printed(rows))
+    *backbone, head = rows
+    trains, there = (sum(row[key] for row in backbone) for key in ("trainable", "parameters"))
+    say(f"trains {trains:,} of the backbone's {there:,} parameters and the head's {head['parameters']:,}")
+    waits = config["freeze"].get("at", config["freeze"].get("epochs"))
+    if isinstance(waits, int) and waits >= epochs:
+        say(f"warning: the backbone would begin to train after epoch {waits}, but there are {epochs}")
+    if trains < there and "weights" in config["backbone"] and config["backbone"]["weights"] is None:
+        say("warning: what is frozen was never trained (backbone.weights=null), so its features are random")
+
+
+def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, resumed: bool) -> None:
+    """Keep a picture of what the first batch looks like to the network."""
+    images = parts.loading.first_images()[:32]
+    grid = pictures.image_grid(images, parts.module.backbone.preprocessing)
+    pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
+    if not resumed:
+        tensorboard.add_image(trainer.loggers, "training images", grid)

@@ -1,0 +1,93 @@
+"""What a run cannot do here, told before it starts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from graft.data import Splits
+from graft.errors import GraftError
+
+Config = Mapping[str, Any]
+
+
+def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
+    """Refuse an accelerator that this machine lacks.
+
+    Args:
+        accelerator: as Lightning names it.
+        key: where it was asked for.
+
+    Raises:
+        GraftError: names what was asked for and what works.
+    """
+    there = {
+        "gpu": torch.cuda.is_available() or torch.backends.mps.is_available(),
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(accelerator, True):
+        raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
+
+
+def check_precision(trainer: Config) -> None:
+    """Refuse half precision without a GPU, where Lightning would quietly take another.
+
+    Raises:
+        GraftError: names what works.
+    """
+    if str(trainer["precision"]).startswith("16") and not torch.cuda.is_available():
+        raise GraftError(
+            f"trainer.precision={trainer['precision']} needs a GPU; on a CPU use trainer.precision=bf16-mixed"
+        )
+
+
+def check_validation(config: Config, validated: bool) -> None:
+    """Refuse what waits for a validation metric where nothing validates.
+
+    Raises:
+        GraftError: names the option and the way out.
+    """
+    waiting = {f"callbacks.{name}": node.get("monitor") for name, node in config["callbacks"].items()}
+    waiting = {key: monitor for key, monitor in waiting.items() if _stops(config, key)}
+    if config["scheduler"]["_target_"] == "graft.optim.plateau":
+        waiting["scheduler=plateau"] = "val/loss"
+    if waiting and not validated:
+        key, monitor = next(iter(waiting.items()))
+        raise GraftError(
+            f"{key} watches {monitor}, but nothing validates (data.val_fraction=0); give one or the other up"
+        )
+
+
+def _stops(config: Config, key: str) -> bool:
+    node = config["callbacks"][key.removeprefix("callbacks.")]
+    return bool(node["_target_"].endswith("EarlyStopping")) and str(node.get("monitor")).startswith("val/")
+
+
+def check_processes(config: Config, size: int, splits: Splits) -> None:
+    """Refuse what several processes cannot share.
+
+    Args:
+        config: the resolved configuration.
+        size: how many processes train together.
+        splits: what they share.
+
+    Raises:
+        GraftError: names the key and what is right.
+    """
+    batch, trainer = config["data"].get("batch_size", 32), config["trainer"]
+    if batch % size:
+        raise GraftError(
+            f"data.batch_size={batch} is the batch of all {size} processes together; it must be a multiple "
+            f"of {size}"
+        )
+    training, validating = len(splits["train"]), len(splits["val"])
+    if size > 1 and (training < 2 * size or 0 < validating < size):
+        raise GraftError(
+            f"data: {training} images to train on and {validating} to validate are too few for "
+            f"{size} processes"
+        )
+    if size > 1 and trainer.get("overfit_batches"):
+        raise GraftError("trainer.overfit_batches is for one process; give trainer.devices=1")
+    if trainer.get("sync_batchnorm") and not torch.cuda.is_available():
+        raise GraftError("trainer.sync_batchnorm=true works on GPUs only")

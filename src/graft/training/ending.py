@@ -1,0 +1,100 @@
+"""The end of a run: its best weights tested once, and what came out written and shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.strategies import FSDPStrategy
+from rich.console import Console
+from rich.table import Table
+
+from graft.freezing.lora import merge
+from graft.reporting import model_card
+from graft.runs import RunFolder
+from graft.runs.files import write_csv, write_json, write_text
+from graft.runs.log import say
+from graft.schema import flatten
+from graft.training import pictures, tensorboard
+from graft.training.assembly import Parts, prepare
+from graft.training.bundle import Bundle, HowTested, save_bundle
+from graft.training.checkpoint_files import LAST, load_checked
+from graft.training.epoch_table import EpochTable
+from graft.training.module import TransferModule
+from graft.training.progress import progress_bar
+from graft.training.testing import prediction_rows, test, tested_module
+from graft.training.trainer import make_trainer
+
+Config = dict[str, Any]
+
+
+def test_and_write(
+    folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, seconds: float
+) -> None:
+    """Test the best epoch's weights once, in one process, and write what came out."""
+    loading, module = parts.loading, parts.module
+    if isinstance(trainer.strategy, FSDPStrategy):
+        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
+        module = prepare(config)[1].module
+        module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
+    best_epoch = load_best(trainer, module)
+    tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
+
+    trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    merge(module.backbone)
+    class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
+    how = HowTested(loading.batch_size, config["trainer"]["precision"], config["channels_last"])
+    bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
+    save_bundle(folder.bundle, bundle, config)
+
+    tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer)
+    result = test(tester, tested_module(bundle), loading.test_dataloader())
+    row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
+    metrics = {
+        **row,
+        **result.metrics,
+        "epoch": tested,
+        "seconds": round(seconds, 3),
+        "trainable_parameters": trainable,
+    }
+    write_json(folder.metrics_file, metrics)
+    write_csv(folder.predictions, prediction_rows(result, loading.data))
+    confusion = pictures.confusion_figure(result.confusion, class_names)
+    pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
+    pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
+    tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
+    tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics)
+    for logger in trainer.loggers:
+        logger.finalize("success")
+    write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
+
+
+def alone(config: Config, folder: RunFolder, trainer: pl.Trainer) -> pl.Trainer:
+    """A Trainer like this one, for its first process without the others, on the same device."""
+    device = trainer.strategy.root_device
+    own = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
+    lone = {**config, "trainer": {**config["trainer"], **own}}
+    return make_trainer(lone, folder.path, [progress_bar()], trainer.loggers)
+
+
+def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
+    """Put the weights with the best validation into the module; says their epoch, or None without any."""
+    kept: list[Any] = trainer.checkpoint_callbacks
+    best = next((callback.best_model_path for callback in kept if getattr(callback, "monitor", None)), None)
+    if not best:
+        return None
+    checkpoint = load_checked(Path(best))
+    module.load_state_dict(checkpoint["state_dict"])
+    return int(checkpoint["epoch"])
+
+
+def show_result(folder: RunFolder) -> None:
+    """Print one table and, last, the run's path."""
+    metrics = folder.metrics
+    table = Table("metric", "validation", "test", box=None)
+    for key in ("accuracy", "precision_macro", "recall_macro", "f1_macro", "loss"):
+        cells = (metrics.get(f"{part}/{key}") for part in ("val", "test"))
+        table.add_row(key, *("–" if value is None else f"{value:.4f}" for value in cells))
+    Console().print(table)
+    where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
+    say(f"tested the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
+    say(str(where))

@@ -1,0 +1,124 @@
+"""Lightning's Trainer as a run wants it: its callbacks, its loggers, its way to many processes."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.strategies import DDPStrategy
+
+from graft.building import build, build_later
+from graft.errors import GraftError
+from graft.training import ranks
+from graft.training.checkpoint_files import CheckedIO
+from graft.training.unprofiled import Unprofiled
+
+Config = Mapping[str, Any]
+# Loggers that can drop what was logged after the checkpoint that a run goes on from.
+PURGING = ("TensorBoardLogger", "graft.training.StepTable")
+
+
+def make_callbacks(config: Config, folder: Path, validated: bool) -> list[pl.Callback]:
+    """The configured callbacks; where nothing validates, without the checkpoint of the best validation."""
+    nodes = config["callbacks"].items()
+    return [
+        build(_inside(node, folder), f"callbacks.{name}")
+        for name, node in nodes
+        if validated or not str(node.get("monitor") or "").startswith("val/")
+    ]
+
+
+def make_loggers(config: Config, folder: Path, purge_step: int | None = None) -> list[Any]:
+    """The configured loggers, writing inside the run folder.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder.
+        purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
+    """
+    made = []
+    for name, node in config["logger"].items():
+        purged = str(node["_target_"]).endswith(PURGING) and purge_step is not None
+        extra = {"purge_step": purge_step} if purged else {}
+        made.append(build(_inside(node, folder), f"logger.{name}", **extra))
+    return made
+
+
+def _inside(node: Config, folder: Path) -> dict[str, Any]:
+    """The node with its folder taken to be inside the run folder."""
+    folders = {key: str(folder / node[key]) for key in ("dirpath", "save_dir") if node.get(key)}
+    return {**node, **folders}
+
+
+def make_trainer(
+    config: Config,
+    folder: Path,
+    callbacks: list[pl.Callback],
+    loggers: list[Any],
+    *,
+    size: int = 1,
+    changes: bool = False,
+) -> pl.Trainer:
+    """Lightning's Trainer with Graft's callbacks and loggers.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder.
+        callbacks: from `make_callbacks`, and more.
+        loggers: from `make_loggers`, and more.
+        size: how many processes train together, this one among them.
+        changes: whether what trains is not the same in all epochs.
+
+    Raises:
+        GraftError: the Trainer refuses its settings.
+    """
+    quiet_lightning()
+    settings = dict(config["trainer"])
+    settings["profiler"] = settings.get("profiler") or Unprofiled()
+    if size == 1:
+        settings["strategy"] = "auto"
+    elif settings["strategy"] == "fsdp":
+        if changes:
+            raise GraftError(
+                "trainer=fsdp wants what trains to be the same in all epochs; trainer=ddp does not"
+            )
+    else:
+        # To look for parameters without a gradient costs a walk over the graph in each step.
+        settings["strategy"] = DDPStrategy(find_unused_parameters=changes)
+    trainer = build_later(settings, "trainer")(
+        callbacks=callbacks,
+        logger=loggers,
+        default_root_dir=folder,
+        plugins=[CheckedIO(), *ranks.environment()],
+        # The data module gives each process its share.
+        use_distributed_sampler=False,
+        enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
+        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
+    )
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
+
+
+def quiet_lightning() -> None:
+    """Silence advice that does not apply: what it asks for is decided here, and said in the documentation."""
+    import logging
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        "The '.*_dataloader' does not have many workers",  # on few cores none is faster
+        "The number of training batches .* is smaller than the logging interval",  # curves are by epoch
+        "You defined a `validation_step` but have no `val_dataloader`",  # data.val_fraction=0
+        "Total length of `list` across ranks is zero",  # the same
+        "GPU available but not used",
+        r"Found .* module\(s\) in eval mode at the start of training",  # what is frozen is
+        "You requested to overfit but enabled train dataloader shuffling",  # it is turned off, as it should
+        "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
+        "You're resuming from a checkpoint that ended before the epoch ended",  # the order of images knows
+        "Trying to infer the `batch_size`",
+        "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
+        "The `srun` command is available",
+        "It is recommended to use `self.log\\(.*sync_dist=True\\)`",  # all is pooled before it is logged
+        ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
+    ):
+        warnings.filterwarnings("ignore", message)

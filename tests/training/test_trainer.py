@@ -1,0 +1,80 @@
+"""The Trainer is what the configuration says, and adds nothing of its own."""
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.profilers import SimpleProfiler
+
+from graft.composition import compose
+from graft.errors import GraftError
+from graft.runs import RunFolder
+from graft.training import Checkpoints
+from graft.training.progress import EpochLines
+from graft.training.trainer import make_callbacks, make_loggers, make_trainer
+from graft.training.unprofiled import Unprofiled
+
+
+@pytest.fixture(scope="module")
+def composed():
+    return compose("train", ["trainer=cpu", "trainer.max_epochs=2"])[0]
+
+
+@pytest.fixture
+def config(composed):
+    return deepcopy(composed)
+
+
+def test_callbacks_and_loggers_write_inside_the_run_folder(config, tmp_path):
+    callbacks = make_callbacks(config, tmp_path, validated=True)
+    kinds = [type(callback) for callback in callbacks]
+    assert kinds == [ModelCheckpoint, Checkpoints, EpochLines, LearningRateMonitor]
+    assert (callbacks[0].dirpath, callbacks[1].folder) == (
+        str(RunFolder(tmp_path).checkpoints),
+        RunFolder(tmp_path).checkpoints,
+    )
+    (logger,) = make_loggers(config, tmp_path)
+    assert isinstance(logger, TensorBoardLogger)
+    assert Path(logger.log_dir) == tmp_path / "tensorboard"
+    assert config["callbacks"]["best"]["dirpath"] == "checkpoints"
+
+
+def test_without_validation_nothing_waits_for_it(config, tmp_path):
+    callbacks = make_callbacks(config, tmp_path, validated=False)
+    assert not any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
+    assert any(isinstance(callback, Checkpoints) for callback in callbacks)
+    config["callbacks"]["mine"] = {**config["callbacks"]["best"], "monitor": "train/loss", "filename": "mine"}
+    callbacks = make_callbacks(config, tmp_path, validated=False)
+    assert any(getattr(callback, "filename", None) == "mine" for callback in callbacks)
+
+
+@pytest.mark.parametrize(
+    ("names", "checkpoints", "bar"),
+    [([], False, False), (["best"], True, False), (["progress"], False, True)],
+)
+def test_the_trainer_adds_no_callbacks_of_its_own(config, tmp_path, names, checkpoints, bar):
+    config["callbacks"] = {name: config["callbacks"][name] for name in names}
+    callbacks = make_callbacks(config, tmp_path, validated=True)
+    trainer = make_trainer(config, tmp_path, callbacks, [])
+    assert (trainer.max_epochs, trainer.default_root_dir) == (2, str(tmp_path))
+    assert bool(trainer.checkpoint_callbacks) == checkpoints
+    assert (trainer.progress_bar_callback is not None) == bar
+    assert trainer.loggers == []
+
+
+def test_a_profiler_is_there_where_it_is_asked_for_alone(config, tmp_path):
+    assert isinstance(make_trainer(config, tmp_path, [], []).profiler, Unprofiled)
+    config["trainer"]["profiler"] = "simple"
+    assert isinstance(make_trainer(config, tmp_path, [], []).profiler, SimpleProfiler)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"gradient_clip_algorithm": "none"}, {"precision": "33-true"}, {"min_epoch": 3}]
+)
+def test_settings_that_the_trainer_refuses_are_one_line(config, tmp_path, setting):
+    config["trainer"] |= setting
+    with pytest.raises(GraftError, match=r"^trainer: ") as caught:
+        make_trainer(config, tmp_path, [], [])
+    assert "\n" not in str(caught.value)
