@@ -155,13 +155,13 @@ def given(root: Path) -> Path:
     return root / "train" if (root / "train").is_dir() else root
 
 
-def draw(root: Path, size: tuple[int, int], count: int) -> Path:
-    """JPEG files of `size` (width, height), 10 classes, with about as much detail as photographs have."""
+def draw(root: Path, size: tuple[int, int], count: int, classes: int = 10) -> Path:
+    """JPEG files of `size` (width, height), with about as much detail as photographs have."""
     stream = np.random.default_rng(0)
     for index in range(count):
         layers = [noise(stream, size, cells) / cells**0.5 for cells in (4, 16, 64, min(size))]
         pixels = np.clip(127 + 160 * np.sum(layers, axis=0), 0, 255).astype(np.uint8)
-        folder = root / f"class{index % 10}"
+        folder = root / f"class{index % classes}"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{index:05}.jpg", quality=90)
     return root
