@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 import graft
 from graft.cli import run
+from graft.data import ImageSet
 from graft.errors import GraftError
 from graft.features import folder, image_features
 from graft.runs import RunFolder
@@ -98,6 +99,32 @@ def test_it_trains_as_on_images(
     assert (warm.bundle / "model.safetensors").read_bytes() == (on.bundle / "model.safetensors").read_bytes()
     assert warm.predictions.read_text() == on.predictions.read_text()
     assert warm.epochs.read_text() == on.epochs.read_text()
+
+
+def test_images_of_later_phases_are_decoded_once(
+    train: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+    inner = ImageSet.read
+
+    def read(self: ImageSet, index: int, *more: Any) -> Any:
+        reads.append(index)
+        return inner(self, index, *more)
+
+    monkeypatch.setattr(ImageSet, "read", read)
+    counts = []
+    for epochs in (3, 6):
+        reads.clear()
+        train(
+            f"{epochs}",
+            "freeze=freeze_unfreeze",
+            "freeze.at=2",
+            f"trainer.max_epochs={epochs}",
+            "seed=" + str(epochs),
+        )
+        counts.append(len(reads))
+    # The first run has computed the features, from the images, too.
+    assert counts[1] <= counts[0]
 
 
 @pytest.mark.parametrize(

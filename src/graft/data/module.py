@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
@@ -24,8 +24,10 @@ from graft.data.transforms import evaluation_transform
 class BatchCache(Protocol):
     """What knows some batches without their images."""
 
-    def in_place_of(self, loader: DataLoader[Any], split: str) -> Iterable[Any]:
-        """What takes the place of a loader of `split`, in the same order."""
+    def in_place_of(
+        self, loader: DataLoader[Any], images: Callable[[], DataLoader[Any]], split: str
+    ) -> Iterable[Any]:
+        """What takes the place of a loader of `split`, in its order; `images` makes one for many epochs."""
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -87,8 +89,10 @@ class ImageDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented; a last batch of one image is left out. Without a trainer, epoch 0."""
-        loader = self._training_loader(every_epoch=self.cache is None)
-        return self.cache.in_place_of(loader, "train") if self.cache else loader
+        images = partial(self._training_loader, every_epoch=True)
+        if self.cache is None:
+            return images()
+        return self.cache.in_place_of(self._training_loader(every_epoch=False), images, "train")
 
     def first_images(self) -> Tensor:
         """The first batch to train on, `(B, 3, H, W)`, whatever takes the place of images later."""
@@ -99,8 +103,10 @@ class ImageDataModule(pl.LightningDataModule):
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
         if not len(self.splits["val"]):
             return []
-        loader = self.ordered_loader("val", self._share, every_epoch=self.cache is None)
-        return self.cache.in_place_of(loader, "val") if self.cache else loader
+        images = partial(self.ordered_loader, "val", self._share, every_epoch=True)
+        if self.cache is None:
+            return images()
+        return self.cache.in_place_of(self.ordered_loader("val", self._share), images, "val")
 
     def test_dataloader(self) -> DataLoader[Any]:
         """In order."""

@@ -1,6 +1,7 @@
 """Batches of boundary tensors in the place of batches of images, in the same order."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -32,15 +33,22 @@ class BoundaryLoader:
     """A DataLoader's batches with `boundary` (B, …) and `start` in the place of `image`.
 
     Args:
-        loader: of images; its order is kept, and where there is no boundary its batches are given.
+        loader: of images; its order is kept, its images are not read.
+        images: makes a loader like it, whose batches are given where there is no boundary; called once, when
+            they are first needed.
         now: called at each beginning: what there is, or None.
         whole: whether all items are one batch, which says so by `all`; then there is always a boundary.
     """
 
     def __init__(
-        self, loader: DataLoader[Any], now: Callable[[], Boundary | None], whole: bool = False
+        self,
+        loader: DataLoader[Any],
+        images: Callable[[], DataLoader[Any]],
+        now: Callable[[], Boundary | None],
+        whole: bool = False,
     ) -> None:
         self.loader = loader
+        self.images = cache(images)
         self.now = now
         self.whole = whole
 
@@ -49,7 +57,7 @@ class BoundaryLoader:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         boundary = self.now()
-        return iter(self.loader) if boundary is None else self._batches(boundary)
+        return iter(self.images()) if boundary is None else self._batches(boundary)
 
     def _batches(self, boundary: Boundary) -> Iterator[dict[str, Any]]:
         items = self.loader.dataset

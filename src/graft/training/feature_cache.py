@@ -1,6 +1,6 @@
 """The feature cache of a run: which epochs read stored boundary tensors instead of images."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -103,9 +103,11 @@ class FeatureCache:
         self._read: dict[tuple[int, int | None], Boundary] = {}
         self._fast: dict[int, FastPrefix] = {}
 
-    def in_place_of(self, loader: DataLoader[Any], split: str) -> Iterable[Any]:
+    def in_place_of(
+        self, loader: DataLoader[Any], images: Callable[[], DataLoader[Any]], split: str
+    ) -> Iterable[Any]:
         """The loader's batches, with boundary tensors instead of images where they are stored."""
-        return BoundaryLoader(loader, lambda: self.now(split), self.whole and split == "train")
+        return BoundaryLoader(loader, images, lambda: self.now(split), self.whole and split == "train")
 
     def lacking(self, stop: int, epochs: int) -> tuple[int, int]:
         """How many images have no tensor yet, and the bytes of one (0 where none lacks).
