@@ -27,6 +27,7 @@ from graft.runs.environment import describe_environment
 from graft.runs.files import read_csv, write_csv, write_json, write_text, write_yaml
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
+from graft.runs.recorded import swept
 from graft.runs.resuming import continued, find_run
 from graft.schema import flatten
 from graft.training import (
@@ -323,7 +324,7 @@ def test_and_write(
     pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
     pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
     tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
-    tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics)
+    tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")
     write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
