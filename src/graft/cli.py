@@ -202,8 +202,8 @@ def _job_of(command: str, failures: list[Exception], sweeps: set[str]) -> Any:
     """The function that Hydra calls with each composed configuration.
 
     A single run's error goes to `failures`, because Hydra adds lines of its own to one that is raised; a
-    sweep's jobs raise, so that launchers and sweepers see which failed. The folder of a sweep that trains goes
-    to `sweeps`.
+    sweep's jobs raise, so that launchers and sweepers see which failed. The folder of a sweep that
+    trains goes to `sweeps`.
     """
 
     def job(cfg: Any) -> Any:

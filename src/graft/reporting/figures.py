@@ -7,13 +7,13 @@ from statistics import mean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from graft.reporting.findings import thrift
 from graft.reporting.groups import LESS, Group, Ranking
 from graft.reporting.tables import COSTS
 
-# Okabe and Ito's colours, which most colour-blind people tell apart; each with a marker and a line of its own.
+# Okabe and Ito's colours, which most colour-blind people tell apart; each with its own marker.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
 MARKERS = "osD^vPX"
 LINES = ("-", "--", "-.", ":", "-", "--", "-.")
@@ -70,8 +70,8 @@ def curves(ranking: Ranking) -> Figure | None:
             axes.plot(epochs, middle, color=GREY, linewidth=0.8, alpha=0.6)
             continue
         colour, mark = COLOURS[place], MARKERS[place] if len(epochs) < 30 else ""
-        style = {"marker": mark, "markersize": 4, "linestyle": LINES[place], "color": colour}
-        axes.plot(epochs, middle, label=group.label, **style)
+        line, *_ = axes.plot(epochs, middle, LINES[place], label=group.label, color=colour)
+        line.set(marker=mark, markersize=4)
         if len(group.runs) > 1:
             axes.fill_between(
                 epochs, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.15
@@ -79,7 +79,7 @@ def curves(ranking: Ranking) -> Figure | None:
     _legend(figure, axes, len(drawn))
     band = "; band: lowest to highest run" if any(len(group.runs) > 1 for group, _ in drawn) else ""
     axes.set(xlabel=f"epoch (line: mean over the runs{band})", ylabel=_named(metric))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     figure.suptitle(_wrapped(_curve_title(ranking, metric, drawn), 100), fontsize=11)
     return figure

@@ -21,7 +21,8 @@ def verdict(ranking: Ranking, found: list[Difference]) -> str:
     if pair is None:
         return f"{text}; the next shares no {'/'.join(ranking.over)} with it"
     if pair.low is None:
-        return f"{text}; with one pair no one can say whether that is chance"
+        why = "with one pair" if pair.n == 1 else f"from {pair.n} pairs that differ equally"
+        return f"{text}; {why} no one can say whether that is chance"
     sign = -1 if tested.endswith(LESS) else 1
     where = f"(95 %: {pair.low:+.3f} to {pair.high:+.3f})"
     if not pair.clear:

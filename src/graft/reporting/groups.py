@@ -73,11 +73,13 @@ class Group:
     Attributes:
         label: the words that tell it from the others, such as `freeze=frozen`.
         values: of the keys that differ between groups; a key that it does not have is left out.
+        short: the same as one types them, paths by their last parts.
         runs: repetition (the values of the keys repeated over) to finished run.
     """
 
     label: str
     values: dict[str, Any]
+    short: dict[str, str]
     runs: dict[tuple[str, ...], Run]
 
     def spread(self, metric: str) -> Spread:
@@ -147,9 +149,10 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
     for places in together.values():
         members = [runs[place] for place in places]
         config = members[0].config
-        words = [f"{key}={spelled[key, own[places[0]][key]]}" for key in telling if key in own[places[0]]]
-        label = " ".join(words) or str(config.get("name") or members[0].folder.path.name)
         values = {key: config[key] for key in keys if key in config}
+        short = {key: spelled[key, own[places[0]][key]] for key in values}
+        words = [f"{key}={short[key]}" for key in telling if key in short]
+        label = " ".join(words) or str(config.get("name") or members[0].folder.path.name)
         unfinished += [(label, run) for run in members if run.status != "finished"]
         finished: dict[tuple[str, ...], Run] = {}
         for run in sorted((run for run in members if run.status == "finished"), key=lambda run: run.started):
@@ -161,7 +164,7 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
                 )
             finished[repetition] = run
         if finished:
-            groups.append(Group(label, values, dict(sorted(finished.items(), key=_by_number))))
+            groups.append(Group(label, values, short, dict(sorted(finished.items(), key=_by_number))))
     groups.sort(key=lambda group: _place(group, sort))
     hosts = {run.host for group in groups for run in group.runs.values()}
     if len(hosts) > 1:
@@ -216,7 +219,7 @@ def _telling(configs: Sequence[dict[str, str]], chosen: Sequence[str], keys: Seq
 
 def _short_values(runs: Sequence[Run], keys: Sequence[str]) -> dict[tuple[str, str], str]:
     """Each key's values as one types them, paths by as many of their last parts as tell them apart."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for key in keys:
         texts = {_plain(run.config[key]): run.config[key] for run in runs if key in run.config}
         for depth in range(1, 30):

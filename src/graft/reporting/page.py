@@ -145,8 +145,10 @@ def _classes(ranking: Ranking, pairs: Pairs) -> Iterator[str]:
     yield markdown(
         ["class", "test images", "first", "other", "difference"],
         [
-            [row["class"], str(row["images"])]
-            + [f"{row['first_recall']:.3f}", f"{row['second_recall']:.3f}", f"{row['difference']:+.3f}"]
+            [
+                *(str(row["class"]), str(row["images"])),
+                *(f"{row['first_recall']:.3f}", f"{row['second_recall']:.3f}", f"{row['difference']:+.3f}"),
+            ]
             for row in most
         ],
     )

@@ -13,6 +13,8 @@ from graft.reporting.records import Run
 
 # With fewer pairs an interval is wide because the spread is hardly known; that is said.
 FEW = 5
+# Accuracies that differ equally do so to this.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,10 @@ class Difference:
         second: a label.
         n: pairs.
         mean: first − second.
-        low: the lower end of the 95 % interval by Student's t of the paired differences; None for one pair.
+        low: the lower end of the 95 % interval by Student's t of the paired differences; None for one pair,
+            and where all differences are equal: then nothing is known of their spread.
         high: the upper end.
-        p: two-sided paired t test; None for one pair, and where all differences are equal.
+        p: two-sided paired t test; None where there is no interval.
         holm: `p` corrected for how many comparisons there are (Holm 1979).
     """
 
@@ -85,11 +88,11 @@ def difference(first: Group, second: Group, metric: str) -> Difference | None:
     n = len(found)
     if not n:
         return None
-    if n == 1:
-        return Difference(first.label, second.label, 1, found[0])
-    error = stdev(found) / math.sqrt(n)
+    error = stdev(found) / math.sqrt(n) if n > 1 else 0.0
+    if error < ROUNDING:
+        return Difference(first.label, second.label, n, mean(found))
     half = float(stats.t.ppf(0.975, n - 1)) * error
-    p = 2 * float(stats.t.sf(abs(mean(found)) / error, n - 1)) if error else None
+    p = 2 * float(stats.t.sf(abs(mean(found)) / error, n - 1))
     return Difference(first.label, second.label, n, mean(found), mean(found) - half, mean(found) + half, p)
 
 
@@ -138,7 +141,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def recalls(pairs: Sequence[Images]) -> list[tuple[str, int, float, float]]:
-    """For each class its name, its test images in a run, and the mean recall of the first and of the second runs.
+    """For each class its name, its test images, and the mean recall of the first and of the second runs.
 
     Classes in the order of their names.
     """

@@ -111,7 +111,8 @@ def _folders(word: str, skipped: list[Skipped]) -> Iterator[Path]:
     """The folders of all runs that a word means; what it names that holds none goes to `skipped`."""
     pattern = str(Path(word).expanduser())
     is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
-    named = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]
+    # Not Path.glob, which takes no absolute pattern.
+    named = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]  # noqa: PTH207
     paths = [Path(name).absolute() for name in named]
     if is_pattern and not paths:
         skipped.append(Skipped(word, "nothing matches"))

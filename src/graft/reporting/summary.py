@@ -1,4 +1,4 @@
-"""What a sweep came to: `summary.csv`, `summary.md` and `summary.png` in its folder, the table in the terminal."""
+"""What a sweep came to: `summary.csv`, `summary.md`, `summary.png` in its folder, and the table as text."""
 
 from pathlib import Path
 

@@ -11,6 +11,7 @@ from graft.reporting.records import Skipped
 
 # Beside the metric that orders.
 ALWAYS = ("val/accuracy", "test/accuracy")
+NO_INTERVAL = {1: "none from one pair", 2: "none: all differ equally"}
 COSTS = {"trainable_parameters": "trainable parameters", "seconds": "seconds"}
 
 Rows = list[list[str]]
@@ -28,7 +29,7 @@ def cells(ranking: Ranking) -> tuple[list[str], Rows]:
     head = ["", *(ranking.shown or ["runs"]), "n", *metrics, *COSTS.values()]
     rows = []
     for place, group in enumerate(ranking.groups, start=1):
-        own = [spell(group.values[key]) if key in group.values else ABSENT for key in ranking.shown]
+        own = [group.short.get(key, ABSENT) for key in ranking.shown]
         numbers = [str(group.spread(metric)) for metric in metrics]
         costs = [_cost(group, key) for key in COSTS]
         counted = str(len(group.runs))
@@ -49,7 +50,9 @@ def printed(ranking: Ranking) -> Table:
     table = Table(box=None, header_style="bold")
     for place, name in enumerate(head):
         numeric = place > len(ranking.shown or ["runs"])
-        table.add_column(name.replace("trainable ", "trainable\n"), justify="right" if numeric else "left")
+        table.add_column(
+            name.replace("trainable ", "trainable\n"), justify="right" if numeric else "left", no_wrap=numeric
+        )
     for row in rows:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
     return table
@@ -62,7 +65,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
-    """A group a row, all keys that differ, and every metric's mean and deviation; those without a run last."""
+    """A group a row: all keys that differ, every metric's mean and deviation; those without a run last."""
     metrics = dict.fromkeys(
         key
         for group in ranking.groups
@@ -133,7 +136,7 @@ def difference_cells(found: Sequence[Difference]) -> tuple[list[str], Rows]:
             item.second,
             str(item.n),
             f"{item.mean:+.4f}",
-            "none from one pair" if item.low is None else f"{item.low:+.4f} to {item.high:+.4f}",
+            NO_INTERVAL[min(item.n, 2)] if item.low is None else f"{item.low:+.4f} to {item.high:+.4f}",
             *(ABSENT if p is None else f"{p:.3g}" for p in (item.p, item.holm)),
         ]
         for item in found
