@@ -88,10 +88,12 @@ def swept(folder: RunFolder) -> Plain | None:
         return None
     own = yaml.safe_load(file.read_text(encoding="utf-8"))["hydra"]
     params = [f"{key}={value}" for key, value in ((own.get("sweeper") or {}).get("params") or {}).items()]
-    parsed = OverridesParser.create().parse_overrides([*params, *own["overrides"]["task"]])
-    varied = {key_of(word.key_or_group) for word in parsed if word.is_sweep_override()}
-    values = {key_of(word): word.partition("=")[2] for word in words_of(folder)}
-    return {key: yaml.safe_load(values[key]) for key in values if key in varied}
+    parse = OverridesParser.create().parse_overrides
+    words = parse([*params, *own["overrides"]["task"]])
+    varied = {word.key_or_group for word in words if word.is_sweep_override()}
+    return {
+        word.key_or_group: word.value() for word in parse(words_of(folder)) if word.key_or_group in varied
+    }
 
 
 def _is_sweep(path: Path) -> bool:
