@@ -50,8 +50,8 @@ def printed(ranking: Ranking) -> Table:
     table = Table(box=None, header_style="bold")
     for place, name in enumerate(head):
         numeric = place > len(ranking.shown or ["runs"])
-        heading, side = name.replace("trainable ", "trainable\n"), "right" if numeric else "left"
-        table.add_column(heading, justify=side, no_wrap=numeric, overflow="fold")
+        heading = name.replace("trainable ", "trainable\n")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
     return table
