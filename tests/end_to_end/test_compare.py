@@ -61,8 +61,9 @@ def test_compare_writes_what_it_promises(
     page = (tmp_path / "out/compare.md").read_text()
     assert "2 pairs hardly know their own spread" in page
     assert len(read_csv(tmp_path / "out/runs.csv")) == 8
+    tested = len(read_csv(next(swept.glob("0-*/predictions.csv"))))
     for row in read_csv(tmp_path / "out/images.csv"):
-        assert sum(int(row[key]) for key in ("both", "only_first", "only_second", "neither")) == 6
+        assert sum(int(row[key]) for key in ("both", "only_first", "only_second", "neither")) == tested
     disagreements = tmp_path / "out/disagreements.csv"
     rows = read_csv(disagreements) if disagreements.is_file() else []
     assert all(row["first_predicted"] != row["second_predicted"] for row in rows)
