@@ -76,7 +76,7 @@ def test_compare_imports_no_torch(swept: Path, tmp_path: Path) -> None:
         "heavy = {'torch', 'torchvision', 'pytorch_lightning', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(status or ', '.join(sorted(heavy)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
