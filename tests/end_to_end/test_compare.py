@@ -74,7 +74,7 @@ def test_compare_imports_no_torch(swept: Path, tmp_path: Path) -> None:
         "import sys\nfrom graft.cli import run\n"
         f"status = run(['compare', 'runs={swept}', 'hydra.run.dir={tmp_path / 'out'}'])\n"
         "heavy = {'torch', 'torchvision', 'pytorch_lightning', 'sklearn'} & set(sys.modules)\n"
-        "sys.exit(status or ', '.join(sorted(heavy)))"
+        "sys.exit(status or ', '.join(sorted(heavy)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
