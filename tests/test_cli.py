@@ -51,6 +51,12 @@ TYPOS = [
     (["train", "data=image_folder"], "data.root is missing"),
     (["train", "backbone=torchvision"], "backbone.name is missing"),
     (["train", "data=image_folder", "data.root=/a b(1)=c"], "'data.root=\"/a b(1)=c\"'"),
+    (["compare"], "runs is missing"),
+    (
+        ["compare", "runs=no/such/folder"],
+        "no run is there (",
+    ),
+    (["compare", "runs=x", "sort=test/accuracy"], "the test set is for the end"),
     (["train", "foo"], "foo: expected key=value"),
     (["train", "--config-dir", "no/such/folder"], "no/such/folder"),
     (["train", "scheduler=plateau", "data.val_fraction=0"], "val/loss"),

@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a head, and as much of a backbone as you say, on your images",
     "evaluate": "test a run or bundle again, on its own or other images",
     "predict": "say what a run or bundle sees in images; writes a CSV",
+    "compare": "put runs side by side: a table, intervals, paired tests, figures",
     "extract": "write the features that a backbone gives for each image",
     "cache": "list or remove what is kept of computed features",
     "list": "name what there is to choose: graft list backbones [pattern], graft list data, …",
@@ -155,7 +156,8 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     _check_flags(words)
     register_resolvers()
     failures: list[Exception] = []
-    job = _job_of(command, failures)
+    sweeps: set[str] = set()
+    job = _job_of(command, failures, sweeps)
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(job)
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], *words]
@@ -176,6 +178,10 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
         os.environ.pop("HYDRA_FULL_ERROR")
         if full is not None:
             os.environ["HYDRA_FULL_ERROR"] = full
+        for sweep in sweeps:
+            from graft.reporting.summary import summarize
+
+            summarize(Path(sweep))
     if failures:
         raise failures[0]
 
@@ -192,11 +198,12 @@ def _check_flags(words: Sequence[str]) -> None:
     parser.parse_args(words)
 
 
-def _job_of(command: str, failures: list[Exception]) -> Any:
+def _job_of(command: str, failures: list[Exception], sweeps: set[str]) -> Any:
     """The function that Hydra calls with each composed configuration.
 
     A single run's error goes to `failures`, because Hydra adds lines of its own to one that is raised; a
-    sweep's jobs raise, so that launchers and sweepers see which failed.
+    sweep's jobs raise, so that launchers and sweepers see which failed. The folder of a sweep that
+    trains goes to `sweeps`.
     """
 
     def job(cfg: Any) -> Any:
@@ -212,6 +219,8 @@ def _job_of(command: str, failures: list[Exception]) -> Any:
         overrides = list(own.overrides.task)
         sweeping = own.mode == RunMode.MULTIRUN
         if sweeping:
+            if command == "train":
+                sweeps.add(str(Path(own.sweep.dir).absolute()))
             print(f"\njob {own.job.num}: {' '.join(overrides)}", flush=True)
         try:
             config = check(cfg, own, command)

@@ -88,7 +88,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     Args:
         cfg: what Hydra composed; a `hydra` node in it is left out of the result.
         hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `evaluate`, `predict` or `extract`.
+        command: `train`, `evaluate`, `predict`, `extract` or `compare`.
 
     Returns:
         The resolved configuration as plain values.

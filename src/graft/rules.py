@@ -248,6 +248,22 @@ RULES: dict[str, Rule] = {
     "resume": PATH,
     "callbacks.last.minutes": NOT_NEGATIVE,
     "run": PATH,
+    "runs": Rule(
+        "a path or pattern, or several as [a,b]",
+        lambda value: (
+            (isinstance(value, str) and value != "")
+            or (
+                isinstance(value, list)
+                and bool(value)
+                and all(isinstance(item, str) and item for item in value)
+            )
+        ),
+    ),
+    "sort": Rule(
+        "a validation metric such as val/accuracy, because the test set is for the end",
+        lambda value: isinstance(value, str) and re.fullmatch(r"val/\w+", value) is not None,
+    ),
+    "over": NAMES,
     "precision": one_of("float32", "fast"),
     "num_workers": or_null(whole(0)),
     "batch_size": or_null(whole(1)),

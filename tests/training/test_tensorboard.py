@@ -125,3 +125,14 @@ def test_without_tensorboard_nothing_is_shown(tmp_path):
     tensorboard.add_image(loggers, "training images", torch.rand(3, 20, 30))
     tensorboard.add_hyperparameters(loggers, flatten(CONFIG), METRICS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_job_of_a_sweep_only_what_is_swept_is_shown(board):
+    logger, read = board
+    given = {"freeze": "last_k", "optimizer.lr": 1e30, "optimizer.betas": [0.9, 0.99]}
+    tensorboard.add_hyperparameters([logger], flatten(CONFIG), METRICS, given)
+    assert hyperparameters(read()) == {
+        "freeze": "last_k",
+        "optimizer.lr": 1e30,
+        "optimizer.betas": "[0.9, 0.99]",
+    }

@@ -13,6 +13,7 @@ from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.files import write_csv, write_json, write_text
 from graft.runs.log import say
+from graft.runs.recorded import swept
 from graft.schema import flatten
 from graft.training import pictures, tensorboard
 from graft.training.assembly import Parts, prepare
@@ -62,7 +63,7 @@ def test_and_write(
     pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
     pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
     tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
-    tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics)
+    tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")
     write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))

@@ -45,7 +45,10 @@ def add_figure(loggers: Sequence[Logger], tag: str, figure: Figure) -> None:
 
 
 def add_hyperparameters(
-    loggers: Sequence[Logger], flat: Mapping[str, Any], metrics: Mapping[str, Any]
+    loggers: Sequence[Logger],
+    flat: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    swept: Mapping[str, Any] | None = None,
 ) -> None:
     """Fill the HParams tab, once, with what was chosen and what it reached.
 
@@ -53,22 +56,26 @@ def add_hyperparameters(
         loggers: those that are TensorBoard's are written to.
         flat: the configuration with dotted keys.
         metrics: final numbers such as `test/accuracy`.
+        swept: of a job of a sweep, what the sweep varies; then nothing else is shown.
     """
-    shown = [*SINGLE, *(key for key in flat if key.split(".")[0] in WHOLE and not key.endswith("_"))]
-    if flat.get("distill.teacher") is not None:
-        shown += DISTILLED
+    chosen = _chosen(flat) if swept is None else swept
     # Lists as one text: Lightning would make a key of each entry.
-    chosen = {
-        key: str(value) if isinstance(value, list) else value
-        for key in shown
-        if (value := flat.get(key)) is not None
-    }
-    for group in NAMED:
-        chosen[group] = flat.get(f"{group}.name") or str(flat.get(f"{group}._target_")).rsplit(".", 1)[-1]
+    chosen = {key: str(value) if isinstance(value, list | dict) else value for key, value in chosen.items()}
     wanted = ("val/loss", "val/accuracy", "test/accuracy", "test/f1_macro")
     final = {f"final/{key.replace('/', '_')}": metrics[key] for key in wanted if key in metrics}
     for logger in _boards(loggers):
         logger.log_hyperparams(chosen, final)
+
+
+def _chosen(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """What people vary."""
+    shown = [*SINGLE, *(key for key in flat if key.split(".")[0] in WHOLE and not key.endswith("_"))]
+    if flat.get("distill.teacher") is not None:
+        shown += DISTILLED
+    chosen = {key: value for key in shown if (value := flat.get(key)) is not None}
+    for group in NAMED:
+        chosen[group] = flat.get(f"{group}.name") or str(flat.get(f"{group}._target_")).rsplit(".", 1)[-1]
+    return chosen
 
 
 def _boards(loggers: Sequence[Logger]) -> list[TensorBoardLogger]:

@@ -1,0 +1,55 @@
+"""`graft compare`: runs side by side, from their folders alone. Imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from graft.errors import GraftError
+from graft.reporting import figures, tables
+from graft.reporting.findings import verdict
+from graft.reporting.groups import Ranking, rank
+from graft.reporting.page import comparison_page, disagreements, image_rows, recall_rows
+from graft.reporting.pairs import Images, differences, images
+from graft.reporting.records import find_runs
+from graft.reporting.summary import show
+from graft.runs.files import whole, write_csv, write_text
+
+
+def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
+    """Compare the runs of `config["runs"]` and write tables and figures to `path`.
+
+    Raises:
+        GraftError: there is no run, none is finished, or `sort` is no validation metric.
+    """
+    runs, skipped = find_runs(config["runs"])
+    ranking = rank(runs, config["sort"], config["over"])
+    if not ranking.groups:
+        raise GraftError(f"runs={config['runs']}: none of the {len(runs)} is finished ({runs[0].reason})")
+    groups = ranking.groups
+    ahead = differences(groups, ranking.tested)
+    pairs: dict[str, tuple[list[Images], str]] = {o.label: images(groups[0], o) for o in groups[1:]}
+    title, lines = verdict(ranking, ahead), tables.left_out(ranking, skipped)
+
+    write_csv(path / "compare.csv", tables.group_rows(ranking))
+    write_csv(path / "runs.csv", tables.run_rows(ranking))
+    for name, rows in (
+        ("differences.csv", [vars(item) for item in ahead]),
+        ("images.csv", image_rows(groups[0].label, pairs)),
+        ("classes.csv", recall_rows(groups[0].label, pairs)),
+        ("disagreements.csv", disagreements(groups[0].label, pairs)),
+    ):
+        if rows:
+            write_csv(path / name, rows)
+    drawn = {
+        "bars.png": figures.bars(ranking, title),
+        "curves.png": figures.curves(ranking),
+        "costs.png": figures.costs(ranking),
+    }
+    for name, figure in drawn.items():
+        if figure is not None:
+            with whole(path / name) as part:
+                figure.savefig(part, dpi=120, format="png")
+    kept = [name for name, figure in drawn.items() if figure is not None]
+    write_text(path / "compare.md", comparison_page(ranking, title, lines, ahead, pairs, kept))
+    show(ranking, title, lines)
+    print(path / "compare.md")
+    return ranking

@@ -1,0 +1,251 @@
+"""Runs whose configurations differ in the seed alone, as one group; the keys that tell groups apart."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from statistics import mean, stdev
+from typing import Any
+
+from scipy import stats
+
+from graft.errors import GraftError
+from graft.reporting.records import Run
+from graft.runs.recorded import TECHNICAL, key_of
+
+# Less is better of metrics with these endings.
+LESS = ("loss", "brier", "ece")
+# Of keys that tell groups apart equally well, these are said.
+FIRST = (
+    "data",
+    "backbone",
+    "backbone.weights",
+    "freeze",
+    "regularizer",
+    "augment",
+    "mix",
+    "head",
+    "optimizer",
+)
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over a group's runs.
+
+    Attributes:
+        n: how many runs have it.
+        mean: NaN where none has.
+        deviation: the standard deviation with n − 1; None for one run.
+        low: the lower end of the mean's 95 % interval by Student's t; None for one run.
+        high: the upper end.
+    """
+
+    n: int
+    mean: float
+    deviation: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        if not self.n:
+            return ABSENT
+        return f"{self.mean:.4f}" if self.deviation is None else f"{self.mean:.4f} ± {self.deviation:.4f}"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, standard deviation and 95 % interval of the mean."""
+    n = len(values)
+    if n < 2:
+        return Spread(n, values[0] if n else math.nan)
+    middle, deviation = mean(values), stdev(values)
+    half = float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+    return Spread(n, middle, deviation, middle - half, middle + half)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one configuration.
+
+    Attributes:
+        label: the words that tell it from the others, such as `freeze=frozen`.
+        values: of the keys that differ between groups; a key that it does not have is left out.
+        short: the same as one types them, paths by their last parts.
+        runs: repetition (the values of the keys repeated over) to finished run.
+    """
+
+    label: str
+    values: dict[str, Any]
+    short: dict[str, str]
+    runs: dict[tuple[str, ...], Run]
+
+    def spread(self, metric: str) -> Spread:
+        """The metric over the runs that have it."""
+        return spread([float(run.metrics[metric]) for run in self.runs.values() if metric in run.metrics])
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Groups of runs, best first.
+
+    Attributes:
+        sort: the validation metric that orders them.
+        over: the keys that runs of one group may differ in.
+        keys: all keys that differ between groups.
+        shown: those of `keys` that the runs' words name, or that are needed to tell groups apart.
+        groups: those with a finished run; those without the metric come last.
+        unfinished: label and run of each that failed, was interrupted or still runs.
+        notes: what else a reader should know.
+    """
+
+    sort: str
+    over: tuple[str, ...]
+    keys: list[str]
+    shown: list[str]
+    groups: list[Group]
+    unfinished: list[tuple[str, Run]]
+    notes: list[str]
+
+    @property
+    def tested(self) -> str:
+        """The test metric that is shown beside `sort`."""
+        return f"test/{self.sort.removeprefix('val/')}"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether anything was validated, so that there is a best."""
+        return bool(self.groups) and math.isfinite(self.groups[0].spread(self.sort).mean)
+
+
+def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ranking:
+    """Group runs and order the groups.
+
+    Args:
+        runs: of any status.
+        sort: `val/…`; a group stands where the mean over its runs puts it.
+        over: keys in which runs of one group may differ.
+
+    Raises:
+        GraftError: `sort` is no validation metric, or runs were validated and none has it.
+    """
+    if not sort.startswith("val/"):
+        raise GraftError(f"sort={sort}: the test set is for the end, so runs are ordered by val/… alone")
+    _check_there(runs, sort)
+    own = [_identity(run, over) for run in runs]
+    every = list(dict.fromkeys(key for identity in own for key in identity))
+    keys = sorted((key for key in every if len({o.get(key, ABSENT) for o in own}) > 1), key=_order(every))
+    together: dict[str, list[int]] = defaultdict(list)
+    for place, identity in enumerate(own):
+        together[json.dumps(sorted(identity.items()))].append(place)
+    firsts = [own[places[0]] for places in together.values()]
+    named = {key_of(word) for run in runs for word in run.words}
+    shown = _telling(firsts, [key for key in keys if key in named], keys)
+    telling = _telling(firsts, [], shown)
+    spelled = _short_values(runs, keys)
+    groups, unfinished, notes = [], [], []
+    for places in together.values():
+        members = [runs[place] for place in places]
+        config = members[0].config
+        values = {key: config[key] for key in keys if key in config}
+        short = {key: spelled[key, own[places[0]][key]] for key in values}
+        words = [f"{key}={short[key]}" for key in telling if key in short]
+        label = " ".join(words) or str(config.get("name") or members[0].folder.path.name)
+        unfinished += [(label, run) for run in members if run.status != "finished"]
+        finished: dict[tuple[str, ...], Run] = {}
+        for run in sorted((run for run in members if run.status == "finished"), key=lambda run: run.started):
+            repetition = tuple(_plain(run.config.get(key)) for key in over)
+            if repetition in finished:
+                same = " ".join(f"{key}={value}" for key, value in zip(over, repetition, strict=True))
+                notes.append(
+                    f"{finished[repetition].folder.path} was run again ({label} {same}): the newer counts"
+                )
+            finished[repetition] = run
+        if finished:
+            groups.append(Group(label, values, short, dict(sorted(finished.items(), key=_by_number))))
+    groups.sort(key=lambda group: _place(group, sort))
+    hosts = {run.host for group in groups for run in group.runs.values()}
+    if len(hosts) > 1:
+        notes.append(f"seconds were taken on {len(hosts)} machines, so they do not compare")
+    ranking = Ranking(sort, tuple(over), keys, shown, groups, unfinished, notes)
+    if groups and not ranking.ranked:
+        notes.append("nothing was validated, so there is no best and the order says nothing")
+    return ranking
+
+
+def _check_there(runs: Sequence[Run], sort: str) -> None:
+    validated = sorted({key for run in runs for key in run.metrics if key.startswith("val/")})
+    if validated and sort not in validated:
+        raise GraftError(f"sort={sort}: no run has it; there are {', '.join(validated)}")
+
+
+def _identity(run: Run, over: Sequence[str]) -> dict[str, str]:
+    """What makes the run what it is, as texts that compare."""
+    left_out = {*over, *TECHNICAL}
+    return {
+        key: _plain(value)
+        for key, value in run.config.items()
+        if not {key, key.rpartition(".")[0], key.split(".")[0], ".".join(key.split(".")[:2])} & left_out
+    }
+
+
+def _plain(value: Any) -> str:
+    # 1 and 1.0 are the same number.
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, default=str)
+
+
+def _order(every: Sequence[str]) -> Any:
+    """Groups of parts before their keys, and the keys as the configuration has them."""
+    at = {key: place for place, key in enumerate(every)}
+    return lambda key: (FIRST.index(key) if key in FIRST else len(FIRST), at[key])
+
+
+def _telling(configs: Sequence[dict[str, str]], chosen: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """`chosen`, and as many more of `keys` as it takes to tell all configurations apart."""
+
+    def count(some: Sequence[str]) -> int:
+        return len({tuple(config.get(key, ABSENT) for key in some) for config in configs})
+
+    found, left = list(chosen), [key for key in keys if key not in chosen]
+    while left and count(found) < count(keys):
+        # The first of those that tell most apart.
+        best = max(left, key=lambda key: count([*found, key]))
+        found.append(best)
+        left.remove(best)
+    return [key for key in keys if key in found]
+
+
+def _short_values(runs: Sequence[Run], keys: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Each key's values as one types them, paths by as many of their last parts as tell them apart."""
+    found: dict[tuple[str, str], str] = {}
+    for key in keys:
+        texts = {_plain(run.config[key]): run.config[key] for run in runs if key in run.config}
+        for depth in range(1, 30):
+            short = {plain: _tail(spell(value), depth) for plain, value in texts.items()}
+            if len(set(short.values())) == len({spell(value) for value in texts.values()}):
+                break
+        found |= {(key, plain): text for plain, text in short.items()}
+    return found
+
+
+def _tail(text: str, depth: int) -> str:
+    return str(PurePath(*PurePath(text).parts[-depth:])) if text.startswith("/") else text
+
+
+def spell(value: Any) -> str:
+    """A value as one would type it on the command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _by_number(item: tuple[tuple[str, ...], Run]) -> Any:
+    return [(len(text), text) for text in item[0]]
+
+
+def _place(group: Group, sort: str) -> tuple[bool, float, str]:
+    value = group.spread(sort).mean
+    missing = not math.isfinite(value)
+    return missing, 0.0 if missing else (value if sort.endswith(LESS) else -value), group.label

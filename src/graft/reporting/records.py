@@ -1,0 +1,152 @@
+"""Runs as they are compared: found by path, sweep folder or pattern, and read once."""
+
+import csv
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from graft.errors import GraftError
+from graft.runs import RunFolder
+from graft.runs.files import read_csv
+from graft.runs.process import alive
+from graft.runs.recorded import recorded, words_of
+
+
+class Skipped(NamedTuple):
+    """What was asked for and is no run, with the reason."""
+
+    path: str
+    reason: str
+
+
+class Answer(NamedTuple):
+    """What a run said of one test image: the true class and the predicted one."""
+
+    label: str
+    predicted: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+        folder: where it is.
+        config: dotted keys, as `graft.runs.recorded` tells them.
+        words: those of the command line.
+        status: `finished`, `failed`, `interrupted`, or `running`.
+        reason: why it is not finished; empty if it is.
+        started: when, in ISO 8601.
+        host: the machine that it ran on; empty where that is not known.
+        metrics: `val/accuracy`, `test/accuracy`, `trainable_parameters`, `seconds`, …
+    """
+
+    folder: RunFolder
+    config: dict[str, Any]
+    words: list[str]
+    status: str
+    reason: str
+    started: str
+    host: str
+    metrics: dict[str, Any]
+
+    @cached_property
+    def epochs(self) -> list[dict[str, float]]:
+        """The numbers of each epoch, counted from 0 in `epoch`; none where the run left none."""
+        if not self.folder.epochs.is_file():
+            return []
+        return [{key: float(v) for key, v in row.items() if v} for row in read_csv(self.folder.epochs)]
+
+    @cached_property
+    def answers(self) -> dict[str, Answer] | None:
+        """Path to answer for each test image; None where they are not kept or paths repeat."""
+        if not self.folder.predictions.is_file():
+            return None
+        with self.folder.predictions.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = csv.reader(file)
+            at = {name: place for place, name in enumerate(next(rows, []))}
+            if not {"path", "label", "predicted"} <= set(at):
+                return None
+            found = [(row[at["path"]], Answer(row[at["label"]], row[at["predicted"]])) for row in rows]
+        answers = dict(found)
+        return answers if len(answers) == len(found) else None
+
+
+def find_runs(wanted: str | Sequence[str]) -> tuple[list[Run], list[Skipped]]:
+    """Read every run that is meant, each once.
+
+    Args:
+        wanted: run folders, folders with runs anywhere below, or patterns such as `outputs/**`.
+
+    Returns:
+        The runs in the order of their paths, and what was asked for and is no run.
+
+    Raises:
+        GraftError: there is no run at all.
+    """
+    asked = [wanted] if isinstance(wanted, str) else list(wanted)
+    skipped: list[Skipped] = []
+    folders: dict[Path, None] = {}
+    for word in asked:
+        folders |= dict.fromkeys(_folders(word, skipped))
+    runs = []
+    for folder in folders:
+        try:
+            runs.append(read_run(folder))
+        except (GraftError, OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            skipped.append(Skipped(str(folder), reason.removeprefix(f"run={folder} ")))
+    if not runs:
+        why = f" ({skipped[0].path}: {skipped[0].reason})" if skipped else ""
+        raise GraftError(f"runs={','.join(asked)}: no run is there{why}")
+    return runs, skipped
+
+
+def _folders(word: str, skipped: list[Skipped]) -> Iterator[Path]:
+    """The folders of all runs that a word means; what it names that holds none goes to `skipped`."""
+    pattern = str(Path(word).expanduser())
+    is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
+    # Not Path.glob, which takes no absolute pattern.
+    named = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]  # noqa: PTH207
+    paths = [Path(name).absolute() for name in named]
+    if is_pattern and not paths:
+        skipped.append(Skipped(word, "nothing matches"))
+    inside: set[Path] = set()
+    for path in paths:
+        # What a pattern such as ** matches inside of a run is that run's, and no mistake.
+        if inside & {path, *path.parents}:
+            continue
+        if not path.is_dir():
+            reason = "a file, not a folder" if path.exists() else "there is no such folder"
+            skipped.append(Skipped(str(path), reason))
+            continue
+        found = sorted(file.parent for file in path.rglob("status.json"))
+        inside |= set(found)
+        yield from found
+        if not found:
+            skipped.append(Skipped(str(path), "no run folder, and none below (no status.json)"))
+
+
+def read_run(path: Path) -> Run:
+    """Read what a run folder holds, whatever became of the run.
+
+    Raises:
+        GraftError: it is no run folder.
+        OSError, ValueError, KeyError, yaml.YAMLError: a file in it is damaged.
+    """
+    folder = RunFolder.open(path)
+    status = folder.status()
+    state = str(status["status"])
+    reason = "" if state == "finished" else str(status.get("reason") or state)
+    if state == "running":
+        process = f"process {status.get('pid')} on {status.get('host')}"
+        reason = f"still running ({process})" if alive(status) else f"killed, or still running ({process})"
+    metrics = folder.metrics if state == "finished" else {}
+    started = str(status.get("started", ""))
+    host = str(status.get("host") or "")
+    return Run(folder, recorded(folder), words_of(folder), state, reason, started, host, metrics)

@@ -1,0 +1,53 @@
+"""What a sweep came to: `summary.csv`, `summary.md`, `summary.png` in its folder, and the table as text."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from graft.reporting.figures import bars
+from graft.reporting.findings import verdict
+from graft.reporting.groups import Ranking, rank
+from graft.reporting.pairs import differences
+from graft.reporting.records import find_runs
+from graft.reporting.tables import cells, group_rows, left_out, markdown, printed
+from graft.runs.files import whole, write_csv, write_text
+
+SORT = "val/accuracy"
+
+
+def summarize(folder: Path, sort: str = SORT) -> Ranking | None:
+    """Summarise the runs below a sweep's folder; None, and nothing written, where there is none.
+
+    Args:
+        folder: the sweep's.
+        sort: the validation metric that orders.
+
+    Raises:
+        GraftError: `sort` is no validation metric.
+    """
+    if not any(folder.rglob("status.json")):
+        return None
+    runs, skipped = find_runs(str(folder))
+    ranking = rank(runs, sort)
+    title = verdict(ranking, differences(ranking.groups, ranking.tested) if ranking.ranked else [])
+    lines = left_out(ranking, skipped)
+    page = [f"# {title}", "", markdown(*cells(ranking)), "", *(f"- {line}" for line in lines)]
+    if ranking.groups:
+        with whole(folder / "summary.png") as part:
+            bars(ranking, title).savefig(part, dpi=120, format="png")
+        page += ["", "![The table as bars](summary.png)"]
+    write_csv(folder / "summary.csv", group_rows(ranking))
+    write_text(folder / "summary.md", "\n".join(page) + "\n")
+    show(ranking, title, lines)
+    print(folder / "summary.md")
+    return ranking
+
+
+def show(ranking: Ranking, title: str, lines: list[str]) -> None:
+    """Print the table, then what is not in it."""
+    console = Console()
+    print()
+    console.print(title, style="italic", highlight=False, markup=False)
+    console.print(printed(ranking))
+    for line in lines:
+        print(line)

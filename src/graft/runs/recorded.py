@@ -1,0 +1,100 @@
+"""What a run was, as its folder recorded it: its configuration as flat keys, its words. Imports no torch."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graft.errors import GraftError
+from graft.keys import Plain, conf_dir, known_keys
+from graft.older import completed
+from graft.runs.folder import RunFolder
+from graft.schema import BUILT, flatten
+
+# How a run is computed, kept and shown, not what it computes.
+TECHNICAL = (
+    *("name", "threads", "data.num_workers", "data.cache_images", "cache.dir", "cache.max_bytes"),
+    *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.enable_model_summary"),
+    *("callbacks.progress", "callbacks.last", "callbacks.learning_rate", "logger", "sweep", "test"),
+)
+
+
+def recorded(folder: RunFolder) -> Plain:
+    """The run's configuration as dotted keys, each group's chosen option under the group's own name.
+
+    What an older Graft did not record has the value that ships, where that is known; else it is left out.
+
+    Raises:
+        OSError, yaml.YAMLError: it cannot be read.
+    """
+    config = folder.read_config()
+    # A run that this Graft could not go on with can still be told apart by what it has.
+    with suppress(GraftError):
+        config = completed(config, str(folder.config))
+    flat: Plain = {}
+    for key, value in config.items():
+        if key in BUILT and isinstance(value, Mapping):
+            flat[key] = option_of(key, value)
+            own = flatten(value, f"{key}.")
+            flat |= {name: part for name, part in own.items() if not name.startswith(f"{key}._")}
+        else:
+            flat |= flatten({key: value})
+    return flat
+
+
+def option_of(group: str, node: Mapping[str, Any]) -> str:
+    """The option that a node came from: of those that build the same, the one whose values are most alike.
+
+    A part of the user's own has the name of what is built.
+    """
+    target = node.get("_target_")
+    own = flatten(node)
+    found: tuple[int, str] | None = None
+    for path in sorted((conf_dir() / group).glob("[!_]*.yaml")):
+        listed = known_keys("train", {group: path.stem}, [conf_dir()])[group]
+        if listed.get("_target_") != target:
+            continue
+        unlike = sum(own.get(key) != value for key, value in flatten(listed).items())
+        if found is None or unlike < found[0]:
+            found = unlike, path.stem
+    if found is not None and group == "backbone" and node.get("name"):
+        return str(node["name"])
+    return found[1] if found else str(target).rsplit(".", 1)[-1]
+
+
+def words_of(folder: RunFolder) -> list[str]:
+    """The words that the run was begun with; none where they were not recorded."""
+    if not folder.overrides.is_file():
+        return []
+    return [str(word) for word in yaml.safe_load(folder.overrides.read_text(encoding="utf-8")) or []]
+
+
+def key_of(word: str) -> str:
+    """The key that a word of the command line sets: `optimizer.lr` of `+optimizer.lr=0.1`."""
+    return word.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def swept(folder: RunFolder) -> Plain | None:
+    """What a sweep varied, with this run's values; None for a run that is no job of a sweep.
+
+    Hydra keeps a sweep's own words in `multirun.yaml`, in the folder above its jobs'.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    file = next((path / "multirun.yaml" for path in folder.path.parents[:2] if _is_sweep(path)), None)
+    if file is None:
+        return None
+    own = yaml.safe_load(file.read_text(encoding="utf-8"))["hydra"]
+    params = [f"{key}={value}" for key, value in ((own.get("sweeper") or {}).get("params") or {}).items()]
+    parse = OverridesParser.create().parse_overrides
+    words = parse([*params, *own["overrides"]["task"]])
+    varied = {word.key_or_group for word in words if word.is_sweep_override()}
+    return {
+        word.key_or_group: word.value() for word in parse(words_of(folder)) if word.key_or_group in varied
+    }
+
+
+def _is_sweep(path: Path) -> bool:
+    return (path / "multirun.yaml").is_file()

@@ -1,0 +1,39 @@
+"""A sweep's folder ends up with a table, a page and a picture that say the same as the runs."""
+
+import pytest
+
+from graft.reporting.summary import summarize
+from graft.runs.files import read_csv
+
+
+def test_the_summary_of_a_sweep(sweep, capsys):
+    summarize(sweep)
+    rows = read_csv(sweep / "summary.csv")
+    assert [(row["rank"], row["freeze"], row["n"], row["unfinished"]) for row in rows] == [
+        ("1", "full", "3", "0"),
+        ("2", "frozen", "3", "0"),
+        ("", "full", "0", "1"),
+    ]
+    assert float(rows[1]["test/accuracy"]) == pytest.approx(0.74)
+    page = (sweep / "summary.md").read_text()
+    out = capsys.readouterr().out
+    for text in ("failed: freeze=full optimizer.lr=0.5 (seed=0): the loss became nan", "0.9000 ± 0.0000"):
+        assert text in page
+        assert text in out
+    assert out.strip().endswith(str(sweep / "summary.md"))
+    assert (sweep / "summary.png").read_bytes().startswith(b"\x89PNG")
+    assert page.startswith("# freeze=full")
+
+
+def test_a_sweep_that_wholly_failed_still_says_why(make_run, tmp_path):
+    make_run("sweep/0", ["seed=0"], status="failed", reason="no memory")
+    summarize(tmp_path / "sweep")
+    page = (tmp_path / "sweep/summary.md").read_text()
+    assert "No run is finished" in page
+    assert "no memory" in page
+    assert not (tmp_path / "sweep/summary.png").exists()
+
+
+def test_a_folder_without_runs_gets_nothing(tmp_path):
+    assert summarize(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
