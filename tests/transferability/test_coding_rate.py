@@ -26,7 +26,7 @@ def test_a_single_class_has_nothing_to_tell(rng) -> None:
 
 
 def test_classes_of_other_sizes_never_make_it_negative(rng) -> None:
-    """The mean over classes whatever their size would: nine small ones take long to code, and count for little."""
+    """The mean over classes whatever their size would: here nine of ten are small, and long to code."""
     labels = np.repeat(np.arange(10), [2000, *[5] * 9])
     features = rng.normal(size=(len(labels), 5)) * np.where(labels == 0, 0.01, 10)[:, None]
     centred = features - features.mean(0)

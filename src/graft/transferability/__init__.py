@@ -1,8 +1,8 @@
 """How well features suit a task, before anything is trained: pure functions of float64 arrays.
 
-What they share: features `(N, D)`, labels `(N,)` of whole numbers, of which some may be missing, and the source
-classes' probabilities `(N, S)`. Of each score more is better, and none is comparable across data sets. Importing
-this package imports neither scipy nor scikit-learn.
+What they share: features `(N, D)`, labels `(N,)` of whole numbers, of which some may be missing, and the
+source classes' probabilities `(N, S)`. Of each score more is better, and none is comparable across data sets.
+Importing this package imports neither scipy nor scikit-learn.
 """
 
 from typing import TYPE_CHECKING

@@ -50,8 +50,8 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
 def evidences(features: Floats, targets: Floats) -> list[Evidence]:
     """For each of the targets `(N, C)` the largest evidence over α and β.
 
-    With t = α/β the noise is known in closed form, β = N / q(t), where q(t) = yᵀ(I + FFᵀ/t)⁻¹y. So what is left
-    to search is one number, and the maximum is the fixed point of the paper's iteration α = γ/‖m‖²,
+    With t = α/β the noise is known in closed form, β = N / q(t), where q(t) = yᵀ(I + FFᵀ/t)⁻¹y. So what is
+    left to search is one number, and the maximum is the fixed point of the paper's iteration α = γ/‖m‖²,
     β = (N − γ)/‖y − Fm‖², which takes many steps where it is far off.
     """
     from scipy.optimize import minimize_scalar
@@ -66,7 +66,7 @@ def evidences(features: Floats, targets: Floats) -> list[Evidence]:
     largest = np.log(values.max()) if values.size else 0.0
 
     def profile(log_t: Floats, target: int) -> Floats:
-        """log p(y | F) / N at the best β, for each t."""
+        """For each t, log p(y | F) / N at the best β."""
         t = np.exp(log_t)[..., None]
         q = outside[target] + (inside[:, target] ** 2 * (t / (values + t))).sum(-1)
         spread = np.log1p(values / t).sum(-1) / count

@@ -10,8 +10,8 @@ def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """The mean of log Σ_z p(y | z) θ(x)_z, where p(y | z) is counted from the same images.
 
     Args:
-        probabilities: θ `(N, S)`, what the source's head says of each image; no logits. A source class that no
-            image has any probability of says nothing, and is left out.
+        probabilities: θ `(N, S)`, what the source's head says of each image; no logits. A source class that
+            no image has any probability of says nothing, and is left out.
         labels: `(N,)` class ids.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The H-score: how much of the features' variance lies between the classes, in units of all their variance."""
+"""The H-score: how much of the features' variance lies between the classes, in units of all of it."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,8 +9,8 @@ from graft.transferability.arrays import Floats, Labels, labelled
 def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     """tr(Σ_α⁻¹ (1 − α) Σ_z): the H-score with Ledoit and Wolf's shrinkage (arXiv:2110.06893).
 
-    Σ_α = (1 − α) Σ_f + α σ² I, where σ² is the features' mean variance and α follows from the data. With as many
-    features as images the plain score is C − 1 whatever the features are, noise as well; this one is not.
+    Σ_α = (1 − α) Σ_f + α σ² I, where σ² is the features' mean variance and α follows from the data. With as
+    many features as images the plain score is C − 1 whatever the features are, noise too; this one is not.
 
     Args:
         features: `(N, D)`.
@@ -46,9 +46,9 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
 def plain_h_score(features: ArrayLike, labels: ArrayLike, rcond: float | None = None) -> float:
     """tr(Σ_f⁺ Σ_z): the H-score as published (Bao et al., ICIP 2019), without shrinkage.
 
-    Equal to the sum of the squared canonical correlations of features and one-hot labels, and computed as that:
-    the features' own directions come from an SVD of the features, not of their covariance, which would square
-    the ratio of the largest to the smallest and let rounding in.
+    Equal to the sum of the squared canonical correlations of features and one-hot labels, and computed as
+    that: the features' own directions come from an SVD of the features, not of their covariance, which would
+    square the ratio of the largest to the smallest and let rounding in.
 
     Args:
         features: `(N, D)`.

@@ -15,14 +15,14 @@ PENALTIES = np.logspace(-6, 1, 15)
 def probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int = FOLDS, seed: int = 0) -> float:
     """Accuracy of a linear classifier by stratified cross-validation, over all images together.
 
-    A ridge classifier (least squares on ±1): it is solved in closed form, and so is the choice of its penalty,
-    by leave-one-out. Both, and the features' mean and variance, are fitted inside the fold.
+    A ridge classifier (least squares on ±1): it is solved in closed form, and so is the choice of its
+    penalty, by leave-one-out. Both, and the features' mean and variance, are fitted inside the fold.
 
     Args:
         features: `(N, D)`.
         labels: `(N,)` class ids.
-        folds: as many, or the number of images of the smallest class, but at least 2; of a class with one image
-            that image is never known.
+        folds: as many, or the number of images of the smallest class, but at least 2; of a class with one
+            image that image is never known.
         seed: of the folds.
 
     Raises:

@@ -13,8 +13,8 @@ TEMPERATURE = 0.07
 def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = NEIGHBOURS) -> float:
     """Accuracy of the k nearest neighbours' vote, each image left out of its own (leave-one-out).
 
-    Near is by the cosine, and a vote weighs exp(cosine / 0.07): with equal votes a class of fewer images than k
-    would be outvoted whatever the features are.
+    Near is by the cosine, and a vote weighs exp(cosine / 0.07): with equal votes a class of fewer images than
+    k would be outvoted whatever the features are.
 
     Args:
         features: `(N, D)`.
