@@ -17,7 +17,7 @@ def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> G
 
     Args:
         error: from `hydra.errors` or `omegaconf.errors`.
-        command: `train`, `evaluate`, `predict` or `extract`.
+        command: `train`, `evaluate`, `predict`, `extract` or `rank`.
         overrides: the words of the command line.
     """
     if isinstance(error, OverrideParseException):

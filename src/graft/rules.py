@@ -252,6 +252,19 @@ RULES: dict[str, Rule] = {
     "num_workers": or_null(whole(0)),
     "batch_size": or_null(whole(1)),
     "top_k": or_null(whole(1)),
+    "backbones": or_null(
+        Rule(
+            "a list of names, each once, such as [resnet18, resnet50]",
+            lambda value: NAMES.test(value) and 0 < len(value) == len(set(value)),
+        )
+    ),
+    "weights": Rule("a mapping such as {resnet18: file.pth}", lambda value: isinstance(value, Mapping)),
+    "runs": or_null(
+        Rule(
+            "a folder or glob, or a list of these",
+            lambda value: (isinstance(value, str) and value != "") or (NAMES.test(value) and len(value) > 0),
+        )
+    ),
     "split": one_of("train", "val", "test", "all"),
     "accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "trust": NAMES,

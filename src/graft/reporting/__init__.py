@@ -1,4 +1,4 @@
-"""Tables, figures and texts about runs."""
+"""Tables, figures and texts about runs and backbones."""
 
 from graft.reporting.card import model_card as model_card
 from graft.reporting.seeds import seed_figure as seed_figure

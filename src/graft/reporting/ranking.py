@@ -1,0 +1,153 @@
+"""A ranking of backbones as a table, a page and a figure.
+
+A row is a mapping: `backbone`, `weights`, the scores, `features`, `parameters`, `gmacs`, `images_per_second`,
+`fine_tuned`, `runs`; of a backbone that failed, `reason`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+Row = Mapping[str, Any]
+# Key of a row, heading, and how its value is written.
+COLUMNS = (
+    ("probe", "probe", "{:.3f}"),
+    ("knn", "k-NN", "{:.3f}"),
+    ("logme", "LogME", "{:.3f}"),
+    ("h_score", "H-score", "{:.3f}"),
+    ("leep", "LEEP", "{:.3f}"),
+    ("nce", "NCE", "{:.3f}"),
+    ("transrate", "TransRate", "{:.2f}"),
+    ("fine_tuned", "fine-tuned", "{:.3f}"),
+    ("parameters", "parameters", "{:,}"),
+    ("gmacs", "GMACs", "{:.3g}"),
+    ("images_per_second", "images/s", "{:.0f}"),
+)
+HEADINGS = {key: heading for key, heading, _ in COLUMNS}
+NOTES = """\
+- **probe**: accuracy of a ridge classifier on standardised features, 5-fold stratified cross-validation; **k-NN**: of
+  the 20 nearest neighbours by cosine, leave-one-out. Both are shares of images.
+- **LogME**, **H-score** (Ledoit-Wolf shrinkage), **TransRate**: scores of the features; **LEEP**, **NCE**: of what the
+  source's head says, empty where the weights hold none. More is better; they compare backbones on these images alone.
+- **fine-tuned**: the highest validation accuracy that runs on these images and splits reached from this backbone
+  and these weights, as the mean over the seeds of one way to train.
+- **parameters**: of the backbone; **GMACs**: thousand millions of multiply-adds an image, of convolutions, matrix
+  products and attention; **images/s**: forward passes on this machine, without reading and decoding."""
+
+
+def csv_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The rows with numbers of six digits; what is not known is left empty."""
+    return [{key: _six_digits(value) for key, value in row.items()} for row in rows]
+
+
+def _six_digits(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+
+
+def _cells(row: Row, columns: Iterable[tuple[str, str, str]]) -> list[str]:
+    return ["" if row.get(key) is None else how.format(row[key]) for key, _, how in columns]
+
+
+def _filled(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """The columns that any row has something in."""
+    return [column for column in COLUMNS if any(row.get(column[0]) is not None for row in rows)]
+
+
+def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> None:
+    """Print the ranking, what failed, and how the scores agree with what was reached."""
+    there, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
+    columns = _filled(there)
+    table = Table("backbone", box=None)
+    for _, heading, _ in columns:
+        table.add_column(heading, justify="right")
+    for row in there:
+        table.add_row(row["backbone"], *_cells(row, columns))
+    console.print(table)
+    for row in failed:
+        console.print(f"not ranked: {row['backbone']}: {row['reason']}", markup=False, soft_wrap=True)
+    if correlations:
+        agreement = Table("score", "weighted tau", "Spearman", "backbones", box=None)
+        for row in correlations:
+            agreement.add_row(*_agreement(row))
+        console.print("\nagreement with what fine-tuning reached")
+        console.print(agreement)
+
+
+def _agreement(row: Row) -> list[str]:
+    name, tau, rho = HEADINGS[row["score"]], row["weighted_tau"], row["spearman"]
+    return [name, f"{tau:.3f}", f"{rho:.3f}", str(row["count"])]
+
+
+def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
+    """The ranking as Markdown; `data` says on what it was made."""
+    there, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
+    columns = _filled(there)
+    headings = ["backbone", *(heading for _, heading, _ in columns)]
+    lines = [f"# Backbones ranked on {data}", "", _line(headings), _line(["---"] * len(headings))]
+    lines += [_line([row["backbone"], *_cells(row, columns)]) for row in there]
+    lines += ["", "![Score against cost](figure.png)", "", NOTES, ""]
+    if failed:
+        lines += ["Not ranked:", "", *(f"- {row['backbone']}: {row['reason']}" for row in failed), ""]
+    if correlations:
+        lines += ["Rank correlation of each score with what fine-tuning reached:", ""]
+        lines += [_line(["score", "weighted Kendall tau", "Spearman", "backbones"]), _line(["---"] * 4)]
+        lines += [_line(_agreement(row)) for row in correlations] + [""]
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
+    """The probe's accuracy against operations and against time, a backbone a point.
+
+    Args:
+        rows: the ranking, best first.
+        images: how many there were, for the standard errors.
+        largest: the share of the largest class, which answers without a look at the image reach.
+    """
+    there = [row for row in rows if not row["reason"]]
+    drawn = Figure(figsize=(10, 4.4), layout="constrained")
+    best = there[0]
+    drawn.suptitle(
+        f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs an image"
+    )
+    sides = (
+        ("operations, GMACs an image", [row["gmacs"] for row in there]),
+        ("time here, ms an image", [1000 / row["images_per_second"] for row in there]),
+    )
+    accuracies = [row["probe"] for row in there]
+    errors = [(p * (1 - p) / images) ** 0.5 for p in accuracies]
+    for axes, (label, costs) in zip(drawn.subplots(1, 2, sharey=True), sides, strict=True):
+        axes.errorbar(costs, accuracies, errors, fmt="o", color="#0072b2", ecolor="#999999", capsize=3)
+        axes.axhline(largest, color="black", linestyle=":", linewidth=1)
+        axes.set(xscale="log", xlabel=label)
+        axes.margins(x=0.25, y=0.12)
+        # To the left of a point in the right half, so that names stay inside.
+        middle = (min(costs) * max(costs)) ** 0.5
+        for row, cost in zip(there, costs, strict=True):
+            left = cost > middle
+            axes.annotate(
+                row["backbone"].replace("$", r"\$"),
+                (cost, row["probe"]),
+                (-7 if left else 7, 4),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                fontsize=8,
+            )
+        axes.grid(alpha=0.3)
+    first = drawn.axes[0]
+    first.set_ylabel(f"accuracy of a linear probe (bars: standard error, {images} images)")
+    first.annotate(
+        "share of the largest class",
+        (0.01, largest),
+        (0, 3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        fontsize=8,
+    )
+    return drawn
