@@ -84,9 +84,9 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
 
 
 def open_words(command: str, words: Sequence[str]) -> list[str]:
-    """The words, with Hydra's `++` before those that put a key into a mapping whose keys are the user's own."""
-    mine = "weights." if command == "rank" else None
-    return [f"++{word}" if mine and word.startswith(mine) else word for word in words]
+    """The words, with Hydra's `++` before those that fill a mapping whose keys are the user's own."""
+    mine = ("weights.", "weights=") if command == "rank" else ()
+    return [f"++{word}" if word.startswith(mine) else word for word in words]
 
 
 def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
@@ -136,7 +136,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     if command == "extract":
         _check_sources(config)
     if command == "rank":
-        _check_ranked(config)
+        _check_ranked(config, hydra_cfg.overrides.task)
         config["options"] = option_nodes("backbone", folders)
     return config
 
@@ -160,10 +160,12 @@ def _check_sources(config: Mapping[str, Any]) -> None:
         raise GraftError("backbone=… has no images of its own; give data=… too")
 
 
-def _check_ranked(config: Mapping[str, Any]) -> None:
-    """Refuse to rank without images, and weights of a backbone that is not to be ranked."""
+def _check_ranked(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse to rank without images, weights of a backbone that is not ranked, and what has no effect."""
     if config.get("data") is None:
         raise GraftError("graft rank asks which backbone suits some images; give data=…")
+    if any(word.lstrip("+").startswith("data.cache_images=") for word in overrides):
+        raise GraftError("data.cache_images does nothing in graft rank, which reads each image once")
     for name, weights in config["weights"].items():
         for one in weights if isinstance(weights, list) else [weights]:
             if not (one is None or (isinstance(one, str) and one)):

@@ -54,9 +54,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     rows.sort(key=lambda row: (row["probe"] is None, -(row["probe"] or 0)))
     for place, row in enumerate(rows, start=1):
         row["place"] = None if row["reason"] else place
-    add_reached(
-        rows, {one.label: one for one in found}, fine_tuned(runs, data_facts(data, splits).fingerprint)
-    )
+    tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
+    add_reached(rows, {one.label: one for one in found}, tuned)
     correlations = correlated(rows)
     labels = data.images.labels[indices]
     said = f"{len(indices)} images of {len(np.unique(labels))} classes, train and validation"
@@ -123,14 +122,14 @@ def measured(config: Config, one: Candidate, data: ImageData, indices: Indices) 
 def add_reached(
     rows: list[Row], found: Mapping[str, Candidate], runs: list[tuple[dict[str, Any], float]]
 ) -> None:
-    """Write into each row what fine-tuned runs reached from its backbone, `fine_tuned`, and how many they are."""
+    """Write into each row what fine-tuning its backbone reached, `fine_tuned`, and in how many runs."""
     for row in rows:
         reached = reached_by(found[row["backbone"]].node, runs)
         row["fine_tuned"], row["runs"] = reached if reached else (None, None)
 
 
 def correlated(rows: list[Row]) -> list[Row]:
-    """How well each score's order is that of what fine-tuning reached; nothing where too few were fine-tuned."""
+    """How well each score's order is that of what fine-tuning reached; nothing where too few were."""
     table = []
     for name in NAMES:
         both = [row for row in rows if row[name] is not None and row["fine_tuned"] is not None]

@@ -42,14 +42,15 @@ class Candidate:
 def candidates(
     options: Mapping[str, Node],
     asked: Sequence[str] | None,
-    given: Mapping[str, str | None | Sequence[str | None]],
+    given: Mapping[str, str | Sequence[str | None] | None],
 ) -> list[Candidate]:
     """The backbones to rank, those of one name with several weights one by one.
 
     Args:
         options: the options of the group `backbone`.
         asked: names; None: all whose weights are at hand.
-        given: name to its weights: a file, a folder, a name of torchvision's, null for none, or a list of these.
+        given: name to its weights: a file, a folder, a name of torchvision's, None for an untrained network,
+            or a list of these.
 
     Raises:
         GraftError: a name is no backbone's, or no weights are at hand.
@@ -76,8 +77,8 @@ def candidates(
             found.append(Candidate(name, name, node, _problem(name, node)))
     if not found:
         raise GraftError(
-            f"no backbone's weights are at hand: give weights.resnet18=<file> and so on, put <backbone>.pth into"
-            f" ${WEIGHTS_DIR}, or name backbones=[…], whose weights are then fetched"
+            "no backbone's weights are at hand: give weights.resnet18=<file> and so on, put <backbone>.pth"
+            f" into ${WEIGHTS_DIR}, or name backbones=[…], whose weights are then fetched"
         )
     return _labelled(found)
 
@@ -104,7 +105,7 @@ def weights_at_hand(name: str, node: Node) -> str | None:
 
 
 def cached_file(node: Node) -> Path | None:
-    """Where torch's cache keeps the weights that a node names; None where they are no entry of torchvision's."""
+    """Where torch's cache keeps the weights that a node names; None where torchvision lists none such."""
     name, weights = node.get("name"), node.get("weights")
     if name not in models.list_models(module=models) or not isinstance(weights, str):
         return None

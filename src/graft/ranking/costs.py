@@ -21,7 +21,7 @@ class Cost(NamedTuple):
 
     Attributes:
         parameters: how many there are.
-        gmacs: thousand millions of multiply-adds an image: those of convolutions, matrix products and attention.
+        gmacs: 10⁹ multiply-adds an image: those of convolutions, matrix products and attention.
         images_per_second: forward passes, without reading and decoding.
     """
 

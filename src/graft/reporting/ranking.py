@@ -28,14 +28,14 @@ COLUMNS = (
 )
 HEADINGS = {key: heading for key, heading, _ in COLUMNS}
 NOTES = """\
-- **probe**: accuracy of a ridge classifier on standardised features, 5-fold stratified cross-validation; **k-NN**: of
-  the 20 nearest neighbours by cosine, leave-one-out. Both are shares of images.
-- **LogME**, **H-score** (Ledoit-Wolf shrinkage), **TransRate**: scores of the features; **LEEP**, **NCE**: of what the
-  source's head says, empty where the weights hold none. More is better; they compare backbones on these images alone.
-- **fine-tuned**: the highest validation accuracy that runs on these images and splits reached from this backbone
-  and these weights, as the mean over the seeds of one way to train.
-- **parameters**: of the backbone; **GMACs**: thousand millions of multiply-adds an image, of convolutions, matrix
-  products and attention; **images/s**: forward passes on this machine, without reading and decoding."""
+- **probe**: accuracy of a ridge classifier on standardised features, 5-fold stratified cross-validation;
+  **k-NN**: of the 20 nearest neighbours by cosine, leave-one-out. Both are shares of images.
+- **LogME**, **H-score** (Ledoit-Wolf shrinkage), **TransRate**: scores of the features; **LEEP**, **NCE**: of
+  what the source's head says, empty where the weights hold none. More is better, on these images alone.
+- **fine-tuned**: the highest validation accuracy that runs on these images and splits reached from this
+  backbone and these weights, as the mean over the seeds of one way to train.
+- **parameters**: of the backbone; **GMACs**: 10⁹ multiply-adds an image, of convolutions, matrix products and
+  attention; **images/s**: forward passes on this machine, without reading and decoding."""
 
 
 def csv_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -113,9 +113,10 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
     there = [row for row in rows if not row["reason"]]
     drawn = Figure(figsize=(10, 4.4), layout="constrained")
     best = there[0]
-    drawn.suptitle(
-        f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs an image"
+    finding = (
+        f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
     )
+    drawn.suptitle(finding.replace("$", r"\$"))
     sides = (
         ("operations, GMACs an image", [row["gmacs"] for row in there]),
         ("time here, ms an image", [1000 / row["images_per_second"] for row in there]),
