@@ -75,6 +75,9 @@ EDGES = {
     "threads": ([None, 1, 64], [0, -1, 1.5, True, "all"]),
     "batch_size": ([None, 1], [0]),
     "top_k": ([None, 1], [0]),
+    "backbones": ([None, ["resnet18"], ["a", "b"]], ["resnet18", [], ["a", "a"], [""], [None], 1]),
+    "weights": ([{}, {"resnet18": None}], [None, "x.pth", ["x.pth"]]),
+    "runs": ([None, "outputs", ["a", "b/*"]], ["", [], [""], 1]),
     "split": (["train", "val", "test", "all"], ["tests", None]),
     "trust": ([[], ["mypkg"]], ["mypkg", None]),
 }

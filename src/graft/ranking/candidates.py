@@ -66,10 +66,8 @@ def candidates(
         if name in given:
             if "weights" not in node:
                 raise GraftError(f"weights.{name}: that backbone has no key weights")
-            several = given[name]
-            several = (
-                list(several) if isinstance(several, Sequence) and not isinstance(several, str) else [several]
-            )
+            one = given[name]
+            several = [one] if one is None or isinstance(one, str) else one
             found += [Candidate(name, name, {**node, "weights": weights}) for weights in several]
         elif (at_hand := weights_at_hand(name, node)) is not None:
             found.append(Candidate(name, name, {**node, "weights": at_hand}))
@@ -138,4 +136,4 @@ def _labelled(found: list[Candidate]) -> list[Candidate]:
 def _short(one: Candidate) -> str:
     if "weights" in one.node and one.node["weights"] is None:
         return "untrained"
-    return Path(one.weights).name.removesuffix(".pth")
+    return Path(one.weights).name

@@ -27,6 +27,9 @@ COLUMNS = (
     ("images_per_second", "images/s", "{:.0f}"),
 )
 HEADINGS = {key: heading for key, heading, _ in COLUMNS}
+# Okabe and Ito's colours, which most colour-blind people tell apart.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 NOTES = """\
 - **probe**: accuracy of a ridge classifier on standardised features, 5-fold stratified cross-validation;
   **k-NN**: of the 20 nearest neighbours by cosine, leave-one-out. Both are shares of images.
@@ -111,44 +114,26 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
         largest: the share of the largest class, which answers without a look at the image reach.
     """
     there = [row for row in rows if not row["reason"]]
-    drawn = Figure(figsize=(10, 4.4), layout="constrained")
+    drawn = Figure(figsize=(11, 4.2), layout="constrained")
     best = there[0]
     finding = (
         f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
     )
     drawn.suptitle(finding.replace("$", r"\$"))
-    sides = (
-        ("operations, GMACs an image", [row["gmacs"] for row in there]),
-        ("time here, ms an image", [1000 / row["images_per_second"] for row in there]),
-    )
-    accuracies = [row["probe"] for row in there]
-    errors = [(p * (1 - p) / images) ** 0.5 for p in accuracies]
-    for axes, (label, costs) in zip(drawn.subplots(1, 2, sharey=True), sides, strict=True):
-        axes.errorbar(costs, accuracies, errors, fmt="o", color="#0072b2", ecolor="#999999", capsize=3)
+    left, right = drawn.subplots(1, 2, sharey=True)
+    for place, row in enumerate(there):
+        error = (row["probe"] * (1 - row["probe"]) / images) ** 0.5
+        # Marker and colour both, for whoever tells few colours apart.
+        look = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 3}
+        label = row["backbone"].replace("$", r"\$")
+        left.errorbar(row["gmacs"], row["probe"], error, **look, label=label)
+        right.errorbar(1000 / row["images_per_second"], row["probe"], error, **look)
+    for axes, cost in ((left, "operations, GMACs an image"), (right, "time here, ms an image")):
         axes.axhline(largest, color="black", linestyle=":", linewidth=1)
-        axes.set(xscale="log", xlabel=label)
-        axes.margins(x=0.25, y=0.12)
-        # To the left of a point in the right half, so that names stay inside.
-        middle = (min(costs) * max(costs)) ** 0.5
-        for row, cost in zip(there, costs, strict=True):
-            left = cost > middle
-            axes.annotate(
-                row["backbone"].replace("$", r"\$"),
-                (cost, row["probe"]),
-                (-7 if left else 7, 4),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                fontsize=8,
-            )
+        axes.set(xscale="log", xlabel=cost)
+        axes.margins(x=0.1, y=0.1)
         axes.grid(alpha=0.3)
-    first = drawn.axes[0]
-    first.set_ylabel(f"accuracy of a linear probe (bars: standard error, {images} images)")
-    first.annotate(
-        "share of the largest class",
-        (0.01, largest),
-        (0, 3),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        fontsize=8,
-    )
+    left.lines[-1].set_label("share of the largest class")
+    left.set_ylabel("linear probe, accuracy ± standard error")
+    drawn.legend(loc="outside right upper", fontsize=8)
     return drawn
