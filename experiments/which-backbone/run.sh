@@ -24,8 +24,10 @@ once source-cifar10 $GRAFT train data=image_folder "data.root=$CIFAR10" backbone
 once source-glyphs $GRAFT train data=glyphs backbone=simple_cnn "hydra.run.dir=$GLYPHS"
 
 fine_tune() { # NAME BACKBONE WEIGHTS
-  once "$1" $GRAFT train -m data=image_folder "data.root=$DATA" "backbone=$2" "backbone.weights=$3" freeze=full \
-    seed=0,1,2 trainer.max_epochs=10 "hydra.sweep.dir=$RUNS/fine-tuned/$1"
+  for seed in 0 1 2; do
+    once "$1-$seed" $GRAFT train data=image_folder "data.root=$DATA" "backbone=$2" "backbone.weights=$3" \
+      freeze=full "seed=$seed" trainer.max_epochs=10 "hydra.run.dir=$RUNS/fine-tuned/$1-$seed"
+  done
 }
 fine_tune simple_cnn-cifar10 simple_cnn "$CIFAR"
 fine_tune simple_cnn-glyphs simple_cnn "$GLYPHS"

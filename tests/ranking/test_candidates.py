@@ -1,4 +1,4 @@
-"""Which backbones are ranked: those that are asked for, or all whose weights are at hand, in order of place."""
+"""Which backbones are ranked: those that are asked for, or all whose weights are at hand."""
 
 from pathlib import Path
 

@@ -51,7 +51,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     if all(row["reason"] for row in rows):
         reasons = "; ".join(f"{row['backbone']}: {row['reason']}" for row in rows)
         raise GraftError(f"no backbone could be ranked: {reasons}")
-    rows.sort(key=lambda row: (row["probe"] is None, -(row["probe"] or 0)))
+    # Of equal probes LogME decides, which goes on where all images are told apart.
+    rows.sort(key=lambda row: (row["probe"] is None, -(row["probe"] or 0), -(row["logme"] or 0)))
     for place, row in enumerate(rows, start=1):
         row["place"] = None if row["reason"] else place
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []

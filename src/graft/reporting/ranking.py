@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Row = Mapping[str, Any]
 # Key of a row, heading, and how its value is written.
@@ -67,7 +68,7 @@ def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> 
     for _, heading, _ in columns:
         table.add_column(heading, justify="right")
     for row in there:
-        table.add_row(row["backbone"], *_cells(row, columns))
+        table.add_row(Text(row["backbone"]), *_cells(row, columns))
     console.print(table)
     for row in failed:
         console.print(f"not ranked: {row['backbone']}: {row['reason']}", markup=False, soft_wrap=True)
