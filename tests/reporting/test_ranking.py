@@ -33,7 +33,7 @@ FAILED = {
     "reason": "out of [memory]",
 }
 ROWS = [DONE, SECOND, FAILED]
-AGREEMENT = [{"score": "h_score", "weighted_tau": 0.5, "spearman": -0.25, "count": 4}]
+AGREEMENT = [{"score": "h_score", "weighted_tau": 0.5, "spearman": -0.25, "backbones": 4}]
 
 
 def printed(rows, correlations=()) -> str:

@@ -44,13 +44,12 @@ def test_everything_is_fitted_inside_the_fold(rng, monkeypatch) -> None:
 
 
 def test_the_penalty_follows_the_images(rng) -> None:
-    """A penalty that suits 30 images of 200 features is none for 3,000 of 2."""
-    labels = np.arange(60) % 2
-    wide = rng.normal(size=(60, 400)) + 0.25 * labels[:, None]
-    features = (wide - wide.mean(0)) / wide.std(0)
-    weak = RidgeClassifierCV([1e-9]).fit(features[:40], labels[:40]).score(features[40:], labels[40:])
-    assert probe_accuracy(wide, labels) >= weak - 0.05
-    assert probe_accuracy(wide, labels) > 0.8
+    """With as many features as images in a fold a probe that is hardly penalised fits them all, and no others."""
+    labels = np.arange(100) % 2
+    features = rng.normal(size=(100, 80)) + 0.5 * labels[:, None]
+    hardly = RidgeClassifierCV([1e-9]).fit(features[:80], labels[:80])
+    assert hardly.score(features[80:], labels[80:]) < 0.8
+    assert probe_accuracy(features, labels) > 0.9
 
 
 def test_small_classes(rng) -> None:

@@ -110,7 +110,7 @@ def cached_file(node: Node) -> Path | None:
     listed = models.get_model_weights(name).__members__
     if weights not in listed:
         return None
-    return Path(torch.hub.get_dir()) / "checkpoints" / listed[weights].url.rpartition("/")[2]
+    return Path(torch.hub.get_dir()) / "checkpoints" / str(listed[weights].url).rpartition("/")[2]
 
 
 def _problem(name: str, node: Node) -> str | None:

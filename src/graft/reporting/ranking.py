@@ -82,7 +82,7 @@ def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> 
 
 def _agreement(row: Row) -> list[str]:
     name, tau, rho = HEADINGS[row["score"]], row["weighted_tau"], row["spearman"]
-    return [name, f"{tau:.3f}", f"{rho:.3f}", str(row["count"])]
+    return [name, f"{tau:.3f}", f"{rho:.3f}", str(row["backbones"])]
 
 
 def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:

@@ -14,12 +14,12 @@ class RankCorrelation(NamedTuple):
     Attributes:
         weighted_tau: Kendall's tau in which pairs near the top weigh more (Vigna, WWW 2015).
         spearman: the correlation of the ranks.
-        count: of what there is, pairs of a score and what was reached.
+        backbones: of how many.
     """
 
     weighted_tau: float
     spearman: float
-    count: int
+    backbones: int
 
 
 def rank_correlations(scores: Sequence[float], reached: Sequence[float]) -> RankCorrelation | None:
