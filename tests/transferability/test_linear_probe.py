@@ -44,7 +44,7 @@ def test_everything_is_fitted_inside_the_fold(rng, monkeypatch) -> None:
 
 
 def test_the_penalty_follows_the_images(rng) -> None:
-    """With as many features as images in a fold a probe that is hardly penalised fits them all, and no others."""
+    """With as many features as images in a fold a probe that is hardly penalised fits these and no others."""
     labels = np.arange(100) % 2
     features = rng.normal(size=(100, 80)) + 0.5 * labels[:, None]
     hardly = RidgeClassifierCV([1e-9]).fit(features[:80], labels[:80])
