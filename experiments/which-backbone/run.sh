@@ -47,7 +47,8 @@ rank() { # NAME DATA...
   rm -rf "$RUNS/ranking-$name"
   "$GRAFT" rank "$@" "weights.squeezenet1_0=[$WEIGHTS, null]" "weights.simple_cnn=[$CIFAR, $GLYPHS, null]" \
     "runs=$RUNS/fine-tuned" "hydra.run.dir=$RUNS/ranking-$name"
-  cp "$RUNS/ranking-$name/rank.csv" "experiments/which-backbone/$name.csv"
+  # Without the third column, the weights' paths.
+  cut -d, -f1-2,4- "$RUNS/ranking-$name/rank.csv" >"experiments/which-backbone/$name.csv"
   cp "$RUNS/ranking-$name/figure.png" "experiments/which-backbone/$name.png"
 }
 rank photos "${PHOTOS[@]}" 'backbones=[squeezenet1_0, simple_cnn]'

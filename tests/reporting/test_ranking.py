@@ -51,6 +51,21 @@ def test_the_terminal_shows_the_ranking_the_failures_and_the_agreement() -> None
     assert "agreement" not in printed(ROWS)
 
 
+def test_all_numbers_are_whole_in_80_columns() -> None:
+    long = {
+        **DONE,
+        "backbone": "squeezenet1_0 (squeezenet1_0.pth)",
+        "leep": -0.123,
+        "nce": -0.083,
+        "transrate": 722.29,
+    }
+    text = io.StringIO()
+    ranking.show([{**long, "fine_tuned": 0.891}], [], Console(file=text, width=80))
+    assert "…" not in text.getvalue()
+    for number in ("0.900", "-0.123", "-0.083", "722.29", "0.891", "1,234,567", "0.732", "50"):
+        assert number in text.getvalue().split()
+
+
 def test_the_page_is_markdown_with_a_cell_for_each_column() -> None:
     text = ranking.page(ROWS, AGREEMENT, "9 images of 2 classes")
     assert text.startswith("# Backbones ranked on 9 images of 2 classes\n")

@@ -28,6 +28,8 @@ COLUMNS = (
     ("images_per_second", "images/s", "{:.0f}"),
 )
 HEADINGS = {key: heading for key, heading, _ in COLUMNS}
+# The columns that are scores.
+NAMES = ("probe", "knn", "logme", "h_score", "leep", "nce", "transrate")
 # Okabe and Ito's colours, which most colour-blind people tell apart.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -64,12 +66,15 @@ def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> 
     """Print the ranking, what failed, and how the scores agree with what was reached."""
     there, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
     columns = _filled(there)
-    table = Table("backbone", box=None)
-    for _, heading, _ in columns:
-        table.add_column(heading, justify="right")
-    for row in there:
-        table.add_row(Text(row["backbone"]), *_cells(row, columns))
-    console.print(table)
+    scores = [column for column in columns if column[0] in NAMES]
+    # In two, so that both fit a terminal of 80 columns.
+    for part in (scores, [column for column in columns if column not in scores]):
+        table = Table("backbone", box=None)
+        for _, heading, _ in part:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in there:
+            table.add_row(Text(row["backbone"]), *_cells(row, part))
+        console.print(table)
     for row in failed:
         console.print(f"not ranked: {row['backbone']}: {row['reason']}", markup=False, soft_wrap=True)
     if correlations:
@@ -115,7 +120,8 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
         largest: the share of the largest class, which answers without a look at the image reach.
     """
     there = [row for row in rows if not row["reason"]]
-    drawn = Figure(figsize=(11, 4.2), layout="constrained")
+    # The legend below has three names a line.
+    drawn = Figure(figsize=(9.5, 4.2 + 0.2 * (len(there) // 3)), layout="constrained")
     best = there[0]
     finding = (
         f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
@@ -136,5 +142,5 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
         axes.grid(alpha=0.3)
     left.lines[-1].set_label("share of the largest class")
     left.set_ylabel("linear probe, accuracy ± standard error")
-    drawn.legend(loc="outside right upper", fontsize=8)
+    drawn.legend(loc="outside lower center", ncols=3, fontsize=8)
     return drawn
