@@ -104,3 +104,7 @@ def test_the_figure_has_a_point_a_backbone_on_each_side_and_its_finding_above() 
     named = [text.get_text() for text in figure.legends[0].get_texts()]
     assert set(named) == {r"net\$1", "small [x]", "share of the largest class"}
     figure.canvas.draw()
+    # Far below all points it is left out.
+    far = ranking.figure([{**SECOND, "probe": 0.97}, {**DONE, "probe": 0.96}], 1000, 0.1)
+    assert len(far.legends[0].get_texts()) == 2
+    assert far.axes[0].get_ylim()[0] > 0.9

@@ -117,7 +117,8 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
     Args:
         rows: the ranking, best first.
         images: how many there were, for the standard errors.
-        largest: the share of the largest class, which answers without a look at the image reach.
+        largest: the share of the largest class, which answers without a look at the image reach; drawn where
+            it is near.
     """
     there = [row for row in rows if not row["reason"]]
     # The legend below has three names a line.
@@ -136,11 +137,15 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
         left.errorbar(row["gmacs"], row["probe"], error, **look, label=label)
         right.errorbar(1000 / row["images_per_second"], row["probe"], error, **look)
     for axes, cost in ((left, "operations, GMACs an image"), (right, "time here, ms an image")):
-        axes.axhline(largest, color="black", linestyle=":", linewidth=1)
         axes.set(xscale="log", xlabel=cost)
         axes.margins(x=0.1, y=0.1)
         axes.grid(alpha=0.3)
-    left.lines[-1].set_label("share of the largest class")
+    low, high = left.get_ylim()
+    # Far below the points it would press them together.
+    if largest > low - (high - low):
+        for axes in (left, right):
+            axes.axhline(largest, color="black", linestyle=":", linewidth=1)
+        left.lines[-1].set_label("share of the largest class")
     left.set_ylabel("linear probe, accuracy ± standard error")
     drawn.legend(loc="outside lower center", ncols=3, fontsize=8)
     return drawn
