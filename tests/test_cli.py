@@ -126,7 +126,7 @@ TYPOS = [
         "resnt18 is no backbone that there is; did you mean resn",
     ),
     (["rank", "data=digits", "data.cache_images=ram"], "data.cache_images does nothing in graft rank"),
-    (["rank", "data=digits", "weights.simple_cnn=null", "runs=nowhere"], "runs=nowhere matches nothing"),
+    (["rank", "data=digits", "weights.simple_cnn=null", "runs=nowhere"], "runs=nowhere: no run is there"),
     (["cache", "lst"], "graft cache lst: there are list and prune; did you mean list?"),
     (["cache", "prune"], "say what: all, the keys of entries, or older_than=DAYS"),
     (["cache", "prune", "beef"], "graft cache prune beef: no entry's key begins so"),

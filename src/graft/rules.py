@@ -247,6 +247,7 @@ RULES: dict[str, Rule] = {
     "threads": or_null(whole(1)),
     "resume": PATH,
     "callbacks.last.minutes": NOT_NEGATIVE,
+    "callbacks.last.seconds": NOT_NEGATIVE,
     "run": PATH,
     "sort": Rule(
         "a validation metric such as val/accuracy, because the test set is for the end",

@@ -151,7 +151,7 @@ def test_what_fine_tuned_runs_reached_stands_beside(
         assert {row["backbones"] for row in table} <= {"3"}
         assert all(-1 <= float(row["spearman"]) <= 1 for row in table)
     ranked(photos, f"weights.simple_cnn={trained}", "runs=nowhere*", status=2, out="none")
-    assert "runs=nowhere* matches nothing" in capsys.readouterr().err
+    assert "runs=nowhere*: no run is there" in capsys.readouterr().err
 
 
 def test_scores_are_those_of_the_extracted_features(photos: Path, trained: Path) -> None:

@@ -77,4 +77,4 @@ def test_metrics_are_validations(tmp_path: Path) -> None:
     """The test set is for the end."""
     run = make_run(tmp_path / "run", 0.25)
     assert json.loads(run.metrics_file.read_text())["test/accuracy"] == 1
-    assert reached_by(NODE, fine_tuned([run], "f")) == (0.25, 1)
+    assert reached_by(NODE, fine_tuned(find_runs(str(run.path))[0], "f")) == (0.25, 1)
