@@ -17,7 +17,7 @@ from rich.table import Table
 
 from graft.building import check_trusted, one_line
 from graft.data import ImageDataModule, split_rows
-from graft.errors import GraftError
+from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback, changes
 from graft.freezing.lora import merge
 from graft.freezing.table import freeze_table, printed
@@ -25,6 +25,7 @@ from graft.reporting import model_card
 from graft.runs import RunFolder, slurm
 from graft.runs.environment import describe_environment
 from graft.runs.files import read_csv, write_csv, write_json, write_text, write_yaml
+from graft.runs.fingerprint import fingerprint
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
@@ -43,8 +44,10 @@ from graft.training import (
 from graft.training.checkpoint_files import LAST, load_checked, newest
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
+from graft.training.later_test import test_later
 from graft.training.lr_finder import found_factor, scaled
 from graft.training.progress import progress_bar
+from graft.training.pruning import Pruning
 from graft.training.random_state import random_state, set_random_state
 from graft.training.relation import learn_relation
 from graft.training.testing import prediction_rows, test, tested_module
@@ -68,6 +71,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
     resumed = find_run(config["resume"]) if config.get("resume") else None
+    config = {"sweep": {}, **config}
     # From here on, so that nothing of the run changes once it is read.
     with resumed.hold() if resumed else nullcontext(), kept_threads():
         return train(config, path, overrides, resumed)
@@ -75,8 +79,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
 
 def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
     """As `run`; `resumed` is the run to go on with, which no other process goes on with meanwhile."""
-    trust = config.get("trust", [])
-    config = {key: value for key, value in config.items() if key not in ("resume", "trust")}
+    trust, search, asked = config.get("trust", []), config["sweep"], fingerprint(config)
+    config = {key: value for key, value in config.items() if key not in ("resume", "trust", "sweep")}
     at = None
     if resumed is not None:
         path, before = resumed.path, resumed.read_config()
@@ -84,6 +88,8 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
         config = continued(resumed, config, overrides)
         if resumed.status()["status"] == "finished" and not _longer(config, before):
             say(f"already finished: {path}")
+            if config["test"] and not resumed.tested:
+                test_later(resumed, config, trust)
             return resumed
         at = newest(resumed.checkpoints)
     config, parts, size = prepare(config)
@@ -101,12 +107,17 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
     trainer, table = make_trainer(
         config, path, parts, size, None if resumed is None else at.step if at else 0
     )
+    pruning = None
+    if search.get("trial") and size == 1:
+        pruning = Pruning(search["trial"], search["metric"])
+        # Before those that save, so that what they save knows whether the run ends.
+        trainer.callbacks.insert(0, pruning)  # type: ignore[attr-defined]
     cached = cache_decision.decide(config, *parts, trainer, size)
 
     if resumed is not None:
         check_same_split(resumed, parts.loading)
         resumed.take_up()
-    folder = resumed or RunFolder.claim(path)
+    folder = resumed or RunFolder.claim(path, fingerprint=asked)
     with folder.hold(), log_to(folder.log):
         try:
             with interruptible():
@@ -131,10 +142,10 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
                 slurm.requeue()
             raise
         except BaseException as error:
-            folder.set_status("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
+            folder.set_status("failed", reason=reason_of(error))
             keep(traceback.format_exc())
             raise
-        folder.set_status("finished")
+        folder.set_status("finished", **({"pruned": pruning.after} if pruning and pruning.after else {}))
         show_result(folder)
     return folder
 
@@ -291,7 +302,7 @@ def fit(config: Config, parts: Parts, trainer: pl.Trainer, checkpoint: Path | No
 def test_and_write(
     folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, seconds: float
 ) -> None:
-    """Test the best epoch's weights once, in one process, and write what came out."""
+    """Test the best epoch's weights once, in one process, unless `test` says later; write what came out."""
     loading, module = parts.loading, parts.module
     if isinstance(trainer.strategy, FSDPStrategy):
         # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
@@ -307,22 +318,25 @@ def test_and_write(
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
     save_bundle(folder.bundle, bundle, config)
 
-    tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer)
-    result = test(tester, tested_module(bundle), loading.test_dataloader())
+    result = None
+    if config["test"]:
+        tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer)
+        result = test(tester, tested_module(bundle), loading.test_dataloader())
     row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
     metrics = {
         **row,
-        **result.metrics,
+        **(result.metrics if result else {}),
         "epoch": tested,
         "seconds": round(seconds, 3),
         "trainable_parameters": trainable,
     }
     write_json(folder.metrics_file, metrics)
-    write_csv(folder.predictions, prediction_rows(result, loading.data))
-    confusion = pictures.confusion_figure(result.confusion, class_names)
-    pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
     pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
-    tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
+    if result:
+        write_csv(folder.predictions, prediction_rows(result, loading.data))
+        confusion = pictures.confusion_figure(result.confusion, class_names)
+        pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
+        tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics)
     for logger in trainer.loggers:
         logger.finalize("success")
@@ -357,5 +371,6 @@ def show_result(folder: RunFolder) -> None:
         table.add_row(key, *("–" if value is None else f"{value:.4f}" for value in cells))
     Console().print(table)
     where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
-    say(f"tested the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
+    done = "tested" if folder.tested else "kept, not tested,"
+    say(f"{done} the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
     say(str(where))
