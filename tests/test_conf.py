@@ -101,7 +101,7 @@ def test_every_part_has_options_and_every_option_composes() -> None:
     for group in PARTS:
         assert list((conf_dir() / group).glob("*.yaml")), group
     for path in OPTIONS:
-        group = path.parent.name
+        group = path.parent.relative_to(conf_dir()).as_posix()
         extra = {
             "data/image_folder.yaml": ["data.root=x"],
             "data/csv.yaml": ["data.file=x"],
@@ -109,7 +109,7 @@ def test_every_part_has_options_and_every_option_composes() -> None:
             "regularizer/co_tuning.yaml": ["backbone=resnet18"],
             "backbone/torchvision.yaml": ["backbone.name=resnet34"],
         }
-        prefix = "" if group in (*PARTS, "experiment", "debug") else "+"
+        prefix = "" if group in (*PARTS, "experiment", "debug", "sweep", "hydra/sweeper") else "+"
         words = [f"{prefix}{group}={path.stem}", *extra.get(name_of(path), [])]
         config, _ = compose("train", words)
         # Plain values alone: it must survive being written and read.

@@ -31,7 +31,7 @@ Config = dict[str, Any]
 def test_and_write(
     folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, seconds: float
 ) -> None:
-    """Test the best epoch's weights once, in one process, and write what came out."""
+    """Test the best epoch's weights once, in one process, unless `test` says later; write what came out."""
     loading, module = parts.loading, parts.module
     if isinstance(trainer.strategy, FSDPStrategy):
         # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
@@ -47,22 +47,25 @@ def test_and_write(
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
     save_bundle(folder.bundle, bundle, config)
 
-    tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer)
-    result = test(tester, tested_module(bundle), loading.test_dataloader())
+    result = None
+    if config["test"]:
+        tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer)
+        result = test(tester, tested_module(bundle), loading.test_dataloader())
     row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
     metrics = {
         **row,
-        **result.metrics,
+        **(result.metrics if result else {}),
         "epoch": tested,
         "seconds": round(seconds, 3),
         "trainable_parameters": trainable,
     }
     write_json(folder.metrics_file, metrics)
-    write_csv(folder.predictions, prediction_rows(result, loading.data))
-    confusion = pictures.confusion_figure(result.confusion, class_names)
-    pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
     pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
-    tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
+    if result:
+        write_csv(folder.predictions, prediction_rows(result, loading.data))
+        confusion = pictures.confusion_figure(result.confusion, class_names)
+        pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
+        tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")
@@ -97,5 +100,6 @@ def show_result(folder: RunFolder) -> None:
         table.add_row(key, *("–" if value is None else f"{value:.4f}" for value in cells))
     Console().print(table)
     where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
-    say(f"tested the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
+    done = "tested" if folder.tested else "kept, not tested,"
+    say(f"{done} the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
     say(str(where))
