@@ -108,6 +108,25 @@ TYPOS = [
     (["extract", "backbone=simple_cnn"], "backbone=… has no images of its own; give data=… too"),
     (["extract", "run=nowhere"], "run=nowhere: there is no such folder"),
     (["extract", "run=x", "precision=fst"], "did you mean fast?"),
+    (["rank"], "graft rank asks which backbone suits some images; give data=…"),
+    (
+        ["rank", "data=digits", "backbones=resnet18"],
+        "it must be a list of names, each once, such as [resnet18",
+    ),
+    (["rank", "data=digits", "backbone=resnet18"], "unknown key backbone; did you mean backbones?"),
+    (["rank", "data=digits", "weights.resnet18=3"], "weights.resnet18=3 is wrong: it must be a path, null"),
+    (["rank", "data=digits", "weights=x.pth"], "weights=x.pth is wrong: it must be a mapping"),
+    (["rank", "data=digits", "weigths.resnet18=x"], "unknown key weigths.resnet18"),
+    (
+        ["rank", "data=digits", "backbones=[resnet50]", "weights.resnet18=x"],
+        "weights.resnet18 is given, but backbones has no resnet18",
+    ),
+    (
+        ["rank", "data=digits", "backbones=[resnt18]"],
+        "resnt18 is no backbone that there is; did you mean resn",
+    ),
+    (["rank", "data=digits", "data.cache_images=ram"], "data.cache_images does nothing in graft rank"),
+    (["rank", "data=digits", "weights.simple_cnn=null", "runs=nowhere"], "runs=nowhere: no run is there"),
     (["cache", "lst"], "graft cache lst: there are list and prune; did you mean list?"),
     (["cache", "prune"], "say what: all, the keys of entries, or older_than=DAYS"),
     (["cache", "prune", "beef"], "graft cache prune beef: no entry's key begins so"),
@@ -140,7 +159,9 @@ def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
         "for words in (['train', 'optimzer.lr=1'], ['train', '++optimizer.lrr=1'], ['train', 'seed=-1'],\n"
         "              ['train', 'resume=nowhere'], ['train', 'resume=last'], ['train', '--cfg', 'job'],\n"
         "              ['train', '--help'], ['list', 'data'], ['--help'],\n"
-        "              ['extract'], ['cache', 'list'], ['cache', 'prune', 'beef']):\n"
+        "              ['extract'], ['cache', 'list'], ['cache', 'prune', 'beef'], ['rank'],\n"
+        "              ['rank', 'data=digits', 'weights.x=3'], ['rank', 'data=digits', '--cfg', 'job'],\n"
+        "              ['rank', '--help']):\n"
         "    sys.argv = ['graft', *words]\n    run(words)\n"
         "slow = {'torch', 'torchvision', 'pytorch_lightning', 'scipy', 'sklearn', 'matplotlib'}\n"
         "heavy = slow & set(sys.modules)\n"
@@ -189,6 +210,8 @@ def test_list_takes_a_pattern_and_the_plural(capsys: pytest.CaptureFixture[str])
         ("graft predict top", "top_k=", "freeze="),
         ("graft list free", "freeze", "data"),
         ("graft extract prec", "precision=", "top_k="),
+        ("graft ra", "rank", "train"),
+        ("graft rank back", "backbones=", "top_k="),
         ("graft cache pr", "prune", "list"),
     ],
 )

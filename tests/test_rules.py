@@ -70,7 +70,6 @@ EDGES = {
     "cache.views": ([None, 1, 10], [0, 1.5, True]),
     "cache.precision": (["float32", "fast"], ["bf16", None]),
     "run": ([None, "outputs/x"], ["", 1]),
-    "runs": (["outputs/**", ["a", "b"]], ["", [], [""], None, 3]),
     "sort": (["val/accuracy", "val/loss"], ["test/accuracy", "train/loss", "accuracy", "val/", None]),
     "over": ([["seed"], ["seed", "data.split_seed"], []], ["seed", None, [3]]),
     "precision": (["float32", "fast"], ["bf16-mixed", None]),
@@ -78,6 +77,9 @@ EDGES = {
     "threads": ([None, 1, 64], [0, -1, 1.5, True, "all"]),
     "batch_size": ([None, 1], [0]),
     "top_k": ([None, 1], [0]),
+    "backbones": ([None, ["resnet18"], ["a", "b"]], ["resnet18", [], ["a", "a"], [""], [None], 1]),
+    "weights": ([{}, {"resnet18": None}], [None, "x.pth", ["x.pth"]]),
+    "runs": ([None, "outputs", ["a", "b/*"]], ["", [], [""], 1]),
     "split": (["train", "val", "test", "all"], ["tests", None]),
     "trust": ([[], ["mypkg"]], ["mypkg", None]),
 }

@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "say what a run or bundle sees in images; writes a CSV",
     "compare": "put runs side by side: a table, intervals, paired tests, figures",
     "extract": "write the features that a backbone gives for each image",
+    "rank": "say which backbone suits some images, before anything is trained",
     "cache": "list or remove what is kept of computed features",
     "list": "name what there is to choose: graft list backbones [pattern], graft list data, …",
 }
@@ -149,11 +150,12 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from graft.composition import register_resolvers
+    from graft.composition import open_words, register_resolvers
     from graft.explanation import explain_hydra
     from graft.keys import conf_dir
 
     _check_flags(words)
+    words = open_words(command, words)
     register_resolvers()
     failures: list[Exception] = []
     sweeps: set[str] = set()

@@ -12,7 +12,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
-from graft.keys import Plain, check_keys, conf_dir, known_keys
+from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.rules import clean_name
 from graft.schema import check_targets, check_together, check_values
 
@@ -74,6 +74,7 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
     from hydra.errors import HydraException
 
     register_resolvers()
+    overrides = open_words(command, overrides)
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=command):
             whole = hydra.compose(command, list(overrides), return_hydra_config=True)
@@ -82,16 +83,22 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
     return check(whole, whole.hydra, command), whole.hydra
 
 
+def open_words(command: str, words: Sequence[str]) -> list[str]:
+    """The words, with Hydra's `++` before those that fill a mapping whose keys are the user's own."""
+    mine = ("weights.", "weights=") if command == "rank" else ()
+    return [f"++{word}" if word.startswith(mine) else word for word in words]
+
+
 def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     """Check a composed configuration and resolve it.
 
     Args:
         cfg: what Hydra composed; a `hydra` node in it is left out of the result.
         hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `evaluate`, `predict`, `extract` or `compare`.
+        command: `train`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
 
     Returns:
-        The resolved configuration as plain values.
+        The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name.
 
     Raises:
         GraftError: a key is unknown or missing, a value has the wrong type or range, or two contradict.
@@ -128,6 +135,9 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         _check_effective(hydra_cfg.overrides.task)
     if command == "extract":
         _check_sources(config)
+    if command == "rank":
+        _check_ranked(config, hydra_cfg.overrides.task)
+        config["options"] = option_nodes("backbone", folders)
     return config
 
 
@@ -148,6 +158,22 @@ def _check_sources(config: Mapping[str, Any]) -> None:
         raise GraftError("give either run=FOLDER or backbone=… with data=…: one of them says what computes")
     if by_name and config.get("data") is None:
         raise GraftError("backbone=… has no images of its own; give data=… too")
+
+
+def _check_ranked(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse to rank without images, weights of a backbone that is not ranked, and what has no effect."""
+    if config.get("data") is None:
+        raise GraftError("graft rank asks which backbone suits some images; give data=…")
+    if any(word.lstrip("+").startswith("data.cache_images=") for word in overrides):
+        raise GraftError("data.cache_images does nothing in graft rank, which reads each image once")
+    for name, weights in config["weights"].items():
+        for one in weights if isinstance(weights, list) else [weights]:
+            if not (one is None or (isinstance(one, str) and one)):
+                raise GraftError(
+                    f"weights.{name}={weights} is wrong: it must be a path, null, or a list of these"
+                )
+        if config["backbones"] is not None and name not in config["backbones"]:
+            raise GraftError(f"weights.{name} is given, but backbones has no {name}")
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> G
 
     Args:
         error: from `hydra.errors` or `omegaconf.errors`.
-        command: `train`, `evaluate`, `predict`, `extract` or `compare`.
+        command: `train`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
         overrides: the words of the command line.
     """
     if isinstance(error, OverrideParseException):
@@ -30,7 +30,8 @@ def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> G
         return GraftError(f"{key[1]} exists already; write {key[1]}=… without the +")
     if key:
         folders = option_folders(overrides)
-        return unknown_key(key[1], known_keys(command, _chosen(overrides, folders), folders), folders)
+        known = known_keys(command, _chosen(command, overrides, folders), folders)
+        return unknown_key(key[1], known, folders)
     if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return GraftError(
             f"{several[1]}: several values make a sweep, which needs -m; one value needs quotes"
@@ -84,11 +85,13 @@ def option_folders(overrides: Sequence[str]) -> list[Path]:
     return [conf_dir(), *map(Path, named)]
 
 
-def _chosen(overrides: Sequence[str], folders: Sequence[Path]) -> dict[str, str]:
+def _chosen(command: str, overrides: Sequence[str], folders: Sequence[Path]) -> dict[str, str | None]:
     """The options that the defaults list and the command line choose, without composing anything."""
-    defaults = (conf_dir() / "train.yaml").read_text(encoding="utf-8")
+    defaults = (conf_dir() / f"{command}.yaml").read_text(encoding="utf-8")
     chosen = {
-        group: match[1] for group in PARTS if (match := re.search(rf"^  - {group}: (\w+)", defaults, re.M))
+        group: None if match[1] == "null" else match[1]
+        for group in PARTS
+        if (match := re.search(rf"^  - {group}: (\w+)", defaults, re.M))
     }
     for word in overrides:
         group, _, option = word.lstrip("+").partition("=")

@@ -75,6 +75,21 @@ def _option(group: str, name: str, folders: Sequence[Path]) -> Plain:
     return {**keys, **values}
 
 
+def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
+    """Every option of a group with its keys, resolved, by name.
+
+    Args:
+        group: of which each option is one object.
+        folders: where options are looked for, in Hydra's order: the first that has one wins.
+    """
+    nodes = {}
+    for name in _option_names(group, folders):
+        node = OmegaConf.to_container(OmegaConf.create(_option(group, name, folders)), resolve=True)
+        assert isinstance(node, dict)
+        nodes[name] = {str(key): value for key, value in node.items()}
+    return nodes
+
+
 @functools.cache
 def _read(path: Path) -> Any:
     return OmegaConf.to_container(OmegaConf.load(path), resolve=False)

@@ -247,18 +247,8 @@ RULES: dict[str, Rule] = {
     "threads": or_null(whole(1)),
     "resume": PATH,
     "callbacks.last.minutes": NOT_NEGATIVE,
+    "callbacks.last.seconds": NOT_NEGATIVE,
     "run": PATH,
-    "runs": Rule(
-        "a path or pattern, or several as [a,b]",
-        lambda value: (
-            (isinstance(value, str) and value != "")
-            or (
-                isinstance(value, list)
-                and bool(value)
-                and all(isinstance(item, str) and item for item in value)
-            )
-        ),
-    ),
     "sort": Rule(
         "a validation metric such as val/accuracy, because the test set is for the end",
         lambda value: isinstance(value, str) and re.fullmatch(r"val/\w+", value) is not None,
@@ -268,6 +258,19 @@ RULES: dict[str, Rule] = {
     "num_workers": or_null(whole(0)),
     "batch_size": or_null(whole(1)),
     "top_k": or_null(whole(1)),
+    "backbones": or_null(
+        Rule(
+            "a list of names, each once, such as [resnet18, resnet50]",
+            lambda value: NAMES.test(value) and 0 < len(value) == len(set(value)),
+        )
+    ),
+    "weights": Rule("a mapping such as {resnet18: file.pth}", lambda value: isinstance(value, Mapping)),
+    "runs": or_null(
+        Rule(
+            "a path or pattern, or several as [a,b]",
+            lambda value: (isinstance(value, str) and value != "") or (NAMES.test(value) and len(value) > 0),
+        )
+    ),
     "split": one_of("train", "val", "test", "all"),
     "accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "trust": NAMES,

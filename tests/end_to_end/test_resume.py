@@ -149,7 +149,7 @@ def test_a_run_stopped_after_training_is_not_trained_again(
         raise Cut
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"graft.commands.train.{name}", stop)
+        patch.setattr(f"graft.training.ending.{name}", stop)
         with pytest.raises(Cut):
             graft.train([*words, f"hydra.run.dir={tmp_path}/run"])
     with monkeypatch.context() as patch:

@@ -20,6 +20,8 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
     Raises:
         GraftError: there is no run, none is finished, or `sort` is no validation metric.
     """
+    if config["runs"] is None:
+        raise GraftError("runs=null: give a path or pattern, or several as [a,b]")
     runs, skipped = find_runs(config["runs"])
     ranking = rank(runs, config["sort"], config["over"])
     if not ranking.groups:

@@ -98,7 +98,9 @@ def features_of(
         num_workers=node.get("num_workers") if config["num_workers"] is None else config["num_workers"],
     )
     stop, image_bytes = len(backbone), backbone.width * (2 if fast else 4)
-    if why := store.room_for(features.lacking(stop, indices) * image_bytes):
+    if not (lacking := features.lacking(stop, indices)):
+        print(f"cache: what {label} gives is all stored already, {len(indices):,} images", flush=True)
+    if why := store.room_for(lacking * image_bytes):
         print(f"cache: not used: {why}")
         return torch.cat(list(features.compute(stop, indices)))
     return features.get(stop, indices, image_bytes=image_bytes).take(np.arange(len(indices)))

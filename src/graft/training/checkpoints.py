@@ -23,11 +23,13 @@ class Checkpoints(pl.callbacks.Checkpoint):
     Args:
         dirpath: the folder.
         minutes: the longest time between two files within an epoch; 0: after each step.
+        seconds: the shortest time between two files at epochs' ends; 0: after each epoch.
     """
 
-    def __init__(self, dirpath: str, minutes: float = 5) -> None:
+    def __init__(self, dirpath: str, minutes: float = 5, seconds: float = 0) -> None:
         self.folder = Path(dirpath)
         self.minutes = minutes
+        self.seconds = seconds
         self.fitted = False
         self._epochs = 0
         self._seconds = 0.0
@@ -108,6 +110,9 @@ class Checkpoints(pl.callbacks.Checkpoint):
             # A run that counts steps would not go on exactly from between two epochs.
             self._overdue = True
         elif trainer.global_step > 0:
+            due, stops = ranks.any_of(time.perf_counter() - self._saved >= self.seconds, is_pending())
+            if not (due or stops):
+                return
             progress = trainer.fit_loop.epoch_progress
             progress.current.ready -= 1
             progress.total.ready -= 1
@@ -116,7 +121,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
             finally:
                 progress.current.ready += 1
                 progress.total.ready += 1
-            raise_pending(self._stops())
+            raise_pending(stops)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save where it is time to, or the run is told to stop, and the place is one to go on from."""

@@ -8,13 +8,14 @@ import torch
 
 
 def random_state() -> dict[str, Any]:
-    """The states of torch's, every GPU's, Python's and NumPy's generators, as tensors, numbers and lists."""
+    """The states of torch's, every GPU's, Python's and NumPy's generators, as tensors and numbers."""
     version, words, gauss = random.getstate()
     name, keys, *rest = np.random.get_state(legacy=True)
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "python": [version, list(words), gauss],
+        # 625 numbers: as a tensor they are written ten times as fast.
+        "python": [version, torch.tensor(words), gauss],
         # Not as NumPy gives it: an array would not be read with `weights_only=True`.
         "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest],
     }
@@ -26,6 +27,6 @@ def set_random_state(state: dict[str, Any]) -> None:
     for index, gpu in enumerate(state["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(gpu.cpu(), index)
     version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
+    random.setstate((version, tuple(torch.as_tensor(words).tolist()), gauss))
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))

@@ -1,0 +1,1 @@
+"""Which backbones there are to rank, what each costs, and what runs reached with them."""

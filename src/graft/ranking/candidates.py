@@ -1,0 +1,139 @@
+"""The backbones to rank: those that are asked for, or all whose weights are at hand."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision import models
+
+from graft.backbones import supported_names
+from graft.errors import GraftError, did_you_mean
+
+Node = dict[str, Any]
+WEIGHTS_DIR = "GRAFT_WEIGHTS_DIR"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One backbone with one set of weights.
+
+    Attributes:
+        name: an option of the group `backbone`, or torchvision's name.
+        label: what it is called in tables; names the weights where a backbone has several.
+        node: builds it.
+        problem: why it cannot be built; None where it may.
+    """
+
+    name: str
+    label: str
+    node: Node
+    problem: str | None = None
+
+    @property
+    def weights(self) -> str:
+        """What it starts from, for people to read."""
+        return str(self.node.get("weights") or "none")
+
+
+def candidates(
+    options: Mapping[str, Node],
+    asked: Sequence[str] | None,
+    given: Mapping[str, str | Sequence[str | None] | None],
+) -> list[Candidate]:
+    """The backbones to rank, those of one name with several weights one by one.
+
+    Args:
+        options: the options of the group `backbone`.
+        asked: names; None: all whose weights are at hand.
+        given: name to its weights: a file, a folder, a name of torchvision's, None for an untrained network,
+            or a list of these.
+
+    Raises:
+        GraftError: a name is no backbone's, or no weights are at hand.
+    """
+    known = _known(options)
+    for name in [*(asked or []), *given]:
+        if name not in known:
+            key = "weights." if name in given else "backbones: "
+            raise GraftError(f"{key}{name} is no backbone that there is{did_you_mean(name, known)}")
+    found: list[Candidate] = []
+    for name in asked or known:
+        node = known[name]
+        if name in given:
+            if "weights" not in node:
+                raise GraftError(f"weights.{name}: that backbone has no key weights")
+            one = given[name]
+            several = [one] if one is None or isinstance(one, str) else one
+            found += [Candidate(name, name, {**node, "weights": weights}) for weights in several]
+        elif (at_hand := weights_at_hand(name, node)) is not None:
+            found.append(Candidate(name, name, {**node, "weights": at_hand}))
+        elif asked:
+            found.append(Candidate(name, name, node, _problem(name, node)))
+    if not found:
+        raise GraftError(
+            "no backbone's weights are at hand: give weights.resnet18=<file> and so on, put <backbone>.pth"
+            f" into ${WEIGHTS_DIR}, or name backbones=[…], whose weights are then fetched"
+        )
+    return _labelled(found)
+
+
+def _known(options: Mapping[str, Node]) -> dict[str, Node]:
+    """Every backbone's node by its name: the options that need nothing more, then torchvision's others."""
+    whole = {name: node for name, node in options.items() if "???" not in node.values()}
+    base = options["torchvision"]
+    return whole | {name: {**base, "name": name} for name in supported_names() if name not in whole}
+
+
+def weights_at_hand(name: str, node: Node) -> str | None:
+    """What `backbone.weights` is to be so that nothing is fetched; None where something would have to be.
+
+    A file `<name>.pth` in the folder that `$GRAFT_WEIGHTS_DIR` names, or the node's own in torch's cache.
+    """
+    if "weights" not in node:
+        return None
+    folder = os.environ.get(WEIGHTS_DIR)
+    if folder and (file := Path(folder).expanduser() / f"{name}.pth").is_file():
+        return str(file)
+    cached = cached_file(node)
+    return node["weights"] if cached is not None and cached.is_file() else None
+
+
+def cached_file(node: Node) -> Path | None:
+    """Where torch's cache keeps the weights that a node names; None where torchvision lists none such."""
+    name, weights = node.get("name"), node.get("weights")
+    if name not in models.list_models(module=models) or not isinstance(weights, str):
+        return None
+    listed = models.get_model_weights(name).__members__
+    if weights not in listed:
+        return None
+    return Path(torch.hub.get_dir()) / "checkpoints" / str(listed[weights].url).rpartition("/")[2]
+
+
+def _problem(name: str, node: Node) -> str | None:
+    """Why a backbone without weights at hand is not built; weights that have a name are fetched."""
+    if "weights" not in node or node["weights"] is not None:
+        return None
+    return f"no weights: give weights.{name}=<file or run>; weights.{name}=null ranks it untrained"
+
+
+def _labelled(found: list[Candidate]) -> list[Candidate]:
+    """Names that occur twice, and untrained networks, are told apart by their weights."""
+    counts = Counter(one.name for one in found)
+    short = [_short(one) for one in found]
+    pairs = Counter((one.name, words) for one, words in zip(found, short, strict=True))
+    labels = []
+    for one, words in zip(found, short, strict=True):
+        alone = counts[one.name] == 1 and words != "untrained"
+        said = one.weights if pairs[one.name, words] > 1 else words
+        labels.append(one.name if alone or one.problem else f"{one.name} ({said})")
+    return [replace(one, label=label) for one, label in zip(found, labels, strict=True)]
+
+
+def _short(one: Candidate) -> str:
+    if "weights" in one.node and one.node["weights"] is None:
+        return "untrained"
+    return Path(one.weights).name

@@ -1,0 +1,93 @@
+"""What a backbone costs: parameters, multiplications, and images a second on this machine."""
+
+import time
+from statistics import median
+from typing import NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from graft.backbones import Backbone
+from graft.features.extraction import evaluating
+
+# Batches that are not counted, and least seconds and batches that are.
+WARM_UP = 3
+SECONDS = 1.5
+BATCHES = 5
+
+
+class Cost(NamedTuple):
+    """Of the backbone alone, without a head.
+
+    Attributes:
+        parameters: how many there are.
+        gmacs: 10⁹ multiply-adds an image: those of convolutions, matrix products and attention.
+        images_per_second: forward passes, without reading and decoding.
+    """
+
+    parameters: int
+    gmacs: float
+    images_per_second: float
+
+
+def cost_of(backbone: Backbone, device: torch.device, batch_size: int) -> Cost:
+    """Count and measure, in evaluation mode and single precision, at the size that the backbone sees.
+
+    Args:
+        backbone: is moved to the device.
+        device: on which it is measured.
+        batch_size: images at a time.
+    """
+    backbone.to(device)
+    parameters = sum(tensor.numel() for tensor in backbone.parameters())
+    return Cost(parameters, macs(backbone) / 1e9, images_per_second(backbone, device, batch_size))
+
+
+def macs(backbone: Backbone) -> int:
+    """Multiply-adds for one image, as torch's counter of operations finds them.
+
+    It counts convolutions, matrix products and attention, two operations a multiply-add; additions of biases,
+    normalisation, activations and pooling are not counted, nor are they in published figures.
+    """
+    counter = FlopCounterMode(display=False)
+    # The fused kernel of attention in evaluation mode is one that the counter does not know.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with evaluating(backbone), torch.no_grad(), counter:
+            backbone(_images(backbone, 1, _device(backbone)))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    return int(counter.get_total_flops()) // 2
+
+
+def images_per_second(backbone: Backbone, device: torch.device, batch_size: int) -> float:
+    """The batch's size by the median time of a batch, after some that warm up."""
+    images = _images(backbone, batch_size, device)
+    seconds: list[float] = []
+    with evaluating(backbone), torch.inference_mode():
+        for _ in range(WARM_UP):
+            _timed(backbone, images)
+        while len(seconds) < BATCHES or sum(seconds) < SECONDS:
+            seconds.append(_timed(backbone, images))
+    return batch_size / median(seconds)
+
+
+def _timed(backbone: Backbone, images: torch.Tensor) -> float:
+    """Seconds of one forward pass, waited for."""
+    started = time.perf_counter()
+    backbone(images)
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
+    elif images.device.type == "mps":
+        torch.mps.synchronize()
+    return time.perf_counter() - started
+
+
+def _images(backbone: Backbone, count: int, device: torch.device) -> torch.Tensor:
+    side = backbone.preprocessing.crop
+    return torch.zeros(count, 3, side, side, device=device)
+
+
+def _device(backbone: Backbone) -> torch.device:
+    return next(iter(backbone.parameters())).device

@@ -1,0 +1,97 @@
+"""What fine-tuned runs of the same data reached, by the backbone that they started from."""
+
+import functools
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
+
+from graft.backbones.weight_files import BUNDLE_WEIGHTS
+from graft.ranking.candidates import cached_file
+from graft.reporting.records import Run
+
+METRIC = "val/accuracy"
+# What differs between runs that are alike but for chance, or for where they ran.
+BY_CHANCE = ("seed", "name", "threads", "cache", "logger")
+# What of a backbone's node changes training alone.
+IN_TRAINING = ("weights", "drop_path")
+
+
+class Reached(NamedTuple):
+    """The best of several ways to fine-tune one backbone.
+
+    Attributes:
+        accuracy: of validation, the mean over the seeds of the way with the highest mean.
+        runs: how many runs there were, of all ways.
+    """
+
+    accuracy: float
+    runs: int
+
+
+def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[dict[str, Any], float]]:
+    """Configuration and validation accuracy of those that finished, on this data, training the backbone too.
+
+    Args:
+        runs: any.
+        fingerprint: of the data and its splits.
+    """
+    found = []
+    for run in runs:
+        if run.status != "finished" or METRIC not in run.metrics:
+            continue
+        try:
+            environment = json.loads(run.folder.environment.read_text(encoding="utf-8"))
+            config = run.folder.read_config()
+            same = environment["data"]["fingerprint"] == fingerprint
+            frozen = config["freeze"]["_target_"].endswith(".Frozen")
+        # A run of an early version recorded less.
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if same and not frozen:
+            found.append((config, float(run.metrics[METRIC])))
+    return found
+
+
+def reached_by(node: Mapping[str, Any], runs: Sequence[tuple[Mapping[str, Any], float]]) -> Reached | None:
+    """What was reached from the backbone that `node` builds; None where no run began with it."""
+    start = starting_point(node)
+    ways: dict[str, list[float]] = defaultdict(list)
+    for config, accuracy in runs:
+        if starting_point(config["backbone"]) == start:
+            way = {key: value for key, value in config.items() if key not in BY_CHANCE}
+            ways[json.dumps(way, sort_keys=True, default=str)].append(accuracy)
+    if not ways:
+        return None
+    return Reached(max(map(mean, ways.values())), sum(map(len, ways.values())))
+
+
+def starting_point(node: Mapping[str, Any]) -> str:
+    """The network and the content of its weights, so that a file is the same wherever it lies."""
+    network = {key: value for key, value in node.items() if key not in IN_TRAINING}
+    return json.dumps([network, _content(node)], sort_keys=True, default=str)
+
+
+@functools.cache
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while block := opened.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _content(node: Mapping[str, Any]) -> str:
+    """SHA-256 of the weights' file; the word itself where there is no file."""
+    weights = node.get("weights")
+    if weights is None:
+        return "none"
+    path = Path(weights).expanduser()
+    cached = None if path.exists() else cached_file(dict(node))
+    for file in (cached, path / BUNDLE_WEIGHTS, path / "model" / BUNDLE_WEIGHTS, path):
+        if file is not None and file.is_file():
+            return _digest(file)
+    return str(weights)

@@ -1,0 +1,151 @@
+"""A ranking of backbones as a table, a page and a figure.
+
+A row is a mapping: `backbone`, `weights`, the scores, `features`, `parameters`, `gmacs`, `images_per_second`,
+`fine_tuned`, `runs`; of a backbone that failed, `reason`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, Any]
+# Key of a row, heading, and how its value is written.
+COLUMNS = (
+    ("probe", "probe", "{:.3f}"),
+    ("knn", "k-NN", "{:.3f}"),
+    ("logme", "LogME", "{:.3f}"),
+    ("h_score", "H-score", "{:.3f}"),
+    ("leep", "LEEP", "{:.3f}"),
+    ("nce", "NCE", "{:.3f}"),
+    ("transrate", "TransRate", "{:.2f}"),
+    ("fine_tuned", "fine-tuned", "{:.3f}"),
+    ("parameters", "parameters", "{:,}"),
+    ("gmacs", "GMACs", "{:.3g}"),
+    ("images_per_second", "images/s", "{:.0f}"),
+)
+HEADINGS = {key: heading for key, heading, _ in COLUMNS}
+# The columns that are scores.
+NAMES = ("probe", "knn", "logme", "h_score", "leep", "nce", "transrate")
+# Okabe and Ito's colours, which most colour-blind people tell apart.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+NOTES = """\
+- **probe**: accuracy of a ridge classifier on standardised features, 5-fold stratified cross-validation;
+  **k-NN**: of the 20 nearest neighbours by cosine, leave-one-out. Both are shares of images.
+- **LogME**, **H-score** (Ledoit-Wolf shrinkage), **TransRate**: scores of the features; **LEEP**, **NCE**: of
+  what the source's head says, empty where the weights hold none. More is better, on these images alone.
+- **fine-tuned**: the highest validation accuracy that runs on these images and splits reached from this
+  backbone and these weights, as the mean over the seeds of one way to train.
+- **parameters**: of the backbone; **GMACs**: 10⁹ multiply-adds an image, of convolutions, matrix products and
+  attention; **images/s**: forward passes on this machine, without reading and decoding."""
+
+
+def csv_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The rows with numbers of six digits; what is not known is left empty."""
+    return [{key: _six_digits(value) for key, value in row.items()} for row in rows]
+
+
+def _six_digits(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+
+
+def _cells(row: Row, columns: Iterable[tuple[str, str, str]]) -> list[str]:
+    return ["" if row.get(key) is None else how.format(row[key]) for key, _, how in columns]
+
+
+def _filled(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """The columns that any row has something in."""
+    return [column for column in COLUMNS if any(row.get(column[0]) is not None for row in rows)]
+
+
+def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> None:
+    """Print the ranking, what failed, and how the scores agree with what was reached."""
+    there, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
+    columns = _filled(there)
+    scores = [column for column in columns if column[0] in NAMES]
+    # In two, so that both fit a terminal of 80 columns.
+    for part in (scores, [column for column in columns if column not in scores]):
+        table = Table("backbone", box=None)
+        for _, heading, _ in part:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for row in there:
+            table.add_row(Text(row["backbone"]), *_cells(row, part))
+        console.print(table)
+    for row in failed:
+        console.print(f"not ranked: {row['backbone']}: {row['reason']}", markup=False, soft_wrap=True)
+    if correlations:
+        agreement = Table("score", "weighted tau", "Spearman", "backbones", box=None)
+        for row in correlations:
+            agreement.add_row(*_agreement(row))
+        console.print("\nagreement with what fine-tuning reached")
+        console.print(agreement)
+
+
+def _agreement(row: Row) -> list[str]:
+    name, tau, rho = HEADINGS[row["score"]], row["weighted_tau"], row["spearman"]
+    return [name, f"{tau:.3f}", f"{rho:.3f}", str(row["backbones"])]
+
+
+def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
+    """The ranking as Markdown; `data` says on what it was made."""
+    there, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
+    columns = _filled(there)
+    headings = ["backbone", *(heading for _, heading, _ in columns)]
+    lines = [f"# Backbones ranked on {data}", "", _line(headings), _line(["---"] * len(headings))]
+    lines += [_line([row["backbone"], *_cells(row, columns)]) for row in there]
+    lines += ["", "![Score against cost](figure.png)", "", NOTES, ""]
+    if failed:
+        lines += ["Not ranked:", "", *(f"- {row['backbone']}: {row['reason']}" for row in failed), ""]
+    if correlations:
+        lines += ["Rank correlation of each score with what fine-tuning reached:", ""]
+        lines += [_line(["score", "weighted Kendall tau", "Spearman", "backbones"]), _line(["---"] * 4)]
+        lines += [_line(_agreement(row)) for row in correlations] + [""]
+    return "\n".join(lines)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
+    """The probe's accuracy against operations and against time, a backbone a point.
+
+    Args:
+        rows: the ranking, best first.
+        images: how many there were, for the standard errors.
+        largest: the share of the largest class, which answers without a look at the image reach; drawn where
+            it is near.
+    """
+    there = [row for row in rows if not row["reason"]]
+    # The legend below has three names a line.
+    drawn = Figure(figsize=(9.5, 4.2 + 0.2 * (len(there) // 3)), layout="constrained")
+    best = there[0]
+    finding = (
+        f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
+    )
+    drawn.suptitle(finding.replace("$", r"\$"))
+    left, right = drawn.subplots(1, 2, sharey=True)
+    for place, row in enumerate(there):
+        error = (row["probe"] * (1 - row["probe"]) / images) ** 0.5
+        # Marker and colour both, for whoever tells few colours apart.
+        look = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 3}
+        label = row["backbone"].replace("$", r"\$")
+        left.errorbar(row["gmacs"], row["probe"], error, **look, label=label)
+        right.errorbar(1000 / row["images_per_second"], row["probe"], error, **look)
+    for axes, cost in ((left, "operations, GMACs an image"), (right, "time here, ms an image")):
+        axes.set(xscale="log", xlabel=cost)
+        axes.margins(x=0.1, y=0.1)
+        axes.grid(alpha=0.3)
+    low, high = left.get_ylim()
+    # Far below the points it would press them together.
+    if largest > low - (high - low):
+        for axes in (left, right):
+            axes.axhline(largest, color="black", linestyle=":", linewidth=1)
+        left.lines[-1].set_label("share of the largest class")
+    left.set_ylabel("linear probe, accuracy ± standard error")
+    drawn.legend(loc="outside lower center", ncols=3, fontsize=8)
+    return drawn

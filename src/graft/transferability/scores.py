@@ -1,0 +1,41 @@
+"""All scores of one backbone's features."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from graft.transferability.coding_rate import transrate
+from graft.transferability.conditional_entropy import nce
+from graft.transferability.evidence import logme
+from graft.transferability.expected_prediction import leep
+from graft.transferability.h_scores import h_score
+from graft.transferability.linear_probe import probe_accuracy
+from graft.transferability.neighbours import knn_accuracy
+
+# In the order in which they are shown.
+NAMES = ("probe", "knn", "logme", "h_score", "leep", "nce", "transrate")
+
+
+def all_scores(
+    features: ArrayLike, labels: ArrayLike, probabilities: ArrayLike | None = None, seed: int = 0
+) -> dict[str, float | None]:
+    """Each of `NAMES`; None for LEEP and NCE where the source classes' probabilities are not known.
+
+    Args:
+        features: `(N, D)`.
+        labels: `(N,)` class ids.
+        probabilities: `(N, S)`, what the source's head says of the same images.
+        seed: of the probe's folds.
+
+    Raises:
+        ValueError: the shapes do not fit, a feature is NaN or infinite, or there is one class alone.
+    """
+    theta = None if probabilities is None else np.asarray(probabilities)
+    return {
+        "probe": probe_accuracy(features, labels, seed=seed),
+        "knn": knn_accuracy(features, labels),
+        "logme": logme(features, labels),
+        "h_score": h_score(features, labels),
+        "leep": None if theta is None else leep(theta, labels),
+        "nce": None if theta is None else nce(theta.argmax(1), labels),
+        "transrate": transrate(features, labels),
+    }

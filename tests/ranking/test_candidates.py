@@ -1,0 +1,101 @@
+"""Which backbones are ranked: those that are asked for, or all whose weights are at hand."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from graft.errors import GraftError
+from graft.keys import conf_dir, option_nodes
+from graft.ranking.candidates import cached_file, candidates
+
+OPTIONS = option_nodes("backbone", [conf_dir()])
+
+
+@pytest.fixture(autouse=True)
+def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No weights but those that a test puts there."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("GRAFT_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    (tmp_path / "weights").mkdir()
+
+
+def put_in_cache(name: str) -> None:
+    file = cached_file({"name": name, "weights": "IMAGENET1K_V1"})
+    assert file is not None
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+
+
+def told(asked=None, given=None) -> list[tuple[str, str]]:
+    return [(one.label, one.weights) for one in candidates(OPTIONS, asked, given or {})]
+
+
+def test_nothing_at_hand() -> None:
+    with pytest.raises(GraftError, match=r"no backbone's weights are at hand: give weights\.resnet18=<file>"):
+        candidates(OPTIONS, None, {})
+
+
+def test_all_that_is_at_hand_is_found_once_the_nearest_place_first(tmp_path: Path) -> None:
+    for name in ("resnet18", "resnet50", "resnet34"):
+        put_in_cache(name)
+    # An option's own name, and one that is torchvision's alone.
+    for name in ("resnet50", "alexnet", "no_backbone"):
+        (tmp_path / "weights" / f"{name}.pth").touch()
+    found = told(given={"simple_cnn": "runs/x"})
+    assert dict(found) == {
+        "simple_cnn": "runs/x",
+        "resnet18": "IMAGENET1K_V1",
+        "resnet50": str(tmp_path / "weights/resnet50.pth"),
+        "resnet34": "IMAGENET1K_V1",
+        "alexnet": str(tmp_path / "weights/alexnet.pth"),
+    }
+    assert len(found) == 5
+    assert dict(told(given={"resnet50": "mine.pth"}))["resnet50"] == "mine.pth"
+
+
+def test_several_weights_of_one_backbone_are_told_apart() -> None:
+    given = {"simple_cnn": ["runs/a", "runs/b", None], "squeezenet1_0": ["x/w.pth", "y/w.pth"]}
+    assert [label for label, _ in told(["simple_cnn", "squeezenet1_0"], given)] == [
+        *("simple_cnn (a)", "simple_cnn (b)", "simple_cnn (untrained)"),
+        *("squeezenet1_0 (x/w.pth)", "squeezenet1_0 (y/w.pth)"),
+    ]
+    # One that is untrained says so, however many there are.
+    assert told(["resnet18"], {"resnet18": None}) == [("resnet18 (untrained)", "none")]
+
+
+def test_what_is_asked_for_by_name_is_fetched_or_says_why_not() -> None:
+    network, small = candidates(OPTIONS, ["resnet34", "simple_cnn"], {})
+    assert (network.node["name"], network.node["weights"], network.problem) == (
+        "resnet34",
+        "IMAGENET1K_V1",
+        None,
+    )
+    assert small.problem == (
+        "no weights: give weights.simple_cnn=<file or run>; weights.simple_cnn=null ranks it untrained"
+    )
+
+
+def test_a_backbone_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "backbone").mkdir()
+    (tmp_path / "backbone/mine.yaml").write_text("_target_: mypkg.mine\n")
+    options = option_nodes("backbone", [conf_dir(), tmp_path])
+    assert candidates(options, ["mine"], {})[0].node == {"_target_": "mypkg.mine"}
+    with pytest.raises(GraftError, match=r"weights\.mine: that backbone has no key weights"):
+        candidates(options, None, {"mine": "x.pth"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "answer"),
+    [
+        (["resnt18"], {}, "backbones: resnt18 is no backbone that there is; did you mean resnet18?"),
+        (None, {"resnet33": "x"}, "weights.resnet33 is no backbone that there is; did you mean"),
+        # It stands for others, and has no name of its own.
+        (["torchvision"], {}, "backbones: torchvision is no backbone"),
+    ],
+)
+def test_a_wrong_name(asked, given, answer) -> None:
+    with pytest.raises(GraftError) as error:
+        candidates(OPTIONS, asked, given)
+    assert answer in str(error.value)
