@@ -14,7 +14,7 @@ from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.rules import clean_name
-from graft.schema import check_targets, check_together, check_values
+from graft.schema import check_targets, check_together, check_values, get
 
 
 def register_resolvers() -> None:
@@ -95,7 +95,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     Args:
         cfg: what Hydra composed; a `hydra` node in it is left out of the result.
         hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
+        command: `train`, `crossval`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
 
     Returns:
         The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name.
@@ -135,6 +135,10 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         _check_effective(hydra_cfg.overrides.task)
     if command == "extract":
         _check_sources(config)
+    if command == "crossval" and (
+        own := [k for k in ("folds", "fold") if get(config, f"data.{k}") is not None]
+    ):
+        raise GraftError(f"data.{own[0]} is what graft crossval gives each of its runs; give folds=…")
     if command == "rank":
         _check_ranked(config, hydra_cfg.overrides.task)
         config["options"] = option_nodes("backbone", folders)
