@@ -13,8 +13,8 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
     """Images listed in a CSV file with the columns path, label and, if there are such, split and group.
 
     Images of one group, such as a patient or a film, are never divided where a split is drawn. Without a
-    split column one part "all" is returned. With one, each row says train, val (or valid, validation) or test.
-    Class names and their order come from the training part. Other columns are ignored.
+    split column one part "all" is returned. With one, each row says train, val (or valid, validation) or
+    test. Class names and their order come from the training part. Other columns are ignored.
 
     Args:
         file: the CSV file, UTF-8, with a header.

@@ -69,7 +69,7 @@ def rows_of(
 
     Args:
         folds: of all repeats.
-        pooled: metrics of all images together with intervals, of each repeat that is whole.
+        pooled: metrics of all tested images together with intervals, of each repeat.
         metrics: `accuracy` and so on.
     """
     done = [fold for fold in folds if not fold.reason]
@@ -166,10 +166,10 @@ def page(
             "",
             markdown(*cells(rows)),
             "",
-            "Mean, deviation and the first interval are over the folds. That interval is the corrected resampled",
-            f"t of Nadeau and Bengio (2003), an approximation. {CAVEAT}",
-            "Pooled is over all images at once, each as the fold said that tested it, with a bootstrap interval",
-            f"over images; in AUROC and the like it ranks images by different models together.{several}",
+            "Mean, deviation and the first interval are over the folds. That interval is the corrected",
+            f"resampled t of Nadeau and Bengio (2003), an approximation. {CAVEAT}",
+            "Pooled is over all images at once, each as the fold said that tested it, with a bootstrap",
+            f"interval over images; AUROC and the like then rank images by different models.{several}",
             "",
             markdown(head, lines),
             "",
