@@ -71,6 +71,8 @@ EDGES = {
     "cache.max_bytes": ([0, 10**10], [-1, 1e9, None, "1GB"]),
     "cache.views": ([None, 1, 10], [0, 1.5, True]),
     "cache.precision": (["float32", "fast"], ["bf16", None]),
+    "sweep.resume": ([None, "outputs/sweeps/x"], ["", 1]),
+    "sweep.trial": ([None, "sqlite:///study.db#3"], ["", 1]),
     "run": ([None, "outputs/x"], ["", 1]),
     "sort": (["val/accuracy", "val/loss"], ["test/accuracy", "train/loss", "accuracy", "val/", None]),
     "over": ([["seed"], ["seed", "data.split_seed"], []], ["seed", None, [3]]),

@@ -42,6 +42,8 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     from graft.runs.restarting import going_on
 
     config, hydra_cfg = compose("train", overrides)
+    if hydra_cfg.mode is not None and hydra_cfg.mode.name == "MULTIRUN":
+        raise GraftError("a sweep is for the command line; graft.train trains one run")
     config, overrides = going_on(config, hydra_cfg.run, overrides)
     path = Path(hydra_cfg.run.dir)
     if path.exists() and not any(word.startswith("hydra.run.dir=") for word in overrides):

@@ -2,12 +2,10 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from graft.errors import GraftError, did_you_mean
+from graft.errors import GraftError, did_you_mean, report
 from graft.runs.launch import Launch, launched
 
 COMMANDS = {
@@ -32,9 +30,6 @@ From Python: graft.train([words]), graft.load(path).predict(images)
 """
 # Flags by which Hydra shows something, and runs nothing.
 SHOWING = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")
-
-# Read once: `run_hydra` sets the variable for Hydra's own ends.
-WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def main() -> None:
@@ -69,17 +64,6 @@ def guarded(command: Callable[[], object]) -> int:
         report(error)
         return 1
     return 0
-
-
-def report(error: Exception) -> None:
-    """Say an error on stderr, once: one line for the user's own, the traceback for ours."""
-    if getattr(error, "reported", False):
-        return
-    error.reported = True  # type: ignore[attr-defined]
-    if isinstance(error, GraftError) and not WANTS_TRACEBACKS:
-        print(f"graft: {error}", file=sys.stderr)
-    else:
-        traceback.print_exception(error)
 
 
 def dispatch(words: list[str]) -> None:
@@ -121,9 +105,10 @@ def _train_launched(launch: Launch, words: list[str]) -> None:
     Raises:
         GraftError: the words ask for more than one run.
     """
-    if sweep := {"-m", "--multirun"} & set(words):
+    sweep = [word for word in words if word in ("-m", "--multirun") or word.startswith("sweep=")]
+    if sweep:
         raise GraftError(
-            f"{sweep.pop()} under {launch.by}: start each run of a sweep by itself, or let Graft start "
+            f"{sweep[0]} under {launch.by}: start each run of a sweep by itself, or let Graft start "
             "the processes (trainer=ddp without a launcher)"
         )
     shows = any(word.partition("=")[0] in SHOWING for word in words)
@@ -151,16 +136,16 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from graft.composition import open_words, register_resolvers
+    from graft.composition import open_words, prefer_own_options, register_resolvers
     from graft.explanation import explain_hydra
+    from graft.job import Job
     from graft.keys import conf_dir
 
     _check_flags(words)
     words = open_words(command, words)
     register_resolvers()
-    failures: list[Exception] = []
-    sweeps: set[str] = set()
-    job = _job_of(command, failures, sweeps)
+    prefer_own_options()
+    job = Job(command)
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(job)
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], *words]
@@ -173,7 +158,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     except OSError as error:
         if getattr(error, "reported", False):
             raise
-        # A run's own errors are in `failures`: this is Hydra, which makes the folder before any code of ours.
+        # A run's own are in `job.failures`: this is Hydra, which makes the folder before any code of ours.
         reason = f"{error.filename} cannot be made ({error.strerror})"
         raise GraftError(f"hydra.run.dir or hydra.sweep.dir: {reason}") from error
     finally:
@@ -181,12 +166,8 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
         os.environ.pop("HYDRA_FULL_ERROR")
         if full is not None:
             os.environ["HYDRA_FULL_ERROR"] = full
-        for sweep in sweeps:
-            from graft.reporting.summary import summarize
-
-            summarize(Path(sweep))
-    if failures:
-        raise failures[0]
+    if job.failures:
+        raise job.failures[0]
 
 
 def _check_flags(words: Sequence[str]) -> None:
@@ -199,53 +180,3 @@ def _check_flags(words: Sequence[str]) -> None:
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     parser.parse_args(words)
-
-
-def _job_of(command: str, failures: list[Exception], sweeps: set[str]) -> Any:
-    """The function that Hydra calls with each composed configuration.
-
-    A single run's error goes to `failures`, because Hydra adds lines of its own to one that is raised; a
-    sweep's jobs raise, so that launchers and sweepers see which failed. The folder of a sweep that
-    trains goes to `sweeps`.
-    """
-
-    def job(cfg: Any) -> Any:
-        from hydra.core.hydra_config import HydraConfig
-        from hydra.types import RunMode
-
-        from graft.composition import check
-        from graft.runs.folder import refuse_taken, remove_empty
-        from graft.runs.restarting import going_on
-
-        own: Any = HydraConfig.get()
-        folder = Path(own.runtime.output_dir)
-        overrides = list(own.overrides.task)
-        sweeping = own.mode == RunMode.MULTIRUN
-        if sweeping:
-            if command == "train":
-                sweeps.add(str(Path(own.sweep.dir).absolute()))
-            print(f"\njob {own.job.num}: {' '.join(overrides)}", flush=True)
-        try:
-            config = check(cfg, own, command)
-            if command == "train":
-                config, overrides = going_on(config, own.sweep if sweeping else own.run, overrides)
-            if not config.get("resume"):
-                refuse_taken(folder)
-            return _call(command, config, folder, overrides)
-        except Exception as error:
-            if not sweeping:
-                failures.append(error)
-                return None
-            report(error)
-            raise
-        finally:
-            remove_empty(folder)
-
-    return job
-
-
-def _call(command: str, config: dict[str, Any], folder: Path, overrides: list[str]) -> Any:
-    """Import the command, and torch with it, only now that its configuration is known to be right."""
-    from importlib import import_module
-
-    return import_module(f"graft.commands.{command}").run(config, folder, overrides)

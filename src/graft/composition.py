@@ -25,6 +25,22 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
 
 
+def prefer_own_options() -> None:
+    """Let the files below `conf/hydra` take the place of options of the same name that come with plugins.
+
+    Hydra would look for the file's keys in the plugin's option, with a warning.
+    """
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()
+    for path in (conf_dir() / "hydra").rglob("*.yaml"):
+        store: Any = ConfigStore.instance().repo
+        for name in path.relative_to(conf_dir()).parent.parts:
+            store = store.get(name, {})
+        store.pop(path.name, None)
+
+
 @functools.cache
 def _process_id() -> str:
     """Six random hex digits, the same for a whole process, so that a sweep's jobs share its folder."""
@@ -75,6 +91,7 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
 
     register_resolvers()
     overrides = open_words(command, overrides)
+    prefer_own_options()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=command):
             whole = hydra.compose(command, list(overrides), return_hydra_config=True)

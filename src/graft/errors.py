@@ -1,7 +1,13 @@
-"""The one error a person at the keyboard can cause, and how the nearest right word is found."""
+"""The one error a person at the keyboard can cause, how it is said, and the nearest right word."""
 
 import difflib
+import os
+import sys
+import traceback
 from collections.abc import Iterable
+
+# Read once: `graft.cli.run_hydra` sets the variable for Hydra's own ends.
+WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 class GraftError(Exception):
@@ -9,6 +15,25 @@ class GraftError(Exception):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def report(error: Exception) -> None:
+    """Say an error on stderr, once: one line for the user's own, the traceback for ours."""
+    if getattr(error, "reported", False):
+        return
+    error.reported = True  # type: ignore[attr-defined]
+    if isinstance(error, GraftError) and not WANTS_TRACEBACKS:
+        print(f"graft: {error}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+
+
+def reason_of(error: BaseException) -> str:
+    """An error as one line; its kind too where it is not the user's own."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, GraftError):
+        return first
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

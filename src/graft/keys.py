@@ -16,7 +16,7 @@ from graft.schema import BUILT, flatten, get
 
 Plain = dict[str, Any]
 # Options of these groups change keys of other groups instead of having keys of their own.
-RECIPES = ("experiment", "debug", "local")
+RECIPES = ("experiment", "debug", "local", "sweep")
 PARTS = (*BUILT, "logger", "callbacks")
 
 

@@ -95,6 +95,7 @@ WATCHED = [
     for part in ("val", "train")
     for metric in ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro")
 ]
+VALIDATED = [key for key in WATCHED if key.startswith("val/")]
 
 PRECISIONS = (
     "32-true",
@@ -248,6 +249,8 @@ RULES: dict[str, Rule] = {
     "wise_ft.alpha": or_null(number("from 0 to 1", lambda value: 0 <= value <= 1)),
     "threads": or_null(whole(1)),
     "resume": PATH,
+    "sweep.resume": PATH,
+    "sweep.trial": PATH,
     "callbacks.last.minutes": NOT_NEGATIVE,
     "callbacks.last.seconds": NOT_NEGATIVE,
     "run": PATH,

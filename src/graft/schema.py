@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graft.errors import GraftError, did_you_mean
-from graft.rules import RULES, WATCHED, rule_of_default
+from graft.rules import RULES, VALIDATED, WATCHED, rule_of_default
 
 Config = Mapping[str, Any]
 # Groups whose option is one object; those of `logger` and `callbacks` are several.
@@ -103,6 +103,11 @@ def check_together(config: Config) -> None:
             "regularizer=co_tuning asks the head that the backbone was trained with, and"
             " backbone.weights=null has none; give torchvision's weights, or a Graft run or bundle"
         )
+    if (metric := get(config, "sweep.metric")) is not None and metric not in VALIDATED:
+        hint = did_you_mean(metric, VALIDATED) or f"; there are {', '.join(VALIDATED)}"
+        if metric.startswith("test/"):
+            hint = ": the test set is for the end, so nothing is chosen on it"
+        raise GraftError(f"sweep.metric={metric} is nothing to choose by{hint}")
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
             _check_monitor(f"callbacks.{name}", node["monitor"], node.get("mode"))

@@ -18,7 +18,7 @@ def swept(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("swept") / "sweep"
     words = ["data=image_folder", f"data.root={photos}", "data.batch_size=8", "trainer.max_epochs=2"]
     grid = ["freeze=last_k,full", "seed=0,1", "optimizer.lr=1e-3,1e30"]
-    assert run(["train", "-m", *words, *grid, "trainer=cpu", f"hydra.sweep.dir={folder}"]) == 2
+    assert run(["train", "-m", *words, *grid, "trainer=cpu", f"hydra.sweep.dir={folder}"]) == 1
     return folder
 
 

@@ -134,14 +134,14 @@ def test_a_fold_that_fails_is_told_and_the_others_go_on(
     words = ["data=image_folder", f"data.root={photos}", "freeze=frozen", *SHORT]
     assert run(["crossval", *words, "folds=3", "hydra.run.dir=out"]) == 1
     told = capsys.readouterr()
-    assert "failed: repeat 1 fold 2: GraftError: the training loss became nan" in told.out
+    assert "failed: repeat 1 fold 2: the training loss became nan" in told.out
     assert "Traceback" not in told.err
     assert RunFolder(tmp_path / "out/fold-2").status()["status"] == "failed"
     rows = read_csv(tmp_path / "out/crossval.csv")
     assert rows[0]["folds"] == "2"
     assert rows[0]["repeat 1 fold 2"] == ""
     assert len(read_csv(tmp_path / "out/predictions.csv")) == 24
-    assert "failed: GraftError" in (tmp_path / "out/crossval.md").read_text()
+    assert "failed: the training loss" in (tmp_path / "out/crossval.md").read_text()
 
 
 def test_groups_stay_together(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,12 @@ def test_what_a_sweep_varies_has_this_runs_values(tmp_path: Path) -> None:
     job.path.mkdir()
     own = ["+head.dropout=0.1", "data=digits", "freeze=frozen", "optimizer.lr=1e30", "seed=2"]
     job.overrides.write_text(yaml.safe_dump(own))
-    assert swept(job) == {"head.dropout": 0.1, "freeze": "frozen", "optimizer.lr": 1e30, "seed": 2}
+    varied = {"head.dropout": 0.1, "freeze": "frozen", "optimizer.lr": 1e30, "seed": 2}
+    assert swept(job) == varied
+    # What sweeps leave since they can go on.
+    (tmp_path / "multirun.yaml").unlink()
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({"words": ["+head.dropout=0.1,0.2", *words]}))
+    assert swept(job) == varied
 
 
 def test_a_run_by_itself_swept_nothing(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from graft.training.trainer import make_callbacks, make_trainer
 @pytest.fixture(scope="module")
 def composed():
     words = ["backbone.image_size=16", "data.batch_size=8", "data.num_workers=0", "trainer=cpu"]
-    return compose("train", [*words, "trainer.max_epochs=2", "seed=5"])[0]
+    return compose("train", [*words, "trainer.max_epochs=2", "callbacks.last.seconds=0", "seed=5"])[0]
 
 
 @pytest.fixture

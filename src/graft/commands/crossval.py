@@ -9,7 +9,7 @@ from rich.console import Console
 
 from graft.commands import train
 from graft.data import ImageData
-from graft.errors import GraftError
+from graft.errors import GraftError, reason_of
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_json, write_text
@@ -38,7 +38,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     if launch:
         raise GraftError(f"graft crossval is for one process, but {launch.by} has started {launch.size}")
     repeats, folds = config["repeats"], config["folds"]
-    own = {key: value for key, value in config.items() if key not in OWN}
+    own = {**{key: value for key, value in config.items() if key not in OWN}, "test": True}
     words = [word for word in overrides if word.lstrip("+").partition("=")[0] not in OWN]
     first = own["data"].get("split_seed", 0)
     data = assembly.open_data(own["data"])
@@ -64,7 +64,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
             # Where not even a folder was made, the words are wrong, for every fold.
             if not folder.status_file.is_file() and isinstance(error, GraftError):
                 raise
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = reason_of(error)
             print(f"graft: {folder.path.name} failed ({folder.log}): {reason}", file=sys.stderr, flush=True)
             done.append(Fold(repeat, fold, *sizes, {}, reason))
         else:

@@ -13,10 +13,11 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 
 from graft.building import check_trusted, one_line
 from graft.data import ImageDataModule, split_rows
-from graft.errors import GraftError
+from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback, changes
 from graft.runs import RunFolder, slurm
 from graft.runs.files import read_csv, write_yaml
+from graft.runs.fingerprint import fingerprint
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
@@ -31,7 +32,9 @@ from graft.training.checkpoint_files import newest
 from graft.training.ending import show_result, test_and_write
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
+from graft.training.later_test import test_later
 from graft.training.lr_finder import found_factor, scaled
+from graft.training.pruning import Pruning
 from graft.training.random_state import random_state, set_random_state
 from graft.training.relation import learn_relation
 from graft.training.threads import kept_threads
@@ -55,6 +58,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
     resumed = find_run(config["resume"]) if config.get("resume") else None
+    config = {"sweep": {}, **config}
     # From here on, so that nothing of the run changes once it is read.
     with resumed.hold() if resumed else nullcontext(), kept_threads():
         return train(config, path, overrides, resumed)
@@ -62,8 +66,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
 
 def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
     """As `run`; `resumed` is the run to go on with, which no other process goes on with meanwhile."""
-    trust = config.get("trust", [])
-    config = {key: value for key, value in config.items() if key not in ("resume", "trust")}
+    trust, search, asked = config.get("trust", []), config["sweep"], fingerprint(config)
+    config = {key: value for key, value in config.items() if key not in ("resume", "trust", "sweep")}
     at = None
     if resumed is not None:
         path, before = resumed.path, resumed.read_config()
@@ -71,6 +75,8 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
         config = continued(resumed, config, overrides)
         if resumed.status()["status"] == "finished" and not _longer(config, before):
             say(f"already finished: {path}")
+            if config["test"] and not resumed.tested:
+                test_later(resumed, config, trust)
             return resumed
         at = newest(resumed.checkpoints)
     config, parts, size = prepare(config)
@@ -86,12 +92,17 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
         print(f"lr_find: {rates}", flush=True)
         parts.module.groups = parts.module.grouped(assembly.rates(config))
     trainer, table = trainer_of(config, path, parts, size, None if resumed is None else at.step if at else 0)
+    pruning = None
+    if search.get("trial") and size == 1:
+        pruning = Pruning(search["trial"], search["metric"])
+        # Before those that save, so that what they save knows whether the run ends.
+        trainer.callbacks.insert(0, pruning)  # type: ignore[attr-defined]
     cached = cache_decision.decide(config, *parts, trainer, size)
 
     if resumed is not None:
         check_same_split(resumed, parts.loading)
         resumed.take_up()
-    folder = resumed or RunFolder.claim(path)
+    folder = resumed or RunFolder.claim(path, fingerprint=asked)
     with folder.hold(), log_to(folder.log):
         try:
             with interruptible():
@@ -116,10 +127,10 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
                 slurm.requeue()
             raise
         except BaseException as error:
-            folder.set_status("failed", reason=f"{type(error).__name__}: {error}".splitlines()[0])
+            folder.set_status("failed", reason=reason_of(error))
             keep(traceback.format_exc())
             raise
-        folder.set_status("finished")
+        folder.set_status("finished", **({"pruned": pruning.after} if pruning and pruning.after else {}))
         show_result(folder)
     return folder
 

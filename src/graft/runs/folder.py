@@ -50,8 +50,12 @@ class RunFolder:
         self.bundle = self.path / "model"
 
     @classmethod
-    def claim(cls, path: str | Path) -> "RunFolder":
+    def claim(cls, path: str | Path, **facts: Any) -> "RunFolder":
         """Make `path` this run's folder by creating its `status.json` exclusively.
+
+        Args:
+            path: the folder.
+            facts: more to record in `status.json`, such as the run's `fingerprint`.
 
         Raises:
             GraftError: the folder is another run's, or holds other files.
@@ -63,7 +67,7 @@ class RunFolder:
             os.close(os.open(folder.status_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             raise GraftError(f"hydra.run.dir={path} was taken by another run just now") from None
-        folder.set_status("running", started=_now(), **this_process(), slurm=slurm.job())
+        folder.set_status("running", started=_now(), **this_process(), slurm=slurm.job(), **facts)
         return folder
 
     @classmethod
@@ -108,7 +112,7 @@ class RunFolder:
         """Say that the run goes on, in this process, and how many times it has."""
         known = self.status()
         # The job is the one that began the run: started again, it finds its own by it.
-        facts = {key: known.get(key) for key in ("started", "slurm")}
+        facts = {key: known.get(key) for key in ("started", "slurm", "fingerprint")}
         self.set_status("running", **facts, **this_process(), resumed=known.get("resumed", 0) + 1)
 
     def set_status(self, status: str, **facts: Any) -> None:
@@ -123,7 +127,8 @@ class RunFolder:
         """What `status.json` says.
 
         `status`; `started`, `ended`, `reason`; the process (`pid`, `host`, `began`); the `slurm` job in which
-        the run began; how many times it was `resumed`.
+        the run began; the `fingerprint` of what was asked for; how many times it was `resumed`; after how
+        many epochs it was `pruned`.
         """
         return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
 
@@ -137,6 +142,11 @@ class RunFolder:
         if not self.metrics_file.is_file():
             return {}
         return dict(json.loads(self.metrics_file.read_text(encoding="utf-8")))
+
+    @property
+    def tested(self) -> bool:
+        """Whether the final metrics hold some of the test images."""
+        return any(key.startswith("test/") for key in self.metrics)
 
 
 def refuse_taken(path: Path) -> None:

@@ -79,22 +79,27 @@ def key_of(word: str) -> str:
 def swept(folder: RunFolder) -> Plain | None:
     """What a sweep varied, with this run's values; None for a run that is no job of a sweep.
 
-    Hydra keeps a sweep's own words in `multirun.yaml`, in the folder above its jobs'.
+    A sweep's own words stand in `sweep.yaml`, in the folder above its jobs'; those of older ones in Hydra's
+    `multirun.yaml`.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    file = next((path / "multirun.yaml" for path in folder.path.parents[:2] if _is_sweep(path)), None)
-    if file is None:
+    words = next((words for path in folder.path.parents[:2] if (words := _words_of_sweep(path))), None)
+    if words is None:
         return None
-    own = yaml.safe_load(file.read_text(encoding="utf-8"))["hydra"]
-    params = [f"{key}={value}" for key, value in ((own.get("sweeper") or {}).get("params") or {}).items()]
     parse = OverridesParser.create().parse_overrides
-    words = parse([*params, *own["overrides"]["task"]])
-    varied = {word.key_or_group for word in words if word.is_sweep_override()}
+    varied = {word.key_or_group for word in parse(words) if word.is_sweep_override()}
     return {
         word.key_or_group: word.value() for word in parse(words_of(folder)) if word.key_or_group in varied
     }
 
 
-def _is_sweep(path: Path) -> bool:
-    return (path / "multirun.yaml").is_file()
+def _words_of_sweep(path: Path) -> list[str] | None:
+    """The words of the sweep whose folder this is; None where it is no sweep's."""
+    if (plan := path / "sweep.yaml").is_file():
+        return [str(word) for word in yaml.safe_load(plan.read_text(encoding="utf-8"))["words"]]
+    if not (older := path / "multirun.yaml").is_file():
+        return None
+    own = yaml.safe_load(older.read_text(encoding="utf-8"))["hydra"]
+    params = [f"{key}={value}" for key, value in ((own.get("sweeper") or {}).get("params") or {}).items()]
+    return [*params, *own["overrides"]["task"]]

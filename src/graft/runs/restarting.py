@@ -8,9 +8,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from graft.runs import slurm
+from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder
 from graft.runs.log import say
-from graft.runs.resuming import find_run, status_of
+from graft.runs.resuming import FREE, find_run, status_of
 
 # What of a folder's name is another each time that the same words run.
 CHANGING = ("${now:", "${graft.id:")
@@ -18,7 +19,7 @@ SHIPPED = {"graft", "torch", "torchvision", "pytorch_lightning"}
 
 
 def going_on(
-    config: dict[str, Any], node: DictConfig, overrides: Sequence[str]
+    config: dict[str, Any], node: DictConfig, overrides: Sequence[str], root: Path | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """Find the run that the command line goes on with: the one asked for, or a SLURM job's own.
 
@@ -28,6 +29,7 @@ def going_on(
         config: what the words compose.
         node: `hydra.run`, or in a sweep `hydra.sweep`: its `dir` says where such runs are.
         overrides: the words.
+        root: where such runs are, if `node` no longer says it.
 
     Returns:
         The configuration, with the folder of that run in `resume` if there is one; and the words that may
@@ -37,21 +39,33 @@ def going_on(
         GraftError: there is no such run, or it cannot go on.
     """
     if config["resume"]:
-        return {**config, "resume": str(find_run(config["resume"]).path)}, list(overrides)
+        run = find_run(config["resume"])
+        config = {**config, "resume": str(run.path)}
+        if status_of(run).get("fingerprint") != fingerprint(config):
+            return config, list(overrides)
+        # The very words that began it: they change nothing but how it is gone on with.
+        return _trusting(config), [word for word in overrides if _key(word) in FREE]
     if not slurm.started_again():
         return config, list(overrides)
     here = slurm.job()
     assert here is not None
     started = f"SLURM job {slurm.name_of(here)} was started again"
-    found = _begun_by(here, overrides, _root_of(node))
+    found = _begun_by(here, overrides, root or root_of(node))
     if found is None:
         say(f"{started}, but these words had not begun a run: a new one starts")
         return config, list(overrides)
     say(f"{started}: its run is {found.path}")
-    # What the words name could be built without asking, so it may be here as well.
-    trust = [*config["trust"], *sorted(set(_packages(config)) - SHIPPED)]
     # They are the run's own, so they change nothing.
-    return {**config, "resume": str(found.path), "trust": trust}, []
+    return {**_trusting(config), "resume": str(found.path)}, []
+
+
+def _trusting(config: dict[str, Any]) -> dict[str, Any]:
+    """What the words name could be built without asking, so it may be in the run that they began as well."""
+    return {**config, "trust": [*config["trust"], *sorted(set(_packages(config)) - SHIPPED)]}
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFolder | None:
@@ -71,7 +85,7 @@ def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFo
     return max(filter(is_it, found), key=order, default=None)
 
 
-def _root_of(node: DictConfig) -> Path:
+def root_of(node: DictConfig) -> Path:
     """The folder below which the same words' runs are whenever they run."""
     raw: Any = OmegaConf.to_container(node, resolve=False)
     folder, pattern = Path(node.dir), str(raw["dir"])

@@ -17,6 +17,7 @@ Config = Mapping[str, Any]
 FREE = (
     "resume",
     "trust",
+    "test",
     "threads",
     "data.num_workers",
     "cache.dir",
@@ -87,7 +88,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
     config = completed(folder.read_config(), f"{folder.config}, which Graft {_version(folder)} wrote,")
     for word in overrides:
         key = word.lstrip("+~").partition("=")[0].partition("@")[0]
-        if key in ("resume", "trust") or key.startswith("hydra."):
+        if key in ("resume", "trust") or key.startswith(("hydra.", "sweep.")):
             continue
         if (new := get(given, key)) == (old := get(config, key)) and not word.startswith("~"):
             continue

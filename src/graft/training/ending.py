@@ -33,7 +33,7 @@ Config = dict[str, Any]
 def test_and_write(
     folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, seconds: float
 ) -> None:
-    """Test the best epoch's weights once, in one process, and write what came out."""
+    """Test the best epoch's weights once, in one process, unless `test` says later; write what came out."""
     loading, module = parts.loading, parts.module
     if isinstance(trainer.strategy, FSDPStrategy):
         # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
@@ -52,20 +52,25 @@ def test_and_write(
         calibrate(bundle, alone(config, folder, trainer, []), loading.ordered_loader("val"))
     save_bundle(folder.bundle, bundle, config)
 
-    tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
-    result = test(tester, tested_module(bundle), loading.test_dataloader())
+    tested_metrics, confusion = {}, None
+    if config["test"]:
+        tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
+        result = test(tester, tested_module(bundle), loading.test_dataloader())
+        temperature = bundle.temperature if config["calibrate"] else None
+        tested_metrics = write_test(folder, result, loading.data, temperature)
+        confusion = pictures.confusion_figure(result.confusion, class_names)
     row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
     metrics = {
         **row,
-        **write_test(folder, result, loading.data, bundle.temperature if config["calibrate"] else None),
+        **tested_metrics,
         "epoch": tested,
         "seconds": round(seconds, 3),
         "trainable_parameters": trainable,
     }
     write_json(folder.metrics_file, metrics)
     pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.curves_figure)
-    confusion = pictures.confusion_figure(result.confusion, class_names)
-    tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
+    if confusion is not None:
+        tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")
@@ -101,5 +106,6 @@ def show_result(folder: RunFolder) -> None:
     if "temperature" in metrics:
         say(calibration_line(metrics))
     where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
-    say(f"tested the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
+    done = "tested" if folder.tested else "kept, not tested,"
+    say(f"{done} the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
     say(str(where))

@@ -1,0 +1,88 @@
+"""A sweep's folder: what it was asked for, and which of its jobs have a run already. Imports no torch."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graft.errors import GraftError
+from graft.runs.files import write_yaml
+from graft.runs.folder import RunFolder
+from graft.runs.process import alive
+from graft.runs.resuming import status_of
+
+# Of several runs of one job the first of these counts.
+ORDER = ("finished", "interrupted", "running", "failed")
+
+
+class SweepFolder:
+    """One sweep's folder, with a run folder below it for each job that has begun."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self.plan_file = self.path / "sweep.yaml"
+        self.study = self.path / "study.db"
+
+    @classmethod
+    def open(cls, path: str | Path) -> "SweepFolder":
+        """The folder of an earlier sweep.
+
+        Raises:
+            GraftError: there is no such folder, or it is no sweep's.
+        """
+        folder = cls(path)
+        if not folder.path.is_dir():
+            raise GraftError(f"sweep.resume={path}: there is no such folder")
+        if not folder.plan_file.is_file():
+            raise GraftError(f"sweep.resume={path} is no sweep's folder (it has no sweep.yaml)")
+        return folder
+
+    def write_plan(self, plan: Mapping[str, Any]) -> None:
+        """Record what the sweep consists of: its words, and each job's words and fingerprint."""
+        write_yaml(self.plan_file, dict(plan))
+
+    def read_plan(self) -> dict[str, Any]:
+        """What `write_plan` recorded last."""
+        return dict(yaml.safe_load(self.plan_file.read_text(encoding="utf-8")))
+
+    def runs(self) -> Iterator[RunFolder]:
+        """The runs below, those that a crash left without a readable status left out."""
+        for file in sorted(self.path.rglob("status.json")):
+            if status_of(run := RunFolder(file.parent)):
+                yield run
+
+    def finished(self) -> set[str]:
+        """The fingerprints of the runs that have finished."""
+        found = (status_of(run) for run in self.runs())
+        return {str(status.get("fingerprint")) for status in found if status["status"] == "finished"}
+
+    def next_number(self) -> int:
+        """The first number that no job's folder begins with."""
+        numbers = [int(found[0]) for run in self._folders() if (found := re.match(r"\d+", run.name))]
+        return max(numbers, default=-1) + 1
+
+    def _folders(self) -> list[Path]:
+        return [path for path in self.path.iterdir() if path.is_dir()] if self.path.is_dir() else []
+
+    def matched(self, fingerprints: Sequence[str]) -> list[RunFolder | None]:
+        """For each job the run that it has had: a finished one, else one to go on with, else a failed one.
+
+        Args:
+            fingerprints: one a job; a run is given to one job alone.
+
+        Raises:
+            GraftError: one of them is running now.
+        """
+        found: dict[str, list[RunFolder]] = defaultdict(list)
+        for run in self.runs():
+            found[str(status_of(run).get("fingerprint"))].append(run)
+        for runs in found.values():
+            runs.sort(key=lambda run: ORDER.index(status_of(run)["status"]))
+        given = [found[key].pop(0) if found.get(key) else None for key in fingerprints]
+        for taken in given:
+            if taken is not None and alive(status := status_of(taken)):
+                raise GraftError(f"{taken.path} is still running (process {status['pid']}); end that first")
+        return given

@@ -1,0 +1,50 @@
+"""What a sweep says at its end. Imports no torch."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Failed(NamedTuple):
+    """One failed job: its words that set it apart, and the reason in one line."""
+
+    words: Sequence[str]
+    reason: str
+
+
+def conclude(path: Path, counts: Mapping[str, int], failed: Sequence[Failed]) -> None:
+    """Write and print the summary, print what became of the jobs, and last the sweep's folder.
+
+    Args:
+        path: the sweep's folder.
+        counts: what became of jobs that did not fail, to how many.
+        failed: the others.
+
+    Raises:
+        SystemExit: with status 1, where a job failed.
+    """
+    from graft.reporting.summary import summarize
+
+    summarize(path)
+    for job in failed:
+        print(f"failed: {' '.join(job.words) or 'the job'}: {job.reason}", file=sys.stderr)
+    counts = {**counts, "failed": len(failed)}
+    print(f"\n{sum(counts.values())} jobs: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
+    if failed:
+        say_how_to_go_on(path)
+    print(shown(path), flush=True)
+    if failed:
+        raise SystemExit(1)
+
+
+def say_how_to_go_on(path: Path) -> None:
+    """Name the word with which the same command does what is left."""
+    print(f"the same words with sweep.resume={shown(path)} do what is left", flush=True)
+
+
+def shown(path: Path) -> str:
+    """The path as one would type it here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -1,0 +1,67 @@
+"""What a sweeper works with, whichever it is."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra.core.plugins import Plugins
+from omegaconf import open_dict, read_write
+
+from graft.errors import GraftError
+from graft.job import Job
+from graft.runs import slurm
+from graft.runs.launch import launched
+from graft.runs.restarting import root_of
+from graft.runs.sweep_folder import SweepFolder
+from graft.sweeps.jobs import quoted
+
+
+class Sweep(NamedTuple):
+    """The parts of a sweep.
+
+    Attributes:
+        command: what each job runs, such as `train`.
+        folder: the sweep's.
+        loader: Hydra's, which composes a job's configuration.
+        master: the sweep's own configuration, with its `hydra` node.
+        launcher: Hydra's.
+        resumes: whether runs of an earlier start count.
+    """
+
+    command: str
+    folder: SweepFolder
+    loader: Any
+    master: Any
+    launcher: Any
+    resumes: bool = False
+
+
+def prepared(context: Any, job: Job, master: Any) -> Sweep:
+    """Find the sweep's folder, and let Hydra make the launcher.
+
+    Args:
+        context: Hydra's.
+        job: what is called with each job's configuration.
+        master: the sweep's configuration.
+
+    Raises:
+        GraftError: `sweep.resume` names no sweep's folder, or `hydra.sweep.dir` another's; or each of several
+            processes would sweep.
+    """
+    if launch := launched():
+        raise GraftError(f"a sweep under {launch.by}: start each of its runs by itself")
+    # Once and for all: another process would make another time and id of it.
+    path = Path(str(master.hydra.sweep.dir))
+    resumes = job.command == "train" and master.sweep.resume is not None
+    if resumes:
+        path = SweepFolder.open(str(master.sweep.resume)).path
+    elif SweepFolder(path).plan_file.exists() and not slurm.started_again():
+        raise GraftError(f"hydra.sweep.dir={path} already holds a sweep; sweep.resume={path} goes on with it")
+    job.root = root_of(master.hydra.sweep)
+    with read_write(master), open_dict(master):
+        master.hydra.sweep.dir = str(path)
+        # The jobs' own configurations are composed from these words.
+        master.hydra.overrides.hydra.append(quoted("hydra.sweep.dir", str(path)))
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=job, config=master
+    )
+    return Sweep(job.command, SweepFolder(path), context.config_loader, master, launcher, resumes)

@@ -1,0 +1,90 @@
+"""The Optuna study of a search: where it is kept, and how a job finds its own trial in it.
+
+The pruner stands in the study itself, since a job may run on another machine.
+"""
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from graft.errors import GraftError
+
+NAME = "graft"
+
+
+def import_optuna() -> ModuleType:
+    """The library, which is an extra.
+
+    Raises:
+        GraftError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise GraftError("hydra/sweeper=optuna needs Optuna: pip install 'graft[optuna]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def open_study(
+    storage: str, metric: str, sampler: Mapping[str, Any], pruner: Mapping[str, Any] | None
+) -> Any:
+    """Make the study, or go on with the one that is there.
+
+    Args:
+        storage: an address such as `sqlite:///study.db`.
+        metric: what is optimised; a loss downwards, all else upwards.
+        sampler: one of `optuna.samplers` as a `_target_` and its arguments.
+        pruner: one of `optuna.pruners`; None: no trial is ended early.
+
+    Raises:
+        GraftError: the study there optimises another metric; Optuna refuses the sampler or pruner.
+    """
+    optuna = import_optuna()
+    study = optuna.create_study(
+        study_name=NAME,
+        storage=storage,
+        load_if_exists=True,
+        direction="minimize" if metric.endswith("loss") else "maximize",
+    )
+    known = study.user_attrs.get("metric", metric)
+    if known != metric:
+        raise GraftError(f"sweep.metric={metric}: the study in {storage} optimises {known}")
+    pruner = dict(pruner or {"_target_": "optuna.pruners.NopPruner"})
+    study.pruner = _made(pruner, "pruner")
+    study.set_user_attr("metric", metric)
+    study.set_user_attr("pruner", pruner)
+    if "seed" in sampler and sampler["seed"] is not None:
+        # With the same seed a study that goes on would draw the same trials again.
+        sampler = {**sampler, "seed": sampler["seed"] + len(study.trials)}
+    study.sampler = _made(sampler, "sampler")
+    return study
+
+
+def _made(node: Mapping[str, Any], kind: str) -> Any:
+    """Build what one of Optuna's own classes names; nothing else is, for a study may come from anywhere."""
+    optuna = import_optuna()
+    key, target = f"hydra.sweeper.{kind}", str(node.get("_target_"))
+    home, _, name = target.rpartition(".")
+    known = getattr(optuna, f"{kind}s")
+    if home != f"optuna.{kind}s" or name not in known.__all__:
+        raise GraftError(f"{key}._target_={target} is none of optuna.{kind}s")
+    try:
+        return getattr(known, name)(**{word: value for word, value in node.items() if word != "_target_"})
+    except (TypeError, ValueError) as error:
+        raise GraftError(f"{key}: {error}") from error
+
+
+def name_of(storage: str, number: int) -> str:
+    """A trial as a job's configuration holds it."""
+    return f"{storage}#{number}"
+
+
+def open_trial(name: str) -> Any:
+    """The trial of that name, to be told of the epochs and asked whether to go on."""
+    optuna = import_optuna()
+    storage, _, number = name.rpartition("#")
+    study = optuna.load_study(study_name=NAME, storage=storage)
+    study.pruner = _made(study.user_attrs["pruner"], "pruner")
+    trial: Any = optuna.trial.Trial(study, study.trials[int(number)]._trial_id)
+    return trial
