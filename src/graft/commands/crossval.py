@@ -49,7 +49,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
         for fold in range(1, folds + 1)
     ]
     splits = [assembly.split_data(node, data) for _, _, node in cuts]
-    cut = splits[0].rule.partition(": the ")[0]
+    kind = "stratified" if data.groups is None else "stratified, groups kept together"
+    cut = f"{splits[0].rule.partition(': the ')[0]} ({kind}, data.split_seed={first})"
     print(f"{cut}; out of the other folds of each comes what validates")
     done: list[Fold] = []
     kept: dict[int, list[RunFolder]] = {repeat: [] for repeat in range(1, repeats + 1)}
@@ -61,8 +62,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
         try:
             found = train.run({**own, "data": node}, folder.path, [*words, *given])
         except Exception as error:
-            # Where not even a folder was made, the words are wrong, for every fold.
-            if not folder.status_file.is_file() and isinstance(error, GraftError):
+            # Where the first made not even a folder, the words are wrong, for every fold.
+            if not done and not folder.status_file.is_file() and isinstance(error, GraftError):
                 raise
             reason = reason_of(error)
             print(f"graft: {folder.path.name} failed ({folder.log}): {reason}", file=sys.stderr, flush=True)
