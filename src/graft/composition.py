@@ -147,15 +147,14 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
             raise GraftError(f"{where}: {_first_line(error)}") from None
     check_targets(config)
     check_values(config, shipped)
+    for key in ("data.folds", "data.fold"):
+        if command == "crossval" and get(config, key) is not None:
+            raise GraftError(f"{key} is what graft crossval gives each of its runs; give folds=…")
     check_together(config)
     if command == "evaluate":
         _check_effective(hydra_cfg.overrides.task)
     if command == "extract":
         _check_sources(config)
-    if command == "crossval" and (
-        own := [k for k in ("folds", "fold") if get(config, f"data.{k}") is not None]
-    ):
-        raise GraftError(f"data.{own[0]} is what graft crossval gives each of its runs; give folds=…")
     if command == "rank":
         _check_ranked(config, hydra_cfg.overrides.task)
         config["options"] = option_nodes("backbone", folders)

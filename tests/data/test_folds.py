@@ -57,6 +57,12 @@ def test_no_group_is_divided(noise, asked):
     assert "groups kept together" in splits.describe()
 
 
+def test_a_share_of_few_groups_is_as_near_as_they_allow(noise):
+    data = grouped(noise({"train": [40, 40], "test": [5, 5]}), 20)
+    splits = split(data, val_fraction=0.1)
+    assert [len(splits[name]) for name in ("train", "val")] == [60, 20]
+
+
 def test_what_was_cut_is_said(noise):
     data = noise({"train": [40, 60], "test": [10, 10]})
     assert of_fold(data, 2).describe() == (

@@ -120,7 +120,7 @@ def test_the_calibration_error_of_a_case_done_by_hand():
     p = np.array([[1.0, 0.0], [1.0, 0.0], [0.6, 0.4], [0.6, 0.4], [0.61, 0.39]])
     labels = np.array([0, 1, 0, 0, 1])
     found = metrics.reliability(labels, p, p.argmax(1))
-    assert found.count.tolist() == [0] * 8 + [2, 1, 0, 0, 0, 0, 2]
+    assert found.images.tolist() == [0] * 8 + [2, 1, 0, 0, 0, 0, 2]
     assert found.accuracy[[8, 9, 14]].tolist() == [1.0, 0.0, 0.5]
     assert found.confidence[[8, 9, 14]] == pytest.approx([0.6, 0.61, 1.0])
     expected = (2 * 0.4 + 1 * 0.61 + 2 * 0.5) / 5

@@ -155,7 +155,9 @@ def _draw(data: ImageData, pool: Indices, share: float, seed: int, key: str) -> 
     if data.groups is not None:
         if share > 0.5:
             raise GraftError(f"{key}={share}: of images in groups at most half can be drawn")
-        return cut(data, pool, round(1 / share), seed, key)[0]
+        # Of few groups, or few images of a class, as near to the share as they allow.
+        groups = len({data.groups[index] for index in pool})
+        return cut(data, pool, max(2, min(round(1 / share), groups, counts.min())), seed, key)[0]
     size = round_up(share, len(pool))
     for part, number in (("drawn", size), ("left", len(pool) - size)):
         if number < len(classes):

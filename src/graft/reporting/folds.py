@@ -13,8 +13,8 @@ from graft.reporting.groups import ABSENT
 from graft.reporting.tables import markdown
 
 CAVEAT = (
-    "The folds' training images overlap, so their numbers are not independent, and no interval from them is "
-    "exact (Bengio and Grandvalet 2004)."
+    "The folds' training images overlap, so their numbers are not independent, and no interval from them\n"
+    "is exact (Bengio and Grandvalet 2004)."
 )
 
 
@@ -122,7 +122,10 @@ def _between(low: float | None, high: float | None) -> str:
 def printed(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The table for the terminal."""
     head, lines = cells(rows)
-    table = Table(*head, box=None)
+    # As wide as a terminal usually is, with every name whole.
+    table = Table(box=None, pad_edge=False)
+    for name in head:
+        table.add_column(name, no_wrap=name != head[-1], overflow="fold")
     for line in lines:
         table.add_row(*line)
     return table
@@ -167,7 +170,8 @@ def page(
             markdown(*cells(rows)),
             "",
             "Mean, deviation and the first interval are over the folds. That interval is the corrected",
-            f"resampled t of Nadeau and Bengio (2003), an approximation. {CAVEAT}",
+            "resampled t of Nadeau and Bengio (2003), an approximation.",
+            CAVEAT,
             "Pooled is over all images at once, each as the fold said that tested it, with a bootstrap",
             f"interval over images; AUROC and the like then rank images by different models.{several}",
             "",

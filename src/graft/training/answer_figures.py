@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The picture of mistakes has so many images, in rows of so many.
 MISTAKES, IN_A_ROW = 12, 4
+# Pixels of the longer side of an image, about as many as a panel has.
+SIDE = 300
 
 
 def precision_recall(answers: Answers, rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -52,7 +54,7 @@ def precision_recall(answers: Answers, rows: Sequence[Mapping[str, Any]]) -> Fig
         handles[: len(COLOURS)][::-1] + handles[len(COLOURS) :],
         (labels[: len(COLOURS)][::-1] + labels[len(COLOURS) :]),
     )
-    figure.legend(handles, labels, loc="outside right upper", title="average precision", fontsize=9)
+    figure.legend(handles, labels, loc="outside right center", title="average precision", fontsize=9)
     axes.set(xlabel="recall (share of the class that is found)", xlim=(0, 1.005), ylim=(0, 1.02))
     axes.set_ylabel("precision (share of the found that is right)")
     axes.grid(alpha=0.3)
@@ -83,12 +85,12 @@ def reliability_figure(answers: Answers, uncalibrated: Answers | None = None) ->
     below.bar(middles, count, width, color=COLOURS[4])
     if uncalibrated is not None:
         was = reliability(uncalibrated.labels, uncalibrated.probabilities, uncalibrated.predicted)
-        some = was.count > 0
+        some = was.images > 0
         above.plot(
             was.confidence[some], was.accuracy[some], "s--", color=COLOURS[5], label="before calibration"
         )
         below.step(
-            edges, [*was.count, was.count[-1]], where="post", color=COLOURS[5], linestyle="--", linewidth=1
+            edges, [*was.images, was.images[-1]], where="post", color=COLOURS[5], linestyle="--", linewidth=1
         )
     above.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1))
     below.set(xlabel="confidence (probability of the predicted class)", ylabel="images")
@@ -127,12 +129,26 @@ def mistakes(answers: Answers, image_of: Callable[[int], Image.Image]) -> Figure
         return None
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
     lines = -(-len(shown) // IN_A_ROW)
-    figure = Figure(figsize=(2.6 * IN_A_ROW, 3.3 * lines + 0.5), layout="constrained")
-    panels: Sequence[Axes] = figure.subplots(lines, IN_A_ROW, squeeze=False).ravel().tolist()
+    height = 3.3 * lines + 0.4
+    figure = Figure(figsize=(2.6 * IN_A_ROW, height))
+    # All panels are alike, so there is nothing to solve for, which takes half a second.
+    room = {
+        "left": 0.01,
+        "right": 0.99,
+        "bottom": 0.01,
+        "top": 1 - 1.0 / height,
+        "wspace": 0.05,
+        "hspace": 0.3,
+    }
+    panels: Sequence[Axes] = (
+        figure.subplots(lines, IN_A_ROW, squeeze=False, gridspec_kw=room).ravel().tolist()
+    )
     for axes in panels:
         axes.set_axis_off()
     for axes, row in zip(panels, shown.tolist(), strict=False):
-        axes.imshow(np.asarray(image_of(row).convert("RGB")))
+        image = image_of(row).convert("RGB")
+        image.thumbnail((SIDE, SIDE))
+        axes.imshow(np.asarray(image))
         true, said = (answers.class_names[c] for c in (answers.labels[row], answers.predicted[row]))
         name = answers.names[row]
         lines_of = (
