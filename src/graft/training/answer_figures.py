@@ -132,17 +132,8 @@ def mistakes(answers: Answers, image_of: Callable[[int], Image.Image]) -> Figure
     height = 3.3 * lines + 0.4
     figure = Figure(figsize=(2.6 * IN_A_ROW, height))
     # All panels are alike, so there is nothing to solve for, which takes half a second.
-    room = {
-        "left": 0.01,
-        "right": 0.99,
-        "bottom": 0.01,
-        "top": 1 - 1.0 / height,
-        "wspace": 0.05,
-        "hspace": 0.3,
-    }
-    panels: Sequence[Axes] = (
-        figure.subplots(lines, IN_A_ROW, squeeze=False, gridspec_kw=room).ravel().tolist()
-    )
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 1 / height, wspace=0.05, hspace=0.3)
+    panels: Sequence[Axes] = figure.subplots(lines, IN_A_ROW, squeeze=False).ravel().tolist()
     for axes in panels:
         axes.set_axis_off()
     for axes, row in zip(panels, shown.tolist(), strict=False):

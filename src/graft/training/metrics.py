@@ -149,8 +149,8 @@ class Reliability(NamedTuple):
     """Images in bins of their confidence, the probability of the class that was predicted.
 
     Attributes:
-        images: `(BINS,)` how many are in each; the bins are as wide as each other and closed on the right, so that
-            a confidence of 1 is in the last.
+        images: `(BINS,)` how many are in each; the bins are as wide as each other and closed on the right,
+            so that a confidence of 1 is in the last.
         confidence: `(BINS,)` mean of each, NaN for an empty one.
         accuracy: `(BINS,)` share of each that is right, NaN for an empty one.
     """
