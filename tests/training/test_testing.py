@@ -49,6 +49,24 @@ def test_every_image_gets_its_probabilities_in_order(tested, bundle, data):
     assert tested.logits.dtype == torch.float32
 
 
+def test_a_last_batch_is_computed_as_a_whole_one(bundle, data, tmp_path):
+    """Else its images' last bits would depend on how many there are, and differ from stored features'."""
+    sizes = []
+    backbone = bundle.model.get_submodule("backbone")
+    next(iter(backbone.stages.values())).register_forward_hook(
+        lambda _module, inputs, _output: sizes.append(len(inputs[0]))
+    )
+    items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
+    quiet_lightning()
+    found = testing.test(
+        testing.make_tester(bundle, "cpu", tmp_path),
+        testing.tested_module(bundle),
+        make_loader(items, batch_size=5, num_workers=0),
+    )
+    assert sizes == [5, 5, 5]
+    assert len(found.logits) == len(found.labels) == 13
+
+
 def test_the_metrics_are_those_of_the_predictions(tested, data):
     guessed = tested.logits.argmax(1).numpy()
     labels = data.images.labels[10:]

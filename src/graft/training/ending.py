@@ -47,15 +47,16 @@ def test_and_write(
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
     how = HowTested(loading.batch_size, config["trainer"]["precision"], config["channels_last"])
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
+    in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
     if config["calibrate"]:
         # Without loggers: what is measured here is no test.
-        calibrate(bundle, alone(config, folder, trainer, []), loading.ordered_loader("val"))
+        calibrate(bundle, alone(config, folder, trainer, []), in_order("val"))
     save_bundle(folder.bundle, bundle, config)
 
     tested_metrics, confusion = {}, None
     if config["test"]:
         tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
-        result = test(tester, tested_module(bundle), loading.test_dataloader())
+        result = test(tester, tested_module(bundle), in_order("test"))
         temperature = bundle.temperature if config["calibrate"] else None
         tested_metrics = write_test(folder, result, loading.data, temperature)
         confusion = pictures.confusion_figure(result.confusion, class_names)

@@ -14,6 +14,7 @@ from graft.backbones import Backbone
 from graft.data.mixing import Mix
 from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
+from graft.features.extraction import filled_up
 from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.regularization import Regularizer
@@ -180,9 +181,12 @@ class TransferModule(pl.LightningModule):
         self.tally("test").reset()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
-        logits = self(batch["image"])
-        self.tally("test").update(logits, batch["label"])
-        self.outputs.append((batch["index"].cpu(), batch["label"].cpu(), logits.float().cpu()))
+        (images, start), labels = entering(batch), batch["label"]
+        # As when boundary tensors are computed for the cache, so that both give the same bits.
+        loader: Any = self.trainer.test_dataloaders
+        logits = self(filled_up(images, loader.batch_size), start)[: len(labels)]
+        self.tally("test").update(logits, labels)
+        self.outputs.append((batch["index"].cpu(), labels.cpu(), logits.float().cpu()))
 
     def predict_step(self, batch: ReadableBatch, batch_index: int) -> ReadableBatch:
         """A batch of `collate_readable` with probabilities `(B, C)` in place of its images."""

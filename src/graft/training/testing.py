@@ -1,12 +1,12 @@
 """Testing a model once on a list of images: the metrics, and what it said of each image."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from graft.data import ImageData
 from graft.runs import RunFolder
@@ -74,7 +74,7 @@ def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
     )
 
 
-def test(trainer: pl.Trainer, module: TransferModule, loader: DataLoader[Any]) -> TestResult:
+def test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any]) -> TestResult:
     """Run the module over the loader's images, in order."""
     trainer.test(module, dataloaders=loader, verbose=False)
     tally = module.tally("test")
@@ -83,7 +83,7 @@ def test(trainer: pl.Trainer, module: TransferModule, loader: DataLoader[Any]) -
     return TestResult(metrics, tally.confusion.cpu(), indices, labels, logits)
 
 
-def calibrate(bundle: Bundle, tester: pl.Trainer, loader: DataLoader[Any]) -> None:
+def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None:
     """Fit the bundle's temperature to the answers for the loader's images, which must validate, not test."""
     found = test(tester, tested_module(bundle), loader)
     temperature = fit_temperature(found.logits, found.labels)
