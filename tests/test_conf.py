@@ -16,6 +16,7 @@ from graft.composition import compose
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
 from graft.keys import PARTS, conf_dir, known_keys
+from graft.older import OF_A_START
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [path for path in FILES if path.parent != conf_dir() and not path.name.startswith("_")]
@@ -129,6 +130,18 @@ def test_defaults_follow_what_is_trained() -> None:
         "train", ["backbone=resnet18", "freeze=frozen", "trainer.max_epochs=3", "optimizer.lr=0.5"]
     )
     assert (given["trainer"]["max_epochs"], given["optimizer"]["lr"]) == (3, 0.5)
+
+
+def test_cross_validation_takes_what_training_takes() -> None:
+    train, crossval = (known_keys(command, {}, [conf_dir()]) for command in ("train", "crossval"))
+    assert {key: value for key, value in crossval.items() if key not in ("folds", "repeats")} == {
+        key: value for key, value in train.items() if key not in (*OF_A_START, "test")
+    }
+    listed = [
+        yaml.safe_load((conf_dir() / f"{command}.yaml").read_text())["defaults"]
+        for command in ("train", "crossval")
+    ]
+    assert [default for default in listed[0] if default != {"sweep": None}] == listed[1]
 
 
 def test_a_users_recipe_may_not_invent_keys_of_ours(tmp_path: Path) -> None:

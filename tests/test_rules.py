@@ -15,6 +15,8 @@ EDGES = {
     "data.val_fraction": ([0, 0.0, 0.2, 0.999], [1, 1.0, -0.1, NAN, None, False, "0.2"]),
     "data.test_fraction": ([0.001, 0.5], [0, 1, -0.5, NAN]),
     "data.split_seed": ([0, 7], [-1, 0.5, None]),
+    "data.folds": ([None, 2, 10], [1, 0, 2.5, True]),
+    "data.fold": ([None, 1, 10], [0, -1, 1.5]),
     "data.shots": ([None, 1, 50], [0, 2.5, True]),
     "data.fraction": ([0.01, 1, 1.0], [0, 1.1, None, NAN]),
     "data.root": (["photos", None], ["", 3]),
@@ -82,6 +84,8 @@ EDGES = {
     "backbones": ([None, ["resnet18"], ["a", "b"]], ["resnet18", [], ["a", "a"], [""], [None], 1]),
     "weights": ([{}, {"resnet18": None}], [None, "x.pth", ["x.pth"]]),
     "runs": ([None, "outputs", ["a", "b/*"]], ["", [], [""], 1]),
+    "folds": ([2, 10], [1, 0, None, 2.5, True]),
+    "repeats": ([1, 10], [0, None]),
     "split": (["train", "val", "test", "all"], ["tests", None]),
     "trust": ([[], ["mypkg"]], ["mypkg", None]),
 }

@@ -10,6 +10,7 @@ from graft.runs.launch import Launch, launched
 
 COMMANDS = {
     "train": "train a head, and as much of a backbone as you say, on your images",
+    "crossval": "train anew on each of several folds: mean, deviation, interval",
     "evaluate": "test a run or bundle again, on its own or other images",
     "predict": "say what a run or bundle sees in images; writes a CSV",
     "compare": "put runs side by side: a table, intervals, paired tests, figures",

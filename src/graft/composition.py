@@ -14,7 +14,7 @@ from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.rules import clean_name
-from graft.schema import check_targets, check_together, check_values
+from graft.schema import check_targets, check_together, check_values, get
 
 
 def register_resolvers() -> None:
@@ -112,7 +112,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     Args:
         cfg: what Hydra composed; a `hydra` node in it is left out of the result.
         hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
+        command: `train`, `crossval`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
 
     Returns:
         The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name.
@@ -147,6 +147,9 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
             raise GraftError(f"{where}: {_first_line(error)}") from None
     check_targets(config)
     check_values(config, shipped)
+    for key in ("data.folds", "data.fold"):
+        if command == "crossval" and get(config, key) is not None:
+            raise GraftError(f"{key} is what graft crossval gives each of its runs; give folds=…")
     check_together(config)
     if command == "evaluate":
         _check_effective(hydra_cfg.overrides.task)

@@ -127,6 +127,8 @@ RULES: dict[str, Rule] = {
     "data.val_fraction": SHARE,
     "data.test_fraction": number("between 0 and 1", lambda value: 0 < value < 1),
     "data.split_seed": whole(0),
+    "data.folds": or_null(whole(2)),
+    "data.fold": or_null(whole(1)),
     "data.shots": or_null(whole(1)),
     "data.fraction": number("above 0 and at most 1", lambda value: 0 < value <= 1),
     "data.size": whole(1),
@@ -274,6 +276,8 @@ RULES: dict[str, Rule] = {
             lambda value: (isinstance(value, str) and value != "") or (NAMES.test(value) and len(value) > 0),
         )
     ),
+    "folds": whole(2),
+    "repeats": whole(1),
     "split": one_of("train", "val", "test", "all"),
     "accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "trust": NAMES,

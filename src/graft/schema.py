@@ -59,6 +59,11 @@ def check_together(config: Config) -> None:
         raise GraftError(
             "data.shots and data.fraction are two ways to take less of the training part; give one"
         )
+    folds, fold = data.get("folds"), data.get("fold")
+    if (folds is None) != (fold is None) or (fold is not None and fold > folds):
+        raise GraftError(
+            f"data.fold={_spell(fold)} of data.folds={_spell(folds)}: give both, the fold from 1 to the folds"
+        )
     if (config.get("trainer") or {}).get("accelerator") == "cpu" and str(
         (config.get("trainer") or {}).get("precision")
     ).startswith("16"):

@@ -39,6 +39,29 @@ def test_paths_and_labels(manifest):
     assert data.images[0].getpixel((0, 0)) == (3, 0, 0)
 
 
+def test_groups_are_read_in_the_order_of_the_images(manifest):
+    rows = "2.png,b,test,eve\nimages/0.png,a,train,ada\nimages/1.png,b,train,bob\n".replace(
+        "2", "images/2", 1
+    )
+    data = csv_manifest(manifest(f"path,label,split,group\n{rows}"))
+    assert dict(zip(data.images.names, data.groups, strict=True)) == {
+        "images/0.png": "ada",
+        "images/1.png": "bob",
+        "images/2.png": "eve",
+    }
+    assert data.notes == ["test has no images of a"]
+    assert data.relabelled(data.images.labels[:2], ["a", "b"]).groups == data.groups
+    without = csv_manifest(manifest("path,label\nimages/3.png,b\nimages/1.png,a\n"))
+    assert without.groups is None
+
+
+def test_a_group_that_the_manifest_divides_is_told(manifest):
+    rows = "images/0.png,a,train,ada\nimages/1.png,b,train,bob\nimages/2.png,b,test,bob\n"
+    data = csv_manifest(manifest(f"path,label,split,group\n{rows}"))
+    assert "warning: 1 groups are in more than one part, such as bob" in data.notes
+    refused(manifest("path,label,group\nimages/0.png,a,x\nimages/1.png,b,\n"), "line 3", "group is empty")
+
+
 def test_a_root_other_columns_and_a_spreadsheets_byte_order_mark(manifest, tmp_path):
     file = manifest("who,path,label\nme,0.png, a\nyou,1.png,b\n", encoding="utf-8-sig")
     data = csv_manifest(file, root=str(tmp_path / "images"))

@@ -77,6 +77,7 @@ STRATEGIES = {
     "freeze_unfreeze": ["freeze.at=2"],
     "gradual": ["freeze.every=2"],
 }
+FROZEN_TO_THE_END = ("frozen", "last_k", "gradual")
 
 
 @pytest.mark.parametrize("freeze", STRATEGIES)
@@ -89,12 +90,13 @@ def test_it_trains_as_on_images(
     assert computed == []
     assert "cache:" not in capsys.readouterr().out
     on = train("on", *words, "cache.features=on")
-    phases = 3 if freeze == "gradual" else 1
-    assert computed == [28] * phases
+    # With what never trains, the test images too.
+    once = [28] * (3 if freeze == "gradual" else 1) + ([8] if freeze in FROZEN_TO_THE_END else [])
+    assert computed == once
     assert "cache: epochs 1-" in capsys.readouterr().out
     assert_alike(on, off)
     warm = train("warm", *words, "cache.features=on")
-    assert computed == [28] * phases
+    assert computed == once
     assert "all stored already" in capsys.readouterr().out
     assert (warm.bundle / "model.safetensors").read_bytes() == (on.bundle / "model.safetensors").read_bytes()
     assert warm.predictions.read_text() == on.predictions.read_text()
@@ -180,13 +182,12 @@ def test_a_sweep_computes_once(
     words += ["trainer=cpu", "logger=none", "callbacks=none", "trainer.max_epochs=2"]
     assert run(["train", "-m", *words, *swept]) == 0
     assert len(list((tmp_path / "sweep").glob("*/metrics.json"))) == 4
-    assert computed == [28]
-    # Another split and fewer labels share what there is; the former test images are new.
+    # The test images when the first of them is tested.
+    assert computed == [28, 8]
+    # Another split and fewer labels share what there is.
     assert run(["train", "-m", *words, "data.shots=2,4", "head=mlp", "hydra.sweep.dir=shots"]) == 0
-    assert computed == [28]
     assert run(["train", *words, "data.split_seed=1", "hydra.run.dir=other"]) == 0
-    assert len(computed) == 2
-    assert 0 < computed[1] <= 8
+    assert computed == [28, 8]
 
 
 @pytest.mark.parametrize(
@@ -346,10 +347,10 @@ def test_views_are_the_first_epochs_augmentations(
     off = train("off", *words, "cache.features=off")
     assert_alike(train("three", *words, "cache.views=3"), off)
     # What validates once, and each epoch's training images.
-    assert computed == [6, 22, 22, 22]
+    assert computed == [6, 22, 22, 22, 8]
     assert "3 augmented views of each image" in capsys.readouterr().out
     two = read_csv(train("two", *words, "cache.views=2").epochs)
-    assert computed == [6, 22, 22, 22]
+    assert computed == [6, 22, 22, 22, 8]
     rows = read_csv(off.epochs)
     assert float(two[1]["train/loss"]) == pytest.approx(float(rows[1]["train/loss"]), abs=1e-5)
     assert abs(float(two[2]["train/loss"]) - float(rows[2]["train/loss"])) > 1e-4
@@ -364,8 +365,25 @@ def test_views_without_an_augmentation_are_refused(train: Callable[..., RunFolde
         train("off", "freeze=frozen", "cache.views=2", "cache.features=off")
 
 
-def test_evaluating_gives_the_same_digits(train: Callable[..., RunFolder], tmp_path: Path) -> None:
-    path = train("on", "freeze=frozen").path
+@pytest.mark.parametrize("freeze", FROZEN_TO_THE_END)
+def test_evaluating_gives_the_same_digits(
+    freeze: str, train: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    # 8 test images are no whole batch.
+    path = train("on", f"freeze={freeze}", *NET, "data.batch_size=5", "calibrate=true").path
+    assert run(["evaluate", f"run={path}", "accelerator=cpu", f"hydra.run.dir={tmp_path / 'again'}"]) == 0
+    assert (tmp_path / "again/predictions.csv").read_text() == (path / "predictions.csv").read_text()
+
+
+def test_weights_that_changed_after_all_are_tested_as_they_are(
+    train: Callable[..., RunFolder], computed: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def merge(backbone: torch.nn.Module) -> None:
+        next(backbone.parameters()).data += 0.5
+
+    monkeypatch.setattr("graft.training.ending.merge", merge)
+    path = train("on", "freeze=frozen", *NET).path
+    assert computed == [28]
     assert run(["evaluate", f"run={path}", "accelerator=cpu", f"hydra.run.dir={tmp_path / 'again'}"]) == 0
     assert (tmp_path / "again/predictions.csv").read_text() == (path / "predictions.csv").read_text()
 

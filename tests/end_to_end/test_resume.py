@@ -141,7 +141,7 @@ def test_a_run_is_cut_again_and_again(
     assert_same(folder, whole)
 
 
-@pytest.mark.parametrize("name", ["test", "save_bundle", "prediction_rows"])
+@pytest.mark.parametrize("name", ["test", "save_bundle", "write_test"])
 def test_a_run_stopped_after_training_is_not_trained_again(
     name: str, words: list[str], whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

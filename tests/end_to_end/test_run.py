@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import graft
@@ -25,8 +26,9 @@ def test_the_folder_is_complete(trained: Path) -> None:
     names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
     assert names >= {
         *("config.yaml", "overrides.yaml", "status.json", "environment.json", "split.csv", "freeze.csv"),
-        *("train.log", "metrics.json", "metrics.csv", "predictions.csv"),
+        *("train.log", "metrics.json", "metrics.csv", "predictions.csv", "per_class.csv"),
         *("figures/confusion_matrix.png", "figures/learning_curves.png", "figures/training_images.png"),
+        *("figures/precision_recall.png", "figures/reliability.png"),
         *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
         *("model/model.safetensors", "model/model.yaml", "model/README.md"),
     }
@@ -54,6 +56,15 @@ def test_metrics_agree_with_the_predictions(trained: Path) -> None:
     assert [row["path"] for row in rows] == tested
     right = sum(row["predicted"] == row["label"] for row in rows)
     assert metrics["test/accuracy"] == right / len(rows)
+    low, high = metrics["test/accuracy_ci"]
+    assert 0 <= low <= metrics["test/accuracy"] <= high <= 1
+    true = [row["label"] for row in rows]
+    p = [[float(row[f"p_{name}"]) for name in ("blue", "green", "red")] for row in rows]
+    assert metrics["test/auroc"] == pytest.approx(roc_auc_score(true, p, multi_class="ovr"))
+    assert metrics["test/log_loss"] == pytest.approx(metrics["test/loss"], rel=1e-5)
+    for row in read_csv(trained / "per_class.csv"):
+        hits = sum(row["class"] == label == one["predicted"] for label, one in zip(true, rows, strict=True))
+        assert float(row["recall"]) == pytest.approx(hits / int(row["support"]))
     for row in rows:
         shares = {name: float(row[f"p_{name}"]) for name in ("blue", "green", "red")}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-5)

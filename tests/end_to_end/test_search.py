@@ -42,6 +42,7 @@ def test_the_winner_alone_is_tested_and_more_trials_may_follow(
     # As a run that tests at once leaves it.
     assert best.predictions.is_file()
     assert (best.figures / "confusion_matrix.png").is_file()
+    assert best.classes.is_file()
     assert "test/accuracy" in (best.bundle / "README.md").read_text()
     others = [found for found in SweepFolder("sweep").runs() if not found.tested]
     assert not any(found.predictions.exists() for found in others)

@@ -11,7 +11,15 @@ CONFIG = {
     "backbone": {"_target_": "graft.backbones.simple_cnn", "weights": None},
     "freeze": {"_target_": "graft.freezing.Full"},
 }
-METRICS = {"test/accuracy": 0.98765, "test/f1_macro": 1.0, "epoch": 3, "trainable_parameters": 12345}
+METRICS = {
+    "test/accuracy": 0.98765,
+    "test/accuracy_ci": [0.97123, 1.0],
+    "test/f1_macro": 1.0,
+    "test/auroc": None,
+    "test/auroc_ci": None,
+    "epoch": 3,
+    "trainable_parameters": 12345,
+}
 
 
 def lines(config=CONFIG, names=("cat", "dog"), metrics=METRICS):
@@ -40,12 +48,13 @@ def test_a_folder_of_images_is_named():
 
 def test_the_table_holds_the_metrics_it_was_given():
     card = lines()
-    head = card.index("| metric | value |")
-    assert card[head + 1] == "|---|---|"
+    head = card.index("| metric | value | 95 % interval |")
+    assert card[head + 1] == "|---|---|---|"
     rows = card[head + 2 : card.index("", head)]
-    assert "| test/accuracy | 0.9877 |" in rows
-    assert "| test/f1_macro | 1.0000 |" in rows
-    assert all(row.count("|") == 3 for row in rows)
+    assert "| test/accuracy | 0.9877 | 0.9712 to 1.0000 |" in rows
+    assert "| test/f1_macro | 1.0000 |  |" in rows
+    assert all(row.count("|") == 4 for row in rows)
+    assert "auroc" not in str(rows)
 
 
 @pytest.mark.parametrize(

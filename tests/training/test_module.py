@@ -250,7 +250,7 @@ def test_testing_twice_counts_each_image_once(transfer, trainer, loader):
     for _ in range(2):
         tested.test(module, loader(10, 4), verbose=False)
     assert module.tally("test").confusion.sum() == 10
-    assert torch.cat([indices for indices, _ in module.outputs]).tolist() == list(range(100, 110))
+    assert torch.cat([indices for indices, *_ in module.outputs]).tolist() == list(range(100, 110))
 
 
 def test_predicting_keeps_what_could_not_be_read(transfer):

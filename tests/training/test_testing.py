@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import confusion_matrix
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from graft.data import ImageData, TransformedImages, array_images, make_loader
 from graft.training import Bundle, HowTested, linear, testing
+from graft.training.assessment import prediction_rows
 from graft.training.trainer import quiet_lightning
 
 
@@ -43,16 +45,35 @@ def tested(bundle, data, tmp_path):
 def test_every_image_gets_its_probabilities_in_order(tested, bundle, data):
     assert tested.indices.tolist() == list(range(10, 23))
     images = torch.stack([bundle.transform(data.images[index]) for index in range(10, 23)])
-    torch.testing.assert_close(tested.probabilities, bundle.probabilities(images))
-    assert tested.probabilities.dtype == torch.float32
+    torch.testing.assert_close(tested.logits.softmax(1), bundle.probabilities(images))
+    assert tested.logits.dtype == torch.float32
+
+
+def test_a_last_batch_is_computed_as_a_whole_one(bundle, data, tmp_path):
+    """Else its images' last bits would depend on how many there are, and differ from stored features'."""
+    sizes = []
+    backbone = bundle.model.get_submodule("backbone")
+    next(iter(backbone.stages.values())).register_forward_hook(
+        lambda _module, inputs, _output: sizes.append(len(inputs[0]))
+    )
+    items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
+    quiet_lightning()
+    found = testing.test(
+        testing.make_tester(bundle, "cpu", tmp_path),
+        testing.tested_module(bundle),
+        make_loader(items, batch_size=5, num_workers=0),
+    )
+    assert sizes == [5, 5, 5]
+    assert len(found.logits) == len(found.labels) == 13
 
 
 def test_the_metrics_are_those_of_the_predictions(tested, data):
-    guessed = tested.probabilities.argmax(1).numpy()
+    guessed = tested.logits.argmax(1).numpy()
     labels = data.images.labels[10:]
+    assert tested.labels.tolist() == labels.tolist()
     assert np.array_equal(tested.confusion.numpy(), confusion_matrix(labels, guessed, labels=range(3)))
     assert tested.metrics["test/accuracy"] == pytest.approx((guessed == labels).mean())
-    expected = -tested.probabilities.double().log()[torch.arange(13), torch.from_numpy(labels)].mean()
+    expected = cross_entropy(tested.logits.double(), torch.from_numpy(labels))
     assert tested.metrics["test/loss"] == pytest.approx(float(expected), rel=1e-5)
     assert set(tested.metrics) == {
         f"test/{key}" for key in ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro")
@@ -60,10 +81,12 @@ def test_the_metrics_are_those_of_the_predictions(tested, data):
 
 
 def test_rows_name_image_prediction_and_label(tested, data):
-    rows = testing.prediction_rows(tested, data)
+    rows = prediction_rows(tested.answers(data))
     assert [row["path"] for row in rows] == [f"test/{index}.png" for index in range(13)]
     assert list(rows[0]) == ["path", "predicted", "label", "p_zebra", "p_ant", "p_cow"]
-    for row, label, probabilities in zip(rows, data.images.labels[10:], tested.probabilities, strict=True):
+    for row, label, probabilities in zip(
+        rows, data.images.labels[10:], tested.logits.softmax(1), strict=True
+    ):
         assert row["label"] == data.class_names[label]
         assert [row[f"p_{name}"] for name in data.class_names] == probabilities.tolist()
         assert row["predicted"] == data.class_names[probabilities.argmax()]
@@ -74,7 +97,7 @@ def test_a_second_test_starts_anew_and_gives_the_same_bits(bundle, data, loader,
     module, tester = testing.tested_module(bundle), testing.make_tester(bundle, "cpu", tmp_path)
     first = testing.test(tester, module, loader(10, 4))
     second = testing.test(tester, module, loader(10, 4))
-    assert torch.equal(first.probabilities, second.probabilities)
+    assert torch.equal(first.logits, second.logits)
     assert first.metrics == second.metrics
     assert int(second.confusion.sum()) == 10
 
@@ -96,7 +119,7 @@ def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
     tester = testing.make_tester(bundle, "cpu", tmp_path)
     result = testing.test(tester, testing.tested_module(bundle), DataLoader(items(4), batch_size=4))
     assert kinds == [{"32-true": torch.float32, "bf16-mixed": torch.bfloat16}[precision]]
-    assert result.probabilities.dtype == torch.float32
+    assert result.logits.dtype == torch.float32
 
 
 def test_a_tester_writes_nothing(bundle, loader, tmp_path):

@@ -12,18 +12,19 @@ from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform,
 from graft.data.splits import from_lists
 from graft.errors import GraftError, did_you_mean
 from graft.runs import RunFolder
-from graft.runs.files import read_csv, write_csv, write_json
-from graft.training import assembly, load_bundle, pictures
+from graft.runs.files import read_csv, write_json
+from graft.training import assembly, load_bundle
+from graft.training.assessment import INTERVAL, spelled
 from graft.training.checks import check_device
-from graft.training.testing import make_tester, prediction_rows, test, tested_module
+from graft.training.testing import calibrate, calibration_line, make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
 from graft.training.wise_ft import move_towards_source
 
 Config = dict[str, Any]
 
 
-def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
-    """Test the model of `config["run"]` and write metrics, predictions and the confusion matrix to `path`.
+def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
+    """Test the model of `config["run"]` and write metrics, predictions and figures to `path`.
 
     Returns:
         The metrics, `test/accuracy` and so on.
@@ -36,6 +37,11 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
     bundle = load_bundle(config["run"], config["trust"])
     if (alpha := config["wise_ft"]["alpha"]) is not None:
         move_towards_source(bundle, config["run"], alpha)
+        if alpha != 1 and bundle.temperature != 1 and not config["calibrate"]:
+            print(
+                "the temperature was fitted to other weights, so it is left out; calibrate=true fits it anew"
+            )
+            bundle.temperature = 1.0
     saved = saved_config(config["run"], config["trust"])
     chosen = config.get("data") or saved.get("data")
     if chosen is None:
@@ -54,19 +60,38 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, float]:
         raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
     print(f"{splits.describe()}; testing {config['split']}: {len(splits[config['split']])} images")
 
+    folder = RunFolder(path)
+    if config["calibrate"]:
+        check_fits(config, splits)
+        calibrate(bundle, make_tester(bundle, config["accelerator"], path), loading.ordered_loader("val"))
     tester = make_tester(bundle, config["accelerator"], path)
     result = test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
-    tested = {} if alpha is None else {"wise_ft/alpha": alpha}
-    write_json(path / "metrics.json", {**result.metrics, **tested})
-    write_csv(path / "predictions.csv", prediction_rows(result, data))
-    figure = pictures.confusion_figure(result.confusion, bundle.class_names)
-    pictures.save_figure(figure, path / "figures" / "confusion_matrix.png")
-    table = Table("metric", config["split"], box=None)
-    for key, value in result.metrics.items():
-        table.add_row(key.removeprefix("test/"), f"{value:.4f}")
+    temperature = bundle.temperature if config["calibrate"] or bundle.temperature != 1 else None
+    metrics = write_test(folder, result, data, temperature)
+    write_json(folder.metrics_file, {**metrics, **({} if alpha is None else {"wise_ft/alpha": alpha})})
+    table = Table("metric", config["split"], "95 % interval", box=None)
+    for key in metrics:
+        if key.startswith("test/") and not key.endswith(INTERVAL):
+            table.add_row(key.removeprefix("test/"), *spelled(metrics, key))
     Console().print(table)
+    if temperature is not None:
+        print(calibration_line(metrics))
     print(path)
-    return result.metrics
+    return metrics
+
+
+def check_fits(config: Config, splits: Splits) -> None:
+    """Refuse to calibrate without validation images, or on those that are then tested.
+
+    Raises:
+        GraftError: names what is asked for.
+    """
+    if not len(splits["val"]):
+        raise GraftError(f"calibrate=true fits on validation images, and there are none ({splits.rule})")
+    if config["split"] in ("val", "all"):
+        raise GraftError(
+            f"calibrate=true fits on the validation images, so split={config['split']} would test on them"
+        )
 
 
 def saved_config(path: str, trust: list[str]) -> Config:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # The keys that every option of the group `data` has (conf/data/_loading.yaml); its others are the source's.
 LOADING_KEYS = (
     *("batch_size", "num_workers", "cache_images"),
-    *("val_fraction", "test_fraction", "split_seed", "shots", "fraction"),
+    *("val_fraction", "test_fraction", "split_seed", "folds", "fold", "shots", "fraction"),
 )
 
 # Public name to the module that defines it; no module may bear the name of a public function.

@@ -126,15 +126,18 @@ class ImageData:
         class_names: the C classes; a label is an index into them.
         parts: the source's own parts: "train" with or without "val" and "test", or "all" alone.
         notes: what the source left out or found missing, a line each.
+        groups: for each image, in the order of `images`, what it shares with others that no split may
+            separate it from, such as a patient; None: every image stands alone.
 
     Raises:
-        GraftError: the parts are others, a name occurs twice, a label is no class, or there are fewer than 2
-            classes.
+        GraftError: the parts are others, a name occurs twice, a label is no class, there are fewer than 2
+            classes, or not as many groups as images.
     """
 
     class_names: list[str]
     parts: dict[str, ImageSet]
     notes: list[str] = field(default_factory=list)
+    groups: list[str] | None = None
 
     def __post_init__(self) -> None:
         if set(self.parts) != {"all"} and not {"train"} <= set(self.parts) <= {"train", "val", "test"}:
@@ -153,6 +156,8 @@ class ImageData:
                 raise GraftError(f"data: two images are called {name}")
             seen.add(name)
         labels = self.images.labels
+        if self.groups is not None and len(self.groups) != len(labels):
+            raise GraftError(f"data: {len(labels)} images have {len(self.groups)} groups")
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.class_names):
             raise GraftError(
                 f"data: labels run from {labels.min()} to {labels.max()}, classes from 0 to "
@@ -162,7 +167,7 @@ class ImageData:
     def relabelled(self, to: Indices, class_names: list[str]) -> "ImageData":
         """The same images under other classes: label `i` becomes `to[i]`, an index into `class_names`."""
         parts = {name: part.relabelled(to) for name, part in self.parts.items()}
-        return ImageData(class_names, parts, self.notes)
+        return ImageData(class_names, parts, self.notes, self.groups)
 
     @cached_property
     def images(self) -> ImageSet:

@@ -1,6 +1,7 @@
 """Images listed in a CSV file."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 from graft.data.image_data import ImageData
@@ -9,10 +10,11 @@ from graft.errors import GraftError, did_you_mean
 
 
 def csv_manifest(file: str, root: str | None = None) -> ImageData:
-    """Images listed in a CSV file with the columns path, label and, if parts are given, split.
+    """Images listed in a CSV file with the columns path, label and, if there are such, split and group.
 
-    Without a split column one part "all" is returned. With one, each row says train, val (or valid,
-    validation) or test. Class names and their order come from the training part. Other columns are ignored.
+    Images of one group, such as a patient or a film, are never divided where a split is drawn. Without a
+    split column one part "all" is returned. With one, each row says train, val (or valid, validation) or
+    test. Class names and their order come from the training part. Other columns are ignored.
 
     Args:
         file: the CSV file, UTF-8, with a header.
@@ -29,7 +31,7 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
     lines: dict[str, int] = {}
     for line, row in _rows(source, path):
         where = f"{source}, line {line}"
-        for column in ("path", "label"):
+        for column in (column for column in row if column != "split"):
             if not row[column]:
                 raise GraftError(f"{where}: the {column} is empty")
         name = Path(row["path"]).as_posix()
@@ -39,6 +41,8 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
         images = parts.setdefault(_part(where, row), NamedImages())
         images.names.append(name)
         images.classes.append(row["label"])
+        if "group" in row:
+            images.groups.append(row["group"])
     if missing := [name for name in lines if not (folder / name).is_file()]:
         raise GraftError(
             f"{source}: {len(missing)} of {len(lines)} images are not below {folder}, "
@@ -47,7 +51,17 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
     ordered: dict[str, NamedImages] = {
         part: parts[part] for part in ("train", "val", "test") if part in parts
     }
-    return number_classes(source, folder, ordered or parts or {"all": NamedImages()})
+    found = ordered or parts or {"all": NamedImages()}
+    return number_classes(source, folder, found, _divided(found))
+
+
+def _divided(parts: dict[str, NamedImages]) -> list[str]:
+    """A note where the manifest's own parts divide groups, so that a test may look better than it is."""
+    counts = Counter(group for images in parts.values() for group in set(images.groups))
+    divided = sorted(group for group, count in counts.items() if count > 1)
+    if not divided:
+        return []
+    return [f"warning: {len(divided)} groups are in more than one part, such as {divided[0]}"]
 
 
 def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -65,7 +79,7 @@ def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
                         f"{source}: no column {wanted}; the columns are {', '.join(columns)}"
                         f"{did_you_mean(wanted, columns)}"
                     )
-            kept = [column for column in ("path", "label", "split") if column in columns]
+            kept = [column for column in ("path", "label", "split", "group") if column in columns]
             return [(reader.line_num, {column: row[column].strip() for column in kept}) for row in reader]
     except OSError as error:
         raise GraftError(f"{source}: cannot be opened ({error.strerror})") from error

@@ -29,6 +29,9 @@ class BatchCache(Protocol):
     ) -> Iterable[Any]:
         """What takes the place of a loader of `split`, in its order; `images` makes one for many epochs."""
 
+    def in_test(self, split: str) -> Iterable[Any]:
+        """`split` in order, for the model that training has led to."""
+
 
 class ImageDataModule(pl.LightningDataModule):
     """Split images as batches: `image` (B, 3, H, W) float32, `label` (B,) int64, `index` (B,) int64.

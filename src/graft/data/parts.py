@@ -13,10 +13,11 @@ PART_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val
 
 @dataclass(frozen=True)
 class NamedImages:
-    """Image files of one part, and the class of each by name."""
+    """Image files of one part, the class of each by name, and its group where there are groups."""
 
     names: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
 
 
 def number_classes(
@@ -57,4 +58,5 @@ def number_classes(
             for part, images in parts.items()
         },
         found,
+        [group for images in parts.values() for group in images.groups] or None,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from graft.data.folds import cut
 from graft.data.image_data import ImageData, Indices
 from graft.errors import GraftError
 
@@ -37,6 +38,8 @@ def split(
     *,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
+    folds: int | None = None,
+    fold: int | None = None,
     shots: int | None = None,
     fraction: float = 1.0,
     seed: int = 0,
@@ -45,13 +48,19 @@ def split(
 
     The source's own parts stay what they are; only what is missing is split off. A test set is drawn from
     everything where there is one part only; of train and val alone, val is the test set, so that nothing
-    was chosen on it. A validation set is drawn from what then trains. Draws are stratified. With `shots` or
-    `fraction` less trains, chosen for each class by itself, so that fewer are always among more.
+    was chosen on it. A validation set is drawn from what then trains. Draws are stratified, and keep groups
+    together. With `shots` or `fraction` less trains, chosen for each class by itself, so that fewer are
+    always among more.
+
+    With `folds`, all that is no official test set is cut into so many parts, and `fold` says which of them
+    tests; the source's val is cut too, and its test set unused. What validates comes out of the others.
 
     Args:
         data: the images.
         val_fraction: share of the training part that validates; 0: nothing validates.
-        test_fraction: share of all images that tests, where the source has no test set.
+        test_fraction: share of all images that tests, where there is no test set and there are no folds.
+        folds: number of parts.
+        fold: which of them tests, from 1 on.
         shots: exactly this many images a class train.
         fraction: this share of each class, rounded up, trains.
         seed: of all draws; the same numbers give the same split.
@@ -64,8 +73,12 @@ def split(
             "data.shots and data.fraction are two ways to take less of the training part; give one"
         )
     parts, labels, rules = _given(data), data.images.labels, []
-    drawn = f"stratified, data.split_seed={seed}"
-    if "test" in parts and "val" in data.parts and "test" not in data.parts:
+    kind = "stratified" if data.groups is None else "stratified, groups kept together"
+    drawn = f"{kind}, data.split_seed={seed}"
+    if folds is not None and fold is not None:
+        parts, rule = _fold(data, parts, folds, fold, seed)
+        rules.append(f"{rule} ({drawn})")
+    elif "test" in parts and "val" in data.parts and "test" not in data.parts:
         rules.append(f"parts train and val found: val ({len(parts['test'])} images) is the test set")
     elif "test" in parts:
         rules.append(
@@ -116,6 +129,17 @@ def _given(data: ImageData) -> dict[str, Indices]:
     return found
 
 
+def _fold(
+    data: ImageData, parts: dict[str, Indices], folds: int, fold: int, seed: int
+) -> tuple[dict[str, Indices], str]:
+    """Training and test part of one fold, and how they came about."""
+    pool = np.sort(np.concatenate([indices for part, indices in parts.items() if part != "test"]))
+    training, testing = cut(data, pool, folds, seed)[fold - 1]
+    left_out = f", the test set of {len(parts['test'])} images left out" if "test" in parts else ""
+    rule = f"{len(pool)} images in {folds} folds{left_out}: the {len(testing)} of fold {fold} test"
+    return {"train": training, "test": testing}, rule
+
+
 def _draw(data: ImageData, pool: Indices, share: float, seed: int, key: str) -> tuple[Indices, Indices]:
     """`pool` as what remains and the `share` of it that is drawn, each class in proportion."""
     # Slow to import, and not needed where the source has all its parts.
@@ -128,6 +152,12 @@ def _draw(data: ImageData, pool: Indices, share: float, seed: int, key: str) -> 
         raise GraftError(
             f"{key}={share}: class {name} has {counts.min()} image to divide, a split needs 2 of every class"
         )
+    if data.groups is not None:
+        if share > 0.5:
+            raise GraftError(f"{key}={share}: of images in groups at most half can be drawn")
+        # Of few groups, or few images of a class, as near to the share as they allow.
+        groups = len({data.groups[index] for index in pool})
+        return cut(data, pool, max(2, min(round(1 / share), groups, counts.min())), seed, key)[0]
     size = round_up(share, len(pool))
     for part, number in (("drawn", size), ("left", len(pool) - size)):
         if number < len(classes):

@@ -13,9 +13,6 @@ def extract(
 ) -> Iterator[Tensor]:
     """Boundary tensors `(B, …)` of batches, on the CPU, contiguous, without a gradient.
 
-    A batch that is not full is filled up with its last image: how many images there are changes the last
-    bits of what is computed for each.
-
     Args:
         run: images `(size, 3, H, W)` to boundary tensors `(size, …)`.
         batches: with `image`, `(B, 3, H, W)`; B is at most `size`.
@@ -26,14 +23,22 @@ def extract(
     for batch in batches:
         images = batch["image"]
         count = len(images)
-        if count < size:
-            images = torch.cat([images, images[-1:].expand(size - count, *images.shape[1:])])
+        images = filled_up(images, size)
         # Not inference_mode, whose tensors autograd refuses; and out of it where validation is in it.
         with torch.inference_mode(False), torch.no_grad():
             tensors = run(images)[:count].cpu().contiguous()
         done += count
         told(done)
         yield tensors
+
+
+def filled_up(images: Tensor, size: int) -> Tensor:
+    """A batch `(B, …)` of at least `size`, filled up with its last image where it has fewer.
+
+    How many images there are changes the last bits of what is computed for each.
+    """
+    lacks = size - len(images)
+    return torch.cat([images, images[-1:].expand(lacks, *images.shape[1:])]) if lacks > 0 else images
 
 
 @contextmanager

@@ -52,6 +52,11 @@ class BoundaryLoader:
         self.now = now
         self.whole = whole
 
+    @property
+    def batch_size(self) -> int | None:
+        """Of a full batch of images."""
+        return self.loader.batch_size
+
     def __len__(self) -> int:
         return 1 if self.whole else len(self.loader)
 

@@ -8,7 +8,11 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
     """A Markdown page: what the model is, what it was trained on, what it reached, how it is used."""
     backbone = config["backbone"].get("name") or config["backbone"]["_target_"]
     weights = config["backbone"].get("weights") or "none (trained from scratch)"
-    numbers = [f"| {key} | {value:.4f} |" for key, value in metrics.items() if "/" in key]
+    numbers = [
+        f"| {key} | {value:.4f} | {_interval(metrics.get(f'{key}_ci'))} |"
+        for key, value in metrics.items()
+        if "/" in key and isinstance(value, int | float)
+    ]
     shown = ", ".join(class_names[:20]) + (
         f" and {len(class_names) - 20} more" if len(class_names) > 20 else ""
     )
@@ -23,8 +27,8 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
             f"- Data: {config['data'].get('root') or config['data']['_target_'].rsplit('.', 1)[-1]}",
             f"- Seed: {config['seed']}",
             "",
-            "| metric | value |",
-            "|---|---|",
+            "| metric | value | 95 % interval |",
+            "|---|---|---|",
             *numbers,
             "",
             "The test images were used once, after the epoch had been chosen. The numbers hold for images",
@@ -39,6 +43,10 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
             "",
         ]
     )
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
 
 
 def _spelled(node: Mapping[str, Any]) -> str:

@@ -146,7 +146,9 @@ def read_run(path: Path) -> Run:
     if state == "running":
         process = f"process {status.get('pid')} on {status.get('host')}"
         reason = f"still running ({process})" if alive(status) else f"killed, or still running ({process})"
-    metrics = folder.metrics if state == "finished" else {}
+    found = folder.metrics if state == "finished" else {}
+    # What a test did not define, such as the AUROC of a single class, is null there.
+    metrics = {key: value for key, value in found.items() if value is not None}
     started = str(status.get("started", ""))
     host = str(status.get("host") or "")
     return Run(folder, recorded(folder), words_of(folder), state, reason, started, host, metrics)

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import distributions
 from typing import Any
 
@@ -17,8 +18,14 @@ def describe_environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "git": _git(),
-        "packages": dict(sorted((d.name, d.version) for d in distributions() if d.name)),
+        "packages": _packages(),
     }
+
+
+@cache
+def _packages() -> dict[str, str]:
+    # Once a process: a sweep's jobs have the same, and to read them takes a quarter of a second.
+    return dict(sorted((d.name, d.version) for d in distributions() if d.name))
 
 
 def _processor() -> str:

@@ -49,7 +49,7 @@ def located(config: Config) -> dict[str, Any]:
 
 def split_data(data: Config, opened: ImageData) -> Splits:
     """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
-    keys = ("val_fraction", "test_fraction", "shots", "fraction")
+    keys = ("val_fraction", "test_fraction", "folds", "fold", "shots", "fraction")
     return split(opened, **{key: data[key] for key in keys if key in data}, seed=data.get("split_seed", 0))
 
 

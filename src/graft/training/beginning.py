@@ -47,6 +47,6 @@ def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, r
     """Keep a picture of what the first batch looks like to the network."""
     images = parts.loading.first_images()[:32]
     grid = pictures.image_grid(images, parts.module.backbone.preprocessing)
-    pictures.save_figure(pictures.picture_of(grid), folder.figures / "training_images.png")
+    pictures.save_figure(pictures.picture_of(grid), folder.images_figure)
     if not resumed:
         tensorboard.add_image(trainer.loggers, "training images", grid)

@@ -1,5 +1,6 @@
 """The bundle: what a run leaves for use. Weights as safetensors, the rest as YAML; nothing is unpickled."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from graft.data import evaluation_transform, read_image, to_rgb
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import whole, write_yaml
+from graft.training.calibration import probabilities_of
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
@@ -63,6 +65,7 @@ class Bundle:
         class_names: the C classes, in the order of the logits.
         preprocessing: how an image becomes the model's input.
         tested: how the run tested it.
+        temperature: what logits are divided by before the softmax; 1 unless it was fitted.
     """
 
     def __init__(
@@ -72,18 +75,21 @@ class Bundle:
         class_names: Sequence[str],
         preprocessing: Preprocessing,
         tested: HowTested,
+        temperature: float = 1.0,
     ) -> None:
         self.model = nn.Sequential(OrderedDict(backbone=backbone, head=head)).eval()
         self.class_names = list(class_names)
         self.preprocessing = preprocessing
         self.tested = tested
+        self.temperature = temperature
         self.transform = evaluation_transform(preprocessing)
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
         """Preprocessed images `(N, 3, H, W)` to probabilities `(N, C)`, float32."""
         weight = next(self.model.parameters())
-        return torch.softmax(self.model(images.to(weight.device, weight.dtype)).float(), dim=1).cpu()
+        logits = self.model(images.to(weight.device, weight.dtype)).float().cpu()
+        return probabilities_of(logits, self.temperature)
 
     def predict(
         self, images: str | Path | Image.Image | Sequence[str | Path | Image.Image], batch_size: int = 32
@@ -131,6 +137,7 @@ def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
         "preprocessing": bundle.preprocessing.to_dict(),
         "class_names": bundle.class_names,
         "tested": asdict(bundle.tested),
+        "temperature": bundle.temperature,
         "trained_from": config["backbone"].get("weights"),
     }
     write_yaml(folder / DESCRIPTION, description)
@@ -176,7 +183,9 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     names = [str(name) for name in parts["class_names"]]
     head = build_later(parts["head"], "head")(backbone.width, len(names))
     preprocessing = Preprocessing.from_dict(parts["preprocessing"])
-    bundle = Bundle(backbone, head, names, preprocessing, HowTested(**parts["tested"]))
+    # Bundles of older versions have none.
+    temperature = parts.get("temperature", 1.0)
+    bundle = Bundle(backbone, head, names, preprocessing, HowTested(**parts["tested"]), temperature)
     # As it was trained, which need not be single precision.
     bundle.model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     try:
@@ -207,7 +216,13 @@ def read_description(file: Path) -> dict[str, Any]:
     for key, test in right.items():
         if not isinstance(found, dict) or not test(found.get(key)):
             raise GraftError(f"{file} is damaged: {key} is missing or not what a bundle has there")
+    if not _is_temperature(found.get("temperature", 1.0)):
+        raise GraftError(f"{file} is damaged: temperature={found['temperature']} is no number above 0")
     return dict(found)
+
+
+def _is_temperature(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def with_weights_of(folder: Path, backbone: dict[str, Any]) -> dict[str, Any]:

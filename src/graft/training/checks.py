@@ -52,6 +52,10 @@ def check_validation(config: Config, validated: bool) -> None:
     waiting = {key: monitor for key, monitor in waiting.items() if _stops(config, key)}
     if config["scheduler"]["_target_"] == "graft.optim.plateau":
         waiting["scheduler=plateau"] = "val/loss"
+    if config["calibrate"] and not validated:
+        raise GraftError(
+            "calibrate=true fits on validation images, but nothing validates (data.val_fraction=0)"
+        )
     if waiting and not validated:
         key, monitor = next(iter(waiting.items()))
         raise GraftError(

@@ -11,18 +11,20 @@ from rich.table import Table
 from graft.freezing.lora import merge
 from graft.reporting import model_card
 from graft.runs import RunFolder
-from graft.runs.files import write_csv, write_json, write_text
+from graft.runs.files import write_json, write_text
 from graft.runs.log import say
 from graft.runs.recorded import swept
 from graft.schema import flatten
 from graft.training import pictures, tensorboard
 from graft.training.assembly import Parts, prepare
+from graft.training.assessment import spelled
 from graft.training.bundle import Bundle, HowTested, save_bundle
 from graft.training.checkpoint_files import LAST, load_checked
 from graft.training.epoch_table import EpochTable
+from graft.training.metrics import ALL
 from graft.training.module import TransferModule
 from graft.training.progress import progress_bar
-from graft.training.testing import prediction_rows, test, tested_module
+from graft.training.testing import calibrate, calibration_line, test, tested_module, write_test
 from graft.training.trainer import make_trainer
 
 Config = dict[str, Any]
@@ -45,26 +47,30 @@ def test_and_write(
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
     how = HowTested(loading.batch_size, config["trainer"]["precision"], config["channels_last"])
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
+    in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
+    if config["calibrate"]:
+        # Without loggers: what is measured here is no test.
+        calibrate(bundle, alone(config, folder, trainer, []), in_order("val"))
     save_bundle(folder.bundle, bundle, config)
 
-    result = None
+    tested_metrics, confusion = {}, None
     if config["test"]:
-        tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer)
-        result = test(tester, tested_module(bundle), loading.test_dataloader())
+        tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
+        result = test(tester, tested_module(bundle), in_order("test"))
+        temperature = bundle.temperature if config["calibrate"] else None
+        tested_metrics = write_test(folder, result, loading.data, temperature)
+        confusion = pictures.confusion_figure(result.confusion, class_names)
     row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
     metrics = {
         **row,
-        **(result.metrics if result else {}),
+        **tested_metrics,
         "epoch": tested,
         "seconds": round(seconds, 3),
         "trainable_parameters": trainable,
     }
     write_json(folder.metrics_file, metrics)
-    pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.figures / "learning_curves.png")
-    if result:
-        write_csv(folder.predictions, prediction_rows(result, loading.data))
-        confusion = pictures.confusion_figure(result.confusion, class_names)
-        pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
+    pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.curves_figure)
+    if confusion is not None:
         tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics, swept(folder))
     for logger in trainer.loggers:
@@ -72,12 +78,12 @@ def test_and_write(
     write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
 
 
-def alone(config: Config, folder: RunFolder, trainer: pl.Trainer) -> pl.Trainer:
+def alone(config: Config, folder: RunFolder, trainer: pl.Trainer, loggers: list[Any]) -> pl.Trainer:
     """A Trainer like this one, for its first process without the others, on the same device."""
     device = trainer.strategy.root_device
     own = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
     lone = {**config, "trainer": {**config["trainer"], **own}}
-    return make_trainer(lone, folder.path, [progress_bar()], trainer.loggers)
+    return make_trainer(lone, folder.path, [progress_bar()], loggers)
 
 
 def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
@@ -94,11 +100,12 @@ def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
 def show_result(folder: RunFolder) -> None:
     """Print one table and, last, the run's path."""
     metrics = folder.metrics
-    table = Table("metric", "validation", "test", box=None)
-    for key in ("accuracy", "precision_macro", "recall_macro", "f1_macro", "loss"):
-        cells = (metrics.get(f"{part}/{key}") for part in ("val", "test"))
-        table.add_row(key, *("–" if value is None else f"{value:.4f}" for value in cells))
+    table = Table("metric", "validation", "test", "95 % interval", box=None)
+    for key in ("accuracy", *(key for key in ALL if key != "accuracy"), "loss"):
+        table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"))
     Console().print(table)
+    if "temperature" in metrics:
+        say(calibration_line(metrics))
     where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
     done = "tested" if folder.tested else "kept, not tested,"
     say(f"{done} the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +109,32 @@ class FeatureCache:
         """The loader's batches, with boundary tensors instead of images where they are stored."""
         return BoundaryLoader(loader, images, lambda: self.now(split), self.whole and split == "train")
 
+    def in_test(self, split: str) -> Iterable[Any]:
+        """A split in order, for the model that training has led to: tensors where they still are its own."""
+        images = partial(self.loading.ordered_loader, split)
+        return BoundaryLoader(images(), images, lambda: self._of_trained(split))
+
+    def _of_trained(self, split: str) -> Boundary | None:
+        """What never trained makes of a split's images; None where that is not what the cache holds.
+
+        The keys are those of the weights as they are now, so that no change of them can go unnoticed.
+        """
+        module, indices = self.module, self.loading.splits[split]
+        stop = frozen_prefix(self.strategy, module.backbone.stages, module.phases)
+        now = replace(self.plain)
+        if self.fast or stop not in self.sizes or now.keys[stop - 1] != self.plain.keys[stop - 1]:
+            return None
+        count = now.lacking(stop, indices)
+        size = self._size(stop) if count else 0
+        try:
+            # What was made room for at the beginning may be full by now.
+            if count and self.store.room_for(count * size):
+                return None
+            return Boundary(now.get(stop, indices, None, size), self._rows(indices), stop)
+        except OSError as error:
+            say(f"cache: not used any more: {self.store.path} cannot be used ({error.strerror or error})")
+            return None
+
     def lacking(self, stop: int, epochs: int) -> tuple[int, int]:
         """How many images have no tensor yet, and the bytes of one (0 where none lacks).
 
@@ -119,7 +145,17 @@ class FeatureCache:
         count = self.plain.lacking(stop, self._indices(None))
         for view in range(min(self.views or 0, epochs)):
             count += self.drawn.lacking(stop, self._indices(view), view)
-        return count, self.probed.values[stop - 1] * WIDTHS.get(self.precision, 4) if count else 0
+        return count, self._size(stop) if count else 0
+
+    def _size(self, stop: int) -> int:
+        """Bytes of one image's tensor."""
+        return self.probed.values[stop - 1] * WIDTHS.get(self.precision, 4)
+
+    def _rows(self, indices: Indices) -> Indices:
+        """Where each of all images is among `indices`."""
+        rows = np.full(len(self.loading.data.images), -1, np.int64)
+        rows[indices] = np.arange(len(indices))
+        return rows
 
     @cached_property
     def probed(self) -> "Probed":
@@ -169,11 +205,11 @@ class FeatureCache:
             indices = self._indices(view)
             features = self.plain if view is None else self.drawn
             stored = features.get(stop, indices, view, self.sizes[stop])
-            rows = np.full(len(self.loading.data.images), -1, np.int64)
-            rows[indices] = np.arange(len(indices))
             if view is None and stop == len(self.module.backbone):
                 self._standardize(stored)
-            self._read[stop, view] = Boundary(stored, rows, stop, torch.float32 if self.fast else None)
+            self._read[stop, view] = Boundary(
+                stored, self._rows(indices), stop, torch.float32 if self.fast else None
+            )
         return self._read[stop, view]
 
     def _standardize(self, features: Stored) -> None:
@@ -186,11 +222,13 @@ class FeatureCache:
     def _run(self, images: Tensor, stop: int) -> Tensor:
         """The first stages as training would run them."""
         module, precision = self.module, self.trainer.precision_plugin
+        # Lightning moves the weights with the module that it tests, which is another one.
+        device = next(module.backbone.parameters()).device
         if self.fast:
             if stop not in self._fast:
                 self._fast = {stop: FastPrefix(list(module.backbone.stages.values())[:stop])}
-            return self._fast[stop](images.to(module.device))
-        images = precision.convert_input(images.to(module.device))
+            return self._fast[stop](images.to(device))
+        images = precision.convert_input(images.to(device))
         if module.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         with precision.forward_context():

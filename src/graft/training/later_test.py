@@ -5,12 +5,12 @@ from typing import Any
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
 from graft.reporting import model_card
 from graft.runs import RunFolder
-from graft.runs.files import read_csv, write_csv, write_json, write_text, write_yaml
+from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
-from graft.training import assembly, pictures
+from graft.training import assembly
 from graft.training.bundle import load_bundle
 from graft.training.checks import check_device
-from graft.training.testing import make_tester, prediction_rows, test, tested_module
+from graft.training.testing import make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
 
 
@@ -40,13 +40,11 @@ def test_later(folder: RunFolder, config: dict[str, Any], trust: list[str]) -> N
     with log_to(folder.log):
         tester = make_tester(bundle, config["trainer"]["accelerator"], folder.path)
         result = test(tester, tested_module(bundle), loading.ordered_loader("test"))
-        write_csv(folder.predictions, prediction_rows(result, data))
-        confusion = pictures.confusion_figure(result.confusion, bundle.class_names)
-        pictures.save_figure(confusion, folder.figures / "confusion_matrix.png")
+        tested = write_test(folder, result, data, bundle.temperature if config["calibrate"] else None)
         known = folder.metrics
         validated = {key: value for key, value in known.items() if key.startswith("val/")}
         # What was validated, what was tested, then the rest, as in any run.
-        metrics = {**validated, **result.metrics, **known}
+        metrics = {**validated, **tested, **known}
         write_text(folder.bundle / "README.md", model_card(config, bundle.class_names, metrics))
         write_yaml(folder.config, {**config, "test": True})
         # Last: by it a run counts as tested.

@@ -1,9 +1,25 @@
-"""The one place that defines every metric: all of them come from one pooled confusion matrix."""
+"""The one place that defines every metric.
 
-import torch
+Those of a test are computed from labels `(N,)` and probabilities `(N, C)`, in float64, and are
+scikit-learn's where it has them. What is undefined, such as the recall of a class without an image, is None
+and enters no mean.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torchmetrics import Metric
+
+Labels = NDArray[np.int64]
+Floats = NDArray[np.float64]
+# A class against the rest, in the order of a table's columns.
+OF_A_CLASS = ("precision", "recall", "f1", "auroc", "average_precision")
+# Those that look at probabilities, and so change with the temperature of the softmax.
+PROBABILISTIC = ("auroc", "average_precision", "log_loss", "brier", "ece")
+ALL = ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", *PROBABILISTIC)
+BINS = 15
 
 
 def from_confusion(confusion: Tensor) -> dict[str, float]:
@@ -30,61 +46,148 @@ def from_confusion(confusion: Tensor) -> dict[str, float]:
     }
 
 
-class Tally(Metric):
-    """Pools loss and confusion matrix over an epoch (and over processes), then says every metric at once.
+def measure(
+    labels: Labels,
+    probabilities: Floats,
+    predicted: Labels,
+    classes: Sequence[Mapping[str, Any]] | None = None,
+) -> dict[str, float | None]:
+    """Every metric of `ALL`; nothing for no images.
 
-    A mean of batch metrics is not the metric of the epoch; a pooled matrix is.
+    `precision_macro`, `recall_macro`, `f1_macro`, `auroc` and `average_precision` are means of `of_classes`;
+    `balanced_accuracy` is `recall_macro` by its other name. `log_loss` is in nats, a probability being at
+    least float64's epsilon. `brier` is the mean over images of the squared distance to the true class,
+    summed over the classes, from 0 to 2 (Brier 1950, Monthly Weather Review 78, p. 1). `ece` is
+    `expected_calibration_error`.
 
     Args:
-        classes: number of classes C.
+        labels: `(N,)` true classes.
+        probabilities: `(N, C)`.
+        predicted: `(N,)`, the most probable class of each.
+        classes: what `of_classes` says of the same, if that is known already.
+    """
+    from sklearn.metrics import accuracy_score, log_loss
+
+    if not len(labels):
+        return {}
+    p = np.asarray(probabilities, np.float64)
+    classes = classes or of_classes(labels, p, predicted)
+    mean = {key: _mean(row[key] for row in classes) for key in OF_A_CLASS}
+    return {
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "balanced_accuracy": mean["recall"],
+        **{f"{key}_macro": mean[key] for key in ("precision", "recall", "f1")},
+        "auroc": mean["auroc"],
+        "average_precision": mean["average_precision"],
+        "log_loss": float(log_loss(labels, normalized(p), labels=np.arange(p.shape[1]))),
+        "brier": float(squared_distances(labels, p).mean()),
+        "ece": expected_calibration_error(labels, p, predicted),
+    }
+
+
+def of_classes(labels: Labels, probabilities: Floats, predicted: Labels) -> list[dict[str, Any]]:
+    """For each of the C classes `support` and the metrics of `OF_A_CLASS`, the class against the rest.
+
+    A class without an image has none of them; one that is every image's has no AUROC, since there is no
+    other to be told from. Precision where the class is never predicted is 0.
+
+    Args:
+        labels: as `measure`.
+        probabilities: as `measure`.
+        predicted: as `measure`.
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
+
+    p = np.asarray(probabilities, np.float64)
+    every = np.arange(p.shape[1])
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=every, zero_division=0
+    )
+    rows: list[dict[str, Any]] = []
+    for label in every:
+        row: dict[str, Any] = {"support": int(support[label]), **dict.fromkeys(OF_A_CLASS)}
+        if row["support"]:
+            row |= {
+                "precision": float(precision[label]),
+                "recall": float(recall[label]),
+                "f1": float(f1[label]),
+                "average_precision": float(average_precision_score(labels == label, p[:, label])),
+            }
+        if 0 < row["support"] < len(labels):
+            row["auroc"] = float(roc_auc_score(labels == label, p[:, label]))
+        rows.append(row)
+    return rows
+
+
+def surprises(labels: Labels, probabilities: Floats) -> Floats:
+    """`(N,)`: −ln of the true class's probability, as scikit-learn's `log_loss` means it.
+
+    Each row is brought to sum to 1 in float64, which those of single precision do but nearly. Nothing else is
+    computed so: the rounding would break ties between images.
+    """
+    epsilon = np.finfo(np.float64).eps
+    whole = normalized(probabilities)
+    found: Floats = -np.log(np.clip(whole[np.arange(len(labels)), labels], epsilon, 1 - epsilon))
+    return found
+
+
+def normalized(probabilities: Floats) -> Floats:
+    """Each row divided by its sum, in float64."""
+    p: Floats = np.asarray(probabilities, np.float64)
+    whole: Floats = p / p.sum(1, keepdims=True)
+    return whole
+
+
+def squared_distances(labels: Labels, probabilities: Floats) -> Floats:
+    """`(N,)`: Σ_c (p_c − [c is the true class])²."""
+    own = probabilities[np.arange(len(labels)), labels]
+    distances: Floats = (probabilities**2).sum(1) - own**2 + (1 - own) ** 2
+    return distances
+
+
+class Reliability(NamedTuple):
+    """Images in bins of their confidence, the probability of the class that was predicted.
+
+    Attributes:
+        images: `(BINS,)` how many are in each; the bins are as wide as each other and closed on the right,
+            so that a confidence of 1 is in the last.
+        confidence: `(BINS,)` mean of each, NaN for an empty one.
+        accuracy: `(BINS,)` share of each that is right, NaN for an empty one.
     """
 
-    full_state_update = False
-    confusion: Tensor
-    loss_sum: Tensor
-    weight: Tensor
+    images: Labels
+    confidence: Floats
+    accuracy: Floats
 
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.classes = classes
-        self.add_state("confusion", torch.zeros(classes, classes, dtype=torch.long), dist_reduce_fx="sum")
-        self.add_state("loss_sum", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("weight", torch.zeros(()), dist_reduce_fx="sum")
 
-    def update(
-        self, logits: Tensor, labels: Tensor, loss: Tensor | None = None, weight: Tensor | None = None
-    ) -> None:
-        """Add a batch.
+def bins_of(confidence: Floats) -> Labels:
+    """`(N,)`: the bin, from 0, of each confidence."""
+    return np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence, side="left")
 
-        Args:
-            logits: `(B, C)`.
-            labels: `(B,)`; or `(B, C)` shares of mixed images, which have a loss but are right or wrong of
-                no one class, so that the confusion stays as it is.
-            loss: the batch's mean loss; plain cross-entropy unless given.
-            weight: what the mean was divided by, the sum of the labels' class weights; B unless given.
-        """
-        logits = logits.detach().float()
-        mean = cross_entropy(logits, labels) if loss is None else loss.detach()
-        total = len(labels) if weight is None else weight
-        # In place: to set a module's attribute costs more than the sum, and counting by `bincount`, as
-        # torchmetrics does, waits for a GPU.
-        self.loss_sum.add_(mean * total)
-        self.weight.add_(total)
-        if labels.ndim == 1:
-            one = self.confusion.new_ones(())
-            self.confusion.index_put_((labels, logits.argmax(1)), one, accumulate=True)
 
-    def counts(self) -> dict[str, Tensor]:
-        """What was added so far, on the CPU: `confusion` `(C, C)`, `loss_sum` and `weight`."""
-        return {key: getattr(self, key).detach().cpu().clone() for key in ("confusion", "loss_sum", "weight")}
+def reliability(labels: Labels, probabilities: Floats, predicted: Labels) -> Reliability:
+    """How often what is said with some confidence is right; arguments as `measure`'s."""
+    p = np.asarray(probabilities, np.float64)
+    confidence = p[np.arange(len(labels)), predicted]
+    place = bins_of(confidence)
+    count = np.bincount(place, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(place, confidence, BINS) / count
+        right = np.bincount(place, labels == predicted, BINS) / count
+    return Reliability(count, mean, right)
 
-    def set_counts(self, counts: dict[str, Tensor]) -> None:
-        """Replace what was added by what `counts` said."""
-        for key, value in counts.items():
-            setattr(self, key, value.to(getattr(self, key)))
 
-    def compute(self) -> dict[str, float]:
-        """`loss` and what `from_confusion` gives; empty when nothing was seen."""
-        if self.weight == 0:
-            return {}
-        return {"loss": float(self.loss_sum / self.weight), **from_confusion(self.confusion)}
+def expected_calibration_error(labels: Labels, probabilities: Floats, predicted: Labels) -> float:
+    """Mean distance of accuracy and confidence over the bins, weighted by their images.
+
+    Naeini et al. 2015, as in arXiv:1706.04599, eq. 3, with `BINS` bins. It is biased upwards where bins hold
+    few images, and more so in a bootstrap's draws, so that its interval lies above the value itself.
+    """
+    count, confidence, accuracy = reliability(labels, probabilities, predicted)
+    there = count > 0
+    return float((count * np.abs(accuracy - confidence))[there].sum() / count.sum())
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None

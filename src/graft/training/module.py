@@ -7,7 +7,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softmax
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
@@ -15,14 +14,16 @@ from graft.backbones import Backbone
 from graft.data.mixing import Mix
 from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
+from graft.features.extraction import filled_up
 from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.regularization import Regularizer
 from graft.regularization.behaviour import outputs
 from graft.training import ranks
+from graft.training.calibration import probabilities_of
 from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss
-from graft.training.metrics import Tally
+from graft.training.tally import Tally
 
 # `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
 # stage `start`, a whole number. With `all`, the batch is all there is, and the optimizer looks at it often.
@@ -49,6 +50,7 @@ class TransferModule(pl.LightningModule):
         distill: adds what a teacher says to the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
         regularizer: gives the term that is added to the training loss; None adds nothing.
+        temperature: what logits are divided by where probabilities are predicted.
     """
 
     backbone: Backbone
@@ -71,6 +73,7 @@ class TransferModule(pl.LightningModule):
         distill: Distillation | None = None,
         channels_last: bool = False,
         regularizer: Regularizer | None = None,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -94,7 +97,9 @@ class TransferModule(pl.LightningModule):
         # Not `self.log`, whose running mean no checkpoint has.
         self.terms = MeanMetric(nan_strategy="disable")
         self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
-        self.outputs: list[tuple[Tensor, Tensor]] = []
+        self.temperature = temperature
+        # Of a test: index, label and logits, `(B,)`, `(B,)` and `(B, C)`, of each batch.
+        self.outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As any module's, but quick for the name of the hook that runs: Lightning sets it often."""
@@ -176,14 +181,19 @@ class TransferModule(pl.LightningModule):
         self.tally("test").reset()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
-        logits = self(batch["image"])
-        self.tally("test").update(logits, batch["label"])
-        self.outputs.append((batch["index"].cpu(), softmax(logits.float(), dim=1).cpu()))
+        (images, start), labels = entering(batch), batch["label"]
+        # As when boundary tensors are computed for the cache, so that both give the same bits.
+        loader: Any = self.trainer.test_dataloaders
+        logits = self(filled_up(images, loader.batch_size), start)[: len(labels)]
+        self.tally("test").update(logits, labels)
+        self.outputs.append((batch["index"].cpu(), labels.cpu(), logits.float().cpu()))
 
     def predict_step(self, batch: ReadableBatch, batch_index: int) -> ReadableBatch:
         """A batch of `collate_readable` with probabilities `(B, C)` in place of its images."""
         indices, images, failures = batch
-        return (indices, softmax(self(images).float(), dim=1).cpu(), failures) if indices else batch
+        if not indices:
+            return batch
+        return indices, probabilities_of(self(images).float().cpu(), self.temperature), failures
 
     def on_train_epoch_end(self) -> None:  # noqa: D102
         self._check_sums()

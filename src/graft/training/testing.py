@@ -1,15 +1,20 @@
 """Testing a model once on a list of images: the metrics, and what it said of each image."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from graft.data import ImageData
+from graft.runs import RunFolder
+from graft.runs.log import say
+from graft.training import pictures
+from graft.training.assessment import Answers, write_assessment
 from graft.training.bundle import Bundle
+from graft.training.calibration import fit_temperature, probabilities_of
 from graft.training.module import TransferModule
 from graft.training.progress import progress_bar
 from graft.training.ranks import lone_trainer
@@ -19,16 +24,29 @@ class TestResult(NamedTuple):
     """What a test gives.
 
     Attributes:
-        metrics: `test/loss`, `test/accuracy`, …
+        metrics: `test/loss`, `test/accuracy`, …, as they were tallied.
         confusion: `(C, C)` counts, rows being true classes.
-        indices: `(N,)` which image each row of `probabilities` belongs to.
-        probabilities: `(N, C)`, float32.
+        indices: `(N,)` which image each row of `logits` belongs to.
+        labels: `(N,)` true classes.
+        logits: `(N, C)`, float32.
     """
 
     metrics: dict[str, float]
     confusion: Tensor
     indices: Tensor
-    probabilities: Tensor
+    labels: Tensor
+    logits: Tensor
+
+    def answers(self, data: ImageData, temperature: float = 1.0) -> Answers:
+        """What the model said of each image, in words of the data that was tested."""
+        return Answers(
+            data.class_names,
+            [data.images.names[index] for index in self.indices.tolist()],
+            self.labels.numpy(),
+            probabilities_of(self.logits, temperature).numpy(),
+            # Of the logits, so that no rounding of the softmax can make two classes alike.
+            self.logits.argmax(1).numpy(),
+        )
 
 
 def tested_module(bundle: Bundle) -> TransferModule:
@@ -42,6 +60,7 @@ def tested_module(bundle: Bundle) -> TransferModule:
         bundle.model.get_submodule("head"),
         classes=len(bundle.class_names),
         channels_last=bundle.tested.channels_last,
+        temperature=bundle.temperature,
     )
 
 
@@ -55,26 +74,58 @@ def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
     )
 
 
-def test(trainer: pl.Trainer, module: TransferModule, loader: DataLoader[Any]) -> TestResult:
+def test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any]) -> TestResult:
     """Run the module over the loader's images, in order."""
     trainer.test(module, dataloaders=loader, verbose=False)
     tally = module.tally("test")
     metrics = {f"test/{key}": value for key, value in tally.compute().items()}
-    indices, probabilities = (torch.cat(column) for column in zip(*module.outputs, strict=True))
-    return TestResult(metrics, tally.confusion.cpu(), indices, probabilities)
+    indices, labels, logits = (torch.cat(column) for column in zip(*module.outputs, strict=True))
+    return TestResult(metrics, tally.confusion.cpu(), indices, labels, logits)
 
 
-def prediction_rows(result: TestResult, data: ImageData) -> list[dict[str, Any]]:
-    """One row a tested image: path, predicted and true class, one probability a class.
+def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None:
+    """Fit the bundle's temperature to the answers for the loader's images, which must validate, not test."""
+    found = test(tester, tested_module(bundle), loader)
+    temperature = fit_temperature(found.logits, found.labels)
+    if temperature is None:
+        say(
+            f"warning: calibrate: all {len(found.labels)} validation images are right, so no temperature is "
+            "best; it stays 1"
+        )
+    bundle.temperature = 1.0 if temperature is None else temperature
+
+
+def write_test(
+    folder: RunFolder, result: TestResult, data: ImageData, temperature: float | None
+) -> dict[str, Any]:
+    """Write what `write_assessment` does, and the confusion matrix as a figure.
 
     Args:
-        result: from `test`; its `indices` count in the data's images.
+        folder: where.
+        result: of the test.
         data: what was tested, in the model's classes.
+        temperature: of the model's softmax; None where it never was calibrated.
+
+    Returns:
+        The metrics: those that were tallied, those of `write_assessment`, and the temperature.
     """
-    names, labels, classes = data.images.names, data.images.labels, data.class_names
-    rows = []
-    for index, probabilities in zip(result.indices.tolist(), result.probabilities.tolist(), strict=True):
-        best = max(range(len(classes)), key=probabilities.__getitem__)
-        row = {"path": names[index], "predicted": classes[best], "label": classes[labels[index]]}
-        rows.append(row | {f"p_{name}": p for name, p in zip(classes, probabilities, strict=True)})
-    return rows
+    plain = result.answers(data)
+    answers = plain if temperature is None else result.answers(data, temperature)
+    indices = result.indices.tolist()
+    found = write_assessment(
+        folder, answers, lambda row: data.images[indices[row]], None if temperature is None else plain
+    )
+    confusion = pictures.confusion_figure(result.confusion, data.class_names)
+    pictures.save_figure(confusion, folder.confusion_figure)
+    # What the tally has too is the tally's, to the last digit as validation has it.
+    metrics = {**result.metrics, **{key: value for key, value in found.items() if key not in result.metrics}}
+    return metrics if temperature is None else {**metrics, "temperature": temperature}
+
+
+def calibration_line(metrics: dict[str, Any]) -> str:
+    """What calibration did to the test's numbers."""
+    parts = [
+        f"{key} {metrics[f'uncalibrated/{key}']:.4f} before, {metrics[f'test/{key}']:.4f} after"
+        for key in ("ece", "log_loss")
+    ]
+    return f"calibrated on validation at temperature {metrics['temperature']:.3f}: {'; '.join(parts)}"

@@ -1,0 +1,131 @@
+"""`graft crossval`: one configuration trained anew on each fold, each a run of its own; mean and interval."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from graft.commands import train
+from graft.data import ImageData
+from graft.errors import GraftError, reason_of
+from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
+from graft.runs import RunFolder
+from graft.runs.files import read_csv, write_csv, write_json, write_text
+from graft.runs.launch import launched
+from graft.training import assembly, pictures
+from graft.training.assessment import assess, confusion_of, prediction_rows, write_assessment
+from graft.training.metrics import ALL
+from graft.training.pooling import pooled
+
+Config = dict[str, Any]
+OWN = ("folds", "repeats")
+
+
+def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
+    """Train on each of `config["folds"]` folds, `config["repeats"]` times, and write what they come to.
+
+    A repeat cuts the folds by the next `data.split_seed`; the run's own seed is that of `config` in every
+    fold. What chooses, stops and calibrates is drawn from a fold's training images.
+
+    Raises:
+        GraftError: the folds cannot be cut, the first cannot even begin, or a launcher has started several
+            processes.
+        RuntimeError: a fold failed; the others are written.
+    """
+    launch = launched()
+    if launch:
+        raise GraftError(f"graft crossval is for one process, but {launch.by} has started {launch.size}")
+    repeats, folds = config["repeats"], config["folds"]
+    own = {**{key: value for key, value in config.items() if key not in OWN}, "test": True}
+    words = [word for word in overrides if word.lstrip("+").partition("=")[0] not in OWN]
+    first = own["data"].get("split_seed", 0)
+    data = assembly.open_data(own["data"])
+    # Cut before anything is trained, so that what cannot be cut is told at once.
+    cuts = [
+        (repeat, fold, {**own["data"], "folds": folds, "fold": fold, "split_seed": first + repeat - 1})
+        for repeat in range(1, repeats + 1)
+        for fold in range(1, folds + 1)
+    ]
+    splits = [assembly.split_data(node, data) for _, _, node in cuts]
+    kind = "stratified" if data.groups is None else "stratified, groups kept together"
+    cut = f"{splits[0].rule.partition(': the ')[0]} ({kind}, data.split_seed={first})"
+    print(f"{cut}; out of the other folds of each comes what validates")
+    done: list[Fold] = []
+    kept: dict[int, list[RunFolder]] = {repeat: [] for repeat in range(1, repeats + 1)}
+    for (repeat, fold, node), split in zip(cuts, splits, strict=True):
+        folder = RunFolder(path / (f"fold-{fold}" if repeats == 1 else f"repeat-{repeat}-fold-{fold}"))
+        print(f"\n{folder.path.name}: {fold} of {folds}", flush=True)
+        given = [f"data.{key}={node[key]}" for key in ("folds", "fold", "split_seed")]
+        sizes = len(split["train"]) + len(split["val"]), len(split["test"])
+        try:
+            found = train.run({**own, "data": node}, folder.path, [*words, *given])
+        except Exception as error:
+            # Where the first made not even a folder, the words are wrong, for every fold.
+            if not done and not folder.status_file.is_file() and isinstance(error, GraftError):
+                raise
+            reason = reason_of(error)
+            print(f"graft: {folder.path.name} failed ({folder.log}): {reason}", file=sys.stderr, flush=True)
+            done.append(Fold(repeat, fold, *sizes, {}, reason))
+        else:
+            kept[repeat].append(found)
+            done.append(Fold(repeat, fold, *sizes, found.metrics))
+    failed = [fold for fold in done if fold.reason]
+    if len(failed) < len(done):
+        write(path, config, cut, done, kept, data)
+    for one in failed:
+        print(f"failed: {one.name}: {one.reason}")
+    if failed:
+        stop = RuntimeError(f"{len(failed)} of {len(done)} folds failed")
+        stop.reported = True  # type: ignore[attr-defined]
+        raise stop
+    return done
+
+
+def write(
+    path: Path, config: Config, cut: str, done: list[Fold], kept: dict[int, list[RunFolder]], data: ImageData
+) -> None:
+    """Write the table, the page, the out-of-fold predictions and their metrics and figures; print the table.
+
+    Figures and the table of the classes are those of the first repeat that has a fold.
+    """
+    place = {name: index for index, name in enumerate(data.images.names)}
+    answers = {repeat: pooled(folders, data) for repeat, folders in kept.items() if folders}
+    first, *others = answers.values()
+    folder = RunFolder(path)
+    metrics = write_assessment(folder, first, lambda row: data.images[place[first.names[row]]])
+    confusion = pictures.confusion_figure(torch.from_numpy(confusion_of(first)), data.class_names)
+    pictures.save_figure(confusion, folder.confusion_figure)
+    write_json(folder.metrics_file, metrics)
+    together = [metrics, *({f"test/{key}": v for key, v in assess(other)[0].items()} for other in others)]
+    write_csv(folder.predictions, [row for repeat in answers for row in _rows(repeat, kept[repeat], answers)])
+    rows = rows_of(done, together, [*ALL, "loss"])
+    write_csv(path / "crossval.csv", rows)
+    figures = [
+        figure.relative_to(path.absolute()).as_posix()
+        for figure in (
+            folder.confusion_figure,
+            folder.precision_figure,
+            folder.reliability_figure,
+            folder.mistakes_figure,
+        )
+        if figure.is_file()
+    ]
+    write_text(path / "crossval.md", page(config["name"], cut, rows, done, figures))
+    print()
+    Console().print(printed(rows))
+    print(f"{CAVEAT} The first interval allows for it by the corrected t of Nadeau and Bengio.")
+    print(path / "crossval.md")
+
+
+def _rows(repeat: int, folders: list[RunFolder], answers: Any) -> list[dict[str, Any]]:
+    """The out-of-fold predictions of one repeat, each with the fold that tested it."""
+    fold_of = {
+        row["path"]: folder.read_config()["data"]["fold"]
+        for folder in folders
+        for row in read_csv(folder.predictions)
+    }
+    return [
+        {**row, "repeat": repeat, "fold": fold_of[row["path"]]} for row in prediction_rows(answers[repeat])
+    ]

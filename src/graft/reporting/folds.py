@@ -1,0 +1,183 @@
+"""A cross-validation as a table: each metric's mean, deviation and interval over the folds, and pooled."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from rich.table import Table
+from scipy import stats
+
+from graft.reporting.groups import ABSENT
+from graft.reporting.tables import markdown
+
+CAVEAT = (
+    "The folds' training images overlap, so their numbers are not independent, and no interval from them\n"
+    "is exact (Bengio and Grandvalet 2004)."
+)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a cross-validation.
+
+    Attributes:
+        repeat: from 1.
+        fold: from 1.
+        trained: number of images that trained or validated.
+        tested: number of images that tested.
+        metrics: `test/accuracy` and so on; empty where it failed.
+        reason: why it failed; empty if it did not.
+    """
+
+    repeat: int
+    fold: int
+    trained: int
+    tested: int
+    metrics: Mapping[str, Any]
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """Such as `repeat 2 fold 3`."""
+        return f"repeat {self.repeat} fold {self.fold}"
+
+
+def corrected_interval(values: Sequence[float], test_share: float) -> tuple[float, float] | None:
+    """95 % interval of a mean over folds, by the corrected resampled t.
+
+    Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52, pp. 239-281:
+    mean ± t(n − 1) · s · √(1/n + n_test/n_train): the plain t interval, without the second term, is far too
+    narrow, because the folds share most of their training images. None of fewer than two values.
+
+    Args:
+        values: a metric of each fold, of all repeats.
+        test_share: n_test/n_train.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    half = float(stats.t.ppf(0.975, n - 1)) * stdev(values) * math.sqrt(1 / n + test_share)
+    return mean(values) - half, mean(values) + half
+
+
+def rows_of(
+    folds: Sequence[Fold], pooled: Sequence[Mapping[str, Any]], metrics: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A metric a row; what is undefined is empty.
+
+    Args:
+        folds: of all repeats.
+        pooled: metrics of all tested images together with intervals, of each repeat.
+        metrics: `accuracy` and so on.
+    """
+    done = [fold for fold in folds if not fold.reason]
+    share = mean(fold.tested / fold.trained for fold in done)
+    rows = []
+    for key in metrics:
+        name = f"test/{key}"
+        values = [fold.metrics[name] for fold in done if fold.metrics.get(name) is not None]
+        low, high = corrected_interval(values, share) or (None, None)
+        row: dict[str, Any] = {"metric": key, "folds": len(values)}
+        row |= {
+            "mean": mean(values) if values else None,
+            "deviation": stdev(values) if len(values) > 1 else None,
+        }
+        row |= {"low": low, "high": high}
+        row |= {"pooled": None, "pooled_low": None, "pooled_high": None}
+        together = [one[name] for one in pooled if one.get(name) is not None]
+        if together:
+            row["pooled"] = mean(together)
+            row["pooled_low"], row["pooled_high"] = (pooled[0].get(f"{name}_ci") or (None, None))[:2]
+        rows.append(row | {fold.name: fold.metrics.get(name) for fold in folds})
+    return rows
+
+
+def cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows as text."""
+    head = ["metric", "mean ± deviation", "95 % interval of the mean", "pooled", "95 % interval, pooled"]
+    return head, [
+        [
+            row["metric"],
+            _number(row["mean"])
+            if row["deviation"] is None
+            else f"{row['mean']:.4f} ± {row['deviation']:.4f}",
+            _between(row["low"], row["high"]),
+            _number(row["pooled"]),
+            _between(row["pooled_low"], row["pooled_high"]),
+        ]
+        for row in rows
+    ]
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.4f}"
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return ABSENT if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+def printed(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The table for the terminal."""
+    head, lines = cells(rows)
+    # As wide as a terminal usually is, with every name whole.
+    table = Table(box=None, pad_edge=False)
+    for name in head:
+        table.add_column(name, no_wrap=name != head[-1], overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def page(
+    name: str, cut: str, rows: Sequence[Mapping[str, Any]], folds: Sequence[Fold], figures: Sequence[str]
+) -> str:
+    """A Markdown page: what was cut, the table, the folds, how to read the intervals, the figures.
+
+    Args:
+        name: of the configuration.
+        cut: how the folds came about.
+        rows: from `rows_of`.
+        folds: of all repeats.
+        figures: their paths, relative to the page.
+    """
+    count = max(fold.fold for fold in folds)
+    repeats = max(fold.repeat for fold in folds)
+    head = ["fold", "trained and validated on", "tested on", "accuracy", "loss", "best epoch"]
+    lines = [
+        [
+            fold.name,
+            str(fold.trained),
+            str(fold.tested),
+            *(_number(fold.metrics.get(f"test/{key}")) for key in ("accuracy", "loss")),
+            str(fold.metrics["epoch"] + 1) if fold.metrics else f"failed: {fold.reason}",
+        ]
+        for fold in folds
+    ]
+    several = (
+        " Pooled numbers are means over the repeats; their intervals, and the figures, are of the first."
+        if repeats > 1
+        else ""
+    )
+    return "\n".join(
+        [
+            f"# {name}: {count}-fold cross-validation" + (f", {repeats} times" if repeats > 1 else ""),
+            "",
+            f"{cut}.",
+            "",
+            markdown(*cells(rows)),
+            "",
+            "Mean, deviation and the first interval are over the folds. That interval is the corrected",
+            "resampled t of Nadeau and Bengio (2003), an approximation.",
+            CAVEAT,
+            "Pooled is over all images at once, each as the fold said that tested it, with a bootstrap",
+            f"interval over images; AUROC and the like then rank images by different models.{several}",
+            "",
+            markdown(head, lines),
+            "",
+            *(f"![{figure}]({figure})" for figure in figures),
+            "",
+        ]
+    )
