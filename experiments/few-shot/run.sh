@@ -63,4 +63,4 @@ ways digits 500 "$RUNS/source-glyphs" data=digits data.test_fraction=0.4 data.ba
 ways cifar10 500 "$RUNS/source-cifar10" data=image_folder "data.root=$RUNS/cifar10-target" data.batch_size=20 \
   backbone=simple_cnn
 at_most 1
-"$PYTHON" experiments/few-shot/report.py "$RUNS"
+"$PYTHON" experiments/few-shot/few_shot.py "$RUNS"

@@ -1,6 +1,6 @@
 """The study's table and figure, from the run folders of `run.sh`.
 
-    .venv/bin/python experiments/few-shot/report.py outputs/few-shot
+    .venv/bin/python experiments/few-shot/few_shot.py outputs/few-shot
 
 Prints the table as Markdown; writes `results.csv` and `figure.png` beside this file.
 """
@@ -92,9 +92,7 @@ def figure(found: Cells) -> Figure:
     )
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=len(handles))
-    drawn.suptitle(
-        "A source saves labels, most where they are few; frozen first, fine-tuned when there are more"
-    )
+    drawn.suptitle("A source saves labels, most where they are few; freeze first, fine-tune with more")
     return drawn
 
 
