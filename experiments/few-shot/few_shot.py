@@ -103,7 +103,7 @@ def panel(axes: Axes, pair: str, found: Cells) -> None:
         middle = [s.mean for s in line]
         low = [s.mean - (s.deviation or 0.0) for s in line]
         high = [s.mean + (s.deviation or 0.0) for s in line]
-        style = {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": LINES[place]}
+        style: dict[str, Any] = {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": LINES[place]}
         axes.plot(SHOTS, middle, label=named, **style)
         axes.fill_between(SHOTS, low, high, color=COLOURS[place], alpha=0.2)
     axes.set(xscale="log", ylim=(0, 1))
