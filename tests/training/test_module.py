@@ -227,6 +227,16 @@ def test_the_schedule_is_told_how_long_the_run_is(transfer, trainer, loader, acc
     assert fitted.global_step == steps
 
 
+def test_an_epoch_is_as_long_where_a_number_of_steps_ends_the_run_before(transfer, trainer, loader):
+    # Else half an epoch of warm-up would be fewer steps, or none.
+    spans = []
+    module = transfer(schedule=lambda optimizer, span: spans.append(span))
+    fitted = trainer(epochs=100, max_steps=7)
+    fitted.fit(module, loader(11, 4))
+    assert [(span.steps, span.steps_per_epoch) for span in spans] == [(7, 3)]
+    assert fitted.global_step == 7
+
+
 def test_the_weights_are_the_backbones_and_the_heads_alone(transfer):
     # So that a checkpoint loads whatever the loss was weighted by.
     module = transfer(class_weights=torch.ones(3))

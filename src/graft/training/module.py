@@ -243,10 +243,11 @@ class TransferModule(pl.LightningModule):
         assert self.schedule is not None
         optimizer = self.optimizer_factory(self.groups)
         steps = int(self.trainer.estimated_stepping_batches)
-        epochs = max(1, self.trainer.max_epochs or 1)
+        # Not the steps shared out among the epochs, of which trainer.max_steps may leave some out.
+        batches, accumulated = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
         span = Span(
             steps,
-            max(1, steps // epochs),
+            max(1, math.ceil(batches / accumulated)),
             phases=lambda: self.phases,
             head_rate=lambda epoch: head_rate(self.strategy_of_freezing, epoch),
         )
