@@ -127,6 +127,17 @@ TYPOS = [
     ),
     (["rank", "data=digits", "data.cache_images=ram"], "data.cache_images does nothing in graft rank"),
     (["rank", "data=digits", "weights.simple_cnn=null", "runs=nowhere"], "runs=nowhere: no run is there"),
+    (["inspect"], "graft inspect looks at images; give data=…"),
+    (["inspect", "data=digits", "nar=3"], "unknown key nar; did you mean near?"),
+    (
+        ["inspect", "data=digits", "near=99"],
+        "near=99 is wrong: it must be a whole number from 0",
+    ),
+    (["inspect", "data=digits", "samples=0"], "samples=0 is wrong"),
+    (["inspect", "data=digits", "strict=yess"], "strict=yess is wrong"),
+    (["inspect", "data=digits", "data.batch_size=3"], "data.batch_size does nothing in graft inspect"),
+    (["inspect", "data=digits", "data.cache_images=ram"], "data.cache_images does nothing in graft inspect"),
+    (["inspect", "data=image_folder", "data.root=nowhere"], "data.root=nowhere: "),
     (["cache", "lst"], "graft cache lst: there are list and prune; did you mean list?"),
     (["cache", "prune"], "say what: all, the keys of entries, or older_than=DAYS"),
     (["cache", "prune", "beef"], "graft cache prune beef: no entry's key begins so"),
@@ -161,7 +172,7 @@ def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
         "              ['train', '--help'], ['list', 'data'], ['--help'],\n"
         "              ['extract'], ['cache', 'list'], ['cache', 'prune', 'beef'], ['rank'],\n"
         "              ['rank', 'data=digits', 'weights.x=3'], ['rank', 'data=digits', '--cfg', 'job'],\n"
-        "              ['rank', '--help']):\n"
+        "              ['rank', '--help'], ['inspect'], ['inspect', 'data=digits', '--cfg', 'job']):\n"
         "    sys.argv = ['graft', *words]\n    run(words)\n"
         "slow = {'torch', 'torchvision', 'pytorch_lightning', 'scipy', 'sklearn', 'matplotlib'}\n"
         "heavy = slow & set(sys.modules)\n"
@@ -213,6 +224,8 @@ def test_list_takes_a_pattern_and_the_plural(capsys: pytest.CaptureFixture[str])
         ("graft ra", "rank", "train"),
         ("graft rank back", "backbones=", "top_k="),
         ("graft cache pr", "prune", "list"),
+        ("graft insp", "inspect", "train"),
+        ("graft inspect sa", "samples=", "top_k="),
     ],
 )
 def test_completion_knows_the_command(

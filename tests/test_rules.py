@@ -27,6 +27,8 @@ EDGES = {
     "backbone.drop_path": ([None, 0, 0.3], [1, -0.1, True]),
     "head.hidden": ([1], [0, None]),
     "head.dropout": ([0, 0.5], [1, -0.1]),
+    "near": ([None, 0, 4, 16], [17, -1, 2.5, True]),
+    "samples": ([1, 20], [0, 1.5, None]),
     "freeze.k": ([1, 99], [0, 1.5, None]),
     "optimizer.lr": ([1e-12, 1, 0.1], [0, -0.1, NAN, INFINITY, "high", None, True]),
     "freeze.at": ([0, 3], [-1, None]),

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
-from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
-
 from graft.errors import GraftError
 
 # What a saved configuration may name, and where the objects that these names lead to may be defined.
@@ -76,12 +74,17 @@ def build_later(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     Raises:
         GraftError: the target cannot be found; or, when it is called, refuses its arguments.
     """
+    # Here, because it takes torch with it, which to open images needs not.
+    from pytorch_lightning.utilities import exceptions
+
+    refused = exceptions.MisconfigurationException  # type: ignore[attr-defined]
+
     partial = build(node, key, _partial_=True)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return partial(*args, **kwargs)
-        except (MisconfigurationException, TypeError, ValueError) as error:
+        except (refused, TypeError, ValueError) as error:
             raise GraftError(f"{key}: {node.get('_target_')}: {one_line(error)}") from error
 
     return call

@@ -9,6 +9,7 @@ from graft.errors import GraftError, did_you_mean, report
 from graft.runs.launch import Launch, launched
 
 COMMANDS = {
+    "inspect": "look at images first: classes, sizes, damage, copies across splits",
     "train": "train a head, and as much of a backbone as you say, on your images",
     "crossval": "train anew on each of several folds: mean, deviation, interval",
     "evaluate": "test a run or bundle again, on its own or other images",
@@ -156,7 +157,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         raise explain_hydra(error, command, words) from error
     except OSError as error:
-        if getattr(error, "reported", False):
+        if isinstance(error, BrokenPipeError) or getattr(error, "reported", False):
             raise
         # A run's own are in `job.failures`: this is Hydra, which makes the folder before any code of ours.
         reason = f"{error.filename} cannot be made ({error.strerror})"

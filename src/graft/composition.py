@@ -112,7 +112,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     Args:
         cfg: what Hydra composed; a `hydra` node in it is left out of the result.
         hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `crossval`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
+        command: `train`, `crossval`, `evaluate`, `predict`, `extract`, `compare`, `rank` or
+            `inspect`.
 
     Returns:
         The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name.
@@ -155,6 +156,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         _check_effective(hydra_cfg.overrides.task)
     if command == "extract":
         _check_sources(config)
+    if command == "inspect":
+        _check_inspected(config, hydra_cfg.overrides.task)
     if command == "rank":
         _check_ranked(config, hydra_cfg.overrides.task)
         config["options"] = option_nodes("backbone", folders)
@@ -178,6 +181,15 @@ def _check_sources(config: Mapping[str, Any]) -> None:
         raise GraftError("give either run=FOLDER or backbone=… with data=…: one of them says what computes")
     if by_name and config.get("data") is None:
         raise GraftError("backbone=… has no images of its own; give data=… too")
+
+
+def _check_inspected(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse to inspect no images, and what has no effect."""
+    if config.get("data") is None:
+        raise GraftError("graft inspect looks at images; give data=…")
+    for key in ("data.batch_size", "data.cache_images"):
+        if any(word.lstrip("+").startswith(f"{key}=") for word in overrides):
+            raise GraftError(f"{key} does nothing in graft inspect, which reads each image once")
 
 
 def _check_ranked(config: Mapping[str, Any], overrides: Sequence[str]) -> None:

@@ -263,6 +263,8 @@ RULES: dict[str, Rule] = {
     "num_workers": or_null(whole(0)),
     "batch_size": or_null(whole(1)),
     "top_k": or_null(whole(1)),
+    "near": or_null(Rule("a whole number from 0 to 16", lambda value: _is_whole(value) and 0 <= value <= 16)),
+    "samples": whole(1),
     "backbones": or_null(
         Rule(
             "a list of names, each once, such as [resnet18, resnet50]",

@@ -11,6 +11,7 @@ from torch import nn
 from graft.backbones import Backbone
 from graft.composition import compose
 from graft.data import ImageData, ImageDataModule, array_images
+from graft.data.opening import split_data
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.training import TransferModule, assembly
@@ -46,7 +47,7 @@ def made(config, uneven):
     def made(**changes):
         whole = {**config, **changes}
         backbone = assembly.make_backbone(whole)
-        splits = assembly.split_data(whole["data"], uneven)
+        splits = split_data(whole["data"], uneven)
         loading = assembly.make_loading(whole, uneven, splits, backbone.preprocessing)
         return assembly.make_module(whole, backbone, loading), loading
 
@@ -54,27 +55,12 @@ def made(config, uneven):
 
 
 def text() -> str:
-    return "neither images nor a backbone"
+    return "no backbone"
 
 
-def test_data_of_another_kind_is_refused(config):
-    node = {"_target_": f"{__name__}.text", "batch_size": 3}
-    with pytest.raises(GraftError, match=r"^data: .*text gave str, not graft\.data\.ImageData"):
-        assembly.open_data(node)
+def test_a_backbone_of_another_kind_is_refused(config):
     with pytest.raises(GraftError, match=r"^backbone: .*text gave str, not graft\.backbones\.Backbone"):
         assembly.make_backbone({"backbone": {"_target_": f"{__name__}.text"}})
-
-
-def test_a_users_own_data_need_not_name_what_has_a_default(uneven):
-    splits = assembly.split_data({"_target_": "mypkg.slides"}, uneven)
-    assert [len(splits[part]) for part in ("train", "val", "test")] == [25, 7, 8]
-    fewer = assembly.split_data({"_target_": "mypkg.slides", "val_fraction": 0, "shots": 2}, uneven)
-    assert [len(fewer[part]) for part in ("train", "val", "test")] == [6, 0, 8]
-
-
-def test_the_split_depends_on_its_own_seed(uneven):
-    seeds = [assembly.split_data({"split_seed": seed}, uneven)["test"].tolist() for seed in (0, 0, 1)]
-    assert seeds[0] == seeds[1] != seeds[2]
 
 
 def test_the_model_has_a_logit_for_each_class_of_the_data(made):

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from graft.commands import train
 from graft.data import ImageData
+from graft.data.opening import open_data, split_data
 from graft.errors import GraftError, reason_of
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_json, write_text
 from graft.runs.launch import launched
-from graft.training import assembly, pictures
+from graft.training import pictures
 from graft.training.assessment import assess, confusion_of, prediction_rows, write_assessment
 from graft.training.metrics import ALL
 from graft.training.pooling import pooled
@@ -41,14 +42,14 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     own = {**{key: value for key, value in config.items() if key not in OWN}, "test": True}
     words = [word for word in overrides if word.lstrip("+").partition("=")[0] not in OWN]
     first = own["data"].get("split_seed", 0)
-    data = assembly.open_data(own["data"])
+    data = open_data(own["data"])
     # Cut before anything is trained, so that what cannot be cut is told at once.
     cuts = [
         (repeat, fold, {**own["data"], "folds": folds, "fold": fold, "split_seed": first + repeat - 1})
         for repeat in range(1, repeats + 1)
         for fold in range(1, folds + 1)
     ]
-    splits = [assembly.split_data(node, data) for _, _, node in cuts]
+    splits = [split_data(node, data) for _, _, node in cuts]
     kind = "stratified" if data.groups is None else "stratified, groups kept together"
     cut = f"{splits[0].rule.partition(': the ')[0]} ({kind}, data.split_seed={first})"
     print(f"{cut}; out of the other folds of each comes what validates")

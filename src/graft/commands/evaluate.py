@@ -9,11 +9,12 @@ from rich.table import Table
 
 from graft.building import check_trusted
 from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform, split, split_from_rows
+from graft.data.opening import open_data
 from graft.data.splits import from_lists
 from graft.errors import GraftError, did_you_mean
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
-from graft.training import assembly, load_bundle
+from graft.training import load_bundle
 from graft.training.assessment import INTERVAL, spelled
 from graft.training.checks import check_device
 from graft.training.testing import calibrate, calibration_line, make_tester, test, tested_module, write_test
@@ -46,7 +47,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     chosen = config.get("data") or saved.get("data")
     if chosen is None:
         raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
-    data = in_order_of(assembly.open_data(chosen), bundle.class_names)
+    data = in_order_of(open_data(chosen), bundle.class_names)
     splits = splits_of(config, data)
     loading = ImageDataModule(
         data,

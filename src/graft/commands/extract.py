@@ -13,6 +13,7 @@ from graft.commands.evaluate import saved_config
 from graft.data import ImageData, evaluation_transform, split_from_rows, split_rows
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
+from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
 from graft.features import FeatureStore, ImageFeatures
 from graft.features.fast import FastPrefix
@@ -38,7 +39,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     check_device(config["accelerator"], key="accelerator")
     quiet_lightning()
     backbone, label, data_node = chosen(config)
-    data = assembly.open_data(data_node)
+    data = open_data(data_node)
     rows = split_rows_of(config, data_node, data)
     wanted = [i for i, row in enumerate(rows) if config["split"] in ("all", row["split"])]
     if not wanted:
@@ -74,7 +75,7 @@ def split_rows_of(config: Config, node: Config, data: ImageData) -> list[dict[st
     if config["run"] is not None and config.get("data") is None:
         record = RunFolder(config["run"]).split
         return split_rows(data, split_from_rows(read_csv(record), data, str(record)))
-    return split_rows(data, assembly.split_data(node, data))
+    return split_rows(data, split_data(node, data))
 
 
 def features_of(

@@ -11,6 +11,7 @@ from rich.console import Console
 from graft.commands.extract import features_of
 from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
+from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
 from graft.ranking.candidates import Candidate, candidates
 from graft.ranking.costs import cost_of
@@ -45,8 +46,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     quiet_lightning()
     found = candidates(config["options"], config["backbones"], config["weights"])
     runs = runs_of(config["runs"])
-    data = assembly.open_data(config["data"])
-    splits = assembly.split_data(config["data"], data)
+    data = open_data(config["data"])
+    splits = split_data(config["data"], data)
     # The test images are for the end: to choose a backbone by them would be to choose by the test.
     indices = np.sort(np.concatenate([splits["train"], splits["val"]]))
     print(f"{splits.describe()}; ranked on {len(indices)} images, train and val, never test", flush=True)

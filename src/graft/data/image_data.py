@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from graft.data.images import ImageError, read_image, to_rgb
+from graft.data.images import ImageError, read_image, stored_mode, to_rgb
 from graft.errors import GraftError
 
 Indices = NDArray[np.int64]
@@ -30,6 +30,7 @@ class ImageSet:
         content: index to the bytes that determine the image; None: the pixels that `load` gives.
         load_smaller: as `load`, with the shorter side that is enough, px, as a second argument; None: `load`
             does.
+        mode: index to Pillow's name of the mode that the image is stored in; None: that of what `load` gives.
 
     Raises:
         GraftError: there are not as many labels as names.
@@ -42,6 +43,7 @@ class ImageSet:
         load: Callable[[int], Image.Image],
         content: Callable[[int], bytes] | None = None,
         load_smaller: Callable[[int, int], Image.Image] | None = None,
+        mode: Callable[[int], str] | None = None,
     ) -> None:
         self.names = list(names)
         self.labels: Indices = np.asarray(labels, dtype=np.int64).reshape(-1)
@@ -49,6 +51,7 @@ class ImageSet:
         self._content = content
         self._digests: dict[int, bytes] = {}
         self._load_smaller = load_smaller
+        self._mode = mode
         if len(self.labels) != len(self.names):
             raise GraftError(f"data: {len(self.names)} images have {len(self.labels)} labels")
 
@@ -77,7 +80,16 @@ class ImageSet:
 
     def relabelled(self, to: Indices) -> "ImageSet":
         """The same images, label `i` replaced by `to[i]`."""
-        return ImageSet(self.names, to[self.labels], self._load, self._content, self._load_smaller)
+        labels = to[self.labels]
+        return ImageSet(self.names, labels, self._load, self._content, self._load_smaller, self._mode)
+
+    def mode(self, index: int) -> str:
+        """The mode that an image is stored in, such as L, CMYK or RGBA; `read` makes RGB of all.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        return self._mode(index) if self._mode else self._load(index).mode
 
     def content(self, index: int) -> bytes:
         """The bytes that determine an image: its file, its array or its pixels.
@@ -180,6 +192,7 @@ class ImageData:
             partial(_load_joined, parts, ends),
             partial(_content_joined, parts, ends),
             partial(_load_joined, parts, ends),
+            partial(_mode_joined, parts, ends),
         )
 
 
@@ -201,11 +214,17 @@ def _content_joined(parts: list[ImageSet], ends: list[int], index: int) -> bytes
     return parts[part].content(within)
 
 
+def _mode_joined(parts: list[ImageSet], ends: list[int], index: int) -> str:
+    part, within = _locate(ends, index)
+    return parts[part].mode(within)
+
+
 def file_images(root: Path, names: Sequence[str], labels: Sequence[int] | Indices) -> ImageSet:
     """Image files named by their path below `root`."""
     names = list(names)
     load = partial(_load_file, root, names)
-    return ImageSet(names, labels, load, partial(_file_content, root, names), load)
+    content, mode = partial(_file_content, root, names), partial(_file_mode, root, names)
+    return ImageSet(names, labels, load, content, load, mode)
 
 
 def _load_file(root: Path, names: list[str], index: int, at_least: int | None = None) -> Image.Image:
@@ -217,6 +236,10 @@ def _file_content(root: Path, names: list[str], index: int) -> bytes:
         return (root / names[index]).read_bytes()
     except OSError as error:
         raise ImageError(f"{root / names[index]}: cannot be read ({error.strerror})") from error
+
+
+def _file_mode(root: Path, names: list[str], index: int) -> str:
+    return stored_mode(root / names[index])
 
 
 def array_images(

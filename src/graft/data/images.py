@@ -57,6 +57,19 @@ def read_image(path: str | Path, at_least: int | None = None) -> Image.Image:
         raise ImageError(f"{path}: cannot be read as an image ({reason})") from error
 
 
+def stored_mode(path: str | Path) -> str:
+    """Pillow's name of the mode that an image file is stored in; decodes no pixels.
+
+    Raises:
+        ImageError: it is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.mode
+    except Exception as error:
+        raise ImageError(f"{path}: cannot be read as an image ({type(error).__name__})") from error
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any PIL image as RGB, upright, transparency laid on white, 16-bit grey scaled to 8 bits.
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
 from graft.building import build, build_later
-from graft.data import LOADING_KEYS, ImageData, ImageDataModule, Splits, split
+from graft.data import ImageData, ImageDataModule, Splits
+from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
 from graft.regularization import CoTuning
 from graft.training import checks, ranks
@@ -23,19 +24,6 @@ from graft.training.threads import threads
 Config = Mapping[str, Any]
 
 
-def open_data(data: Config) -> ImageData:
-    """Open the images that the `data` node names; which of them train is not decided here.
-
-    Raises:
-        GraftError: there is nothing usable there.
-    """
-    source = {key: value for key, value in data.items() if key not in LOADING_KEYS}
-    opened = build(source, "data")
-    if not isinstance(opened, ImageData):
-        raise GraftError(f"data: {data['_target_']} gave {type(opened).__name__}, not graft.data.ImageData")
-    return opened
-
-
 def located(config: Config) -> dict[str, Any]:
     """The configuration with paths made absolute, so that what is recorded holds in any working folder."""
     found = {group: dict(node) if isinstance(node, Mapping) else node for group, node in config.items()}
@@ -45,12 +33,6 @@ def located(config: Config) -> dict[str, Any]:
         if isinstance(value, str) and (path := Path(value).expanduser()).exists():
             found[group][key] = str(path.absolute())
     return found
-
-
-def split_data(data: Config, opened: ImageData) -> Splits:
-    """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
-    keys = ("val_fraction", "test_fraction", "folds", "fold", "shots", "fraction")
-    return split(opened, **{key: data[key] for key in keys if key in data}, seed=data.get("split_seed", 0))
 
 
 def make_loading(

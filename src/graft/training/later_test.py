@@ -3,11 +3,11 @@
 from typing import Any
 
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
+from graft.data.opening import open_data
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
-from graft.training import assembly
 from graft.training.bundle import load_bundle
 from graft.training.checks import check_device
 from graft.training.testing import make_tester, test, tested_module, write_test
@@ -28,7 +28,7 @@ def test_later(folder: RunFolder, config: dict[str, Any], trust: list[str]) -> N
     check_device(config["trainer"]["accelerator"])
     quiet_lightning()
     bundle = load_bundle(folder.path, trust)
-    data = assembly.open_data(config["data"])
+    data = open_data(config["data"])
     loading = ImageDataModule(
         data,
         split_from_rows(read_csv(folder.split), data, str(folder.split)),

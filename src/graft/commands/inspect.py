@@ -1,0 +1,66 @@
+"""`graft inspect`: what is wrong with some images before anything is trained on them. Imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from graft.data.image_data import ImageData
+from graft.data.opening import open_data, split_data
+from graft.data.splits import Splits
+from graft.errors import GraftError
+from graft.inspection import pictures
+from graft.inspection.findings import find
+from graft.inspection.inspection import Inspection, by_parts, inspect_images
+from graft.inspection.page import page
+from graft.inspection.progress import progress
+from graft.inspection.tables import class_rows, copy_rows, image_rows, show, summary
+from graft.runs.files import whole, write_csv, write_json, write_text
+
+
+class Leaks(RuntimeError):
+    """Images of one split are in another, and `strict` asks for exit status 1; all was said already."""
+
+    reported = True
+
+
+def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
+    """Look at all images of `config["data"]` and write what was found to `path`.
+
+    Raises:
+        GraftError: there are no images.
+        Leaks: train, val and test share images or groups, and `config["strict"]` is true.
+    """
+    data = open_data(config["data"])
+    splits = split(config["data"], data)
+    print(splits.describe(), flush=True)
+    with progress(len(data.images)) as told:
+        inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), told)
+    findings = find(inspection)
+    write_csv(path / "images.csv", image_rows(inspection))
+    write_csv(path / "classes.csv", class_rows(inspection))
+    if inspection.exact or inspection.near:
+        write_csv(path / "copies.csv", copy_rows(inspection))
+    write_json(path / "inspect.json", summary(inspection, findings))
+    drawn = {
+        "sheet.png": pictures.sheet(inspection, config["samples"], config["seed"]),
+        "copies.png": pictures.copies(inspection),
+    }
+    for name, figure in drawn.items():
+        if figure is not None:
+            with whole(path / name) as part:
+                figure.savefig(part, dpi=120, format="png")
+    write_text(path / "inspect.md", page(inspection, findings, [name for name in drawn if drawn[name]]))
+    show(inspection, findings, Console())
+    print(path / "inspect.md")
+    if config["strict"] and any(finding.kind == "leak" for finding in findings):
+        raise Leaks("train, val and test share images")
+    return inspection
+
+
+def split(node: dict[str, Any], data: ImageData) -> Splits:
+    """The splits that a run would have; where there can be none, the source's own parts."""
+    try:
+        return split_data(node, data)
+    except GraftError as error:
+        return by_parts(data, str(error))

@@ -1,0 +1,126 @@
+"""What an inspection found, a sentence each: leaks, then what to look into, then what is worth knowing."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from graft.inspection.inspection import APART, Inspection
+from graft.inspection.looks import readable
+
+KINDS = ("leak", "warning", "note")
+# Images of the largest class for one of the smallest from which on the balance is warned of.
+UNEVEN = 10
+# Of one image, of several.
+EXACT = ("has an exact copy", "have exact copies")
+NEAR = ("has a near copy", "have near copies")
+
+
+class Finding(NamedTuple):
+    """One sentence, and its kind, one of `KINDS`."""
+
+    kind: str
+    text: str
+
+
+def find(inspection: Inspection) -> list[Finding]:
+    """All findings: leaks, warnings, notes."""
+    own = [("warning" if note.startswith("warning: ") else "note", note) for note in inspection.data.notes]
+    found = [
+        *(Finding("leak", text) for text in _leaks(inspection)),
+        *(Finding("warning", text) for text in _warnings(inspection)),
+        *(Finding(kind, note.removeprefix("warning: ")) for kind, note in own),
+        *(Finding("note", text) for text in _notes(inspection)),
+    ]
+    return sorted(found, key=lambda finding: KINDS.index(finding.kind))
+
+
+def _leaks(inspection: Inspection) -> Iterator[str]:
+    names, split_of = inspection.data.images.names, inspection.split_of
+    kinds = ((inspection.exact, EXACT), (inspection.near, NEAR))
+    for (sets, how), (first, second) in ((kind, pair) for kind in kinds for pair in combinations(APART, 2)):
+        there = [one for one in sets if {first, second} <= {split_of[i] for i in one}]
+        copies = [i for one in there for i in one if split_of[i] == second]
+        if there:
+            source = next(i for i in there[0] if split_of[i] == first)
+            yield (
+                f"{_with_copies(inspection, len(copies), second, how)} in {first}, "
+                f"such as {names[copies[0]]}, of {names[source]}"
+            )
+    if divided := inspection.divided_groups():
+        assert inspection.data.groups is not None
+        such = inspection.data.groups[divided[0][0]]
+        yield f"{_number(len(divided), 'group is', 'groups are')} divided by the splits, such as {such}"
+
+
+def _warnings(inspection: Inspection) -> Iterator[str]:
+    names = inspection.data.images.names
+    if unreadable := inspection.unreadable:
+        count = _number(len(unreadable), "image cannot", "images cannot")
+        yield f"{count} be read, such as {unreadable[0][1]}"
+    if sets := inspection.contradictions():
+        one = sets[0]
+        other = next(i for i in one if inspection.label(i) != inspection.label(one[0]))
+        such = " and ".join(f"{names[i]} ({inspection.label(i)})" for i in (one[0], other))
+        count = _number(sum(map(len, sets)), "image agrees", "images agree")
+        yield f"{count} in every pixel with others of another class, such as {such}"
+    yield from _within(inspection, inspection.exact, EXACT)
+    yield from _within(inspection, inspection.near, NEAR)
+    if blank := [index for index, look in readable(inspection.looks) if look.blank]:
+        count = _number(len(blank), "image has", "images have")
+        yield f"{count} one colour all over, such as {names[blank[0]]}"
+    for split in APART:
+        counts = inspection.counts[split]
+        lacking = np.flatnonzero(counts == 0)
+        if counts.sum() and len(lacking):
+            such = inspection.data.class_names[lacking[0]]
+            yield f"{split} has no image of {_number(len(lacking), 'class', 'classes')}, such as {such}"
+    if (ratio := _balance(inspection)[2]) >= UNEVEN:
+        yield f"{_balance_text(inspection)}; loss.class_weights=balanced makes up for {ratio:.0f} times"
+
+
+def _within(inspection: Inspection, sets: Sequence[Sequence[int]], how: tuple[str, str]) -> Iterator[str]:
+    """How many images of a split could go, because others of it are their copies."""
+    names, split_of = inspection.data.images.names, inspection.split_of
+    for split in APART:
+        inside = [[i for i in one if split_of[i] == split] for one in sets]
+        spare = sum(len(one) - 1 for one in inside if one)
+        if spare:
+            such = next(one for one in inside if len(one) > 1)
+            count = _with_copies(inspection, spare, split, how)
+            yield f"{count} in {split} too, such as {names[such[1]]}, of {names[such[0]]}"
+
+
+def _notes(inspection: Inspection) -> Iterator[str]:
+    if _balance(inspection)[2] < UNEVEN:
+        yield _balance_text(inspection)
+
+
+def _balance(inspection: Inspection) -> tuple[int, int, float]:
+    """The largest class, the smallest, and how many times the images of the smallest the largest has."""
+    counts = np.bincount(inspection.data.images.labels, minlength=len(inspection.data.class_names))
+    largest, smallest = int(counts.argmax()), int(counts.argmin())
+    return largest, smallest, float(counts[largest] / max(1, counts[smallest]))
+
+
+def _balance_text(inspection: Inspection) -> str:
+    largest, smallest, _ = _balance(inspection)
+    names, labels = inspection.data.class_names, inspection.data.images.labels
+    most, fewest = int((labels == largest).sum()), int((labels == smallest).sum())
+    if most == fewest:
+        return f"every class has {most:,} images"
+    share = most / len(labels)
+    return (
+        f"the largest class, {names[largest]}, has {most:,} images, "
+        f"the smallest, {names[smallest]}, {fewest:,}; "
+        f"to answer {names[largest]} always is right in {share:.1%}"
+    )
+
+
+def _with_copies(inspection: Inspection, count: int, split: str, how: tuple[str, str]) -> str:
+    return f"{count:,} of {len(inspection.splits[split]):,} {split} images {how[count != 1]}"
+
+
+def _number(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"

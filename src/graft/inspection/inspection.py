@@ -1,0 +1,109 @@
+"""What is known of some images once all were looked at."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from graft.data.image_data import ImageData, Indices
+from graft.data.splits import SPLITS, Splits, from_lists
+from graft.inspection.copies import exact_copies, near_copies
+from graft.inspection.looks import Look, all_looks, readable
+
+# What may not share an image, or a patient, with another.
+APART = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Images, their splits, and what looking at them told.
+
+    Attributes:
+        data: the images.
+        splits: what each is for; "unused" where it could not be split.
+        looks: at each image, or why it cannot be read.
+        exact: sets of images that agree in every pixel.
+        near: sets of images that show the same picture; empty where none were looked for.
+    """
+
+    data: ImageData
+    splits: Splits
+    looks: list[Look | str]
+    exact: list[list[int]]
+    near: list[list[int]]
+
+    @cached_property
+    def split_of(self) -> dict[int, str]:
+        """Index of an image to its split."""
+        return {int(index): split for split in SPLITS for index in self.splits[split]}
+
+    @property
+    def unreadable(self) -> list[tuple[int, str]]:
+        """Index of each image that cannot be read, and the reason."""
+        return [(index, look) for index, look in enumerate(self.looks) if isinstance(look, str)]
+
+    @cached_property
+    def counts(self) -> dict[str, Indices]:
+        """For each split, `(C,)` images of each class; unreadable ones count."""
+        labels, classes = self.data.images.labels, len(self.data.class_names)
+        return {split: np.bincount(labels[self.splits[split]], minlength=classes) for split in SPLITS}
+
+    @property
+    def modes(self) -> Counter[str]:
+        """How many images are stored in each mode."""
+        return Counter(look.mode for _, look in readable(self.looks))
+
+    def label(self, index: int) -> str:
+        """The class of an image."""
+        return self.data.class_names[int(self.data.images.labels[index])]
+
+    def leaks(self, sets: Sequence[Sequence[int]]) -> list[Sequence[int]]:
+        """Those sets of images that are in two or three of train, val and test."""
+        split_of = self.split_of
+        return [one for one in sets if len({split_of[i] for i in one} & set(APART)) > 1]
+
+    def contradictions(self) -> list[list[int]]:
+        """Sets of images that agree in every pixel, but not in their class."""
+        labels = self.data.images.labels
+        return [one for one in self.exact if len(set(labels[one].tolist())) > 1]
+
+    def divided_groups(self) -> list[list[int]]:
+        """The images of each group, such as a patient, that is in two or three of train, val and test."""
+        members: dict[str, list[int]] = {}
+        for index, group in enumerate(self.data.groups or []):
+            members.setdefault(group, []).append(index)
+        return [list(one) for one in self.leaks(list(members.values()))]
+
+
+def inspect_images(
+    data: ImageData,
+    splits: Splits,
+    near: int | None,
+    threads: int | None,
+    told: Callable[[str, int], None] = lambda what, done: None,
+) -> Inspection:
+    """Look at all images, and find copies among them.
+
+    Args:
+        data: the images.
+        splits: what each is for.
+        near: bits of 64 in which the perceptual hashes of near copies may differ; None: none are looked for.
+        threads: how many look at once; None: as many as there are cores, at most 8.
+        told: called now and then with what is being done, and for how many images it is done.
+    """
+    looks = all_looks(data.images, threads, lambda done: told("looked at", done))
+    found = near_copies(looks, near, lambda done: told("compared", done)) if near is not None else []
+    return Inspection(data, splits, looks, exact_copies(looks), found)
+
+
+def by_parts(data: ImageData, reason: str) -> Splits:
+    """The source's own parts as splits, for images that cannot be split as was asked for."""
+    ends = np.cumsum([len(part) for part in data.parts.values()])
+    own = {
+        name: np.arange(end - len(part), end)
+        for (name, part), end in zip(data.parts.items(), ends.tolist(), strict=True)
+        if name != "all"
+    }
+    return from_lists(data, own, f"none: {reason}")

@@ -1,0 +1,93 @@
+"""What one look at an image tells: whether it can be read, its size and mode, and what it is like."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from graft.data.image_data import ImageSet
+from graft.data.images import ImageError
+
+# Side of the small grey copy by which images are compared, px.
+SIDE = 16
+# Images that a thread takes at a time.
+BATCH = 64
+
+
+class Look(NamedTuple):
+    """One image that could be read.
+
+    Attributes:
+        width: px, upright.
+        height: px, upright.
+        mode: Pillow's name of the mode that it is stored in.
+        digest: of its pixels as RGB and its size: equal where every pixel is.
+        bits: `(64,)` bool, its perceptual hash: few differ where a picture was scaled or compressed anew.
+        small: `(SIDE, SIDE)` uint8, its grey values, scaled.
+        blank: whether all of its pixels are alike.
+    """
+
+    width: int
+    height: int
+    mode: str
+    digest: bytes
+    bits: NDArray[np.bool_]
+    small: NDArray[np.uint8]
+    blank: bool
+
+
+def look_at(images: ImageSet, index: int) -> Look | str:
+    """Look at one image; where it cannot be read, the reason."""
+    try:
+        image = images[index]
+        mode = images.mode(index)
+    except ImageError as error:
+        return str(error)
+    digest = hashlib.sha256(repr(image.size).encode())
+    digest.update(image.tobytes())
+    grey = image.convert("L")
+    # At first roughly, since a photograph is much larger than what is left of it.
+    reduced = grey.resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    bits = imagehash.phash(reduced).hash.ravel()
+    small = np.asarray(reduced.resize((SIDE, SIDE), Image.Resampling.BOX))
+    extrema: Any = image.getextrema()
+    blank = all(low == high for low, high in extrema)
+    return Look(image.width, image.height, mode, digest.digest(), bits, small, blank)
+
+
+def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]) -> list[Look | str]:
+    """Look at every image, in order.
+
+    Args:
+        images: the images.
+        threads: how many look at once; None: one a core that this process may use, at most 8.
+        told: called with the number of images that were looked at, now and then.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    starts = range(0, len(images), BATCH)
+
+    def batch(start: int) -> list[Look | str]:
+        return [look_at(images, index) for index in range(start, min(start + BATCH, len(images)))]
+
+    found: list[Look | str] = []
+    # Threads, since to decode, scale and hash take no turns in Python.
+    with ThreadPoolExecutor(min(8, cores) if threads is None else max(1, threads)) as pool:
+        try:
+            for looks in pool.map(batch, starts):
+                found += looks
+                told(len(found))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return found
+
+
+def readable(looks: list[Look | str]) -> Iterator[tuple[int, Look]]:
+    """Index and look of each image that could be read."""
+    return ((index, look) for index, look in enumerate(looks) if isinstance(look, Look))

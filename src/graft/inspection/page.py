@@ -1,0 +1,34 @@
+"""An inspection as a page of Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from graft.inspection.findings import Finding
+from graft.inspection.inspection import Inspection
+from graft.inspection.tables import class_rows, copy_rows, size_lines
+from graft.reporting.tables import markdown
+
+# Rows of a table on the page; all of them stand in the CSV.
+ROWS = 40
+
+
+def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence[str]) -> str:
+    """The findings, sizes, classes and copies, with the pictures of these names."""
+    data = inspection.data
+    lines = [f"# {len(data.images):,} images of {len(data.class_names)} classes", ""]
+    lines += [f"- **{finding.kind}**: {finding.text}" for finding in findings]
+    lines += [f"- {inspection.splits.describe()}", *(f"- {line}" for line in size_lines(inspection))]
+    lines += ["", *_table(class_rows(inspection), "classes.csv")]
+    if copies := list(copy_rows(inspection)):
+        lines += ["## Copies", "", *_table(copies, "copies.csv")]
+    if unreadable := inspection.unreadable:
+        rows = [{"path": data.images.names[index], "reason": reason} for index, reason in unreadable]
+        lines += ["## Images that cannot be read", "", *_table(rows, "images.csv")]
+    lines += [f"![{name.removesuffix('.png')}]({name})" for name in pictures]
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[dict[str, Any]], where: str) -> list[str]:
+    cells = [[str(value) for value in row.values()] for row in rows[:ROWS]]
+    more = [f"{len(rows) - ROWS} more rows are in {where}.", ""] if len(rows) > ROWS else []
+    return [markdown(list(rows[0]), cells), "", *more]

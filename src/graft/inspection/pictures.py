@@ -1,0 +1,105 @@
+"""Pictures of an inspection: some images of each class, and the copies side by side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+from graft.inspection.inspection import Inspection
+from graft.inspection.looks import Look, readable
+
+# Side of a tile, and room around it, px.
+TILE, GAP = 96, 4
+# Classes and sets of copies in a picture: more could not be read.
+CLASSES, SETS = 40, 12
+# Images of a set that are shown.
+SHOWN = 3
+
+
+def sheet(inspection: Inspection, samples: int, seed: int) -> Figure:
+    """A row of images for each class, drawn at random."""
+    there = np.array([index for index, _ in readable(inspection.looks)], np.int64)
+    labels = inspection.data.images.labels
+    names = inspection.data.class_names[:CLASSES]
+    drawn = np.random.default_rng(seed).permutation(there)
+    rows = [[int(i) for i in drawn[labels[drawn] == label][:samples]] for label in range(len(names))]
+    left_out = len(inspection.data.class_names) - len(names)
+    title = f"{len(labels):,} images of {len(inspection.data.class_names)} classes; up to {samples} of each"
+    title += f", of the first {CLASSES} classes" if left_out else ""
+    canvas = _canvas(inspection, rows, samples)
+    figure = Figure(figsize=(canvas.shape[1] / 90 + 1.8, canvas.shape[0] / 90 + 0.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(canvas)
+    middles = [(TILE + GAP) * (row + 0.5) for row in range(len(rows))]
+    axes.set_yticks(middles, [_plain(name, 24) for name in names])
+    axes.tick_params(left=False, bottom=False, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    figure.suptitle(title)
+    return figure
+
+
+def copies(inspection: Inspection) -> Figure | None:
+    """Sets of copies: some of those that leak, else of all; None where there are none."""
+    sets = [*inspection.exact, *inspection.near]
+    if not sets:
+        return None
+    leaks = inspection.leaks(sets)
+    pool = leaks or sets
+    # From all over the list, which is in the order of the classes.
+    places = np.unique(np.linspace(0, len(pool) - 1, min(SETS, len(pool))).round().astype(int))
+    shown = [pool[place] for place in places.tolist()]
+    height = 2.1 * -(-len(shown) // 2) + 0.9
+    figure = Figure(figsize=(12, height))
+    grid = figure.subplots(-(-len(shown) // 2), 2 * SHOWN, squeeze=False)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 1.05 / height, wspace=0.05, hspace=0.35)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    exact = {tuple(one) for one in inspection.exact}
+    for place, one in enumerate(shown):
+        kind = "same pixels" if tuple(one) in exact else "near copies"
+        for column, index in enumerate(_chosen(inspection, one)):
+            axes = grid[place // 2, place % 2 * SHOWN + column]
+            axes.imshow(np.asarray(_tile(inspection, index)))
+            where = f"{inspection.split_of[index]}, {inspection.label(index)}"
+            name = inspection.data.images.names[index]
+            lines = (kind if column == 0 else "", _plain(where, 28), _plain(name[-28:], 28))
+            axes.set_title("\n".join(lines), fontsize=8, pad=2)
+    said = f"{len(sets):,} sets of copies, {len(leaks):,} of them across train, val and test"
+    figure.suptitle(said + (f"; {len(shown)} of these" if len(shown) < len(pool) else ""))
+    return figure
+
+
+def _chosen(inspection: Inspection, one: Sequence[int]) -> list[int]:
+    """Some images of a set: one of each split and class first."""
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for index in one:
+        kinds.setdefault((inspection.split_of[index], inspection.label(index)), []).append(index)
+    firsts = [members[0] for members in kinds.values()]
+    return (firsts + [index for index in one if index not in firsts])[:SHOWN]
+
+
+def _canvas(inspection: Inspection, rows: Sequence[Sequence[int]], columns: int) -> np.ndarray:
+    """Tiles in rows, `(H, W, 3)` uint8, white where there is none."""
+    side = TILE + GAP
+    whole = Image.new("RGB", (columns * side, len(rows) * side), "white")
+    for row, indices in enumerate(rows):
+        for column, index in enumerate(indices):
+            whole.paste(_tile(inspection, index), (column * side + GAP // 2, row * side + GAP // 2))
+    return np.asarray(whole)
+
+
+def _tile(inspection: Inspection, index: int) -> Image.Image:
+    """An image as a square of `TILE` px, whole, on white."""
+    image = inspection.data.images[index]
+    look = inspection.looks[index]
+    assert isinstance(look, Look)
+    # The pixels of a small image are what there is to see.
+    how = Image.Resampling.NEAREST if max(look.width, look.height) < TILE else Image.Resampling.BICUBIC
+    return ImageOps.pad(image, (TILE, TILE), how, color="white")
+
+
+def _plain(text: str, width: int) -> str:
+    short = text if len(text) <= width else f"{text[: width - 1]}…"
+    # A dollar sign would begin a formula.
+    return short.replace("$", r"\$")

@@ -1,0 +1,49 @@
+"""The `data` node of a configuration becomes images and their splits; neither needs torch."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from graft.data import ImageData, array_images
+from graft.data.opening import open_data, split_data
+from graft.errors import GraftError
+
+
+@pytest.fixture
+def uneven() -> ImageData:
+    """40 small images of three classes, most of them of the last."""
+    labels = np.repeat([0, 1, 2], [6, 10, 24])
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 20, 20, 3), dtype=np.uint8)
+    return ImageData(["a", "b", "c"], {"all": array_images([str(i) for i in range(40)], labels, pixels)})
+
+
+def text() -> str:
+    return "no images"
+
+
+def test_data_of_another_kind_is_refused() -> None:
+    with pytest.raises(GraftError, match=r"^data: .*text gave str, not graft\.data\.ImageData"):
+        open_data({"_target_": f"{__name__}.text", "batch_size": 3})
+
+
+def test_to_open_and_split_costs_no_torch() -> None:
+    code = (
+        "import sys\nfrom graft.data.opening import open_data, split_data\n"
+        "node = {'_target_': 'graft.data.digits'}\nsplit_data(node, open_data(node))\n"
+        "sys.exit(bool({'torch', 'pytorch_lightning'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_users_own_data_need_not_name_what_has_a_default(uneven: ImageData) -> None:
+    splits = split_data({"_target_": "mypkg.slides"}, uneven)
+    assert [len(splits[part]) for part in ("train", "val", "test")] == [25, 7, 8]
+    fewer = split_data({"_target_": "mypkg.slides", "val_fraction": 0, "shots": 2}, uneven)
+    assert [len(fewer[part]) for part in ("train", "val", "test")] == [6, 0, 8]
+
+
+def test_the_split_depends_on_its_own_seed(uneven: ImageData) -> None:
+    seeds = [split_data({"split_seed": seed}, uneven)["test"].tolist() for seed in (0, 0, 1)]
+    assert seeds[0] == seeds[1] != seeds[2]
