@@ -241,3 +241,13 @@ def test_completion_knows_the_command(
     out = capsys.readouterr().out
     assert offered in out
     assert withheld not in out
+
+
+def test_a_reader_that_leaves_early_is_no_error_of_the_run_folders() -> None:
+    code = (
+        "import os, sys\nfrom graft.cli import run\n"
+        "reader, writer = os.pipe()\nos.close(reader)\nos.dup2(writer, 1)\n"
+        "sys.exit(run(['inspect', '--help']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "")

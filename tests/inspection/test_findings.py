@@ -45,7 +45,9 @@ def test_an_image_of_two_splits_leaks_and_is_counted_in_the_later() -> None:
 
 def test_unused_images_leak_nothing() -> None:
     images = data(1, 2, 1, 3)
-    assert texts(looked(images, apart(images, [0, 1], [], [3])), "leak") == []
+    found = looked(images, apart(images, [0, 1], [], [3]))
+    assert texts(found, "leak") == found.leaks(found.exact) == []
+    assert found.exact == [[0, 2]]
 
 
 def test_near_copies_leak_too() -> None:

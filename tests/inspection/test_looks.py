@@ -51,7 +51,7 @@ def test_equal_pixels_have_one_digest_in_any_format(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.png")
     picture().save(tmp_path / "b.bmp")
     changed = np.asarray(picture()).copy()
-    changed[0, 0, 0] ^= 1
+    changed[-1, -1, -1] ^= 1
     Image.fromarray(changed).save(tmp_path / "c.png")
     images = file_images(tmp_path, ["a.png", "b.bmp", "c.png"], [0, 0, 0])
     first, same, other = (seen(images, index).digest for index in range(3))
@@ -74,6 +74,12 @@ def test_a_scaled_and_compressed_copy_has_nearly_the_same_hash(tmp_path: Path) -
     assert isinstance(other, Look)
     assert (first.bits != copy.bits).sum() <= 4
     assert (first.bits != other.bits).sum() > 16
+
+
+def test_an_image_of_one_hue_is_not_blank() -> None:
+    reds = np.zeros((1, 3, 4, 3), np.uint8)
+    reds[..., 0] = np.arange(12).reshape(3, 4)
+    assert not seen(array_images(["x"], [0], reds), 0).blank
 
 
 @pytest.mark.parametrize(("pixels", "blank"), [([7] * 12, True), ([7] * 11 + [8], False)])
