@@ -1,12 +1,16 @@
 """Checkpoints as files: written whole, with a checksum beside each, and read only if it agrees."""
 
+import copy
 import hashlib
+import math
 import pickle
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
+from torch import Tensor
 
 from graft.building import one_line
 from graft.errors import GraftError
@@ -36,11 +40,44 @@ class Position(NamedTuple):
 
 
 class CheckedIO(CheckpointIO):
-    """Lightning's way to the disk. Its own goes through the system's temporary folder and never syncs."""
+    """Lightning's way to the disk. Its own goes through the system's temporary folder and never syncs.
+
+    Where epochs take milliseconds, to write the best one so far would take longer than they do. So of a file
+    that was written less than `seconds` ago the new state waits in memory. It is written before any other
+    file, so that `last.ckpt` never speaks of a best epoch that is not there, and when the trainer ends.
+
+    Args:
+        seconds: the shortest time between two writings of a file other than `last.ckpt`; 0: none waits.
+    """
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.seconds = seconds
+        self._written: dict[Path, float] = {}
+        self._waiting: tuple[Path, dict[str, Any]] | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write the file and its `.sha256` so that a crash at any moment leaves the old or the new one."""
         path = Path(path)
+        if self._waiting and self._waiting[0] != path:
+            self._write_waiting()
+        self._waiting = None
+        elapsed = time.monotonic() - self._written.get(path, -math.inf)
+        if path.name != LAST and elapsed < self.seconds:
+            self._waiting = path, _copied(checkpoint)
+        else:
+            self._write(checkpoint, path)
+
+    def teardown(self) -> None:
+        """Write what waits; Lightning calls this however a run ends."""
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        if self._waiting:
+            path, checkpoint = self._waiting
+            self._waiting = None
+            self._write(checkpoint, path)
+
+    def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
         sidecar = _sidecar(path)
         old = sidecar.read_text(encoding="utf-8") if sidecar.is_file() else ""
         with whole(path) as part:
@@ -49,6 +86,7 @@ class CheckedIO(CheckpointIO):
             # Both, until the file itself has changed.
             write_text(sidecar, old + new)
         write_text(sidecar, new)
+        self._written[path] = time.monotonic()
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
@@ -58,12 +96,27 @@ class CheckedIO(CheckpointIO):
         Raises:
             GraftError: the file is missing or damaged, or holds more than plain values.
         """
+        self._write_waiting()
         return load_checked(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove the file, then its checksum."""
+        if self._waiting and self._waiting[0] == Path(path):
+            self._waiting = None
         Path(path).unlink(missing_ok=True)
         _sidecar(Path(path)).unlink(missing_ok=True)
+
+
+def _copied(value: Any) -> Any:
+    """Plain values and tensors, those on the CPU, that what training changes in place does not change."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        # With the attributes that torch gives the state of a module.
+        found = copy.copy(value)
+        found.update((key, _copied(item)) for key, item in value.items())
+        return found
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
 
 
 def load_checked(path: Path) -> dict[str, Any]:

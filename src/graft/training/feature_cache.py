@@ -101,6 +101,7 @@ class FeatureCache:
         )
         self.drawn = replace(self.plain, transform=loading.training, seed=loading.seed)
         self._read: dict[tuple[int, int | None], Boundary] = {}
+        self._prefix: dict[tuple[int, ...], int] = {}
         self._fast: dict[int, FastPrefix] = {}
 
     def in_place_of(
@@ -181,8 +182,11 @@ class FeatureCache:
     def now(self, split: str) -> Boundary | None:
         """What the epoch that begins reads; None where it reads images."""
         epoch = self.loading.epoch
-        starts = [start for start in self.module.phases if start <= epoch]
-        stop = frozen_prefix(self.strategy, self.module.backbone.stages, starts)
+        starts = tuple(start for start in self.module.phases if start <= epoch)
+        if starts not in self._prefix:
+            # Once a phase: to walk over a network in each epoch would be a tenth of a head's.
+            self._prefix = {starts: frozen_prefix(self.strategy, self.module.backbone.stages, starts)}
+        stop = self._prefix[starts]
         # One boundary and one view of it are held at a time.
         view = epoch % self.views if self.views else None
         self._read = {at: read for at, read in self._read.items() if at in ((stop, None), (stop, view))}

@@ -90,7 +90,7 @@ def make_trainer(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
-        plugins=[CheckedIO(), *ranks.environment()],
+        plugins=[CheckedIO(config["callbacks"].get("last", {}).get("seconds", 0)), *ranks.environment()],
         # The data module gives each process its share.
         use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
