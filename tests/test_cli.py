@@ -87,6 +87,10 @@ TYPOS = [
     (["train", "resume=nowhere"], "resume=nowhere: there is no such folder"),
     (["train", "resume=last"], "there is no unfinished run below outputs/"),
     (["train", "resume=''"], "resume= is wrong: it must be a path or a name"),
+    (["crossval", "resume=nowhere"], "resume=nowhere: there is no such folder"),
+    (["crossval", "resume=."], "resume=. is no cross-validation's folder (it has no config.yaml with folds)"),
+    (["crossval", "resume=''"], "resume= is wrong: it must be a path or a name"),
+    (["crossval", "resum=x"], "unknown key resum; did you mean resume?"),
     (["train", "resum=x"], "unknown key resum; did you mean resume?"),
     (["train", "cache.features=onn"], "cache.features=onn is wrong: it must be one of auto, on, off"),
     (["train", "cache.feature=on"], "unknown key cache.feature; did you mean cache.features?"),
@@ -170,6 +174,7 @@ def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
         "for words in (['train', 'optimzer.lr=1'], ['train', '++optimizer.lrr=1'], ['train', 'seed=-1'],\n"
         "              ['train', 'resume=nowhere'], ['train', 'resume=last'], ['train', '--cfg', 'job'],\n"
         "              ['train', '--help'], ['list', 'data'], ['--help'],\n"
+        "              ['crossval', 'resume=nowhere'],\n"
         "              ['extract'], ['cache', 'list'], ['cache', 'prune', 'beef'], ['rank'],\n"
         "              ['rank', 'data=digits', 'weights.x=3'], ['rank', 'data=digits', '--cfg', 'job'],\n"
         "              ['rank', '--help'], ['inspect'], ['inspect', 'data=digits', '--cfg', 'job']):\n"

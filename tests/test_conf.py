@@ -16,7 +16,6 @@ from graft.composition import compose
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
 from graft.keys import PARTS, conf_dir, known_keys
-from graft.older import OF_A_START
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [path for path in FILES if path.parent != conf_dir() and not path.name.startswith("_")]
@@ -135,7 +134,7 @@ def test_defaults_follow_what_is_trained() -> None:
 def test_cross_validation_takes_what_training_takes() -> None:
     train, crossval = (known_keys(command, {}, [conf_dir()]) for command in ("train", "crossval"))
     assert {key: value for key, value in crossval.items() if key not in ("folds", "repeats")} == {
-        key: value for key, value in train.items() if key not in (*OF_A_START, "test")
+        key: value for key, value in train.items() if key not in ("sweep", "test")
     }
     listed = [
         yaml.safe_load((conf_dir() / f"{command}.yaml").read_text())["defaults"]

@@ -73,6 +73,8 @@ EDGES = {
     "cache.max_bytes": ([0, 10**10], [-1, 1e9, None, "1GB"]),
     "cache.views": ([None, 1, 10], [0, 1.5, True]),
     "cache.precision": (["float32", "fast"], ["bf16", None]),
+    "resume": ([None, "last", "outputs/x"], ["", 1]),
+    "trust": ([[], ["mypkg"]], ["mypkg", None, [""], [1]]),
     "sweep.resume": ([None, "outputs/sweeps/x"], ["", 1]),
     "sweep.trial": ([None, "sqlite:///study.db#3"], ["", 1]),
     "run": ([None, "outputs/x"], ["", 1]),
@@ -89,7 +91,6 @@ EDGES = {
     "folds": ([2, 10], [1, 0, None, 2.5, True]),
     "repeats": ([1, 10], [0, None]),
     "split": (["train", "val", "test", "all"], ["tests", None]),
-    "trust": ([[], ["mypkg"]], ["mypkg", None]),
 }
 
 

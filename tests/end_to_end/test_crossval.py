@@ -168,7 +168,7 @@ def test_groups_stay_together(photos: Path, tmp_path: Path, monkeypatch: pytest.
         (["data.fold=1"], "data.fold is what graft crossval gives"),
         (["folds=400"], "too few for 400 folds"),
         (["backbone.weights=nowhere.pth"], "nowhere.pth"),
-        (["resume=last"], "unknown key resume"),
+        (["resume=last"], "resume=last: there is no such folder"),
     ],
 )
 def test_wrong_words_are_answered_once_and_leave_nothing(

@@ -7,6 +7,7 @@ import pytest
 
 from graft.cli import run
 from graft.runs import RunFolder
+from graft.runs.files import read_csv
 from graft.runs.sweep_folder import SweepFolder
 from graft.sweeps.study import import_optuna
 from graft.training import TransferModule
@@ -117,3 +118,44 @@ def test_a_wrong_word_of_a_search(
     assert len(captured.err.splitlines()) == 1
     assert "job 0" not in captured.out
     assert not list(Path().rglob("status.json"))
+
+
+# By this seed the rates drawn are 5e-3, 2e-6 and 6e-3.
+PRUNED = [
+    "optimizer.lr=tag(log,interval(1e-10,1e-2))",
+    "hydra.sweeper.sampler={_target_:optuna.samplers.RandomSampler,seed:4}",
+    "hydra.sweeper.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:1,n_warmup_steps:1}",
+    "trainer.max_epochs=5",
+]
+
+
+def test_a_poor_trial_is_ended_early_and_the_search_goes_on(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, *PRUNED, "hydra.sweeper.n_trials=3", "hydra.sweep.dir=sweep"]) == 0
+    trials = study().trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    runs = [RunFolder(trial.user_attrs["run"]) for trial in trials]
+    assert [len(read_csv(found.epochs)) for found in runs] == [5, 2, 5]
+    # A whole run all the same, of which the study knows how far it came.
+    assert [found.status()["status"] for found in runs] == ["finished"] * 3
+    assert [found.status().get("pruned") for found in runs] == [None, 2, None]
+    assert trials[1].intermediate_values.keys() == {0, 1}
+    assert trials[1].value == trials[1].intermediate_values[1]
+    assert (runs[1].bundle / "model.safetensors").is_file()
+    assert not runs[1].tested
+    captured = capsys.readouterr()
+    assert "3 jobs: 2 finished, 1 ended early\n" in captured.out
+    assert "failed" not in captured.out + captured.err
+    poor = f"optimizer.lr={trials[1].params['optimizer.lr']} (after 2)"
+    page = Path("sweep/summary.md").read_text()
+    assert f"note: a search ended 1 early, with the epochs that they had: {poor}\n" in page
+    assert "the next was not tested" in page.splitlines()[0]
+    early = {row["optimizer.lr"]: row["ended early"] for row in read_csv(Path("sweep/summary.csv"))}
+    assert list(early.values()) == ["0", "0", "1"]
+
+    assert run([*words, *PRUNED, "hydra.sweeper.n_trials=4", "sweep.resume=sweep"]) == 0
+    states = [trial.state.name for trial in study().trials]
+    assert states[:3] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    assert len(states) == 4
+    assert [found.status().get("resumed") for found in runs] == [None] * 3

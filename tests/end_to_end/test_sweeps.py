@@ -22,6 +22,7 @@ from graft.composition import compose
 from graft.errors import GraftError
 from graft.keys import conf_dir
 from graft.runs import RunFolder
+from graft.runs.process import alive
 from graft.sweeps.launching import Outcome
 from graft.training import TransferModule
 
@@ -338,3 +339,37 @@ def test_a_killed_process_of_submitits_is_its_own_jobs_alone(words: list[str]) -
     assert "failed: seed=1 data.shots=6: LostJob: no answer from its process" in done.stderr
     assert run([*grid[:-3], "data.shots=6", "threads=1", "sweep.resume=sweep"]) == 0
     assert sorted(runs().values()) == ["failed"] * 3 + ["finished"] * 3
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_joblibs_processes_and_what_finished_stays(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    grid = [*words, "trainer.max_epochs=1,300", "threads=1"]
+    parallel = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep"]
+    short, long = RunFolder("sweep/0-simple_cnn-full"), RunFolder("sweep/1-simple_cnn-full")
+    with subprocess.Popen(
+        [sys.executable, "-m", "graft", *grid, *parallel],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A group of its own, all of which a terminal's Ctrl-C reaches.
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(graft.__file__).parents[1])},
+    ) as sweep:
+        until = time.monotonic() + 120
+        while "finished" not in runs().values() or not long.epochs.is_file():
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        os.killpg(sweep.pid, signal.SIGINT)
+        out, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "Traceback" not in out
+    assert out.endswith("the same words with sweep.resume=sweep do what is left\ninterrupted\n")
+    assert not any(alive(found.status()) for found in (short, long))
+    first = short.metrics_file.read_bytes()
+    assert run([*grid, "sweep.resume=sweep"]) == 0
+    assert "2 jobs: 1 finished, 1 had finished before" in capsys.readouterr().out
+    assert short.metrics_file.read_bytes() == first
+    assert long.status()["resumed"] == 1

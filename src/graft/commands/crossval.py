@@ -7,14 +7,17 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from graft.building import check_trusted
 from graft.commands import train
 from graft.data import ImageData
 from graft.data.opening import open_data, split_data
 from graft.errors import GraftError, reason_of
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
-from graft.runs import RunFolder
+from graft.runs import RunFolder, crossing
 from graft.runs.files import read_csv, write_csv, write_json, write_text
 from graft.runs.launch import launched
+from graft.runs.recorded import key_of
+from graft.runs.resuming import find_run
 from graft.training import pictures
 from graft.training.assessment import assess, confusion_of, prediction_rows, write_assessment
 from graft.training.metrics import ALL
@@ -30,17 +33,26 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     A repeat cuts the folds by the next `data.split_seed`; the run's own seed is that of `config` in every
     fold. What chooses, stops and calibrates is drawn from a fold's training images.
 
+    Args:
+        config: resolved and checked; with a folder in `resume` it is the one recorded there, and what has
+            finished there is read back, what was stopped goes on.
+        path: becomes the folder, unless one goes on.
+        overrides: the words that led to `config`, for the record.
+
     Raises:
         GraftError: the folds cannot be cut, the first cannot even begin, or a launcher has started several
-            processes.
+            processes; the data is no longer what it was when the folder was begun.
         RuntimeError: a fold failed; the others are written.
     """
     launch = launched()
     if launch:
         raise GraftError(f"graft crossval is for one process, but {launch.by} has started {launch.size}")
+    whole = RunFolder(config["resume"] or path)
+    if config["resume"]:
+        check_trusted(config, config["trust"], str(whole.config))
     repeats, folds = config["repeats"], config["folds"]
     own = {**{key: value for key, value in config.items() if key not in OWN}, "test": True}
-    words = [word for word in overrides if word.lstrip("+").partition("=")[0] not in OWN]
+    words = [word for word in overrides if key_of(word) not in OWN]
     first = own["data"].get("split_seed", 0)
     data = open_data(own["data"])
     # Cut before anything is trained, so that what cannot be cut is told at once.
@@ -50,34 +62,49 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
         for fold in range(1, folds + 1)
     ]
     splits = [split_data(node, data) for _, _, node in cuts]
+    runs = [
+        RunFolder(whole.path / (f"fold-{fold}" if repeats == 1 else f"repeat-{repeat}-fold-{fold}"))
+        for repeat, fold, _ in cuts
+    ]
+    for folder, split in zip(runs, splits, strict=True):
+        if folder.config.is_file():
+            train.check_same_split(find_run(str(folder.path)), data, split)
     kind = "stratified" if data.groups is None else "stratified, groups kept together"
     cut = f"{splits[0].rule.partition(': the ')[0]} ({kind}, data.split_seed={first})"
     print(f"{cut}; out of the other folds of each comes what validates")
     done: list[Fold] = []
     kept: dict[int, list[RunFolder]] = {repeat: [] for repeat in range(1, repeats + 1)}
-    for (repeat, fold, node), split in zip(cuts, splits, strict=True):
-        folder = RunFolder(path / (f"fold-{fold}" if repeats == 1 else f"repeat-{repeat}-fold-{fold}"))
-        print(f"\n{folder.path.name}: {fold} of {folds}", flush=True)
-        given = [f"data.{key}={node[key]}" for key in ("folds", "fold", "split_seed")]
-        sizes = len(split["train"]) + len(split["val"]), len(split["test"])
-        try:
-            found = train.run({**own, "data": node}, folder.path, [*words, *given])
-        except Exception as error:
-            # Where the first made not even a folder, the words are wrong, for every fold.
-            if not done and not folder.status_file.is_file() and isinstance(error, GraftError):
-                raise
-            reason = reason_of(error)
-            print(f"graft: {folder.path.name} failed ({folder.log}): {reason}", file=sys.stderr, flush=True)
-            done.append(Fold(repeat, fold, *sizes, {}, reason))
-        else:
-            kept[repeat].append(found)
-            done.append(Fold(repeat, fold, *sizes, found.metrics))
-    failed = [fold for fold in done if fold.reason]
-    if len(failed) < len(done):
-        write(path, config, cut, done, kept, data)
+    with crossing.begun(whole, config, overrides):
+        for (repeat, fold, node), split, folder in zip(cuts, splits, runs, strict=True):
+            print(f"\n{folder.path.name}: {fold} of {folds}", flush=True)
+            given = [f"data.{key}={node[key]}" for key in ("folds", "fold", "split_seed")]
+            sizes = len(split["train"]) + len(split["val"]), len(split["test"])
+            again = crossing.again(folder)
+            try:
+                found = train.run(
+                    {**own, "data": node, "resume": str(folder.path) if again else None},
+                    folder.path,
+                    crossing.free(words) if again else [*words, *given],
+                )
+            except Exception as error:
+                # Where the first made not even a folder, the words are wrong, for every fold.
+                if not done and not folder.status_file.is_file() and isinstance(error, GraftError):
+                    raise
+                reason = reason_of(error)
+                print(
+                    f"graft: {folder.path.name} failed ({folder.log}): {reason}", file=sys.stderr, flush=True
+                )
+                done.append(Fold(repeat, fold, *sizes, {}, reason))
+            else:
+                kept[repeat].append(found)
+                done.append(Fold(repeat, fold, *sizes, found.metrics))
+        failed = [fold for fold in done if fold.reason]
+        if len(failed) < len(done):
+            write(whole.path, config, cut, done, kept, data)
     for one in failed:
         print(f"failed: {one.name}: {one.reason}")
     if failed:
+        crossing.say_how_to_go_on(whole)
         stop = RuntimeError(f"{len(failed)} of {len(done)} folds failed")
         stop.reported = True  # type: ignore[attr-defined]
         raise stop

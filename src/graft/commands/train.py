@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from graft.building import check_trusted, one_line
-from graft.data import ImageDataModule, split_rows
+from graft.data import ImageData, Splits, split_rows
 from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback, changes
 from graft.runs import RunFolder, slurm
@@ -100,7 +100,7 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
     cached = cache_decision.decide(config, *parts, trainer, size)
 
     if resumed is not None:
-        check_same_split(resumed, parts.loading)
+        check_same_split(resumed, parts.loading.data, parts.loading.splits)
         resumed.take_up()
     folder = resumed or RunFolder.claim(path, fingerprint=asked)
     with folder.hold(), log_to(folder.log):
@@ -172,7 +172,7 @@ def trainer_of(
     return make_trainer(config, path, callbacks, loggers, size=size, changes=moves), table
 
 
-def check_same_split(resumed: RunFolder, loading: ImageDataModule) -> None:
+def check_same_split(resumed: RunFolder, data: ImageData, splits: Splits) -> None:
     """Refuse to go on where the data no longer gives the split that the run has recorded.
 
     Raises:
@@ -180,9 +180,7 @@ def check_same_split(resumed: RunFolder, loading: ImageDataModule) -> None:
     """
     if not resumed.split.is_file():
         return
-    now = [
-        {key: str(value) for key, value in row.items()} for row in split_rows(loading.data, loading.splits)
-    ]
+    now = [{key: str(value) for key, value in row.items()} for row in split_rows(data, splits)]
     for row, recorded in zip_longest(now, read_csv(resumed.split)):
         if row != recorded:
             name = (recorded or row or {}).get("name")

@@ -18,6 +18,9 @@ def verdict(ranking: Ranking, found: list[Difference]) -> str:
         return f"{tested} from {min(means):.3f} to {max(means):.3f}; nothing was validated, so none is best"
     text = f"{groups[0].label} is best on validation ({tested} {groups[0].spread(tested)})"
     pair = next((item for item in found if item.second == groups[1].label), None)
+    if pair is None and not groups[1].spread(tested).n:
+        # As in a search, which tests its winner alone.
+        return f"{text}; the next was not tested"
     if pair is None:
         return f"{text}; the next shares no {'/'.join(ranking.over)} with it"
     if pair.low is None:

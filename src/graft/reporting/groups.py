@@ -169,6 +169,13 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
     hosts = {run.host for group in groups for run in group.runs.values()}
     if len(hosts) > 1:
         notes.append(f"seconds were taken on {len(hosts)} machines, so they do not compare")
+    early = [
+        f"{group.label} (after {run.pruned})" for group in groups for run in group.runs.values() if run.pruned
+    ]
+    if early:
+        notes.append(f"a search ended {len(early)} early, with the epochs that they had: {', '.join(early)}")
+    if "data.fold" in over and any(len(group.runs) > 1 for group in groups):
+        notes.append("folds share training images, so intervals and tests over them are too narrow")
     ranking = Ranking(sort, tuple(over), keys, shown, groups, unfinished, notes)
     if groups and not ranking.ranked:
         notes.append("nothing was validated, so there is no best and the order says nothing")

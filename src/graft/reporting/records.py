@@ -44,6 +44,7 @@ class Run:
         started: when, in ISO 8601.
         host: the machine that it ran on; empty where that is not known.
         metrics: `val/accuracy`, `test/accuracy`, `trainable_parameters`, `seconds`, …
+        pruned: after how many epochs a search ended it; 0 if none did.
     """
 
     folder: RunFolder
@@ -54,6 +55,7 @@ class Run:
     started: str
     host: str
     metrics: dict[str, Any]
+    pruned: int = 0
 
     @cached_property
     def epochs(self) -> list[dict[str, float]]:
@@ -151,4 +153,5 @@ def read_run(path: Path) -> Run:
     metrics = {key: value for key, value in found.items() if value is not None}
     started = str(status.get("started", ""))
     host = str(status.get("host") or "")
-    return Run(folder, recorded(folder), words_of(folder), state, reason, started, host, metrics)
+    pruned = int(status.get("pruned") or 0)
+    return Run(folder, recorded(folder), words_of(folder), state, reason, started, host, metrics, pruned)

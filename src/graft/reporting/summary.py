@@ -1,5 +1,6 @@
 """What a sweep came to: `summary.csv`, `summary.md`, `summary.png` in its folder, and the table as text."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,12 +16,13 @@ from graft.runs.files import whole, write_csv, write_text
 SORT = "val/accuracy"
 
 
-def summarize(folder: Path, sort: str = SORT) -> Ranking | None:
+def summarize(folder: Path, sort: str = SORT, over: Sequence[str] = ("seed",)) -> Ranking | None:
     """Summarise the runs below a sweep's folder; None, and nothing written, where there is none.
 
     Args:
         folder: the sweep's.
         sort: the validation metric that orders.
+        over: the keys that runs of one group may differ in.
 
     Raises:
         GraftError: `sort` is no validation metric.
@@ -28,7 +30,7 @@ def summarize(folder: Path, sort: str = SORT) -> Ranking | None:
     if not any(folder.rglob("status.json")):
         return None
     runs, skipped = find_runs(str(folder))
-    ranking = rank(runs, sort)
+    ranking = rank(runs, sort, over)
     title = verdict(ranking, differences(ranking.groups, ranking.tested) if ranking.ranked else [])
     lines = left_out(ranking, skipped)
     page = [f"# {title}", "", markdown(*cells(ranking)), "", *(f"- {line}" for line in lines)]

@@ -73,11 +73,14 @@ def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
         if isinstance(value, int | float)
     )
     left = [label for label, _ in ranking.unfinished]
+    ended_early = any(run.pruned for group in ranking.groups for run in group.runs.values())
     rows = []
     for place, group in enumerate(ranking.groups, start=1):
         row: dict[str, Any] = {"rank": place if ranking.ranked else "", "group": group.label}
         row |= {key: spell(value) for key, value in group.values.items()}
         row |= {"n": len(group.runs), "unfinished": left.count(group.label)}
+        if ended_early:
+            row["ended early"] = sum(run.pruned > 0 for run in group.runs.values())
         for metric in metrics:
             value = group.spread(metric)
             row[metric] = value.mean if value.n else ""

@@ -58,8 +58,7 @@ def run_grid(
             batch = [job.words for job, _ in left[start : start + size]]
             outcomes += launch(sweep.launcher, batch, first + start)
     except (KeyboardInterrupt, SystemExit):
-        if sweep.command == "train":
-            say_how_to_go_on(sweep.folder.path)
+        say_how_to_go_on(sweep.folder.path, sweep.command)
         raise
     # A launcher that stopped may have finished some before.
     there = sweep.folder.finished()
@@ -69,7 +68,7 @@ def run_grid(
         if outcome.reason is not None and not (outcome.lost and job.fingerprint in there)
     ]
     counts = {"finished": len(left) - len(failed), "had finished before": len(plan) - len(left)}
-    conclude(sweep.folder.path, counts, failed)
+    conclude(sweep.folder.path, counts, failed, sweep.command)
 
 
 def combinations(words: Sequence[str]) -> list[list[str]]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+# In what the runs of one cross-validation differ.
+OF_FOLDS = ("seed", "data.fold", "data.split_seed")
+
 
 class Failed(NamedTuple):
     """One failed job: its words that set it apart, and the reason in one line."""
@@ -14,34 +17,38 @@ class Failed(NamedTuple):
     reason: str
 
 
-def conclude(path: Path, counts: Mapping[str, int], failed: Sequence[Failed]) -> None:
+def conclude(path: Path, counts: Mapping[str, int], failed: Sequence[Failed], command: str = "train") -> None:
     """Write and print the summary, print what became of the jobs, and last the sweep's folder.
 
     Args:
         path: the sweep's folder.
         counts: what became of jobs that did not fail, to how many.
         failed: the others.
+        command: what each job ran.
 
     Raises:
         SystemExit: with status 1, where a job failed.
     """
     from graft.reporting.summary import summarize
 
-    summarize(path)
+    summarize(path, over=OF_FOLDS if command == "crossval" else ("seed",))
     for job in failed:
         print(f"failed: {' '.join(job.words) or 'the job'}: {job.reason}", file=sys.stderr)
     counts = {**counts, "failed": len(failed)}
     print(f"\n{sum(counts.values())} jobs: {', '.join(f'{n} {what}' for what, n in counts.items() if n)}")
     if failed:
-        say_how_to_go_on(path)
+        say_how_to_go_on(path, command)
     print(shown(path), flush=True)
     if failed:
         raise SystemExit(1)
 
 
-def say_how_to_go_on(path: Path) -> None:
-    """Name the word with which the same command does what is left."""
-    print(f"the same words with sweep.resume={shown(path)} do what is left", flush=True)
+def say_how_to_go_on(path: Path, command: str) -> None:
+    """Say what does what is left, for commands that can go on."""
+    if command == "train":
+        print(f"the same words with sweep.resume={shown(path)} do what is left", flush=True)
+    elif command == "crossval":
+        print(f"graft crossval resume={shown(path)}/JOB goes on with a job that has begun", flush=True)
 
 
 def shown(path: Path) -> str:

@@ -62,7 +62,7 @@ def run_search(sweep: Sweep, params: Mapping[str, Any], arguments: Sequence[str]
         failed = _run_trials(sweep, study, spaces, fixed, settings, storage)
         failed += _test_best(sweep, study, fixed)
     except (KeyboardInterrupt, SystemExit):
-        say_how_to_go_on(sweep.folder.path)
+        say_how_to_go_on(sweep.folder.path, sweep.command)
         raise
     states = [trial.state.name for trial in study.trials]
     counts = {"finished": states.count("COMPLETE"), "ended early": states.count("PRUNED")}

@@ -1,0 +1,94 @@
+"""A cross-validation's folder: what it was asked for, and which of its folds have a run. Imports no torch."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from graft.errors import GraftError
+from graft.runs.files import write_yaml
+from graft.runs.folder import RunFolder
+from graft.runs.recorded import key_of, words_of
+from graft.runs.resuming import FREE, continued
+
+Config = dict[str, Any]
+# How it is started; not recorded.
+OF_A_START = ("resume", "trust")
+
+
+def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+    """The configuration of the cross-validation that `resume` means, and the words that lead to it.
+
+    Args:
+        given: the configuration that the command line's words compose; they may change what is free.
+        overrides: those words.
+
+    Raises:
+        GraftError: there is no such folder, it is no cross-validation's, or a word would change the result.
+    """
+    folder = RunFolder(given["resume"])
+    if not folder.path.is_dir():
+        raise GraftError(f"resume={given['resume']}: there is no such folder")
+    if not folder.config.is_file() or "folds" not in folder.read_config():
+        lacking = "it has no config.yaml with folds"
+        raise GraftError(f"resume={given['resume']} is no cross-validation's folder ({lacking})")
+    config = continued(folder, given, overrides) | {key: given[key] for key in OF_A_START}
+    before, new = words_of(folder), free(overrides)
+    changed = {key_of(word) for word in new if word not in before}
+    words = [word for word in before if key_of(word) not in changed]
+    return config, [*words, *(word for word in new if word not in before)]
+
+
+def free(words: Sequence[str]) -> list[str]:
+    """Those of the words that may change a run that goes on, but for how it is started."""
+    return [word for word in words if key_of(word) in FREE and key_of(word) not in OF_A_START]
+
+
+def again(fold: RunFolder) -> bool:
+    """Whether a fold's run can be gone on with, or read back."""
+    if fold.config.is_file():
+        return True
+    if fold.status_file.exists():
+        # A crash as it began left nothing but its claim.
+        shutil.rmtree(fold.path)
+    return False
+
+
+@contextmanager
+def begun(folder: RunFolder, config: Config, words: Sequence[str]) -> Iterator[None]:
+    """Record what is asked for, let no other process train in the folder, and say how to go on after a stop.
+
+    Nothing is left of it where not even a fold's folder was made.
+
+    Raises:
+        GraftError: another process holds the folder.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with folder.hold():
+        # Every fold is tested, so `test` is no key of its own.
+        left_out = (*OF_A_START, "test")
+        write_yaml(folder.config, {key: value for key, value in config.items() if key not in left_out})
+        write_yaml(folder.overrides, list(words))
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            if _has_folds(folder):
+                say_how_to_go_on(folder)
+            raise
+        finally:
+            if not _has_folds(folder):
+                for own in (folder.config, folder.overrides, folder.lock_file):
+                    own.unlink(missing_ok=True)
+
+
+def _has_folds(folder: RunFolder) -> bool:
+    return any(path.is_dir() for path in folder.path.iterdir())
+
+
+def say_how_to_go_on(folder: RunFolder) -> None:
+    """Name the command that does what is left."""
+    path = folder.path
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    print(f"graft crossval resume={path} does what is left", flush=True)
