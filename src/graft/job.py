@@ -11,7 +11,7 @@ from graft import errors
 from graft.composition import check, register_resolvers
 from graft.errors import GraftError, reason_of, report
 from graft.older import OF_A_START
-from graft.runs import crossing
+from graft.runs import crossval_folder
 from graft.runs.files import write_text, write_yaml
 from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder, refuse_taken, remove_empty
@@ -87,7 +87,7 @@ class Job:
                 raise GraftError("sweep.resume goes on with a sweep, so it needs -m or sweep=…")
             config, overrides = going_on(config, node, overrides, self.root)
         elif self.command == "crossval" and config["resume"]:
-            config, overrides = crossing.going_on(config, overrides)
+            config, overrides = crossval_folder.going_on(config, overrides)
         if not config.get("resume"):
             refuse_taken(folder)
         # Imported, and torch with it, only now that the configuration is known to be right.

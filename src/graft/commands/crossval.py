@@ -13,7 +13,7 @@ from graft.data import ImageData
 from graft.data.opening import open_data, split_data
 from graft.errors import GraftError, reason_of
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
-from graft.runs import RunFolder, crossing
+from graft.runs import RunFolder, crossval_folder
 from graft.runs.files import read_csv, write_csv, write_json, write_text
 from graft.runs.launch import launched
 from graft.runs.recorded import key_of
@@ -74,17 +74,17 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     print(f"{cut}; out of the other folds of each comes what validates")
     done: list[Fold] = []
     kept: dict[int, list[RunFolder]] = {repeat: [] for repeat in range(1, repeats + 1)}
-    with crossing.begun(whole, config, overrides):
+    with crossval_folder.begun(whole, config, overrides):
         for (repeat, fold, node), split, folder in zip(cuts, splits, runs, strict=True):
             print(f"\n{folder.path.name}: {fold} of {folds}", flush=True)
             given = [f"data.{key}={node[key]}" for key in ("folds", "fold", "split_seed")]
             sizes = len(split["train"]) + len(split["val"]), len(split["test"])
-            again = crossing.again(folder)
+            again = crossval_folder.again(folder)
             try:
                 found = train.run(
                     {**own, "data": node, "resume": str(folder.path) if again else None},
                     folder.path,
-                    crossing.free(words) if again else [*words, *given],
+                    crossval_folder.free(words) if again else [*words, *given],
                 )
             except Exception as error:
                 # Where the first made not even a folder, the words are wrong, for every fold.
@@ -104,7 +104,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     for one in failed:
         print(f"failed: {one.name}: {one.reason}")
     if failed:
-        crossing.say_how_to_go_on(whole)
+        crossval_folder.say_how_to_go_on(whole)
         stop = RuntimeError(f"{len(failed)} of {len(done)} folds failed")
         stop.reported = True  # type: ignore[attr-defined]
         raise stop
