@@ -46,11 +46,11 @@ def test_unused_parameters_are_looked_for_where_the_frozen_set_changes(
     from graft.freezing.apply import changes
 
     moves = changes(strategy, tiny().stages, 3)
-    config = {"trainer": {**TRAINER, "devices": 2}}
+    config = {"trainer": {**TRAINER, "devices": 2}, "callbacks": {}}
     trainer = make_trainer(config, tmp_path, [], [], size=2, changes=moves)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is searched
-    alone = make_trainer({"trainer": TRAINER}, tmp_path, [], [])
+    alone = make_trainer({"trainer": TRAINER, "callbacks": {}}, tmp_path, [], [])
     assert isinstance(alone.strategy, SingleDeviceStrategy)
 
 
