@@ -1,5 +1,6 @@
 """Every wrong word gets one line that says what to type instead, exit status 2, and leaves nothing behind."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -254,5 +255,7 @@ def test_a_reader_that_leaves_early_is_no_error_of_the_run_folders() -> None:
         "reader, writer = os.pipe()\nos.close(reader)\nos.dup2(writer, 1)\n"
         "sys.exit(run(['inspect', '--help']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    # Buffered, as in a pipe it is, so that the first to notice is the last flush.
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=environment)
     assert (done.returncode, done.stderr) == (1, "")

@@ -48,7 +48,11 @@ def run(words: Sequence[str]) -> int:
 def guarded(command: Callable[[], object]) -> int:
     """Call a command, say what went wrong, and give the exit status."""
     try:
-        command()
+        try:
+            command()
+        finally:
+            # Here, so that a reader who has gone is noticed before the interpreter ends.
+            sys.stdout.flush()
     except GraftError as error:
         report(error)
         return 2

@@ -226,7 +226,11 @@ def announced() -> tuple[RunFolder, Path | None] | None:
     """What rank 0 announces: the run folder, and what the run goes on from; None: no run."""
     told: list[Any] = [None, None]
     dist.broadcast_object_list(told, device=torch.device("cpu"))
-    return (RunFolder.open(told[0]), Path(told[1]) if told[1] else None) if told[0] else None
+    if told[0] is None:
+        # Else its threads may outlive the interpreter, and the process end with SIGABRT.
+        dist.destroy_process_group()
+        return None
+    return RunFolder.open(told[0]), Path(told[1]) if told[1] else None
 
 
 def dismiss() -> None:
