@@ -14,6 +14,8 @@ def test_the_quick_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # Else the title of the table is broken where the numbers are looked for.
+    monkeypatch.setenv("COLUMNS", "200")
     runpy.run_path(str(ROOT / "experiments/quickstart/run.py"), run_name="__main__")
     out = capsys.readouterr().out
     for way in ("from scratch", "frozen", "fine-tuned"):
