@@ -10,7 +10,6 @@ import torch
 from torchvision.transforms import v2
 
 from graft.data import ImageError, TransformedImages, file_images, make_loader
-from graft.data import loading as loading_module
 from graft.data.randomness import EpochShuffle, random_stream
 
 # From Python 3.12 on, forking workers beside torch's threads warns.
@@ -174,7 +173,7 @@ def test_a_damaged_image_is_named_in_one_line(tmp_path, paint, workers):
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 0), (3, 2), (8, 7), (64, 8)])
 def test_workers_by_cores(monkeypatch, noise, cores, workers):
-    monkeypatch.setattr(loading_module.os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
     items = TransformedImages(noise({"all": [2, 2]}).images, np.arange(4), v2.PILToTensor())
     # torch warns of more workers than this machine has cores; none is started here.
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,7 @@ from graft.reporting.page import comparison_page, disagreements, image_rows, rec
 from graft.reporting.pairs import Images, differences, images
 from graft.reporting.records import find_runs
 from graft.reporting.summary import show
-from graft.runs.files import whole, write_csv, write_text
+from graft.runs.files import write_csv, write_figure, write_text
 
 
 def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
@@ -48,8 +48,7 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
     }
     for name, figure in drawn.items():
         if figure is not None:
-            with whole(path / name) as part:
-                figure.savefig(part, dpi=120, format="png")
+            write_figure(path / name, figure)
     kept = [name for name, figure in drawn.items() if figure is not None]
     write_text(path / "compare.md", comparison_page(ranking, title, lines, ahead, pairs, kept))
     show(ranking, title, lines)

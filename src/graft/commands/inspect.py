@@ -15,7 +15,7 @@ from graft.inspection.inspection import Inspection, by_parts, inspect_images
 from graft.inspection.page import page
 from graft.inspection.progress import progress
 from graft.inspection.tables import class_rows, copy_rows, image_rows, show, summary
-from graft.runs.files import whole, write_csv, write_json, write_text
+from graft.runs.files import write_csv, write_figure, write_json, write_text
 
 
 class Leaks(RuntimeError):
@@ -48,8 +48,7 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
     }
     for name, figure in drawn.items():
         if figure is not None:
-            with whole(path / name) as part:
-                figure.savefig(part, dpi=120, format="png")
+            write_figure(path / name, figure)
     write_text(path / "inspect.md", page(inspection, findings, [name for name in drawn if drawn[name]]))
     show(inspection, findings, Console())
     print(path / "inspect.md")

@@ -1,6 +1,5 @@
 """Images as batches."""
 
-import os
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict, TypeVar
@@ -19,6 +18,7 @@ from graft.data.randomness import EpochShuffle
 from graft.data.sharing import WHOLE, Share, SharedBatches, even_batches
 from graft.data.transforms import PerImage
 from graft.errors import GraftError
+from graft.runs.environment import cores
 
 Transform = Callable[[Image.Image], Tensor]
 # Which image: `(epoch, position)`, or the position alone, which is epoch 0.
@@ -157,6 +157,4 @@ def default_workers(processes: int = 1) -> int:
     Args:
         processes: how many train on this machine, and share its cores.
     """
-    # The cores that this process may use, which in a container or under SLURM are not all there are.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if (own := cores // processes) <= 2 else min(8, own - 1)
+    return 0 if (own := cores() // processes) <= 2 else min(8, own - 1)

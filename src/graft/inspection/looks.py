@@ -1,7 +1,6 @@
 """What one look at an image tells: whether it can be read, its size and mode, and what it is like."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from PIL import Image
 
 from graft.data.image_data import ImageSet
 from graft.data.images import ImageError
+from graft.runs.environment import cores
 
 # Side of the small grey copy by which images are compared, px.
 SIDE = 16
@@ -69,7 +69,6 @@ def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]
         threads: how many look at once; None: one a core that this process may use, at most 8.
         told: called with the number of images that were looked at, now and then.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     starts = range(0, len(images), BATCH)
 
     def batch(start: int) -> list[Look | str]:
@@ -77,7 +76,7 @@ def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]
 
     found: list[Look | str] = []
     # Threads, since to decode, scale and hash take no turns in Python.
-    with ThreadPoolExecutor(min(8, cores) if threads is None else max(1, threads)) as pool:
+    with ThreadPoolExecutor(min(8, cores()) if threads is None else max(1, threads)) as pool:
         try:
             for looks in pool.map(batch, starts):
                 found += looks

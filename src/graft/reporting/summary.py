@@ -11,7 +11,7 @@ from graft.reporting.groups import Ranking, rank
 from graft.reporting.pairs import differences
 from graft.reporting.records import find_runs
 from graft.reporting.tables import cells, group_rows, left_out, markdown, printed
-from graft.runs.files import whole, write_csv, write_text
+from graft.runs.files import write_csv, write_figure, write_text
 
 SORT = "val/accuracy"
 
@@ -35,8 +35,7 @@ def summarize(folder: Path, sort: str = SORT, over: Sequence[str] = ("seed",)) -
     lines = left_out(ranking, skipped)
     page = [f"# {title}", "", markdown(*cells(ranking)), "", *(f"- {line}" for line in lines)]
     if ranking.groups:
-        with whole(folder / "summary.png") as part:
-            bars(ranking, title).savefig(part, dpi=120, format="png")
+        write_figure(folder / "summary.png", bars(ranking, title))
         page += ["", "![The table as bars](summary.png)"]
     write_csv(folder / "summary.csv", group_rows(ranking))
     write_text(folder / "summary.md", "\n".join(page) + "\n")

@@ -67,6 +67,12 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
+def write_figure(path: Path, figure: Any) -> None:
+    """Write a matplotlib figure as PNG."""
+    with whole(path) as part:
+        figure.savefig(part, dpi=120, format="png")
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read a CSV with a header as one dict a row; every value is a string."""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
