@@ -13,6 +13,7 @@ from graft.data import LOADING_KEYS
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
+from graft.recipes import without_replaced
 from graft.rules import clean_name
 from graft.schema import check_targets, check_together, check_values, get
 
@@ -126,7 +127,9 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         for source in hydra_cfg.runtime.config_sources
         if source.schema == "file" and source.path
     ]
-    shipped = known_keys(command, dict(hydra_cfg.runtime.choices), folders)
+    choices = dict(hydra_cfg.runtime.choices)
+    cfg = without_replaced(cfg, choices, folders, hydra_cfg.overrides.task)
+    shipped = known_keys(command, choices, folders)
     raw = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(raw, dict)
     keys = {str(key): value for key, value in raw.items() if key != "hydra"}

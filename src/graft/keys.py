@@ -47,7 +47,7 @@ def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]
             continue
         options = [option] if isinstance(option, str) else list(option)
         for name in options:
-            values = _option(group, name, folders)
+            values = option_keys(group, name, folders)
             if group not in RECIPES:
                 known[group] = {**known.get(group, {}), **values}
             elif not _shipped(group, name):
@@ -60,19 +60,22 @@ def _shipped(group: str, name: str) -> bool:
     return (conf_dir() / group / f"{name}.yaml").is_file()
 
 
-def _option(group: str, name: str, folders: Sequence[Path]) -> Plain:
+def option_keys(group: str, name: str, folders: Sequence[Path]) -> Plain:
     """The keys of one option's file, with those of the files of the same group that it builds on."""
-    path = next((path for folder in folders if (path := folder / group / f"{name}.yaml").is_file()), None)
-    if path is None:
-        return {}
-    values = _load(path)
+    values = option_file(group, name, folders)
     keys: Plain = {}
     for default in values.pop("defaults", []):
         base = default.removesuffix("@_here_") if isinstance(default, str) else None
         if base and base != "_self_":
             base = base.removeprefix(f"/{group}/")
-            keys |= _option(group, base, folders)
+            keys |= option_keys(group, base, folders)
     return {**keys, **values}
+
+
+def option_file(group: str, name: str, folders: Sequence[Path]) -> Plain:
+    """One option's file as it was written; empty where there is none."""
+    path = next((path for folder in folders if (path := folder / group / f"{name}.yaml").is_file()), None)
+    return _load(path) if path else {}
 
 
 def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
@@ -84,7 +87,7 @@ def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
     """
     nodes = {}
     for name in _option_names(group, folders):
-        node = OmegaConf.to_container(OmegaConf.create(_option(group, name, folders)), resolve=True)
+        node = OmegaConf.to_container(OmegaConf.create(option_keys(group, name, folders)), resolve=True)
         assert isinstance(node, dict)
         nodes[name] = {str(key): value for key, value in node.items()}
     return nodes
@@ -123,7 +126,9 @@ def check_keys(config: Mapping[str, Any], known: Mapping[str, Any], folders: Seq
 def unknown_key(key: str, known: Mapping[str, Any], folders: Sequence[Path]) -> GraftError:
     """The answer to a key that does not exist: the option that has it, or the nearest of those that do."""
     group, _, rest = key.partition(".")
-    if owners := [name for name in _option_names(group, folders) if get(_option(group, name, folders), rest)]:
+    if owners := [
+        name for name in _option_names(group, folders) if get(option_keys(group, name, folders), rest)
+    ]:
         return GraftError(f"unknown key {key} with this {group}; it belongs to {group}={', '.join(owners)}")
     flat = {name: value for name, value in flatten(known).items() if "_target_" not in name}
     above, _, last = key.rpartition(".")

@@ -148,6 +148,7 @@ RULES: dict[str, Rule] = {
     "backbone.weights": PATH,
     "backbone.image_size": or_null(whole(1)),
     "backbone.drop_path": or_null(SHARE),
+    "backbone.pooling": one_of("max", "avg"),
     "head.hidden": whole(1),
     "head.dropout": SHARE,
     "freeze.k": whole(1),

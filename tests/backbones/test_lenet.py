@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+import yaml
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,6 +26,32 @@ def test_features_equal_the_tutorial_s(image_size):
     images = torch.randn(2, 3, image_size, image_size)
     assert backbone(images).shape == (2, 84) == (2, backbone.width)
     assert torch.equal(backbone(images), by_hand(backbone, images))
+
+
+def test_average_pooling_is_lenet_s_own():
+    torch.manual_seed(0)
+    backbone = simple_cnn(pooling="avg")
+    conv1, conv2, fc1, fc2 = [m for m in backbone.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    images = torch.randn(2, 3, 32, 32)
+    x = F.avg_pool2d(F.relu(conv1(images)), 2)
+    x = F.avg_pool2d(F.relu(conv2(x)), 2)
+    assert torch.equal(backbone(images), F.relu(fc2(F.relu(fc1(torch.flatten(x, 1))))))
+    assert backbone.state_dict().keys() == simple_cnn().state_dict().keys()
+
+
+@pytest.mark.parametrize(("recorded", "other"), [({"pooling": "avg"}, "max"), ({}, "avg")])
+def test_a_bundle_s_pooling_is_kept_to(tmp_path, recorded, other):
+    """The weights would fit, and the features would be others; older bundles record none, which was max."""
+    own = recorded.get("pooling", "max")
+    save_file(simple_cnn(pooling=own).state_dict(), tmp_path / "model.safetensors")
+    described = {
+        "backbone": {"_target_": "graft.backbones.simple_cnn", **recorded},
+        "preprocessing": simple_cnn().preprocessing.to_dict(),
+    }
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(described))
+    assert simple_cnn(weights=str(tmp_path), pooling=own).width == 84
+    with pytest.raises(GraftError, match=rf"was trained with {own}; give backbone.pooling={own}"):
+        simple_cnn(weights=str(tmp_path), pooling=other)
 
 
 def test_sizes_are_the_tutorial_s():

@@ -4,11 +4,12 @@ from torch import nn
 
 from graft.backbones.backbone import Backbone
 from graft.backbones.preprocessing import Preprocessing
-from graft.backbones.weight_files import recorded_preprocessing
+from graft.backbones.weight_files import recorded_backbone, recorded_preprocessing
 from graft.backbones.weights import load_weights
 from graft.errors import GraftError
 
 SMALLEST = 16
+POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
 def simple_cnn(
@@ -16,6 +17,7 @@ def simple_cnn(
     image_size: int = 32,
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
     std: tuple[float, float, float] = (0.5, 0.5, 0.5),
+    pooling: str = "max",
 ) -> Backbone:
     """Two convolutions with pooling and two dense layers; 84 features.
 
@@ -25,6 +27,8 @@ def simple_cnn(
         image_size: height and width of the input; fixes the size of the first dense layer.
         mean: subtracted from each channel. A bundle in `weights` brings its own preprocessing instead.
         std: divided by.
+        pooling: `max`, or `avg` as in LeNet itself. It has no weights of its own, so a bundle in `weights`
+            must have been trained with the same.
 
     Raises:
         GraftError: the images are too small for two convolutions and poolings, or the weights do not fit.
@@ -33,11 +37,22 @@ def simple_cnn(
         raise GraftError(
             f"backbone.image_size={image_size} is below {SMALLEST}, the smallest simple_cnn takes"
         )
+    source = recorded_backbone(weights) if weights else {}
+    # Bundles of before there was a choice do not record it.
+    trained = (
+        source.get("pooling", "max") if source.get("_target_") == "graft.backbones.simple_cnn" else pooling
+    )
+    if trained != pooling:
+        raise GraftError(
+            f"backbone.pooling={pooling}, but backbone.weights={weights} was trained with {trained}; "
+            f"give backbone.pooling={trained}"
+        )
+    pool = POOLINGS[pooling]
     # Each convolution takes 4 pixels off a side, each pooling halves it.
     side = ((image_size - 4) // 2 - 4) // 2
     stages = {
-        "conv1": nn.Sequential(nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        "conv2": nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        "conv1": nn.Sequential(nn.Conv2d(3, 6, 5), nn.ReLU(), pool(2)),
+        "conv2": nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), pool(2)),
         "dense1": nn.Sequential(nn.Flatten(), nn.Linear(16 * side * side, 120), nn.ReLU()),
         "dense2": nn.Sequential(nn.Linear(120, 84), nn.ReLU()),
     }

@@ -59,15 +59,37 @@ def recorded_preprocessing(path: str | Path) -> Preprocessing | None:
     Raises:
         GraftError: the bundle's description is damaged.
     """
-    folder = _bundle(Path(path).expanduser())
-    description = folder / BUNDLE_DESCRIPTION if folder else None
-    if description is None or not description.is_file():
+    found = _described(path)
+    if found is None:
         return None
     try:
-        values = yaml.safe_load(description.read_text(encoding="utf-8"))["preprocessing"]
-        return Preprocessing.from_dict(values)
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise GraftError(f"backbone.weights={path}: {description} records no preprocessing") from error
+        return Preprocessing.from_dict(found["preprocessing"])
+    except (KeyError, TypeError) as error:
+        raise GraftError(
+            f"backbone.weights={path}: its {BUNDLE_DESCRIPTION} records no preprocessing"
+        ) from error
+
+
+def recorded_backbone(path: str | Path) -> dict[str, Any]:
+    """What the backbone of a bundle, or of a run folder's, was built from; empty for any other path.
+
+    Raises:
+        GraftError: the bundle's description is damaged.
+    """
+    found = _described(path) or {}
+    return dict(found.get("backbone") or {})
+
+
+def _described(path: str | Path) -> dict[str, Any] | None:
+    """A bundle's description; None where there is none."""
+    folder = _bundle(Path(path).expanduser())
+    file = folder / BUNDLE_DESCRIPTION if folder else None
+    if file is None or not file.is_file():
+        return None
+    try:
+        return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise GraftError(f"backbone.weights={path}: {file} is damaged and tells no preprocessing") from error
 
 
 def _bundle(folder: Path) -> Path | None:
