@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import graft
 from graft.cli import run
+from graft.commands.train import run as train_as_recorded
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
@@ -251,6 +252,18 @@ def test_the_same_words_give_the_same_weights(trained: Path, photos: Path, tmp_p
     )
     assert first == same
     assert first != different
+
+
+def test_a_run_s_own_configuration_gives_the_same_bits(trained: Path, tmp_path: Path) -> None:
+    """What `config.yaml` holds is all that a run depends on beside the images."""
+    before = RunFolder.open(trained)
+    after = train_as_recorded(before.read_config(), tmp_path / "again", [])
+    for name in ("config.yaml", "split.csv", "freeze.csv", "metrics.csv", "predictions.csv", "per_class.csv"):
+        assert (after.path / name).read_bytes() == (trained / name).read_bytes(), name
+    for name in ("model.safetensors", "model.yaml"):
+        assert (after.path / "model" / name).read_bytes() == (trained / "model" / name).read_bytes(), name
+    first, second = ({**folder.metrics, "seconds": 0} for folder in (before, after))
+    assert first == second
 
 
 def test_without_validation_the_last_weights_are_tested(photos: Path, tmp_path: Path) -> None:
