@@ -13,6 +13,7 @@ from graft.data import LOADING_KEYS
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
+from graft.optimizer_choice import FROZEN, SOLVER, choose_optimizer
 from graft.recipes import without_replaced
 from graft.rules import clean_name
 from graft.schema import check_targets, check_together, check_values, get
@@ -24,6 +25,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.name", _run_name, replace=True)
     OmegaConf.register_new_resolver("graft.pretrained", _pretrained, replace=True)
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
+    OmegaConf.register_new_resolver("graft.solved", _solved, replace=True)
 
 
 def prefer_own_options() -> None:
@@ -68,14 +70,14 @@ def _pretrained(trained: Any, scratch: Any, *, _root_: DictConfig) -> Any:
     return scratch if OmegaConf.select(_root_, "backbone.weights") is None else trained
 
 
-def _frozen(head_only: Any, more: Any, solved: Any, *, _root_: DictConfig) -> Any:
-    """The first value where `freeze` trains the head alone, the second where the backbone trains too.
+def _frozen(head_only: Any, more: Any, *, _root_: DictConfig) -> Any:
+    """The first value where `freeze` trains the head alone, the second where the backbone trains too."""
+    return head_only if OmegaConf.select(_root_, "freeze._target_") == FROZEN else more
 
-    The third where the optimizer needs a single step.
-    """
-    if OmegaConf.select(_root_, "optimizer._target_") == "graft.optim.LBFGS":
-        return solved
-    return head_only if OmegaConf.select(_root_, "freeze._target_") == "graft.freezing.Frozen" else more
+
+def _solved(solved: Any, trained: Any, *, _root_: DictConfig) -> Any:
+    """The first value where the head is solved, the second where it is trained."""
+    return solved if OmegaConf.select(_root_, "optimizer._target_") == SOLVER else trained
 
 
 def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
@@ -117,7 +119,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
             `inspect`.
 
     Returns:
-        The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name.
+        The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name;
+        with `notes`, lines for the person that say what was decided, where something was.
 
     Raises:
         GraftError: a key is unknown or missing, a value has the wrong type or range, or two contradict.
@@ -134,7 +137,10 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     assert isinstance(raw, dict)
     keys = {str(key): value for key, value in raw.items() if key != "hydra"}
     check_keys(keys, shipped, folders)
-    config = {}
+    notes = []
+    if "optimizer" in keys:
+        shipped, notes = choose_optimizer(cfg, hydra_cfg, shipped, folders)
+    config: Plain = {}
     for key in keys:
         try:
             value = cfg[key]
@@ -149,6 +155,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         except OmegaConfBaseException as error:
             where = getattr(error, "full_key", None) or key
             raise GraftError(f"{where}: {_first_line(error)}") from None
+    if notes:
+        config["notes"] = notes
     check_targets(config)
     check_values(config, shipped)
     for key in ("data.folds", "data.fold"):

@@ -10,7 +10,7 @@ from graft.keys import PARTS, Plain, conf_dir, known_keys
 from graft.schema import BUILT, flatten
 
 # Keys of `train.yaml` that say how a run is started; none is recorded.
-OF_A_START = ("resume", "trust", "sweep")
+OF_A_START = ("resume", "trust", "sweep", "notes")
 # What was built by another name, with the keys that both must be given to do the same.
 RENAMED = {"pytorch_lightning.loggers.CSVLogger": ("graft.training.StepTable", {"name", "version"})}
 

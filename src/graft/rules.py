@@ -150,6 +150,7 @@ RULES: dict[str, Rule] = {
     "backbone.drop_path": or_null(SHARE),
     "backbone.pooling": one_of("max", "avg"),
     "head.hidden": whole(1),
+    "head.standardize": FLAG,
     "head.dropout": SHARE,
     "freeze.k": whole(1),
     "freeze.at": whole(0),
@@ -171,7 +172,7 @@ RULES: dict[str, Rule] = {
         Rule("a number > 0, or a multiple of lr such as 10x", lambda value: _is_rate(value))
     ),
     "optimizer.layer_decay": number("above 0 and at most 1", lambda value: 0 < value <= 1),
-    "optimizer.weight_decay": NOT_NEGATIVE,
+    "optimizer.weight_decay": or_null(NOT_NEGATIVE),
     "optimizer.momentum": SHARE,
     "optimizer.betas": Rule(
         "two numbers from 0 up to, not including, 1",
@@ -180,7 +181,6 @@ RULES: dict[str, Rule] = {
     "optimizer.eps": POSITIVE,
     "optimizer.max_iter": whole(1),
     "optimizer.tolerance_grad": POSITIVE,
-    "optimizer.history_size": whole(1),
     "scheduler.warmup_epochs": NOT_NEGATIVE,
     "scheduler.final": number("from 0 to 1", lambda value: 0 <= value <= 1),
     "scheduler.step_size": whole(1),

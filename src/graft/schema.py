@@ -17,6 +17,9 @@ BUILT = (
     *("optimizer", "scheduler", "regularizer", "trainer"),
 )
 
+# What `optimizer=lbfgs` builds: it solves the head.
+SOLVER = "graft.optim.LBFGS"
+
 
 def check_values(config: Config, shipped: Config) -> None:
     """Check the type and range of every value.
@@ -76,14 +79,21 @@ def check_together(config: Config) -> None:
         )
     needs_features = {
         "cache.views": get(config, "cache.views") is not None,
-        "optimizer=lbfgs": get(config, "optimizer._target_") == "graft.optim.LBFGS",
-        "head.standardize=true": get(config, "head.standardize"),
+        "head.standardize=true": get(config, "head.standardize") and not solves(config),
     }
     for word, holds in needs_features.items():
         if holds and get(config, "cache.features") in ("off", False):
             raise GraftError(f"{word} needs stored features; leave cache.features=off out")
-    if get(config, "optimizer._target_") == "graft.optim.LBFGS" and config.get("lr_find"):
-        raise GraftError("lr_find does nothing with optimizer=lbfgs, which searches along each step itself")
+    if (node := config.get("optimizer") or {}) and "weight_decay" in node:
+        penalty = node["weight_decay"]
+        if solves(config) and penalty == 0:
+            raise GraftError(
+                "optimizer.weight_decay=0 may leave a head without a solution; give more, or null: the best"
+            )
+        if penalty is None and not solves(config):
+            raise GraftError(
+                "optimizer.weight_decay=null is for optimizer=lbfgs; give a number, such as 0.01"
+            )
     mixed = get(config, "mix._target_") not in (None, "graft.data.unmixed")
     regularizer, decay = get(config, "regularizer._target_"), get(config, "optimizer.weight_decay")
     if regularizer == "graft.regularization.L2SP" and decay:
@@ -128,6 +138,11 @@ def _check_monitor(key: str, monitor: Any, mode: Any) -> None:
     right = "min" if str(monitor).endswith("loss") else "max"
     if mode is not None and mode != right:
         raise GraftError(f"{key}.mode={mode} does not fit {monitor}; it must be {right}")
+
+
+def solves(config: Config) -> bool:
+    """Whether the head is solved on features, not trained by steps."""
+    return bool(get(config, "optimizer._target_") == SOLVER)
 
 
 def flatten(config: Config, prefix: str = "") -> dict[str, Any]:

@@ -15,12 +15,14 @@ from graft.building import check_trusted, one_line
 from graft.data import ImageData, Splits, split_rows
 from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback, changes
+from graft.older import OF_A_START
 from graft.runs import RunFolder, slurm
 from graft.runs.files import read_csv, write_yaml
 from graft.runs.fingerprint import fingerprint
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
+from graft.schema import solves
 from graft.training import (
     assembly,
     cache_decision,
@@ -29,7 +31,7 @@ from graft.training import (
 from graft.training.assembly import Parts, prepare
 from graft.training.beginning import record_start, show_training_images
 from graft.training.checkpoint_files import newest
-from graft.training.ending import show_result, test_and_write
+from graft.training.ending import fitted, show_result, test_and_write
 from graft.training.epoch_table import EpochTable
 from graft.training.interruption import Terminated, interruptible
 from graft.training.later_test import test_later
@@ -37,6 +39,7 @@ from graft.training.lr_finder import found_factor, scaled
 from graft.training.pruning import Pruning
 from graft.training.random_state import random_state, set_random_state
 from graft.training.relation import learn_relation
+from graft.training.solved_run import solve_head
 from graft.training.threads import kept_threads
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
@@ -67,7 +70,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
 def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
     """As `run`; `resumed` is the run to go on with, which no other process goes on with meanwhile."""
     trust, search, asked = config.get("trust", []), config["sweep"], fingerprint(config)
-    config = {key: value for key, value in config.items() if key not in ("resume", "trust", "sweep")}
+    notes = config.get("notes", [])
+    config = {key: value for key, value in config.items() if key not in OF_A_START}
     at = None
     if resumed is not None:
         path, before = resumed.path, resumed.read_config()
@@ -112,13 +116,19 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
                 else:
                     write_yaml(folder.config, config)
                     say(f"goes on after step {at.step}")
-                if cached.line:
-                    say(cached.line)
+                for line in [*notes, cached.line]:
+                    if line:
+                        say(line)
                 show_training_images(folder, parts, trainer, at is not None)
                 parts.loading.cache = cached.cache
-                with ranks.together(size, folder, at and at.path):
-                    seconds = fit(config, parts, trainer, at and at.path) + (at.seconds if at else 0.0)
-                test_and_write(folder, config, parts, trainer, table, seconds)
+                if solves(config):
+                    assert cached.cache is not None
+                    trained = solve_head(folder, config, parts, trainer, cached.cache)
+                else:
+                    with ranks.together(size, folder, at and at.path):
+                        seconds = fit(config, parts, trainer, at and at.path) + (at.seconds if at else 0.0)
+                    trained = fitted(folder, config, parts, trainer, seconds)
+                test_and_write(folder, config, parts, trainer, table, trained)
         except (KeyboardInterrupt, Terminated) as stop:
             reason = stop.reason if isinstance(stop, Terminated) else "Ctrl-C"
             folder.set_status("interrupted", reason=reason)

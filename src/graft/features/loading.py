@@ -37,7 +37,6 @@ class BoundaryLoader:
         images: makes a loader like it, whose batches are given where there is no boundary; called once, when
             they are first needed.
         now: called at each beginning: what there is, or None.
-        whole: whether all items are one batch, which says so by `all`; then there is always a boundary.
     """
 
     def __init__(
@@ -45,12 +44,10 @@ class BoundaryLoader:
         loader: DataLoader[Any],
         images: Callable[[], DataLoader[Any]],
         now: Callable[[], Boundary | None],
-        whole: bool = False,
     ) -> None:
         self.loader = loader
         self.images = cache(images)
         self.now = now
-        self.whole = whole
 
     @property
     def batch_size(self) -> int | None:
@@ -58,7 +55,7 @@ class BoundaryLoader:
         return self.loader.batch_size
 
     def __len__(self) -> int:
-        return 1 if self.whole else len(self.loader)
+        return len(self.loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         boundary = self.now()
@@ -68,7 +65,7 @@ class BoundaryLoader:
         items = self.loader.dataset
         assert isinstance(items, TransformedImages)
         assert self.loader.batch_sampler is not None
-        for keys in [list(self.loader.sampler)] if self.whole else self.loader.batch_sampler:
+        for keys in self.loader.batch_sampler:
             positions = [key[1] if isinstance(key, tuple) else key for key in keys]
             index = items.indices[positions]
             tensors = boundary.stored.take(boundary.rows[index])
@@ -77,7 +74,6 @@ class BoundaryLoader:
                 "label": torch.from_numpy(items.images.labels[index]),
                 "index": torch.from_numpy(index),
                 "start": boundary.start,
-                **({"all": True} if self.whole else {}),
             }
 
 

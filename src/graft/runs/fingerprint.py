@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # How a run is started, kept and looked at in the end; not what it computes.
-LEFT_OUT = ("resume", "trust", "sweep", "test")
+LEFT_OUT = ("resume", "trust", "sweep", "test", "notes")
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:

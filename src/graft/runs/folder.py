@@ -41,6 +41,8 @@ class RunFolder:
         self.classes = self.path / "per_class.csv"
         self.figures = self.path / "figures"
         self.images_figure = self.figures / "training_images.png"
+        self.penalties = self.path / "penalties.csv"
+        self.penalties_figure = self.figures / "penalties.png"
         self.curves_figure = self.figures / "learning_curves.png"
         self.confusion_figure = self.figures / "confusion_matrix.png"
         self.precision_figure = self.figures / "precision_recall.png"

@@ -15,6 +15,7 @@ from graft.data import ImageData, ImageDataModule, Splits
 from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
 from graft.regularization import CoTuning
+from graft.schema import solves
 from graft.training import checks, ranks
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
@@ -100,14 +101,14 @@ def make_module(
     regularizer = build(config["regularizer"], "regularizer")
     if isinstance(regularizer, CoTuning):
         regularizer.adopt(source_head(backbone, config["backbone"].get("weights")), backbone.width, classes)
-    optimizer = make_optimizer(config)
+    optimizer = None if solves(config) else make_optimizer(config)
     module = TransferModule(
         backbone,
         head,
         classes=classes,
         optimizer=optimizer,
         schedule=build_later(config["scheduler"], "scheduler"),
-        rates=rates(config),
+        rates=None if optimizer is None else rates(config),
         strategy=strategy,
         label_smoothing=config["loss"]["label_smoothing"],
         class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
@@ -117,7 +118,8 @@ def make_module(
         regularizer=regularizer,
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.
-    optimizer([dict(group) for group in module.groups])
+    if optimizer is not None:
+        optimizer([dict(group) for group in module.groups])
     return module
 
 

@@ -11,6 +11,7 @@ from graft.features.folder import sized
 from graft.features.keys import same_transform
 from graft.freezing.apply import phases
 from graft.freezing.prefix import frozen_prefix
+from graft.schema import solves
 from graft.training.exactness import reasons_against, reasons_against_solving
 from graft.training.feature_cache import FeatureCache
 from graft.training.head import standardizes
@@ -50,6 +51,8 @@ def decide(
     Raises:
         GraftError: something in the configuration needs them, and they cannot be had.
     """
+    if solves(config):
+        return _for_solving(config, loading, module, strategy, trainer)
     views, stages = config["cache"]["views"], module.backbone.stages
     epochs = max(1, trainer.max_epochs or 1)
     starts = phases(strategy, stages, epochs)
@@ -62,8 +65,6 @@ def decide(
         return Decision(None, "")
     callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
     reasons = reasons_against(config, module, loading, strategy, callbacks, processes)
-    if solves := wanted == "optimizer=lbfgs":
-        reasons += reasons_against_solving(config, module, frozen_prefix(strategy, stages, starts))
     if standardizes(module.head) and (views or frozen_prefix(strategy, stages, [0]) < len(stages)):
         reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")
     if config["trainer"]["limit_train_batches"] is not None and not wanted:
@@ -72,7 +73,7 @@ def decide(
         return _none(wanted, "; ".join(reasons))
     if views and same_transform(loading.training, loading.evaluation):
         raise GraftError(f"{wanted} does nothing: this augmentation draws nothing, so all views are alike")
-    cache = FeatureCache(config, module, loading, strategy, trainer, wanted, whole=solves)
+    cache = FeatureCache(config, module, loading, strategy, trainer, wanted)
     lines, why = [], ""
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], epochs], strict=True)):
         stop = frozen_prefix(strategy, stages, starts[: number + 1])
@@ -98,10 +99,32 @@ def decide(
     return Decision(cache, f"cache: {'; '.join(lines)}{kept}, in {cache.store.path}")
 
 
+def _for_solving(
+    config: Mapping[str, Any],
+    loading: ImageDataModule,
+    module: TransferModule,
+    strategy: Any,
+    trainer: pl.Trainer,
+) -> Decision:
+    """A head that is solved reads all features once, stored or not."""
+    stages = module.backbone.stages
+    starts = phases(strategy, stages, max(1, trainer.max_epochs or 1))
+    if reasons := reasons_against_solving(module.head, frozen_prefix(strategy, stages, starts) < len(stages)):
+        raise GraftError(f"optimizer=lbfgs is not possible: {'; '.join(reasons)}")
+    cache = FeatureCache(config, module, loading, strategy, trainer, None)
+    if config["cache"]["features"] in ("off", False):
+        return Decision(cache, "")
+    lacking, size = cache.lacking(len(stages), 1)
+    if why := cache.store.room_for(lacking * size):
+        return Decision(cache, f"cache: not used: {why}")
+    cache.sizes[len(stages)] = size
+    to_do = f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
+    return Decision(cache, f"cache: the head is solved on features ({to_do}), in {cache.store.path}")
+
+
 def wish(config: Mapping[str, Any], module: TransferModule) -> str | None:
     """The word of the configuration that cannot do without stored tensors, or None."""
     words = {
-        "optimizer=lbfgs": config["optimizer"]["_target_"] == "graft.optim.LBFGS",
         "head.standardize=true": standardizes(module.head),
         f"cache.views={config['cache']['views']}": config["cache"]["views"] is not None,
         "cache.features=on": config["cache"]["features"] in ("on", True),

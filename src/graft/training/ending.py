@@ -1,7 +1,7 @@
 """The end of a run: its best weights tested once, and what came out written and shown."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import FSDPStrategy
@@ -30,18 +30,27 @@ from graft.training.trainer import make_trainer
 Config = dict[str, Any]
 
 
-def test_and_write(
-    folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, seconds: float
-) -> None:
-    """Test the best epoch's weights once, in one process, unless `test` says later; write what came out."""
-    loading, module = parts.loading, parts.module
-    if isinstance(trainer.strategy, FSDPStrategy):
-        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
-        module = prepare(config)[1].module
-        module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
-    best_epoch = load_best(trainer, module)
-    tested = best_epoch if best_epoch is not None else trainer.current_epoch - 1
+class Trained(NamedTuple):
+    """How training ended.
 
+    Attributes:
+        module: with the weights that are kept.
+        epoch: that they are of, from 0.
+        seconds: that it took.
+        penalty: of a head that was solved.
+    """
+
+    module: TransferModule
+    epoch: int
+    seconds: float
+    penalty: float | None = None
+
+
+def test_and_write(
+    folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, trained: Trained
+) -> None:
+    """Test the weights once, in one process, unless `test` says later; write what came out."""
+    loading, module = parts.loading, trained.module
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     merge(module.backbone)
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
@@ -60,16 +69,18 @@ def test_and_write(
         temperature = bundle.temperature if config["calibrate"] else None
         tested_metrics = write_test(folder, result, loading.data, temperature)
         confusion = pictures.confusion_figure(result.confusion, class_names)
-    row = {key: value for key, value in table.row(tested).items() if key.startswith("val/")}
+    row = {key: value for key, value in table.row(trained.epoch).items() if key.startswith("val/")}
     metrics = {
         **row,
         **tested_metrics,
-        "epoch": tested,
-        "seconds": round(seconds, 3),
+        "epoch": trained.epoch,
+        "seconds": round(trained.seconds, 3),
         "trainable_parameters": trainable,
+        **({} if trained.penalty is None else {"penalty": trained.penalty}),
     }
     write_json(folder.metrics_file, metrics)
-    pictures.save_figure(pictures.learning_curves(table.rows, tested), folder.curves_figure)
+    if trained.penalty is None:
+        pictures.save_figure(pictures.learning_curves(table.rows, trained.epoch), folder.curves_figure)
     if confusion is not None:
         tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics, swept(folder))
@@ -84,6 +95,17 @@ def alone(config: Config, folder: RunFolder, trainer: pl.Trainer, loggers: list[
     own = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
     lone = {**config, "trainer": {**config["trainer"], **own}}
     return make_trainer(lone, folder.path, [progress_bar()], loggers)
+
+
+def fitted(folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, seconds: float) -> Trained:
+    """What Lightning's fit leaves: the epoch with the best validation, or the last one."""
+    module = parts.module
+    if isinstance(trainer.strategy, FSDPStrategy):
+        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
+        module = prepare(config)[1].module
+        module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
+    best = load_best(trainer, module)
+    return Trained(module, trainer.current_epoch - 1 if best is None else best, seconds)
 
 
 def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
@@ -108,5 +130,8 @@ def show_result(folder: RunFolder) -> None:
         say(calibration_line(metrics))
     where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
     done = "tested" if folder.tested else "kept, not tested,"
-    say(f"{done} the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training")
+    what = f"the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training"
+    if "penalty" in metrics:
+        what = f"a head solved in {metrics['seconds']:.1f} s, its penalty {metrics['penalty']:g}"
+    say(f"{done} {what}")
     say(str(where))

@@ -71,23 +71,18 @@ def _first_moving(strategy: Any, stages: nn.ModuleDict) -> str:
     return f"nothing is frozen from the stem on: {stem} {what} from the first epoch"
 
 
-def reasons_against_solving(config: Mapping[str, Any], module: TransferModule, frozen: int) -> list[str]:
-    """Why the head could not be solved in one step over all images; empty where it can.
+def reasons_against_solving(head: nn.Module, moves: bool) -> list[str]:
+    """Why a head cannot be solved once and for all; empty where it can.
 
     Args:
-        config: the resolved configuration.
-        module: what trains.
-        frozen: how many stages are frozen in all epochs.
+        head: features to logits.
+        moves: whether anything in the backbone ever changes.
     """
-    trainer = config["trainer"]
-    drops = [layer for layer in module.head.modules() if isinstance(layer, nn.Dropout) and layer.p > 0]
-    found = {
-        "the backbone must be frozen whole, in all epochs (freeze=frozen)": frozen < len(module.backbone),
-        "cache.views makes another problem of every epoch": config["cache"]["views"] is not None,
-        "dropout in the head makes another problem of every look (head.dropout=0)": bool(drops),
-        f"trainer.precision={trainer['precision']} is too coarse; it takes 32-true or 64-true": (
-            str(trainer["precision"]) not in ("32", "64", "32-true", "64-true")
-        ),
-        "trainer.gradient_clip_val bends the gradient": trainer["gradient_clip_val"] is not None,
+    layers = list(head) if isinstance(head, nn.Sequential) else [head]
+    dense = isinstance(head, nn.Sequential) and isinstance(layers[-1], nn.Linear)
+    trained = any(p.numel() for layer in layers[:-1] for p in layer.parameters())
+    reasons = {
+        "the backbone must be frozen whole, in all epochs (freeze=frozen)": moves,
+        "the head must be one dense layer on what does not train (head=linear)": not dense or trained,
     }
-    return [reason for reason, holds in found.items() if holds]
+    return [reason for reason, holds in reasons.items() if holds]

@@ -52,7 +52,6 @@ class FeatureCache:
         strategy: says what is frozen.
         trainer: says on which device and at which precision.
         wanted: the word that asked for the cache, so that failing is an error; None: it is a line.
-        whole: whether an epoch trains on all images as one batch.
 
     Attributes:
         store: where the tensors are.
@@ -67,14 +66,12 @@ class FeatureCache:
         strategy: Any,
         trainer: pl.Trainer,
         wanted: str | None,
-        whole: bool = False,
     ) -> None:
         self.module = module
         self.loading = loading
         self.strategy = strategy
         self.trainer = trainer
         self.wanted = wanted
-        self.whole = whole
         self.views: int | None = config["cache"]["views"]
         self.fast: bool = config["cache"]["precision"] == "fast"
         self.precision = "fast" if self.fast else str(config["trainer"]["precision"])
@@ -108,7 +105,7 @@ class FeatureCache:
         self, loader: DataLoader[Any], images: Callable[[], DataLoader[Any]], split: str
     ) -> Iterable[Any]:
         """The loader's batches, with boundary tensors instead of images where they are stored."""
-        return BoundaryLoader(loader, images, lambda: self.now(split), self.whole and split == "train")
+        return BoundaryLoader(loader, images, lambda: self.now(split))
 
     def in_test(self, split: str) -> Iterable[Any]:
         """A split in order, for the model that training has led to: tensors where they still are its own."""
@@ -203,6 +200,26 @@ class FeatureCache:
             del self.sizes[stop]
             return None
         return drawn if split == "train" else plain
+
+    def features(self) -> tuple[Tensor, Tensor]:
+        """What the whole backbone makes of the training and the validation images, `(N, D)` float32 each.
+
+        Stored where the store has room, else computed for now.
+        """
+        stop, indices = len(self.module.backbone), self._indices(None)
+        try:
+            if stop in self.sizes:
+                stored = self.plain.get(stop, indices, None, self.sizes[stop])
+                tensors = stored.take(np.arange(len(indices)))
+        except OSError as error:
+            say(f"cache: not used any more: {self.store.path} cannot be used ({error.strerror or error})")
+            del self.sizes[stop]
+        if stop not in self.sizes:
+            tensors = torch.cat(list(self.plain.compute(stop, indices)))
+        train, val = (
+            tensors.float().cpu().split([len(self.loading.splits[part]) for part in ("train", "val")])
+        )
+        return train, val
 
     def _boundary(self, stop: int, view: int | None) -> Boundary:
         if (stop, view) not in self._read:

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+# By so many images the scale of a feature is drawn to that of the others: experiments/solved-head.
+PRIOR_IMAGES = 10
+
 
 def linear(
     width: int, classes: int, normalize: bool = True, bias: bool = True, standardize: bool = False
@@ -59,10 +62,18 @@ class Standardize(nn.Module):
         return (features - self.mean) / self.deviation
 
     def fit(self, features: Tensor) -> None:
-        """Take mean and standard deviation, as scikit-learn's `StandardScaler`: a constant feature's is 1."""
-        deviation, mean = torch.std_mean(features.double(), dim=0, correction=0)
+        """Take the mean, and a standard deviation that few images cannot make too small.
+
+        Of N images each variance is drawn towards the mean variance of all features as `PRIOR_IMAGES` more
+        would draw it (a moderated variance, Smyth 2004, https://doi.org/10.2202/1544-6115.1027): a feature
+        that happens to be alike in some images would else outweigh all others in the next. With many images
+        it is scikit-learn's `StandardScaler`.
+        """
+        variance, mean = torch.var_mean(features.double(), dim=0, correction=0)
+        images = len(features)
+        moderated = (images * variance + PRIOR_IMAGES * variance.mean()) / (images + PRIOR_IMAGES)
         self.mean.copy_(mean)
-        self.deviation.copy_(torch.where(deviation > 1e-7 * mean.abs(), deviation, 1.0))
+        self.deviation.copy_(torch.where(moderated > 0, moderated, 1.0).sqrt())
 
 
 def standardizes(head: nn.Module) -> bool:

@@ -1,5 +1,6 @@
 """The classification loss of a training batch, for labels that are classes and for mixed ones."""
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -19,9 +20,11 @@ def classification_loss(
         smoothing: share of the target spread over all classes (arXiv:1512.00567).
 
     Returns:
-        The scalar mean in float32, and the sum of the labels' weights; None, without weights, for B.
+        The scalar mean, in float32 unless the logits are of double precision, and the sum of the labels'
+        weights; None, without weights, for B.
     """
-    logits = logits.float()
+    if logits.dtype != torch.float64:
+        logits = logits.float()
     if weights is None:
         return cross_entropy(logits, target, label_smoothing=smoothing), None
     if target.ndim == 1:

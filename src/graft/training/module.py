@@ -26,7 +26,7 @@ from graft.training.loss import classification_loss
 from graft.training.tally import Tally
 
 # `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
-# stage `start`, a whole number. With `all`, the batch is all there is, and the optimizer looks at it often.
+# stage `start`, a whole number.
 Batch = dict[str, Any]
 # Steps between two looks at whether the loss is still a number, where to look is to wait for the device.
 LOOK_EVERY = 50
@@ -139,9 +139,6 @@ class TransferModule(pl.LightningModule):
             self._check_finite(total, "step")
         elif batch_index % LOOK_EVERY == LOOK_EVERY - 1:
             self._check_sums()
-        if "all" in batch:
-            # What counts is the last look, with which the optimizer ends.
-            self.tally("train").reset()
         self.tally("train").update(logits, target, loss, weight)
         return total
 

@@ -79,6 +79,21 @@ def learning_curves(rows: Sequence[dict[str, Any]], best_epoch: int | None) -> F
     return figure
 
 
+def penalty_curves(rows: Sequence[dict[str, float]], chosen: float) -> Figure:
+    """Loss and accuracy of what a solved head was judged by, against its penalty; the chosen one marked."""
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    penalties = [row["penalty"] for row in rows]
+    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for part, marker in (("train", "o"), ("val", "s")):
+            if f"{part}/{metric}" in rows[0]:
+                values = [row[f"{part}/{metric}"] for row in rows]
+                axes.plot(penalties, values, marker=marker, markersize=3, label=part)
+        axes.axvline(chosen, color="grey", linestyle=":", label="chosen")
+        axes.set(xlabel="penalty of the head's weights", ylabel=metric, xscale="log")
+        axes.legend()
+    return figure
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)

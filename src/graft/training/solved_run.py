@@ -1,0 +1,63 @@
+"""A run whose head is solved: the features of its images, the solution, and what is kept of the way there."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from graft.building import build
+from graft.freezing.apply import apply
+from graft.optim import LBFGS
+from graft.runs import RunFolder
+from graft.runs.files import write_csv
+from graft.runs.log import say
+from graft.training import pictures, tensorboard
+from graft.training.assembly import Parts
+from graft.training.ending import Trained
+from graft.training.feature_cache import FeatureCache
+from graft.training.interruption import is_pending, raise_pending
+from graft.training.solving import Labelled, solve
+
+
+def solve_head(
+    folder: RunFolder, config: dict[str, Any], parts: Parts, trainer: pl.Trainer, cache: FeatureCache
+) -> Trained:
+    """Solve the module's head in place; write and log what each penalty gave, and the metrics as an epoch's.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    started = time.perf_counter()
+    loading, module = parts.loading, parts.module
+    apply(parts.strategy, module.backbone.stages, 0)
+    splits, data = loading.splits, loading.data
+    labelled = [
+        Labelled(features, torch.from_numpy(data.images.labels[splits[split]]))
+        for features, split in zip(cache.features(), ("train", "val"), strict=True)
+    ]
+    groups = None if data.groups is None else np.asarray(data.groups, object)[splits["train"]]
+    solver = build(config["optimizer"], "optimizer")
+    assert isinstance(solver, LBFGS)
+    choice = solve(
+        module.head,  # type: ignore[arg-type]
+        solver,
+        *labelled,
+        groups=groups,
+        seed=config["data"].get("split_seed", 0),
+        class_weights=module.class_weights,
+        label_smoothing=module.label_smoothing,
+        check=lambda: raise_pending(is_pending()),
+    )
+    say(f"solved with a penalty of {choice.penalty:g}, chosen by {choice.judge}")
+    if choice.path:
+        write_csv(folder.penalties, choice.path)
+        figure = pictures.penalty_curves(choice.path, choice.penalty)
+        pictures.save_figure(figure, folder.penalties_figure)
+        tensorboard.add_figure(trainer.loggers, "penalties", figure)
+    trainable = float(sum(p.numel() for p in module.parameters() if p.requires_grad))
+    for logger in trainer.loggers:
+        logger.log_metrics({**choice.metrics, "trainable_parameters": trainable, "epoch": 0}, step=0)
+        logger.save()
+    return Trained(module, 0, time.perf_counter() - started, choice.penalty)
