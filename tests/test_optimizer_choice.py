@@ -17,7 +17,6 @@ def test_the_head_of_a_frozen_backbone_is_solved():
     config = config_of()
     assert solves(config)
     assert config["optimizer"]["weight_decay"] is None
-    assert config["head"]["standardize"] is True
     assert "notes" not in config
 
 
@@ -25,7 +24,6 @@ def test_the_head_of_a_frozen_backbone_is_solved():
 def test_what_trains_more_is_trained(freeze):
     config = compose("train", ["data=digits", f"freeze={freeze}"])[0]
     assert config["optimizer"]["_target_"] == "torch.optim.AdamW"
-    assert config["head"]["standardize"] is False
     assert "notes" not in config
 
 

@@ -13,7 +13,7 @@ from graft.data import LOADING_KEYS
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
-from graft.optimizer_choice import FROZEN, SOLVER, choose_optimizer
+from graft.optimizer_choice import FROZEN, choose_optimizer
 from graft.recipes import without_replaced
 from graft.rules import clean_name
 from graft.schema import check_targets, check_together, check_values, get
@@ -25,7 +25,6 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.name", _run_name, replace=True)
     OmegaConf.register_new_resolver("graft.pretrained", _pretrained, replace=True)
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
-    OmegaConf.register_new_resolver("graft.solved", _solved, replace=True)
 
 
 def prefer_own_options() -> None:
@@ -73,11 +72,6 @@ def _pretrained(trained: Any, scratch: Any, *, _root_: DictConfig) -> Any:
 def _frozen(head_only: Any, more: Any, *, _root_: DictConfig) -> Any:
     """The first value where `freeze` trains the head alone, the second where the backbone trains too."""
     return head_only if OmegaConf.select(_root_, "freeze._target_") == FROZEN else more
-
-
-def _solved(solved: Any, trained: Any, *, _root_: DictConfig) -> Any:
-    """The first value where the head is solved, the second where it is trained."""
-    return solved if OmegaConf.select(_root_, "optimizer._target_") == SOLVER else trained
 
 
 def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:

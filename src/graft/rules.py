@@ -150,7 +150,7 @@ RULES: dict[str, Rule] = {
     "backbone.drop_path": or_null(SHARE),
     "backbone.pooling": one_of("max", "avg"),
     "head.hidden": whole(1),
-    "head.standardize": FLAG,
+    "head.standardize": or_null(FLAG),
     "head.dropout": SHARE,
     "freeze.k": whole(1),
     "freeze.at": whole(0),

@@ -186,6 +186,8 @@ def prepare(config: Config) -> tuple[dict[str, Any], Parts, int]:
     splits = split_data(config["data"], data)
     checks.check_validation(config, len(splits["val"]) > 0)
     checks.check_processes(config, size, splits)
+    if "standardize" in config["head"] and config["head"]["standardize"] is None:
+        config["head"] = {**config["head"], "standardize": solves(config)}
     backbone = make_backbone(config)
     loading = make_loading(config, data, splits, backbone.preprocessing)
     strategy = make_strategy(config, backbone)

@@ -64,16 +64,18 @@ class Standardize(nn.Module):
     def fit(self, features: Tensor) -> None:
         """Take the mean, and a standard deviation that few images cannot make too small.
 
-        Of N images each variance is drawn towards the mean variance of all features as `PRIOR_IMAGES` more
-        would draw it (a moderated variance, Smyth 2004, https://doi.org/10.2202/1544-6115.1027): a feature
-        that happens to be alike in some images would else outweigh all others in the next. With many images
-        it is scikit-learn's `StandardScaler`.
+        The variance of N images is drawn towards the features' median variance as `PRIOR_IMAGES` more would
+        draw it (a moderated variance, Smyth 2004, https://doi.org/10.2202/1544-6115.1027): a feature that
+        happens to be alike in a few images would else outweigh all others in the next. With many images it
+        is scikit-learn's `StandardScaler`. A constant feature's deviation is 1.
         """
         variance, mean = torch.var_mean(features.double(), dim=0, correction=0)
+        varies = variance > (1e-7 * mean).square()
+        typical = variance[varies].median() if varies.any() else variance.new_ones(())
         images = len(features)
-        moderated = (images * variance + PRIOR_IMAGES * variance.mean()) / (images + PRIOR_IMAGES)
+        moderated = (images * variance + PRIOR_IMAGES * typical) / (images + PRIOR_IMAGES)
         self.mean.copy_(mean)
-        self.deviation.copy_(torch.where(moderated > 0, moderated, 1.0).sqrt())
+        self.deviation.copy_(torch.where(varies, moderated, 1.0).sqrt())
 
 
 def standardizes(head: nn.Module) -> bool:
