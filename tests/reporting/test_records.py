@@ -1,6 +1,7 @@
 """Runs are found wherever they are meant, each once; what is none is named with its reason."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -67,5 +68,12 @@ def test_epochs_and_answers_are_read(sweep):
 
 def test_predictions_whose_paths_repeat_are_not_matched(sweep):
     file = sweep / "a0/predictions.csv"
-    file.write_text(file.read_text() + "00.png,ant,ant,0,0,0\n")
+    before = file.read_text()
+    file.write_text(before + "00.png,ant,ant,0,0,0\n")
     assert find_runs(str(sweep / "a0"))[0][0].answers is None
+    # Another spelling of the accents of a path is that path.
+    composed, apart = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    file.write_text(before.replace("00.png", apart), encoding="utf-8")
+    answers = find_runs(str(sweep / "a0"))[0][0].answers
+    assert answers is not None
+    assert answers[composed].label == "ant"

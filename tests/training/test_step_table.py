@@ -56,3 +56,11 @@ def test_a_run_that_goes_on_from_its_beginning_begins_the_file_anew(tmp_path: Pa
     log(StepTable(tmp_path), 0, 1, 2, key="old")
     log(StepTable(tmp_path, purge_step=0), 0)
     assert read_csv(tmp_path / "metrics.csv") == [{"loss": "10.0", "step": "0"}]
+
+
+def test_half_a_row_of_a_killed_process_is_dropped(tmp_path: Path) -> None:
+    log(StepTable(tmp_path), 0, 1, 2)
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("13.")
+    log(StepTable(tmp_path, purge_step=3), 3)
+    assert steps(tmp_path) == [0, 1, 2, 3]

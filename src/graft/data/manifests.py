@@ -1,35 +1,45 @@
 """Images listed in a CSV file."""
 
-import csv
+import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from graft.data.formats import suffixes
 from graft.data.image_data import ImageData
-from graft.data.parts import PART_WORDS, NamedImages, number_classes
+from graft.data.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
 from graft.errors import GraftError, did_you_mean
+from graft.names import nfc, on_disk
+from graft.runs.csv_rows import Rows
+
+# Those that are read; the first two must be there.
+COLUMNS = ("path", "label", "split", "group")
 
 
 def csv_manifest(file: str, root: str | None = None) -> ImageData:
     """Images listed in a CSV file with the columns path, label and, if there are such, split and group.
 
     Images of one group, such as a patient or a film, are never divided where a split is drawn. Without a
-    split column one part "all" is returned. With one, each row says train, val (or valid, validation) or
-    test. Class names and their order come from the training part. Other columns are ignored.
+    split column one part "all" is returned. With one, each row says train, val (or valid, dev, ...) or test.
+    Class names and their order come from the training part. Other columns are ignored.
 
     Args:
         file: the CSV file, UTF-8, with a header.
         root: what the paths are relative to; None: the file's own folder.
 
     Raises:
-        GraftError: the file is missing or lacks a column, a row is incomplete or listed twice or says an
-            unknown split, an image does not exist, or the classes are wrong as for `image_folder`.
+        GraftError: the file is missing or lacks a column or names one twice, a row does not fit the header,
+            is incomplete or says an unknown split, a quote is left open, an image is listed twice, by
+            whatever path, or does not exist, or the classes are wrong as for `image_folder`.
     """
     source = f"data.file={file}"
     path = Path(file).expanduser()
     folder = path.parent if root is None else Path(root).expanduser()
+    rows = _rows(source, path)
+    meant = parts_of({row["split"] for _, row in rows if "split" in row})
     parts: dict[str, NamedImages] = {}
     lines: dict[str, int] = {}
-    for line, row in _rows(source, path):
+    for line, row in rows:
         where = f"{source}, line {line}"
         for column in (column for column in row if column != "split"):
             if not row[column]:
@@ -38,21 +48,49 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
         if name in lines:
             raise GraftError(f"{where}: {name} was listed before, in line {lines[name]}")
         lines[name] = line
-        images = parts.setdefault(_part(where, row), NamedImages())
+        images = parts.setdefault(_part(where, row, meant), NamedImages())
         images.names.append(name)
-        images.classes.append(row["label"])
+        images.classes.append(nfc(row["label"]))
         if "group" in row:
-            images.groups.append(row["group"])
-    if missing := [name for name in lines if not (folder / name).is_file()]:
+            images.groups.append(nfc(row["group"]))
+    spelled = _on_disk(source, folder, lines)
+    for images in parts.values():
+        images.names[:] = [spelled[name] for name in images.names]
+    ordered: dict[str, NamedImages] = {part: parts[part] for part in PARTS if part in parts}
+    found = ordered or parts or {"all": NamedImages()}
+    return number_classes(source, folder, found, _divided(found))
+
+
+def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, str]:
+    """Each listed path as the files spell it.
+
+    Raises:
+        GraftError: there is no such file, or one file is listed by several paths.
+    """
+    spelled: dict[str, str] = {}
+    missing: list[str] = []
+    first: dict[str, str] = {}
+    above: dict[str, str] = {}
+    for name, line in lines.items():
+        found = name if (folder / name).is_file() else on_disk(folder, name)
+        spelled[name], path = found, folder / found
+        if not path.is_file():
+            missing.append(name)
+            continue
+        parent = str(path.parent)
+        if parent not in above:
+            above[parent] = os.path.realpath(parent)
+        real = str(path.resolve()) if path.is_symlink() else f"{above[parent]}/{path.name}"
+        if (other := first.setdefault(real, name)) != name:
+            raise GraftError(
+                f"{source}, line {line}: {name} is the file that line {lines[other]} lists as {other}"
+            )
+    if missing:
         raise GraftError(
             f"{source}: {len(missing)} of {len(lines)} images are not below {folder}, "
             f"the first in line {lines[missing[0]]}: {missing[0]}"
         )
-    ordered: dict[str, NamedImages] = {
-        part: parts[part] for part in ("train", "val", "test") if part in parts
-    }
-    found = ordered or parts or {"all": NamedImages()}
-    return number_classes(source, folder, found, _divided(found))
+    return spelled
 
 
 def _divided(parts: dict[str, NamedImages]) -> list[str]:
@@ -66,33 +104,47 @@ def _divided(parts: dict[str, NamedImages]) -> list[str]:
 
 def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
     """Line number and cells, stripped, of every row."""
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            columns = reader.fieldnames or []
-            if not columns:
-                raise GraftError(f"{source}: the file is empty; its first line must name path and label")
-            for wanted in ("path", "label"):
-                if wanted not in columns:
-                    raise GraftError(
-                        f"{source}: no column {wanted}; the columns are {', '.join(columns)}"
-                        f"{did_you_mean(wanted, columns)}"
-                    )
-            kept = [column for column in ("path", "label", "split", "group") if column in columns]
-            return [(reader.line_num, {column: row[column].strip() for column in kept}) for row in reader]
-    except OSError as error:
-        raise GraftError(f"{source}: cannot be opened ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise GraftError(f"{source}: is no CSV file in UTF-8 ({error})") from error
+    rows = Rows(path, source, COLUMNS, strict_text=True)
+    if not rows.columns:
+        raise GraftError(f"{source}: the file is empty; its first line must name path and label")
+    for wanted in COLUMNS[:2]:
+        if wanted not in rows.columns:
+            raise GraftError(
+                f"{source}: no column {wanted}; the columns are {', '.join(rows.columns)}"
+                f"{did_you_mean(wanted, rows.columns)}"
+            )
+    kept = {column: rows.columns.index(column) for column in COLUMNS if column in rows.columns}
+    found = []
+    for line, cells in rows:
+        row = {column: cells[place].strip() for column, place in kept.items()}
+        if taken := _taken_in(row, cells, kept["path"]):
+            raise GraftError(f"{source}, line {line}: {taken}; is a quote left open?")
+        found.append((line, row))
+    return found
 
 
-def _part(where: str, row: dict[str, str]) -> str:
+def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int) -> str:
+    """What says that a cell of several lines holds rows of their own, or nothing.
+
+    Text of several lines is fine in a column that is not read.
+    """
+    for column, text in row.items():
+        if "\n" in text or "\r" in text:
+            return f"the {column} has several lines"
+    for cell in cells:
+        for line in cell.splitlines()[1:]:
+            inner = line.split(",")
+            if len(inner) > path and os.path.splitext(inner[path])[1].lower() in suffixes():  # noqa: PTH122
+                return f"a cell takes in the line {line!r}"
+    return ""
+
+
+def _part(where: str, row: Mapping[str, str], meant: Mapping[str, str]) -> str:
     if "split" not in row:
         return "all"
-    word = row["split"].lower()
-    if word not in PART_WORDS:
+    if row["split"] not in meant:
+        word = row["split"].lower()
         raise GraftError(
             f"{where}: split {word!r} is none of train, val, test{did_you_mean(word, PART_WORDS)}"
         )
-    return PART_WORDS[word]
+    return meant[row["split"]]

@@ -1,14 +1,26 @@
 """The parts that folders and manifests speak of, and how their class names become indices."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from graft.data.image_data import ImageData, file_images
 from graft.errors import GraftError
+from graft.names import nfc
 
+PARTS = ("train", "val", "test")
 # What a folder or a cell of a manifest may be called, and the part it means.
-PART_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+PART_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "holdout"), "test"),
+    # Of what both words are used for; see `parts_of`.
+    **dict.fromkeys(("eval", "evaluation"), "val"),
+}
+_EITHER = ("eval", "evaluation")
+# Words beside these that say nothing: training_set, test_images.
+_EMPTY_WORDS = ("set", "data", "dataset", "folder", "split", "images", "image", "imgs", "pictures", "photos")
 
 
 @dataclass(frozen=True)
@@ -18,6 +30,29 @@ class NamedImages:
     names: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+
+
+def parts_of(words: Iterable[str]) -> dict[str, str]:
+    """The part that each word means, in small letters or large; words that mean none are left out.
+
+    `eval` is val where nothing else is, and test where something else is val and nothing is test.
+    """
+    plain = {word: nfc(word).strip().casefold() for word in words}
+    found = {word: PART_WORDS[text] for word, text in plain.items() if text in PART_WORDS}
+    surely = {part for word, part in found.items() if plain[word] not in _EITHER}
+    if "val" in surely and "test" not in surely:
+        found |= {word: "test" for word in found if plain[word] in _EITHER}
+    return found
+
+
+def word_in(name: str) -> tuple[str, tuple[str, ...]] | None:
+    """The one word of a part that a name begins or ends with, and what else it says: seg_train, test_set."""
+    words = [word for word in re.split(r"[\W_]+", nfc(name).casefold()) if word]
+    places = [place for place, word in enumerate(words) if word in PART_WORDS]
+    if len(places) != 1 or places[0] not in (0, len(words) - 1):
+        return None
+    rest = [word for place, word in enumerate(words) if place not in places and word not in _EMPTY_WORDS]
+    return words[places[0]], tuple(rest)
 
 
 def number_classes(

@@ -7,6 +7,7 @@ import numpy as np
 from graft.data.image_data import ImageData
 from graft.data.splits import SPLITS, Splits, from_lists
 from graft.errors import GraftError, did_you_mean
+from graft.names import nfc
 
 
 def split_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
@@ -29,27 +30,30 @@ def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: 
     Raises:
         GraftError: the images are not those of the rows, or have other labels, or a split is unknown.
     """
-    index_of = {name: index for index, name in enumerate(data.images.names)}
+    # As it is spelled goes before another spelling of the same text.
+    index_of = {nfc(name): index for index, name in enumerate(data.images.names)}
+    index_of |= {name: index for index, name in enumerate(data.images.names)}
     lists: dict[str, list[int]] = {split: [] for split in SPLITS}
-    seen: set[str] = set()
+    seen: set[int] = set()
     for row in rows:
         if lacking := [column for column in ("name", "label", "split") if not row.get(column)]:
             raise GraftError(f"{source}: a row has no {lacking[0]}: {dict(row)}")
         name, label, split = row["name"], row["label"], row["split"]
-        if name in seen:
+        index = index_of.get(name, index_of.get(nfc(name)))
+        if index is None:
+            raise GraftError(f"{source}: {name} is not among the {len(data.images)} images of the data")
+        if index in seen:
             raise GraftError(f"{source}: {name} is listed twice")
-        seen.add(name)
-        if name not in index_of:
-            raise GraftError(f"{source}: {name} is not among the {len(index_of)} images of the data")
-        now = data.class_names[data.images.labels[index_of[name]]]
-        if label != now:
+        seen.add(index)
+        now = data.class_names[data.images.labels[index]]
+        if nfc(label) != nfc(now):
             raise GraftError(f"{source}: {name} was labelled {label}, and is labelled {now} now")
         if split not in lists:
             raise GraftError(
                 f"{source}: {name} is to {split}, none of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
             )
-        lists[split].append(index_of[name])
-    if new := [name for name in data.images.names if name not in seen]:
+        lists[split].append(index)
+    if new := [name for index, name in enumerate(data.images.names) if index not in seen]:
         raise GraftError(f"{source}: {len(new)} images of the data are not listed, such as {new[0]}")
     indices = {split: np.asarray(lists[split], np.int64) for split in ("train", "val", "test")}
     counts = ", ".join(f"{len(lists[split])} {split}" for split in SPLITS)

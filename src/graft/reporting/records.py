@@ -1,6 +1,5 @@
 """Runs as they are compared: found by path, sweep folder or pattern, and read once."""
 
-import csv
 import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from graft.errors import GraftError
+from graft.names import nfc
 from graft.runs import RunFolder
+from graft.runs.csv_rows import Rows
 from graft.runs.files import read_csv
 from graft.runs.process import alive
 from graft.runs.recorded import recorded, words_of
@@ -69,12 +70,13 @@ class Run:
         """Path to answer for each test image; None where they are not kept or paths repeat."""
         if not self.folder.predictions.is_file():
             return None
-        with self.folder.predictions.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows = csv.reader(file)
-            at = {name: place for place, name in enumerate(next(rows, []))}
-            if not {"path", "label", "predicted"} <= set(at):
-                return None
-            found = [(row[at["path"]], Answer(row[at["label"]], row[at["predicted"]])) for row in rows]
+        rows = Rows(self.folder.predictions, str(self.folder.predictions), ("path", "label", "predicted"))
+        at = {name: place for place, name in enumerate(rows.columns)}
+        if not {"path", "label", "predicted"} <= set(at):
+            return None
+        found = [
+            (nfc(cells[at["path"]]), Answer(cells[at["label"]], cells[at["predicted"]])) for _, cells in rows
+        ]
         answers = dict(found)
         return answers if len(answers) == len(found) else None
 

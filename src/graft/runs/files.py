@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from graft.runs.csv_rows import Rows
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -74,6 +76,10 @@ def write_figure(path: Path, figure: Any) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a CSV with a header as one dict a row; every value is a string."""
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return list(csv.DictReader(file))
+    """Read a CSV with a header as one dict a row; every value is a string.
+
+    Raises:
+        GraftError: it cannot be opened, or a row does not fit the header; names the line.
+    """
+    rows = Rows(path, str(path))
+    return [dict(zip(rows.columns, row.cells, strict=True)) for row in rows]

@@ -1,5 +1,7 @@
 """Lightning's CSV logger, in a file that a resumed run goes on with."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,9 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
-from graft.runs.files import read_csv, write_csv
+from graft.errors import GraftError
+from graft.runs.csv_rows import Rows
+from graft.runs.files import write_csv
 
 
 class StepTable(CSVLogger):
@@ -53,6 +57,14 @@ class _Continued(ExperimentWriter):
         path = Path(self.metrics_file_path)
         if not path.is_file():
             return
-        rows = [row for row in read_csv(path) if int(row["step"]) < (self.purge_step or 0)]
+        rows = [row for row in _whole_rows(path) if int(row["step"]) < (self.purge_step or 0)]
         path.unlink() if not rows else write_csv(path, rows)
         self.metrics_keys = list(rows[0]) if rows else []
+
+
+def _whole_rows(path: Path) -> Iterator[dict[str, str]]:
+    """All rows but what a process that was killed while it wrote has left of the last one."""
+    rows = Rows(path, str(path))
+    with suppress(GraftError):
+        for row in rows:
+            yield dict(zip(rows.columns, row.cells, strict=True))
