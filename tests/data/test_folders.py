@@ -1,4 +1,7 @@
-"""A folder a class: the three layouts, and every way in which a folder can be wrong."""
+"""A folder a class: the layouts that people have, and every way in which a folder can be wrong."""
+
+import os
+import unicodedata
 
 import pytest
 
@@ -35,6 +38,10 @@ def test_classes_at_the_top(tree):
         ("Val", "val"),
         ("test", "test"),
         ("TEST", "test"),
+        ("Testing", "test"),
+        ("dev", "val"),
+        ("eval", "val"),
+        ("test_images", "test"),
     ],
 )
 def test_train_and_one_other(tree, folder, part):
@@ -76,20 +83,29 @@ def test_what_lies_deeper_counts_and_case_does_not_matter(tree, paint):
     assert image_folder(str(root)).parts["all"].names == ["a/00.png", "a/2024/may/X.PNG", "b/00.png"]
 
 
-def test_hidden_files_and_other_files_are_left_out_and_counted(tree, paint):
+def test_every_file_is_used_or_told(tree, paint):
     root = tree({"train/a": 1, "train/b": 1, "test/a": 1})
     (root / "train" / "a" / "notes.txt").touch()
     (root / "readme.md").touch()
+    (root / "train" / "a" / "x.heic").touch()
     paint(root / "train" / "a" / "._00.png")
+    (root / "train" / "b" / "Thumbs.db").touch()
+    (root / "test" / ".DS_Store").touch()
+    paint(root / "__MACOSX" / "train" / "a" / "x.png")
     paint(root / "train" / "loose.png")
     paint(root / "train" / "a" / ".thumbnails" / "x.png")
     paint(root / ".cache" / "a" / "x.png")
     paint(root / "extra" / "x.png")
     data = image_folder(str(root))
     assert data.images.names == ["train/a/00.png", "train/b/00.png", "test/a/00.png"]
-    assert data.notes[0] == "ignored what lies beside the parts: extra"
-    assert data.notes[1] == "ignored files that are no images of a class: 4, such as readme.md"
-    assert data.notes[2] == "test has no images of b"
+    assert data.notes == [
+        "ignored what lies beside the parts: extra",
+        "ignored images that lie in no class folder: 1, such as train/loose.png",
+        "left out: 3 files that are no images that Pillow decodes (.md 1, .txt 1, .heic 1), "
+        "such as readme.md",
+        "left out: 6 hidden or system files and folders, such as .cache",
+        "test has no images of b",
+    ]
 
 
 def test_an_empty_class_folder_is_named(tree):
@@ -118,3 +134,136 @@ def test_a_folder_that_is_not_there(tree, paint):
     refused(root.parent / "fotos", "no folder fotos", "did you mean photos?")
     refused(root.parent / "fotos" / "train", "no folder fotos", "did you mean photos?")
     refused(paint(root.parent / "x.png"), "is a file")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"Training": "train", "Testing": "test"},
+        {"seg_train/seg_train": "train", "seg_test/seg_test": "test"},
+        {"training_set": "train", "test_set": "test"},
+        {"asl_alphabet_train": "train", "asl_alphabet_test": "test"},
+        {"train": "train", "eval": "val", "test": "test"},
+        {"train": "train", "val": "val", "eval": "test"},
+        {"archive/archive/train": "train", "archive/archive/test": "test"},
+        {"chest/chest/train": "train", "chest/chest/dev": "val", "chest/chest/holdout": "test"},
+    ],
+)
+def test_the_usual_words_for_parts(tree, names):
+    data = image_folder(str(tree({f"{folder}/{name}": 2 for folder in names for name in ("x", "y")})))
+    assert data.class_names == ["x", "y"]
+    assert {part: len(images) for part, images in data.parts.items()} == dict.fromkeys(names.values(), 4)
+    for folder, part in names.items():
+        assert data.parts[part].names[0] == f"{folder}/x/00.png"
+
+
+def test_doubled_folders_hold_the_classes(tree):
+    data = image_folder(str(tree({"archive/archive/x": 1, "archive/archive/y": 1})))
+    assert (data.class_names, list(data.parts)) == (["x", "y"], ["all"])
+    assert data.notes == ["the folders of classes lie in archive/archive"]
+
+
+def test_what_is_called_as_the_root_is_doubled_too(tree):
+    data = image_folder(str(tree({"Photos/x": 1, "Photos/y": 1})))
+    assert data.class_names == ["x", "y"]
+
+
+def test_a_folder_of_another_name_may_be_the_only_class(tree):
+    refused(tree({"ants/2023": 1, "ants/2024": 1}), "one class only, ants")
+
+
+def test_words_of_parts_within_a_class_name_mean_nothing(tree):
+    root = tree({"train_station/a": 1, "bus_station/b": 1, "test tube/c": 1})
+    assert image_folder(str(root)).class_names == ["bus_station", "test tube", "train_station"]
+
+
+def test_two_data_sets_side_by_side(tree):
+    layout = {f"{name}_{part}/{label}": 1 for name in "ab" for part in ("train", "test") for label in "xy"}
+    refused(tree(layout), "a_test and b_test both mean test")
+
+
+def test_folders_in_between_are_refused_with_what_to_type(tree):
+    root = tree({"Set1/x": 2, "Set1/y": 2, "Set2/x": 1, "Set2/y": 1})
+    refused(root, "Set1 and Set2", "x and y", f"data.root={root}/Set1", "data.nested=true")
+    assert image_folder(str(root), nested=True).class_names == ["Set1", "Set2"]
+
+
+def test_parts_within_the_classes_are_refused(tree):
+    root = tree({f"{name}/{part}": 1 for name in ("ants", "bees") for part in ("train", "test")})
+    refused(root, "the parts lie in the classes, such as ants/test", "test/ants")
+
+
+def test_folders_whose_names_do_not_recur_belong_to_their_class(tree, paint):
+    root = tree({"ants/p1": 1, "ants/p2": 1, "bees/p3": 1, "bees/p4": 1, "bees/p1": 1})
+    assert len(image_folder(str(root)).images) == 5
+    root = tree({"ants/2023": 1, "bees/2023": 1})
+    paint(root / "ants" / "x.png")
+    assert len(image_folder(str(root)).images) == 8
+
+
+def test_folders_of_grafts_own_are_never_data(tree, paint, monkeypatch):
+    root = tree({"ants": 2, "bees": 2})
+    run = root / "outputs" / "train" / "2026-11-26" / "10-00-00-x"
+    paint(run / "figures" / "a.png")
+    paint(root / "mine" / "figures" / "a.png")
+    (root / "mine" / "status.json").touch()
+    (root / "mine" / "config.yaml").touch()
+    paint(root / "looked" / "once" / "sheet.png")
+    (root / "looked" / "once" / "inspect.json").touch()
+    (root / "looked" / "once" / "inspect.md").touch()
+    paint(root / "cached" / "images" / "a.png")
+    monkeypatch.setenv("GRAFT_CACHE_DIR", str(root / "cached"))
+    monkeypatch.chdir(root)
+    data = image_folder(".")
+    assert data.class_names == ["ants", "bees"]
+    assert len(data.images) == 4
+    assert data.notes == ["left out: 4 folders of Graft's own, such as cached"]
+    refused("mine", "a folder that Graft wrote")
+
+
+def test_a_loop_of_links_adds_nothing(tree):
+    root = tree({"ants": 12, "bees": 12})
+    (root / "bees" / "up").symlink_to("..")
+    (root / "bees" / "ants").symlink_to("../ants")
+    (root / "bees" / "again.png").symlink_to("00.png")
+    (root / "round").symlink_to(".")
+    data = image_folder(str(root))
+    assert data.class_names == ["ants", "bees"]
+    assert len(data.images) == 24
+    assert data.notes == ["left out: 4 links to what is found elsewhere, such as bees/again.png"]
+
+
+def test_links_to_what_is_not_found_otherwise_are_followed(tree, paint):
+    root = tree({"train/a": 1, "train/b": 1, "all": 2})
+    paint(root.parent / "elsewhere" / "deep" / "x.png")
+    (root / "train" / "a" / "all.png").symlink_to("../../all/00.png")
+    (root / "train" / "b" / "more").symlink_to(root.parent / "elsewhere")
+    (root / "train" / "c").symlink_to(root.parent / "elsewhere")
+    with pytest.raises(GraftError, match="class folder train/c holds no images; left out there: links"):
+        image_folder(str(root))
+    (root / "train" / "c").unlink()
+    names = image_folder(str(root)).images.names
+    assert names == ["train/a/00.png", "train/a/all.png", "train/b/00.png", "train/b/more/deep/x.png"]
+
+
+def test_what_cannot_be_listed_is_named(tree, monkeypatch):
+    root = tree({"ants/a": 4, "ants/b": 4, "bees": 8})
+    scandir = os.scandir
+
+    def locked(path):
+        if str(path).endswith("ants/b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    refused(root, "ants/b cannot be listed (Permission denied)")
+
+
+def test_one_class_in_two_spellings(tree):
+    composed, apart = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
+    root = tree({f"train/{composed}": 1, "train/Bar": 1, f"val/{apart}": 2, f"train/{apart}": 1})
+    data = image_folder(str(root))
+    assert data.class_names == ["Bar", composed]
+    assert data.parts["train"].labels.tolist().count(1) == 2
+    assert data.parts["val"].labels.tolist() == [1, 1]
+    assert data.parts["val"][0].size == (12, 10)

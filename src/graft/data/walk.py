@@ -1,0 +1,238 @@
+"""Image files below a folder: the one walk of training, inspection and prediction. Imports no torch."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from graft.data.cache_location import cache_folder
+from graft.data.formats import is_image
+from graft.errors import GraftError
+from graft.runs.own_folders import is_own
+
+# What systems and archives leave in folders, in small letters.
+_SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
+_SYSTEM_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
+# Why something is left out.
+NO_IMAGE, SYSTEM, REPEATED = "no images", "hidden or system files", "links to what is elsewhere"
+SPECIAL, OWN, FOLDER = "no files", "Graft's own folders", "folders"
+_SAID = {
+    NO_IMAGE: ("file that is no image that Pillow decodes", "files that are no images that Pillow decodes"),
+    SYSTEM: ("hidden or system file or folder", "hidden or system files and folders"),
+    REPEATED: ("link to what is found elsewhere", "links to what is found elsewhere"),
+    SPECIAL: ("entry that is no file", "entries that are no files"),
+    OWN: ("folder of Graft's own", "folders of Graft's own"),
+    FOLDER: ("folder that was matched", "folders that were matched"),
+}
+
+
+class LeftOut(NamedTuple):
+    """What is no image to use: its path below the root, and one of the reasons above."""
+
+    path: str
+    why: str
+
+
+class Listing(NamedTuple):
+    """What one folder holds, by name, sorted.
+
+    Attributes:
+        folders: to look into.
+        images: files.
+        links: those of both that are links.
+        left_out: all the rest, by path below the root.
+    """
+
+    folders: list[str]
+    images: list[str]
+    links: frozenset[str]
+    left_out: list[LeftOut]
+
+
+class Walk:
+    """Image files below a folder, each once, and what was left out.
+
+    A link is followed once: what its real path leads to is not found again, and a link to a folder that it
+    lies in leads nowhere. What is found at its own place goes before what a link leads to.
+
+    Args:
+        root: the folder.
+        source: key and value that name it, for messages.
+    """
+
+    def __init__(self, root: Path, source: str) -> None:
+        self.root = root
+        self.source = source
+        self._listings: dict[str, Listing] = {}
+        self._cache = os.path.realpath(cache_folder())
+
+    def listing(self, folder: str) -> Listing:
+        """What the folder of this path below the root holds; read once.
+
+        Raises:
+            GraftError: it cannot be listed.
+        """
+        if folder not in self._listings:
+            self._listings[folder] = self._read(folder)
+        return self._listings[folder]
+
+    def below(self, tops: Sequence[str]) -> tuple[dict[str, list[str]], list[LeftOut]]:
+        """All images at any depth below some folders, and what was left out there.
+
+        Args:
+            tops: paths below the root; none lies in another.
+
+        Returns:
+            For each of `tops` the sorted paths of its images, below the root; and what is no such image.
+
+        Raises:
+            GraftError: a folder cannot be listed.
+        """
+        found: dict[str, list[str]] = {top: [] for top in tops}
+        left_out: list[LeftOut] = []
+        entered = {self._real(above) for top in tops for above in _above(top)}
+        files: set[str] = set()
+        links: list[tuple[str, str, bool]] = []
+
+        def enter(top: str, folder: str) -> None:
+            pending = [folder]
+            while pending:
+                place = pending.pop()
+                real = self._real(place)
+                if real in entered:
+                    left_out.append(LeftOut(place, REPEATED))
+                    continue
+                entered.add(real)
+                held = self.listing(place)
+                left_out.extend(held.left_out)
+                for name in held.images:
+                    if name in held.links:
+                        links.append((top, joined(place, name), False))
+                    else:
+                        files.add(os.path.join(real, name))  # noqa: PTH118
+                        found[top].append(joined(place, name))
+                for name in held.folders:
+                    if name in held.links:
+                        links.append((top, joined(place, name), True))
+                    else:
+                        pending.append(joined(place, name))
+
+        for top in tops:
+            if self._is_link(top):
+                links.append((top, top, True))
+            else:
+                enter(top, top)
+        while links:
+            top, path, leads_to_folder = links.pop(0)
+            if leads_to_folder:
+                enter(top, path)
+            elif (real := self._real(path)) in files:
+                left_out.append(LeftOut(path, REPEATED))
+            else:
+                files.add(real)
+                found[top].append(path)
+        return {top: sorted(paths) for top, paths in found.items()}, left_out
+
+    def among(self, paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
+        """Those of some paths that are images, sorted, each file once, and what was left out of them.
+
+        A folder is left out where none of the images lies in it.
+        """
+        found: dict[str, Path] = {}
+        folders: list[Path] = []
+        left_out: list[LeftOut] = []
+        # Of several paths to one file that without links counts.
+        for path in sorted(
+            paths, key=lambda path: (path.absolute() != path.resolve(), len(path.parts), path)
+        ):
+            why, is_folder = self._why_not(path)
+            if is_folder:
+                folders.append(path)
+            elif why:
+                left_out.append(LeftOut(str(path), why))
+            elif os.path.realpath(path) in found:
+                left_out.append(LeftOut(str(path), REPEATED))
+            else:
+                found[os.path.realpath(path)] = path
+        inside = {above for path in found.values() for above in path.parents}
+        left_out += [LeftOut(str(path), FOLDER) for path in folders if path not in inside]
+        return sorted(found.values()), left_out
+
+    def _read(self, folder: str) -> Listing:
+        path = self.root / folder
+        folders: list[str] = []
+        images: list[str] = []
+        links: list[str] = []
+        left_out: list[LeftOut] = []
+        try:
+            with os.scandir(path) as scanned:
+                entries = sorted(scanned, key=lambda entry: entry.name)
+            for entry in entries:
+                why, is_folder = self._why_not(entry)
+                if why:
+                    left_out.append(LeftOut(joined(folder, entry.name), why))
+                    continue
+                (folders if is_folder else images).append(entry.name)
+                if entry.is_symlink():
+                    links.append(entry.name)
+        except OSError as error:
+            place = error.filename or path
+            raise GraftError(f"{self.source}: {place} cannot be listed ({error.strerror})") from error
+        return Listing(folders, images, frozenset(links), left_out)
+
+    def _why_not(self, entry: "os.DirEntry[str] | Path") -> tuple[str, bool]:
+        """Why an entry is left out, or nothing; and whether it is a folder."""
+        name, path = entry.name.lower(), os.fspath(entry)
+        if entry.is_dir():
+            if name.startswith(".") or name in _SYSTEM_FOLDERS:
+                return SYSTEM, True
+            if entry.is_symlink() and _lies_in(path):
+                return REPEATED, True
+            return OWN if os.path.realpath(path) == self._cache or is_own(path) else "", True
+        if name.startswith(".") or name in _SYSTEM_FILES:
+            return SYSTEM, False
+        # A link to nothing is an image that cannot be read, which what reads it says.
+        if not entry.is_file() and not (entry.is_symlink() and not os.path.exists(path)):  # noqa: PTH110
+            return SPECIAL, False
+        return "" if is_image(path) else NO_IMAGE, False
+
+    def _real(self, path: str) -> str:
+        return os.path.realpath(self.root / path)
+
+    def _is_link(self, path: str) -> bool:
+        return bool(path) and stat.S_ISLNK(os.lstat(self.root / path).st_mode)
+
+
+def told(left_out: Iterable[LeftOut]) -> list[str]:
+    """What was left out, a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for path, why in left_out:
+        by_reason.setdefault(why, []).append(path)
+    return [_line(why, sorted(by_reason[why])) for why in _SAID if why in by_reason]
+
+
+def _line(why: str, paths: Sequence[str]) -> str:
+    said = f"left out: {len(paths)} {_SAID[why][len(paths) > 1]}"
+    if why == NO_IMAGE:
+        kinds = Counter(os.path.splitext(path)[1].lower() or "no suffix" for path in paths)  # noqa: PTH122
+        said += f" ({', '.join(f'{kind} {count}' for kind, count in kinds.most_common(5))})"
+    return f"{said}, such as {paths[0]}"
+
+
+def _above(top: str) -> list[str]:
+    """The folders that a path leads through, from the root on, without itself."""
+    parts = top.split("/") if top else []
+    return ["/".join(parts[:depth]) for depth in range(len(parts))]
+
+
+def joined(folder: str, name: str) -> str:
+    """The path below the root of what lies in a folder."""
+    return f"{folder}/{name}" if folder else name
+
+
+def _lies_in(link: str) -> bool:
+    """Whether a link leads to a folder that it lies in itself, however deep."""
+    target, place = os.path.realpath(link), os.path.realpath(os.path.dirname(link))  # noqa: PTH120
+    return os.path.commonpath([target, place]) == target
