@@ -146,3 +146,42 @@ def test_crops_from_a_shrunk_image_are_those_of_the_whole_but_for_blur(photo, pr
     for index in range(10):
         pair = [pixels_of(each(photo, index=index), preprocessing) for each in (whole, shrunk)]
         assert (pair[0] - pair[1]).abs().mean() < 4
+
+
+@pytest.mark.parametrize("size", [(700, 1), (1, 700), (4001, 3), (3, 4000), (1703, 50), (50, 9999)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_middle_of_a_long_image_is_that_of_the_whole(preprocessing, size, interpolation):
+    preprocessing.interpolation = interpolation
+    preprocessing.mean, preprocessing.std = (0, 0, 0), (1, 1, 1)
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    reference = v2.Compose(
+        [
+            v2.Resize(20, interpolation=v2.InterpolationMode(interpolation), antialias=True),
+            v2.CenterCrop(16),
+            v2.PILToTensor(),
+        ]
+    )(image)
+    ours = evaluation_transform(preprocessing)(image) * 255
+    # Pillow may take the two directions in another order, and round in between.
+    assert abs(ours - reference).max() <= 8.5
+    assert abs(ours - reference).mean() < 0.5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (40_000, 3), (20_000, 90)])
+def test_no_image_becomes_gigantic(preprocessing, size):
+    preprocessing.resize, preprocessing.crop = 256, 224
+    preprocessing.mean, preprocessing.std = (0, 0, 0), (1, 1, 1)
+    image = Image.new("RGB", size, (9, 90, 200))
+    crops = training_transform(preprocessing, (0.08, 1.0), 0.5, None)
+    for transform in (
+        evaluation_transform(preprocessing),
+        training_transform(preprocessing, None, 0.5, None, 4),
+        crops,
+        replace(crops, shrinks=True),
+    ):
+        prepared = transform.prepare(image)
+        assert prepared.size <= max(3 * 16 * 257 * 256, 3 * size[0] * size[1])
+        found = transform(image)
+        assert found.shape == (3, 224, 224)
+        assert torch.allclose(found[:, 112, 112] * 255, torch.tensor([9.0, 90.0, 200.0]))

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 # torchvision's: how often it tries for a box that fits, and height to width of what it tries.
 _TRIES = 10
 _RATIOS = (3 / 4, 4 / 3)
+# Longer side to shorter one up to which an image is resized whole; of a longer one, the middle.
+LONGEST = 16
 # Numbers that the random boxes take for an image.
 DRAWS = 2 + 2 * _TRIES
 

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import pil_modes_mapping
 from torchvision.transforms.v2 import InterpolationMode, functional
 
-from graft.data.crops import DRAWS, Boxes, centre_boxes, random_boxes, random_resized_boxes
+from graft.data.crops import DRAWS, LONGEST, Boxes, centre_boxes, random_boxes, random_resized_boxes
 from graft.data.randomness import random_stream, uniforms
 
 Pixels = NDArray[np.uint8]
@@ -87,11 +88,18 @@ class ImageTransform:
         )
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """The first step: PIL RGB to `(H, W, 3)` uint8, whole, or with a shorter side of `resize` px."""
+        """The first step: PIL RGB to `(H, W, 3)` uint8, whole, or with a shorter side of `resize` px.
+
+        Of an image that is more than `LONGEST` times as long as wide, no more than that is resized: 40,000
+        x 3 px would become 3,400,000 x 256.
+        """
         side, mode = self.preprocessing.resize, InterpolationMode(self.preprocessing.interpolation)
-        if self.crop_scale is None:
+        resizes = self.crop_scale is None or (self.shrinks and min(image.size) > side)
+        if resizes and max(image.size) > LONGEST * min(image.size):
+            image = _middle_resized(image, side, mode)
+        elif self.crop_scale is None:
             image = functional.resize(image, [side], mode, antialias=True)
-        elif self.shrinks and min(image.size) > side:
+        elif resizes:
             # Four times as fast on tensors, and a value in 2,000 is rounded the other way.
             shrunk = functional.resize(_tensor_or_image(np.array(image), mode), [side], mode, antialias=True)
             return np.ascontiguousarray(_pixels(shrunk))
@@ -158,6 +166,23 @@ class ImageTransform:
         for into, image in zip(found, images, strict=True):
             into.copy_(image.permute(2, 0, 1)).div_(255).sub_(mean).div_(std)
         return found
+
+
+def _middle_resized(image: Image.Image, side: int, mode: InterpolationMode) -> Image.Image:
+    """The middle of a long image's resized version, `LONGEST` times as long as wide, without the rest of it.
+
+    Its centre, and so the crop that evaluation takes, is that of the whole, but for rounding.
+    """
+    shorter, longer = min(image.size), max(image.size)
+    whole = side * longer // shorter
+    # So that what is left out on either side is an even number of px, and the centre rounded as in the whole.
+    kept = LONGEST * side + (whole - LONGEST * side) % 4
+    before = (whole - kept) // 2
+    start, end = (place * longer / whole for place in (before, before + kept))
+    across = image.width > image.height
+    box = (start, 0, end, image.height) if across else (0, start, image.width, end)
+    size = (kept, side) if across else (side, kept)
+    return image.resize(size, pil_modes_mapping[mode], box)
 
 
 def _tensor_or_image(pixels: Pixels, mode: InterpolationMode) -> Tensor | Image.Image:
