@@ -21,7 +21,7 @@ def test_a_list_of_images_is_rgb_whatever_is_loaded():
 
 
 def test_an_image_in_memory_that_cannot_be_used_is_named():
-    images = ImageSet(["slide/7"], [0], lambda index: Image.fromarray(np.full((2, 2), 9.0, np.float32)))
+    images = ImageSet(["slide/7"], [0], lambda index: Image.fromarray(np.full((2, 2), np.nan, np.float32)))
     with pytest.raises(ImageError, match=r"^slide/7: mode F"):
         images[0]
 

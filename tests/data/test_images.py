@@ -74,13 +74,13 @@ def test_a_16_bit_png_file(tmp_path):
     assert pixels(read_image(tmp_path / "a.png"))[0, :, 1].tolist() == [0, 128, 255]
 
 
-def test_floats_from_0_to_1_are_scaled_and_others_refused(tmp_path):
+def test_floats_from_0_to_1_are_scaled_and_what_is_no_number_is_refused(tmp_path):
     image = Image.fromarray(np.array([[0.0, 0.5, 1.0]], dtype=np.float32))
     assert pixels(to_rgb(image))[0, :, 2].tolist() == [0, 128, 255]
-    for wrong in (2.0, -1.0, np.nan):
+    for wrong in (np.nan, np.inf):
         with pytest.raises(ImageError, match="mode F holds values"):
             to_rgb(Image.fromarray(np.array([[0.0, wrong]], dtype=np.float32)))
-    Image.fromarray(np.array([[0.0, 7.0]], dtype=np.float32)).save(tmp_path / "a.tiff")
+    Image.fromarray(np.array([[0.0, np.nan]], dtype=np.float32)).save(tmp_path / "a.tiff")
     assert "mode F" in message(tmp_path / "a.tiff")
 
 
@@ -147,3 +147,16 @@ def test_a_workers_traceback_is_cut_to_the_message():
     text = 'Caught ImageError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x"\n'
     error = ImageError(f"{text}graft.data.images.ImageError: a.png: cannot be read\n")
     assert str(error) == "a.png: cannot be read"
+
+
+def test_a_program_for_another_interpreter_is_no_image(tmp_path):
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) run\n"
+    (tmp_path / "a.png").write_text(text)
+    assert "cannot be read as an image" in message(tmp_path / "a.png")
+
+
+def test_an_image_without_pixels_is_named(tmp_path):
+    (tmp_path / "a.gif").write_bytes(b"GIF89a\0\0\0\0\0\0\0,\0\0\0\0\0\0\0\0\0\x02\0;")
+    assert "cannot be read as an image" in message(tmp_path / "a.gif")
+    with pytest.raises(ImageError, match="0 x 5 px hold nothing"):
+        to_rgb(Image.new("L", (0, 5)))

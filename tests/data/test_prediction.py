@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from graft.data import PathImages, collate_readable, find_images
+from graft.data import PathImages, collate_readable, find_images, image_folder
 from graft.errors import GraftError
 
 
@@ -17,10 +17,14 @@ def folder(tmp_path, paint):
 
 
 def test_one_file_a_folder_or_a_pattern(folder):
-    assert find_images(str(folder / "b.png")) == [folder / "b.png"]
-    assert find_images(str(folder)) == [folder / "a.JPG", folder / "b.png", folder / "below" / "c.png"]
-    assert find_images(str(folder / "*.png")) == [folder / "b.png"]
-    assert find_images(str(folder / "**" / "*.png")) == [folder / "b.png", folder / "below" / "c.png"]
+    assert find_images(str(folder / "b.png")) == ([folder / "b.png"], [])
+    found = find_images(str(folder))
+    assert found.files == [folder / "a.JPG", folder / "b.png", folder / "below" / "c.png"]
+    assert found.notes == [
+        "left out: 1 file that is no image that Pillow decodes (.txt 1), such as notes.txt"
+    ]
+    assert find_images(str(folder / "*.png")).files == [folder / "b.png"]
+    assert find_images(str(folder / "**" / "*.png")).files == [folder / "b.png", folder / "below" / "c.png"]
 
 
 @pytest.mark.parametrize("source", ["gone.png", "*.gif", "empty"])
@@ -30,9 +34,50 @@ def test_nothing_found(folder, source):
         find_images(str(folder / source))
 
 
+def test_a_folder_is_walked_as_in_training(tmp_path, paint):
+    for suffix in ("gif", "jfif", "jp2", "avif", "PNG"):
+        paint(tmp_path / "photos" / "a" / f"x.{suffix}")
+    paint(tmp_path / "photos" / "b" / "._x.jpg")
+    paint(tmp_path / "photos" / "b" / "x.jpg" / "inner.png")
+    paint(tmp_path / "photos" / "b" / "y.png").rename(tmp_path / "photos" / "b" / "y")
+    (tmp_path / "photos" / "b" / "README").write_text("no image")
+    (tmp_path / "photos" / "b" / "Thumbs.db").touch()
+    paint(tmp_path / "elsewhere" / "z.png")
+    (tmp_path / "photos" / "b" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "b" / "up").symlink_to("..")
+    found = find_images(str(tmp_path / "photos"))
+    names = [file.relative_to(tmp_path / "photos").as_posix() for file in found.files]
+    assert names == [
+        *("a/x.PNG", "a/x.avif", "a/x.gif", "a/x.jfif", "a/x.jp2"),
+        *("b/linked/z.png", "b/x.jpg/inner.png", "b/y"),
+    ]
+    assert found.notes == [
+        "left out: 1 file that is no image that Pillow decodes (no suffix 1), such as b/README",
+        "left out: 2 hidden or system files and folders, such as b/._x.jpg",
+        "left out: 1 link to what is found elsewhere, such as b/up",
+    ]
+    trained = image_folder(str(tmp_path / "photos"))
+    assert trained.images.names == names
+    assert trained.notes == found.notes
+
+
+def test_what_a_pattern_matches_is_accounted_for(folder):
+    (folder / "again.png").symlink_to("b.png")
+    (folder / "._b.png").touch()
+    found = find_images(str(folder / "*"))
+    assert found.files == [folder / "a.JPG", folder / "b.png"]
+    assert [note.split(" ", 4)[4] for note in found.notes] == [
+        f"that is no image that Pillow decodes (.txt 1), such as {folder}/notes.txt",
+        f"to what is found elsewhere, such as {folder}/again.png",
+        f"that was matched, such as {folder}/below",
+    ]
+    (folder / "below" / "up").symlink_to("..")
+    assert len(find_images(str(folder / "**")).files) == 3
+
+
 def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(folder):
     (folder / "b.png").write_text("no image")
-    files = [*find_images(str(folder)), folder / "gone.png"]
+    files = [*find_images(str(folder)).files, folder / "gone.png"]
     items = PathImages(files, v2.PILToTensor())
     assert len(items) == 4
     indices, images, failures = collate_readable([items[index] for index in range(4)])

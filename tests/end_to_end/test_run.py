@@ -184,6 +184,32 @@ def test_predictions_name_the_unreadable_and_go_on(
     assert list(rows[0]) == ["path", "predicted", "class_1", "p_1", "class_2", "p_2"]
 
 
+def test_predictions_say_what_was_left_out_and_fail_where_nothing_can_be_read(
+    trained: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for name in ("broken.png", "._x.jpg", "notes.txt"):
+        (mixed / name).write_bytes(b"not an image")
+    words = ["predict", f"run={trained}", "source=mixed"]
+    assert run([*words, "hydra.run.dir=none"]) == 2
+    out, err = capsys.readouterr()
+    assert "broken.png: cannot be read as an image" in out
+    assert "source=mixed: none of 1 images could be read" in err
+    assert not (tmp_path / "none/predictions.csv").exists()
+    (mixed / "red").write_bytes((photos / "red" / "00.png").read_bytes())
+    assert run([*words, "hydra.run.dir=out"]) == 0
+    out = capsys.readouterr().out
+    assert "left out: 1 file that is no image that Pillow decodes (.txt 1), such as notes.txt" in out
+    assert "left out: 1 hidden or system file or folder, such as ._x.jpg" in out
+    assert "1 images predicted, 1 unreadable" in out
+
+
 def test_predictions_are_those_that_the_run_reported(
     trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

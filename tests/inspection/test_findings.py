@@ -1,9 +1,12 @@
 """What is found is said: leaks, warnings and notes, with numbers and an example."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from graft.data import ImageData, array_images
+from graft.data import ImageData, array_images, file_images
 from graft.data.splits import Splits, from_lists
 from graft.inspection.findings import Finding, find
 from graft.inspection.inspection import Inspection, by_parts, inspect_images
@@ -125,3 +128,17 @@ def test_a_source_that_cannot_be_split_keeps_its_own_parts() -> None:
     parts = {"train": images.parts["all"], "test": array_images(["t"], [0], np.ones((1, 4, 4), np.uint8))}
     kept = by_parts(ImageData(["ant", "bee"], parts), "too few")
     assert [kept[split].tolist() for split in ("train", "val", "test")] == [[0, 1, 2, 3], [], [4]]
+
+
+def test_what_reading_leaves_little_of_is_named(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20), dtype=np.uint8)
+    plain = Image.fromarray(noise)
+    plain.save(tmp_path / "plain.png")
+    Image.fromarray(noise // 17).save(tmp_path / "faint.png")
+    Image.fromarray(np.tile(noise[:2], 2)).save(tmp_path / "a.png")
+    names = ["plain.png", "faint.png", "a.png"]
+    images = ImageData(["ant", "bee"], {"all": file_images(tmp_path, names, [0, 1, 0])})
+    assert texts(looked(images, apart(images, [0, 1, 2], [], [])), "warning") == [
+        "1 image uses less than a 16th of the range from black to white, such as faint.png",
+        "1 image is more than 16 times as long as wide, and the middle is used, such as a.png (40 x 2 px)",
+    ]

@@ -13,6 +13,7 @@ from torch import nn
 
 from graft.backbones import Backbone, Preprocessing, simple_cnn
 from graft.data import ImageError
+from graft.data.levels import Levels
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.training import Bundle, HowTested, linear, load_bundle, mlp, save_bundle, testing
@@ -350,3 +351,27 @@ def test_a_model_in_double_precision_stays_so(tmp_path):
     images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
     assert torch.equal(again.model(images), bundle.model(images))
     assert again.predict(Image.new("RGB", (20, 20)))[0].label in NAMES
+
+
+def test_images_of_more_than_8_bits_are_read_as_the_models_own_were(saved, tmp_path):
+    bundle = trained("simple_cnn")
+    bundle.levels = {"whole": Levels(0, 4095)}
+    save_bundle(tmp_path / "deep", bundle, CONFIGS["simple_cnn"])
+    loaded = load_bundle(tmp_path / "deep")
+    assert loaded.levels == {"whole": (0, 4095)}
+    values = np.random.default_rng(0).integers(0, 1000, (20, 20)).astype(np.uint16)
+    image = Image.fromarray(values)
+    image.save(tmp_path / "dark.png")
+    same = Image.fromarray(np.rint(values * (255 / 4095)).astype(np.uint8))
+    probabilities = loaded.predict(same)[0].probabilities
+    assert loaded.predict([image, tmp_path / "dark.png"])[1].probabilities == probabilities
+    assert loaded.predict(image)[0].probabilities == probabilities
+    # A bundle of an older version read them as their files declare.
+    description = yaml.safe_load((saved / "model.yaml").read_text(encoding="utf-8"))
+    assert description.pop("levels") is None
+    (saved / "model.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")
+    old = load_bundle(saved)
+    declared = Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    assert old.predict(image)[0].probabilities == old.predict(declared)[0].probabilities
+    describe(saved, levels={"whole": [0]})
+    refused(saved, "levels=")

@@ -12,6 +12,7 @@ from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform,
 from graft.data.opening import open_data
 from graft.data.splits import from_lists
 from graft.errors import GraftError, did_you_mean
+from graft.names import nfc
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
 from graft.training import load_bundle
@@ -47,7 +48,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     chosen = config.get("data") or saved.get("data")
     if chosen is None:
         raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
-    data = in_order_of(open_data(chosen), bundle.class_names)
+    data = in_order_of(open_data(chosen, bundle.levels), bundle.class_names)
     splits = splits_of(config, data)
     loading = ImageDataModule(
         data,
@@ -59,7 +60,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     )
     if not len(splits[config["split"]]):
         raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
-    print(f"{splits.describe()}; testing {config['split']}: {len(splits[config['split']])} images")
+    testing = f"testing {config['split']}: {len(splits[config['split']])} images"
+    print("\n".join([f"{splits.describe()}; {testing}", *data.notes]))
 
     folder = RunFolder(path)
     if config["calibrate"]:
@@ -111,11 +113,12 @@ def in_order_of(data: ImageData, class_names: list[str]) -> ImageData:
     Raises:
         GraftError: the data has a class that the model does not know.
     """
+    known = {nfc(name): index for index, name in enumerate(class_names)}
     for name in data.class_names:
-        if name not in class_names:
+        if nfc(name) not in known:
             hint = did_you_mean(name, class_names) or f"; it knows {', '.join(class_names[:10])}"
             raise GraftError(f"data has the class {name}, which the model does not know{hint}")
-    to_model = np.array([class_names.index(name) for name in data.class_names], dtype=np.int64)
+    to_model = np.array([known[nfc(name)] for name in data.class_names], dtype=np.int64)
     return data.relabelled(to_model, class_names)
 
 

@@ -13,6 +13,7 @@ from graft.commands.evaluate import saved_config
 from graft.data import ImageData, evaluation_transform, split_from_rows, split_rows
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
+from graft.data.levels import AllLevels
 from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
 from graft.features import FeatureStore, ImageFeatures
@@ -38,8 +39,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     """
     check_device(config["accelerator"], key="accelerator")
     quiet_lightning()
-    backbone, label, data_node = chosen(config)
-    data = open_data(data_node)
+    backbone, label, data_node, levels = chosen(config)
+    data = open_data(data_node, levels)
     rows = split_rows_of(config, data_node, data)
     wanted = [i for i, row in enumerate(rows) if config["split"] in ("all", row["split"])]
     if not wanted:
@@ -50,15 +51,15 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         save_file({"features": features.float().contiguous()}, part)
     named = [{"path": row["name"], "split": row["split"], "label": row["label"]} for row in rows]
     write_csv(path / "features.csv", [named[index] for index in wanted])
-    print(f"{len(features):,} images, {features.shape[1]:,} features each")
+    print("\n".join([*data.notes, f"{len(features):,} images, {features.shape[1]:,} features each"]))
     print(target)
     return target
 
 
-def chosen(config: Config) -> tuple[Backbone, str, Config]:
-    """The backbone, a name for it, and the node of the images."""
+def chosen(config: Config) -> tuple[Backbone, str, Config, AllLevels | None]:
+    """The backbone, a name for it, the node of the images, and the levels that a run has read its own by."""
     if config["run"] is None:
-        return assembly.make_backbone(config), assembly.backbone_name(config), config["data"]
+        return assembly.make_backbone(config), assembly.backbone_name(config), config["data"], None
     bundle = load_bundle(config["run"], config["trust"])
     found: Any = bundle.model.get_submodule("backbone")
     saved = saved_config(config["run"], config["trust"])
@@ -67,7 +68,8 @@ def chosen(config: Config) -> tuple[Backbone, str, Config]:
         raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
     # Of a trained backbone the preprocessing is the bundle's.
     found.preprocessing = bundle.preprocessing
-    return found, assembly.backbone_name(saved) if saved else Path(config["run"]).name, data
+    name = assembly.backbone_name(saved) if saved else Path(config["run"]).name
+    return found, name, data, bundle.levels
 
 
 def split_rows_of(config: Config, node: Config, data: ImageData) -> list[dict[str, str]]:

@@ -9,6 +9,9 @@ from rich.table import Table
 from torch.utils.data import DataLoader
 
 from graft.data import PathImages, collate_readable, default_workers, find_images
+from graft.data.headers import said_of_several
+from graft.data.opening import levels_of
+from graft.errors import GraftError
 from graft.runs.files import write_csv
 from graft.training import Bundle, Prediction, load_bundle
 from graft.training.checks import check_device
@@ -26,16 +29,19 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
         The CSV's path, inside the folder `path`.
 
     Raises:
-        GraftError: there is no model, no image, or no such device.
+        GraftError: there is no model, no image, none that can be read, or no such device.
     """
     check_device(config["accelerator"], key="accelerator")
     quiet_lightning()
-    files = find_images(config["source"])
+    files, notes = find_images(config["source"])
     bundle = load_bundle(config["run"], config["trust"])
+    bundle.levels, levels_said = levels_of(files, bundle.levels)
     rows, unreadable = predict_files(bundle, files, config, make_tester(bundle, config["accelerator"], path))
+    show(rows, unreadable, [*notes, *said_of_several(files), *levels_said])
+    if not rows:
+        raise GraftError(f"source={config['source']}: none of {len(files)} images could be read")
     target = path / "predictions.csv"
     write_csv(target, rows)
-    show(rows, unreadable)
     print(target)
     return target
 
@@ -45,7 +51,7 @@ def predict_files(
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """One row a readable file, in order; and each unreadable file with the reason."""
     loader = DataLoader(
-        PathImages(files, bundle.transform),
+        PathImages(files, bundle.transform, bundle.levels),
         config["batch_size"] or bundle.tested.batch_size,
         num_workers=default_workers() if config["num_workers"] is None else config["num_workers"],
         collate_fn=collate_readable,
@@ -71,8 +77,8 @@ def row_of(file: Path, prediction: Prediction, top_k: int | None) -> dict[str, A
     return row
 
 
-def show(rows: list[dict[str, Any]], unreadable: list[tuple[str, str]]) -> None:
-    """The first rows as a table, then what could not be read."""
+def show(rows: list[dict[str, Any]], unreadable: list[tuple[str, str]], notes: list[str]) -> None:
+    """The first rows as a table, then what could not be read, and what was left out."""
     if rows:
         table = Table("image", "predicted", "probability", box=None)
         for row in rows[:SHOWN]:
@@ -83,4 +89,6 @@ def show(rows: list[dict[str, Any]], unreadable: list[tuple[str, str]]) -> None:
         print(f"… and {len(rows) - SHOWN} more")
     for file, reason in unreadable:
         print(f"unreadable: {reason if file in reason else f'{file}: {reason}'}")
+    for note in notes:
+        print(note)
     print(f"{len(rows)} images predicted, {len(unreadable)} unreadable")

@@ -50,7 +50,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     splits = split_data(config["data"], data)
     # The test images are for the end: to choose a backbone by them would be to choose by the test.
     indices = np.sort(np.concatenate([splits["train"], splits["val"]]))
-    print(f"{splits.describe()}; ranked on {len(indices)} images, train and val, never test", flush=True)
+    ranked_on = f"ranked on {len(indices)} images, train and val, never test"
+    print("\n".join([f"{splits.describe()}; {ranked_on}", *data.notes]), flush=True)
     rows = [ranked(config, one, data, indices) for one in found]
     if all(row["reason"] for row in rows):
         reasons = "; ".join(f"{row['backbone']}: {row['reason']}" for row in rows)

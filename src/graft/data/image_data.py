@@ -3,7 +3,7 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from graft.data.images import ImageError, read_image, stored_mode, to_rgb
+from graft.data.levels import AllLevels
 from graft.errors import GraftError
 
 Indices = NDArray[np.int64]
@@ -31,6 +32,7 @@ class ImageSet:
         load_smaller: as `load`, with the shorter side that is enough, px, as a second argument; None: `load`
             does.
         mode: index to Pillow's name of the mode that the image is stored in; None: that of what `load` gives.
+        root: the folder that the names are paths below, where the images are files.
 
     Raises:
         GraftError: there are not as many labels as names.
@@ -44,6 +46,7 @@ class ImageSet:
         content: Callable[[int], bytes] | None = None,
         load_smaller: Callable[[int, int], Image.Image] | None = None,
         mode: Callable[[int], str] | None = None,
+        root: Path | None = None,
     ) -> None:
         self.names = list(names)
         self.labels: Indices = np.asarray(labels, dtype=np.int64).reshape(-1)
@@ -52,6 +55,7 @@ class ImageSet:
         self._digests: dict[int, bytes] = {}
         self._load_smaller = load_smaller
         self._mode = mode
+        self._root = root
         if len(self.labels) != len(self.names):
             raise GraftError(f"data: {len(self.names)} images have {len(self.labels)} labels")
 
@@ -81,7 +85,16 @@ class ImageSet:
     def relabelled(self, to: Indices) -> "ImageSet":
         """The same images, label `i` replaced by `to[i]`."""
         labels = to[self.labels]
-        return ImageSet(self.names, labels, self._load, self._content, self._load_smaller, self._mode)
+        how = self._content, self._load_smaller, self._mode, self._root
+        return ImageSet(self.names, labels, self._load, *how)
+
+    def levelled(self, levels: AllLevels | None) -> "ImageSet":
+        """The same images, files of more than 8 bits a value brought to 8 by `levels`."""
+        return self if self._root is None else file_images(self._root, self.names, self.labels, levels)
+
+    def files(self) -> list[Path]:
+        """The paths of the images; none where they are no files."""
+        return [] if self._root is None else [self._root / name for name in self.names]
 
     def mode(self, index: int) -> str:
         """The mode that an image is stored in, such as L, CMYK or RGBA; `read` makes RGB of all.
@@ -140,6 +153,8 @@ class ImageData:
         notes: what the source left out or found missing, a line each.
         groups: for each image, in the order of `images`, what it shares with others that no split may
             separate it from, such as a patient; None: every image stands alone.
+        levels: which values are black and white in images of more than 8 bits; None: there are none, or
+            each image has levels of its own.
 
     Raises:
         GraftError: the parts are others, a name occurs twice, a label is no class, there are fewer than 2
@@ -150,6 +165,7 @@ class ImageData:
     parts: dict[str, ImageSet]
     notes: list[str] = field(default_factory=list)
     groups: list[str] | None = None
+    levels: AllLevels | None = None
 
     def __post_init__(self) -> None:
         if set(self.parts) != {"all"} and not {"train"} <= set(self.parts) <= {"train", "val", "test"}:
@@ -179,7 +195,12 @@ class ImageData:
     def relabelled(self, to: Indices, class_names: list[str]) -> "ImageData":
         """The same images under other classes: label `i` becomes `to[i]`, an index into `class_names`."""
         parts = {name: part.relabelled(to) for name, part in self.parts.items()}
-        return ImageData(class_names, parts, self.notes, self.groups)
+        return replace(self, class_names=class_names, parts=parts)
+
+    def levelled(self, levels: AllLevels | None, notes: Sequence[str] = ()) -> "ImageData":
+        """The same images, files of more than 8 bits a value brought to 8 by `levels`; `notes` say how."""
+        parts = {name: part.levelled(levels) for name, part in self.parts.items()}
+        return replace(self, parts=parts, notes=[*self.notes, *notes], levels=levels)
 
     @cached_property
     def images(self) -> ImageSet:
@@ -219,21 +240,26 @@ def _mode_joined(parts: list[ImageSet], ends: list[int], index: int) -> str:
     return parts[part].mode(within)
 
 
-def file_images(root: Path, names: Sequence[str], labels: Sequence[int] | Indices) -> ImageSet:
-    """Image files named by their path below `root`."""
+def file_images(
+    root: Path, names: Sequence[str], labels: Sequence[int] | Indices, levels: AllLevels | None = None
+) -> ImageSet:
+    """Image files named by their path below `root`; those of more than 8 bits are read by `levels`."""
     names = list(names)
-    load = partial(_load_file, root, names)
-    content, mode = partial(_file_content, root, names), partial(_file_mode, root, names)
-    return ImageSet(names, labels, load, content, load, mode)
+    load = partial(_load_file, root, names, levels)
+    content, mode = partial(_file_content, root, names, levels), partial(_file_mode, root, names)
+    return ImageSet(names, labels, load, content, load, mode, root)
 
 
-def _load_file(root: Path, names: list[str], index: int, at_least: int | None = None) -> Image.Image:
-    return read_image(root / names[index], at_least)
+def _load_file(
+    root: Path, names: list[str], levels: AllLevels | None, index: int, at_least: int | None = None
+) -> Image.Image:
+    return read_image(root / names[index], at_least, levels)
 
 
-def _file_content(root: Path, names: list[str], index: int) -> bytes:
+def _file_content(root: Path, names: list[str], levels: AllLevels | None, index: int) -> bytes:
     try:
-        return (root / names[index]).read_bytes()
+        # With the levels: by others the same bytes are another picture.
+        return (root / names[index]).read_bytes() + (repr(levels).encode() if levels else b"")
     except OSError as error:
         raise ImageError(f"{root / names[index]}: cannot be read ({error.strerror})") from error
 

@@ -1,13 +1,19 @@
 """From an image file, or any PIL image, to RGB: the one place that knows modes, rotation and damage."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from graft.data.formats import formats
+from graft.data.levels import WHOLE, AllLevels, deep_colours, eight_bits, form_of, has_deep_colours, kind_of
 from graft.errors import GraftError
 
 _ORIENTATION = 0x0112  # EXIF tag
+Result = TypeVar("Result")
 
 
 class ImageError(GraftError):
@@ -21,27 +27,60 @@ class ImageError(GraftError):
         super().__init__(message.strip().rpartition("ImageError: ")[2])
 
 
-def read_image(path: str | Path, at_least: int | None = None) -> Image.Image:
+def read_image(path: str | Path, at_least: int | None = None, levels: AllLevels | None = None) -> Image.Image:
     """Read an image file as RGB, upright.
 
     Args:
         path: the file.
         at_least: the shorter side, px, that is enough; a JPEG file is then decoded at 1/2, 1/4 or 1/8 of its
             size where that leaves as much, which takes a third off the time, and slightly other pixels.
+        levels: of images of more than 8 bits, as `to_rgb`.
 
     Raises:
         ImageError: there is no such file, it is damaged or no image, or it has more pixels than
             `PIL.Image.MAX_IMAGE_PIXELS`.
     """
+    return _opened(path, lambda image: to_rgb(_coloured(path, image, levels), levels), at_least)
+
+
+def read_values(path: str | Path) -> tuple[str, NDArray[Any]]:
+    """The kind of an image's values and the values of its colours, in an image of more than 8 bits.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+
+    def values(image: Image.Image) -> tuple[str, NDArray[Any]]:
+        kind = kind_of(image) or WHOLE
+        return kind, deep_colours(path, image)[..., :3] if has_deep_colours(image) else np.asarray(image)
+
+    return _opened(path, values)
+
+
+def stored_mode(path: str | Path) -> str:
+    """Pillow's name of the mode that an image file is stored in, or where it hides bits, of the raw mode.
+
+    Decodes no pixels.
+
+    Raises:
+        ImageError: it is no image.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=formats()) as image:
+            return form_of(image)
+    except Exception as error:
+        raise ImageError(f"{path}: cannot be read as an image ({type(error).__name__})") from error
+
+
+def _opened(path: str | Path, use: Callable[[Image.Image], Result], at_least: int | None = None) -> Result:
+    try:
+        with Image.open(path, formats=formats()) as image:
             most = Image.MAX_IMAGE_PIXELS
             if most is not None and image.width * image.height > most:
                 raise Image.DecompressionBombError
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
-            image.load()
-            return to_rgb(image)
+            return use(image)
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -57,29 +96,43 @@ def read_image(path: str | Path, at_least: int | None = None) -> Image.Image:
         raise ImageError(f"{path}: cannot be read as an image ({reason})") from error
 
 
-def stored_mode(path: str | Path) -> str:
-    """Pillow's name of the mode that an image file is stored in; decodes no pixels.
-
-    Raises:
-        ImageError: it is no image.
-    """
+def _coloured(path: str | Path, image: Image.Image, levels: AllLevels | None) -> Image.Image:
+    """An opened image, loaded; colours of 16 bits, of which Pillow keeps the upper 8, by their levels."""
+    if not has_deep_colours(image):
+        image.load()
+        return image
+    values = deep_colours(path, image)
     try:
-        with Image.open(path) as image:
-            return image.mode
-    except Exception as error:
-        raise ImageError(f"{path}: cannot be read as an image ({type(error).__name__})") from error
+        pixels = eight_bits(values[..., :3], WHOLE, levels)
+    except ValueError as error:
+        raise ImageError(str(error)) from None
+    if values.shape[2] == 4:
+        pixels = np.dstack([pixels, np.rint(values[..., 3] / 257).astype(np.uint8)])
+    image.frombytes(pixels.tobytes())
+    return image
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any PIL image as RGB, upright, transparency laid on white, 16-bit grey scaled to 8 bits.
+def to_rgb(image: Image.Image, levels: AllLevels | None = None) -> Image.Image:
+    """Any PIL image as RGB, upright, transparency laid on white, values of more than 8 bits brought to 8.
+
+    Args:
+        image: opened, or in memory.
+        levels: which of those values are black and white; None: those that suit this image alone.
 
     Raises:
-        ImageError: its mode has no one meaning as RGB, such as floating-point values beyond 0-1.
+        ImageError: it has no pixels, or its mode no one meaning as RGB, or most of its values lie beyond the
+            levels.
     """
+    if not image.width * image.height:
+        raise ImageError(f"{image.width} x {image.height} px hold nothing")
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == "F" or image.mode.startswith("I"):
-        image = _eight_bits(image)
+        try:
+            pixels = eight_bits(np.asarray(image), str(kind_of(image)), levels)
+        except ValueError as error:
+            raise ImageError(f"mode {image.mode} {error}") from None
+        image = Image.fromarray(pixels)
     try:
         if image.has_transparency_data:
             image = image.convert("RGBA")
@@ -95,18 +148,3 @@ def _orientation(image: Image.Image) -> int:
     # A broken EXIF block says nothing of the pixels, which may be whole; its parser raises anything.
     except Exception:
         return 1
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits (modes `I;16`, and `I` where it holds no more) or of 0-1 floats, as 8 bits.
-
-    Pillow's own conversion clips at 255, which turns almost every 16-bit image white.
-    """
-    values = np.asarray(image)
-    top = 1.0 if image.mode == "F" else 65535.0
-    # Written so that NaN fails it too.
-    if not (values.min() >= 0 and values.max() <= top):
-        raise ImageError(
-            f"mode {image.mode} holds values from {values.min()} to {values.max()}, not 0 to {top:g}"
-        )
-    return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))

@@ -1,17 +1,26 @@
 """From the `data` node of a configuration to images and their splits. Imports no torch of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from graft.building import build
 from graft.data import LOADING_KEYS
+from graft.data.headers import is_deep, said_of_several
 from graft.data.image_data import ImageData
+from graft.data.images import read_values
+from graft.data.levels import AllLevels, chosen_levels, find_levels
 from graft.data.splits import Splits, split
 from graft.errors import GraftError
 
 
-def open_data(data: Mapping[str, Any]) -> ImageData:
+def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageData:
     """Open the images that the `data` node names; which of them train is not decided here.
+
+    Args:
+        data: the node.
+        model: what was black and white in images of more than 8 bits when a model was trained that sees these
+            now; None: found from the images themselves, one rule for all.
 
     Raises:
         GraftError: there is nothing usable there.
@@ -20,7 +29,19 @@ def open_data(data: Mapping[str, Any]) -> ImageData:
     opened = build(source, "data")
     if not isinstance(opened, ImageData):
         raise GraftError(f"data: {data['_target_']} gave {type(opened).__name__}, not graft.data.ImageData")
-    return opened
+    files = [path for part in opened.parts.values() for path in part.files()]
+    levels, notes = levels_of(files, model)
+    return opened.levelled(levels, [*(f"warning: {note}" for note in said_of_several(files)), *notes])
+
+
+def levels_of(files: Sequence[Path], model: AllLevels | None) -> tuple[AllLevels | None, list[str]]:
+    """The levels to read some image files by, one rule for all, and what is to be said of them.
+
+    Args:
+        files: the images.
+        model: the levels of the model that is to see them, which go before; None: it has none.
+    """
+    return chosen_levels(find_levels([path for path in files if is_deep(path)], read_values), model)
 
 
 def split_data(data: Mapping[str, Any], opened: ImageData) -> Splits:

@@ -3,13 +3,15 @@
 import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from graft.data.folders import SUFFIXES
 from graft.data.images import ImageError, read_image
+from graft.data.levels import AllLevels
+from graft.data.walk import Walk, told
 from graft.errors import GraftError
 
 Item = tuple[int, Tensor | None, str]
@@ -17,39 +19,61 @@ Item = tuple[int, Tensor | None, str]
 ReadableBatch = tuple[list[int], Tensor, list[tuple[int, str]]]
 
 
-def find_images(source: str) -> list[Path]:
+class FoundImages(NamedTuple):
+    """Image files, sorted; and what was left out beside them, a line for each reason."""
+
+    files: list[Path]
+    notes: list[str]
+
+
+def find_images(source: str) -> FoundImages:
     """The files that `source` names: one file, a folder's images at any depth, or a pattern's matches.
 
+    A folder is walked as in training; of a pattern's matches those are taken that training would take.
+
     Raises:
-        GraftError: there is nothing of the kind.
+        GraftError: there is nothing of the kind, or a folder cannot be listed.
     """
-    path = Path(source)
+    path = Path(source).expanduser()
+    key = f"source={source}"
     if path.is_file():
-        return [path]
+        return FoundImages([path], [])
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        found, left_out = Walk(path, key).below([""])
+        files = sorted(path / name for name in found[""])
     elif glob.has_magic(source):
-        found = sorted(file for name in glob.glob(source, recursive=True) if (file := Path(name)).is_file())  # noqa: PTH207
+        matches = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+        files, left_out = Walk(Path(), key).among(matches)
     else:
-        raise GraftError(f"source={source}: there is no such file or folder")
-    if not found:
-        raise GraftError(f"source={source}: there are no images")
-    return found
+        raise GraftError(f"{key}: there is no such file or folder")
+    notes = told(left_out)
+    if not files:
+        raise GraftError(f"{key}: there are no images{''.join(f'; {note}' for note in notes)}")
+    return FoundImages(files, notes)
 
 
 class PathImages(Dataset[Item]):
-    """Image files, transformed; each item is its index, the image or None, and why it could not be read."""
+    """Image files, transformed; each item is its index, the image or None, and why it could not be read.
 
-    def __init__(self, files: Sequence[Path], transform: Callable[..., Tensor]) -> None:
+    Args:
+        files: the files.
+        transform: PIL RGB to a tensor.
+        levels: which values are black and white in images of more than 8 bits, as the model's data had them.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], transform: Callable[..., Tensor], levels: AllLevels | None = None
+    ) -> None:
         self.files = list(files)
         self.transform = transform
+        self.levels = levels
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item:
         try:
-            return index, self.transform(read_image(self.files[index])), ""
+            return index, self.transform(read_image(self.files[index], levels=self.levels)), ""
         except ImageError as error:
             return index, None, str(error)
 

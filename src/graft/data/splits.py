@@ -177,7 +177,8 @@ def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, s
         if number > len(members):
             raise GraftError(f"data.shots={shots}: class {name} has {len(members)} images to train on")
         # Seeded by the name, so that a class's images are the same whatever other classes there are.
-        order = np.random.default_rng([seed, *name.encode()]).permutation(np.sort(members))
+        stream = np.random.default_rng([seed, *name.encode(errors="surrogateescape")])
+        order = stream.permutation(np.sort(members))
         kept.append(order[:number])
     return np.concatenate(kept)
 

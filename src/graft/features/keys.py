@@ -15,14 +15,25 @@ import torchvision
 from torch import Tensor, nn
 
 from graft.backbones import Backbone
-from graft.data import ImageSet, crops, image_data, image_transform, images, loading, randomness, transforms
+from graft.data import (
+    ImageSet,
+    crops,
+    image_data,
+    image_transform,
+    images,
+    levels,
+    loading,
+    randomness,
+    transforms,
+)
 from graft.features import extraction, fast
 from graft.features.description import INTERNAL, Description, raw
 
 # Their version stands for all their code.
 VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np}
 # What decodes, transforms and draws, whatever backbone and transform are chosen.
-OWN_CODE = [image_data, images, image_transform, crops, loading, randomness, transforms, extraction, fast]
+OWN_CODE = [image_data, images, levels, image_transform, crops, loading, randomness, transforms]
+OWN_CODE += [extraction, fast]
 # Of a backbone: its stages, which have digests, and where weight files go, which changes nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped"}
 

@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from graft.data.crops import LONGEST
 from graft.inspection.inspection import APART, Inspection
 from graft.inspection.looks import readable
 
 KINDS = ("leak", "warning", "note")
 # Images of the largest class for one of the smallest from which on the balance is warned of.
 UNEVEN = 10
+# From the darkest value of an image to its brightest, of 255, below which it is warned of.
+FAINT = 16
 # Of one image, of several.
 EXACT = ("has an exact copy", "have exact copies")
 NEAR = ("has a near copy", "have near copies")
@@ -70,6 +73,14 @@ def _warnings(inspection: Inspection) -> Iterator[str]:
     if blank := [index for index, look in readable(inspection.looks) if look.blank]:
         count = _number(len(blank), "image has", "images have")
         yield f"{count} one colour all over, such as {names[blank[0]]}"
+    looks = dict(readable(inspection.looks))
+    if faint := [index for index, look in looks.items() if not look.blank and look.span < FAINT]:
+        count = _number(len(faint), "image uses", "images use")
+        yield f"{count} less than a 16th of the range from black to white, such as {names[faint[0]]}"
+    if long := [i for i, look in looks.items() if max(look[:2]) > LONGEST * min(look[:2])]:
+        count = _number(len(long), "image is", "images are")
+        such = f"{names[long[0]]} ({looks[long[0]].width} x {looks[long[0]].height} px)"
+        yield f"{count} more than {LONGEST} times as long as wide, and the middle is used, such as {such}"
     for split in APART:
         counts = inspection.counts[split]
         lacking = np.flatnonzero(counts == 0)

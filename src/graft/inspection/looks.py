@@ -31,6 +31,7 @@ class Look(NamedTuple):
         bits: `(64,)` bool, its perceptual hash: few differ where a picture was scaled or compressed anew.
         small: `(SIDE, SIDE)` uint8, its grey values, scaled.
         blank: whether all of its pixels are alike.
+        span: from its darkest value to its brightest, of 255.
     """
 
     width: int
@@ -40,6 +41,7 @@ class Look(NamedTuple):
     bits: NDArray[np.bool_]
     small: NDArray[np.uint8]
     blank: bool
+    span: int
 
 
 def look_at(images: ImageSet, index: int) -> Look | str:
@@ -58,7 +60,8 @@ def look_at(images: ImageSet, index: int) -> Look | str:
     small = np.asarray(reduced.resize((SIDE, SIDE), Image.Resampling.BOX))
     extrema: Any = image.getextrema()
     blank = all(low == high for low, high in extrema)
-    return Look(image.width, image.height, mode, digest.digest(), bits, small, blank)
+    span = max(high for _, high in extrema) - min(low for low, _ in extrema)
+    return Look(image.width, image.height, mode, digest.digest(), bits, small, blank, span)
 
 
 def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]) -> list[Look | str]:

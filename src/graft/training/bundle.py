@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from graft.backbones import Preprocessing
 from graft.building import build, build_later, check_trusted, one_line
 from graft.data import evaluation_transform, read_image, to_rgb
+from graft.data.levels import AllLevels, levels_from
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import whole, write_yaml
@@ -66,6 +67,7 @@ class Bundle:
         preprocessing: how an image becomes the model's input.
         tested: how the run tested it.
         temperature: what logits are divided by before the softmax; 1 unless it was fitted.
+        levels: which values were black and white in its images of more than 8 bits; None: it had none.
     """
 
     def __init__(
@@ -76,12 +78,14 @@ class Bundle:
         preprocessing: Preprocessing,
         tested: HowTested,
         temperature: float = 1.0,
+        levels: AllLevels | None = None,
     ) -> None:
         self.model = nn.Sequential(OrderedDict(backbone=backbone, head=head)).eval()
         self.class_names = list(class_names)
         self.preprocessing = preprocessing
         self.tested = tested
         self.temperature = temperature
+        self.levels = levels
         self.transform = evaluation_transform(preprocessing)
 
     @torch.inference_mode()
@@ -114,7 +118,10 @@ class Bundle:
         return Prediction(best, values[best], values)
 
     def _prepare(self, image: str | Path | Image.Image) -> Tensor:
-        read = to_rgb(image) if isinstance(image, Image.Image) else read_image(Path(image))
+        if isinstance(image, Image.Image):
+            read = to_rgb(image, self.levels)
+        else:
+            read = read_image(Path(image), levels=self.levels)
         tensor: Tensor = self.transform(read)
         return tensor
 
@@ -138,6 +145,7 @@ def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
         "class_names": bundle.class_names,
         "tested": asdict(bundle.tested),
         "temperature": bundle.temperature,
+        "levels": None if bundle.levels is None else {k: list(v) for k, v in bundle.levels.items()},
         "trained_from": config["backbone"].get("weights"),
     }
     write_yaml(folder / DESCRIPTION, description)
@@ -185,7 +193,8 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     preprocessing = Preprocessing.from_dict(parts["preprocessing"])
     # Bundles of older versions have none.
     temperature = parts.get("temperature", 1.0)
-    bundle = Bundle(backbone, head, names, preprocessing, HowTested(**parts["tested"]), temperature)
+    tested, levels = HowTested(**parts["tested"]), levels_from(parts)
+    bundle = Bundle(backbone, head, names, preprocessing, tested, temperature, levels)
     # As it was trained, which need not be single precision.
     bundle.model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     try:
@@ -216,6 +225,10 @@ def read_description(file: Path) -> dict[str, Any]:
     for key, test in right.items():
         if not isinstance(found, dict) or not test(found.get(key)):
             raise GraftError(f"{file} is damaged: {key} is missing or not what a bundle has there")
+    try:
+        levels_from(found)
+    except (TypeError, ValueError, AttributeError):
+        raise GraftError(f"{file} is damaged: levels={found['levels']} are none") from None
     if not _is_temperature(found.get("temperature", 1.0)):
         raise GraftError(f"{file} is damaged: temperature={found['temperature']} is no number above 0")
     return dict(found)

@@ -55,7 +55,8 @@ def test_and_write(
     merge(module.backbone)
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
     how = HowTested(loading.batch_size, config["trainer"]["precision"], config["channels_last"])
-    bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how)
+    levels = loading.data.levels
+    bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how, levels=levels)
     in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
     if config["calibrate"]:
         # Without loggers: what is measured here is no test.

@@ -1,0 +1,52 @@
+"""What the headers of image files tell before any is decoded. Imports no torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from graft.data.formats import formats
+from graft.data.levels import kind_of
+
+# Formats that hold 8 bits and no more, and one picture, which spares a look into each file.
+_PLAIN = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def is_deep(path: Path) -> bool:
+    """Whether an image file holds more than 8 bits a value; False where it cannot be read."""
+    if path.suffix.lower() in (*_PLAIN, ".gif", ".webp"):
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+        # The byte after width and height; much faster than asking Pillow.
+        if head.startswith(_PNG):
+            return len(head) > 24 and head[24] == 16
+        with Image.open(path, formats=formats()) as image:
+            return kind_of(image) is not None
+    # What reads it says what is wrong with it.
+    except Exception:
+        return False
+
+
+def holds_several(path: Path) -> bool:
+    """Whether a file holds several pictures, moving ones or pages; False where it cannot be read."""
+    if path.suffix.lower() in (*_PLAIN, ".png"):
+        return False
+    try:
+        with Image.open(path, formats=formats()) as image:
+            # What a telephone adds to a photograph, such as a map of its lights, is no picture of its own.
+            return image.format != "MPO" and int(getattr(image, "n_frames", 1)) > 1
+    # What reads it says what is wrong with it.
+    except Exception:
+        return False
+
+
+def said_of_several(paths: Sequence[Path]) -> list[str]:
+    """That of files with several pictures the first is used, where there are such files."""
+    several = [path for path in paths if holds_several(path)]
+    if not several:
+        return []
+    count = "1 file holds" if len(several) == 1 else f"{len(several):,} files hold"
+    return [f"{count} several pictures, of which the first is used, such as {several[0]}"]
