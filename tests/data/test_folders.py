@@ -218,7 +218,7 @@ def test_folders_of_grafts_own_are_never_data(tree, paint, monkeypatch):
     assert data.class_names == ["ants", "bees"]
     assert len(data.images) == 4
     assert data.notes == ["left out: 4 folders of Graft's own, such as cached"]
-    refused("mine", "a folder that Graft wrote")
+    refused("mine", "a folder that Graft wrote (it holds status.json and config.yaml)")
 
 
 def test_a_loop_of_links_adds_nothing(tree):

@@ -129,7 +129,7 @@ def test_colours_of_16_bits(tmp_path, noise, channels):
     path = png(tmp_path / "a.png", values)
     colours = np.rint(values[..., : 3 if channels > 2 else 1] * (255 / 4095))
     assert is_deep(path)
-    assert stored_mode(path) == {2: "LA;16B", 3: "RGB;16B", 4: "RGBA;16B"}[channels]
+    assert stored_mode(path) == {2: "RGBA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
     assert np.array_equal(np.asarray(read_image(path)), np.broadcast_to(colours, (6, 7, 3)))
     kind, found = read_values(path)
     assert kind == "whole"
@@ -184,3 +184,18 @@ def test_a_model_of_an_older_version_reads_as_it_did(noise):
 
 def test_nothing_is_found_in_nothing():
     assert chosen_levels(find_levels([], read_values), None) == (None, [])
+
+
+def test_a_file_that_pillow_would_misread_is_refused(tmp_path, noise):
+    planes = [noise(4096, 5, 7, seed=seed).tobytes() for seed in range(3)]
+    begin = 8 + 2 + 12 * 10 + 4
+    entries = [
+        *((256, 4, 1, 7), (257, 4, 1, 5), (258, 3, 3, begin), (259, 3, 1, 1), (262, 3, 1, 2)),
+        *((273, 4, 3, begin + 6), (277, 3, 1, 3), (278, 4, 1, 5), (279, 4, 3, begin + 18), (284, 3, 1, 2)),
+    ]
+    starts = [begin + 30 + len(planes[0]) * place for place in range(3)]
+    content = b"II*\0" + struct.pack("<IH", 8, 10) + b"".join(struct.pack("<HHII", *one) for one in entries)
+    content += struct.pack("<I3H3I3I", 0, 16, 16, 16, *starts, *map(len, planes)) + b"".join(planes)
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(ImageError, match=r"a.tif: colours of 16 bits, one after the other, are not read"):
+        read_image(tmp_path / "a.tif")

@@ -8,7 +8,7 @@ from graft.data.parts import NamedImages, number_classes
 from graft.data.walk import OWN, LeftOut, Walk, joined, told
 from graft.errors import GraftError, did_you_mean
 from graft.names import nfc
-from graft.runs.own_folders import is_own
+from graft.runs.own_folders import own_marks
 
 
 def image_folder(root: str, nested: bool = False) -> ImageData:
@@ -61,8 +61,8 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
 def _check_folder(source: str, folder: Path) -> None:
     try:
         if folder.is_dir():
-            if is_own(str(folder)):
-                raise GraftError(f"{source}: is a folder that Graft wrote; its images are figures")
+            if marks := own_marks(str(folder)):
+                raise GraftError(f"{source}: is a folder that Graft wrote (it holds {marks}), and no data")
             return
         if folder.exists():
             raise GraftError(f"{source}: is a file, not a folder")
@@ -71,7 +71,10 @@ def _check_folder(source: str, folder: Path) -> None:
     missing = folder.absolute()
     while not missing.parent.is_dir():
         missing = missing.parent
-    siblings = Walk(missing.parent, source).listing("").folders
+    try:
+        siblings = [path.name for path in missing.parent.iterdir() if path.is_dir()]
+    except OSError:
+        siblings = []
     raise GraftError(
         f"{source}: {missing.parent} has no folder {missing.name}{did_you_mean(missing.name, siblings)}"
     )

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from graft.data.formats import formats
-from graft.data.levels import WHOLE, AllLevels, deep_colours, eight_bits, form_of, has_deep_colours, kind_of
+from graft.data.levels import (
+    WHOLE,
+    AllLevels,
+    deep_colours,
+    eight_bits,
+    form_of,
+    has_deep_colours,
+    is_misread,
+    kind_of,
+)
 from graft.errors import GraftError
 
 _ORIENTATION = 0x0112  # EXIF tag
@@ -58,7 +67,7 @@ def read_values(path: str | Path) -> tuple[str, NDArray[Any]]:
 
 
 def stored_mode(path: str | Path) -> str:
-    """Pillow's name of the mode that an image file is stored in, or where it hides bits, of the raw mode.
+    """Pillow's name of the mode that an image file is stored in, with the bits that it hides.
 
     Decodes no pixels.
 
@@ -78,6 +87,10 @@ def _opened(path: str | Path, use: Callable[[Image.Image], Result], at_least: in
             most = Image.MAX_IMAGE_PIXELS
             if most is not None and image.width * image.height > most:
                 raise Image.DecompressionBombError
+            if is_misread(image):
+                raise ImageError(
+                    "colours of 16 bits, one after the other, are not read; save them interleaved"
+                )
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             return use(image)

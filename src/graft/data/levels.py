@@ -31,6 +31,7 @@ _OTHERWISE = {
 # And all four bytes of grey and opacity if it takes them for those of colours.
 _OTHERWISE["LA;16B"] = "RGBA"
 _UPPER = np.uint16(256)
+_BITS_PER_VALUE = 258  # TIFF tag
 
 
 class Levels(NamedTuple):
@@ -57,29 +58,37 @@ def kind_of(image: Image.Image) -> str | None:
 
 def form_of(image: Image.Image) -> str:
     """Pillow's name of the mode that an opened image is stored in, with the bits that it hides."""
-    return _raw_mode(image) if has_deep_colours(image) else image.mode
+    return f"{image.mode};16" if has_deep_colours(image) else image.mode
 
 
 def has_deep_colours(image: Image.Image) -> bool:
     """Whether an opened image has colours, or opacity, of 16 bits, of which Pillow would keep the upper 8."""
-    return _raw_mode(image) in _OTHERWISE
+    modes = _raw_modes(image)
+    return bool(modes) and modes <= set(_OTHERWISE)
 
 
-def _raw_mode(image: Image.Image) -> str:
-    """How the pixels of an opened image are stored; empty for one in memory."""
+def is_misread(image: Image.Image) -> bool:
+    """Whether Pillow takes an opened image for one of 8 bits: a TIFF of 16 that holds colour after colour."""
+    if image.format != "TIFF" or not _raw_modes(image) & {"R", "G", "B"}:
+        return False
+    bits: Any = image.getexif().get(_BITS_PER_VALUE, 8)
+    return max(bits if isinstance(bits, tuple) else (bits,)) > 8
+
+
+def _raw_modes(image: Image.Image) -> set[str]:
+    """How the pixels of an opened image are stored; nothing for one in memory."""
     tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
-    modes = {str(tile.args if isinstance(tile.args, str) else (tile.args or [""])[0]) for tile in tiles}
-    return modes.pop() if len(modes) == 1 else ""
+    return {str(tile.args if isinstance(tile.args, str) else (tile.args or [""])[0]) for tile in tiles}
 
 
 def deep_colours(path: str | Path, image: Image.Image) -> NDArray[np.uint16]:
     """The colours of an opened image that `has_deep_colours`: `(H, W, 3)`, with its opacity `(H, W, 4)`."""
-    raw = _raw_mode(image)
+    with_grey = "LA;16B" in _raw_modes(image)
     upper = np.asarray(image).astype(np.uint16)
     with Image.open(path, formats=formats()) as other:
         other.tile = [tile._replace(args=_read_otherwise(tile.args)) for tile in other.tile]
         read = np.asarray(other).astype(np.uint16)
-    if raw == "LA;16B":
+    if with_grey:
         whole = [read[..., part] * _UPPER + read[..., part + 1] for part in (0, 0, 0, 2)]
         return np.stack(whole, -1)
     return upper * _UPPER + read

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from graft.data.cache_location import cache_folder
 from graft.data.formats import is_image
 from graft.errors import GraftError
-from graft.runs.own_folders import is_own
+from graft.runs.own_folders import own_marks
 
 # What systems and archives leave in folders, in small letters.
 _SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
@@ -190,7 +190,8 @@ class Walk:
                 return SYSTEM, True
             if entry.is_symlink() and _lies_in(path):
                 return REPEATED, True
-            return OWN if os.path.realpath(path) == self._cache or is_own(path) else "", True
+            own = os.path.realpath(path) == self._cache or own_marks(path)
+            return OWN if own else "", True
         if name.startswith(".") or name in _SYSTEM_FILES:
             return SYSTEM, False
         # A link to nothing is an image that cannot be read, which what reads it says.

@@ -23,18 +23,20 @@ _COMMANDS = ("train", "sweeps", "crossval", "evaluate", "predict", "inspect", "c
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def is_own(folder: str) -> bool:
-    """Whether a folder is one that Graft wrote, or the `outputs` that holds them all."""
+def own_marks(folder: str) -> str:
+    """What shows that Graft wrote a folder, or that it is the `outputs` that holds them all; else nothing."""
     try:
         names = set(os.listdir(folder))  # noqa: PTH208
     except OSError:
         # Whoever reads it says so.
-        return False
-    if any(names.issuperset(marks) for marks in _MARKS):
-        return True
+        return ""
+    for marks in _MARKS:
+        if names.issuperset(marks):
+            return " and ".join(marks)
     if os.path.basename(os.path.realpath(folder)) != _OUTPUTS:  # noqa: PTH119
-        return False
-    return any(_has_days(os.path.join(folder, command)) for command in names.intersection(_COMMANDS))  # noqa: PTH118
+        return ""
+    commands = sorted(names.intersection(_COMMANDS))
+    return next((name for name in commands if _has_days(os.path.join(folder, name))), "")  # noqa: PTH118
 
 
 def _has_days(folder: str) -> bool:
