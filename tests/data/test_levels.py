@@ -197,5 +197,5 @@ def test_a_file_that_pillow_would_misread_is_refused(tmp_path, noise):
     content = b"II*\0" + struct.pack("<IH", 8, 10) + b"".join(struct.pack("<HHII", *one) for one in entries)
     content += struct.pack("<I3H3I3I", 0, 16, 16, 16, *starts, *map(len, planes)) + b"".join(planes)
     (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(ImageError, match=r"a.tif: colours of 16 bits, one after the other, are not read"):
+    with pytest.raises(ImageError, match=r"a.tif: 16-bit colours, one after the other, are not read"):
         read_image(tmp_path / "a.tif")

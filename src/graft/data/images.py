@@ -88,9 +88,7 @@ def _opened(path: str | Path, use: Callable[[Image.Image], Result], at_least: in
             if most is not None and image.width * image.height > most:
                 raise Image.DecompressionBombError
             if is_misread(image):
-                raise ImageError(
-                    "colours of 16 bits, one after the other, are not read; save them interleaved"
-                )
+                raise ImageError("16-bit colours, one after the other, are not read; save them interleaved")
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             return use(image)

@@ -72,7 +72,7 @@ def is_misread(image: Image.Image) -> bool:
     if image.format != "TIFF" or not _raw_modes(image) & {"R", "G", "B"}:
         return False
     bits: Any = image.getexif().get(_BITS_PER_VALUE, 8)
-    return max(bits if isinstance(bits, tuple) else (bits,)) > 8
+    return bool(max(bits if isinstance(bits, tuple) else (bits,)) > 8)
 
 
 def _raw_modes(image: Image.Image) -> set[str]:
