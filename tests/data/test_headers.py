@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data.headers import holds_several, is_deep, said_of_several
+from graft.data.headers import holds_several, is_deep, said_of_several, some_of
 
 
 @pytest.fixture
@@ -35,7 +35,16 @@ def test_files_with_several_pictures_are_told(tmp_path, noise):
     # A photograph with its preview is one picture.
     plain.save(tmp_path / "phone.mpo", save_all=True, append_images=[other])
     assert not holds_several(tmp_path / "phone.mpo")
-    assert said_of_several([tmp_path / "phone.mpo", tmp_path / "gone.gif"]) == []
-    assert said_of_several([tmp_path / name for name in names]) == [
+    assert said_of_several([tmp_path / "phone.mpo", tmp_path / "gone.gif"], 2) == []
+    assert said_of_several([tmp_path / name for name in names], 3) == [
         f"3 files hold several pictures, of which the first is used, such as {tmp_path}/moves.gif"
     ]
+    assert said_of_several([tmp_path / "moves.gif", tmp_path / "one-moves.gif"], 9) == [
+        f"1 of 2 files looked at holds several pictures, of which the first is used, such as "
+        f"{tmp_path}/moves.gif"
+    ]
+
+
+def test_of_many_some_are_looked_at():
+    assert some_of(list(range(10)), 4) == [0, 2, 5, 7]
+    assert some_of([1, 2], 2) == some_of([1, 2], 9) == [1, 2]

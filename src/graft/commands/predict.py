@@ -9,7 +9,7 @@ from rich.table import Table
 from torch.utils.data import DataLoader
 
 from graft.data import PathImages, collate_readable, default_workers, find_images
-from graft.data.headers import said_of_several
+from graft.data.headers import MOST, said_of_several, some_of
 from graft.data.opening import levels_of
 from graft.errors import GraftError
 from graft.runs.files import write_csv
@@ -35,9 +35,10 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
     quiet_lightning()
     files, notes = find_images(config["source"])
     bundle = load_bundle(config["run"], config["trust"])
-    bundle.levels, levels_said = levels_of(files, bundle.levels)
+    looked = some_of(files, MOST)
+    bundle.levels, levels_said = levels_of(looked, bundle.levels)
     rows, unreadable = predict_files(bundle, files, config, make_tester(bundle, config["accelerator"], path))
-    show(rows, unreadable, [*notes, *said_of_several(files), *levels_said])
+    show(rows, unreadable, [*notes, *said_of_several(looked, len(files)), *levels_said])
     if not rows:
         raise GraftError(f"source={config['source']}: none of {len(files)} images could be read")
     target = path / "predictions.csv"

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
+from graft.data.deep_images import kind_of
 from graft.data.formats import formats
-from graft.data.levels import kind_of
 
 # Formats that hold 8 bits and no more, and one picture, which spares a look into each file.
 _PLAIN = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")
+# Files that are looked at, so that a large data set costs no more than this.
+MOST = 1000
+Item = TypeVar("Item")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -43,10 +47,23 @@ def holds_several(path: Path) -> bool:
         return False
 
 
-def said_of_several(paths: Sequence[Path]) -> list[str]:
-    """That of files with several pictures the first is used, where there are such files."""
-    several = [path for path in paths if holds_several(path)]
+def some_of(items: Sequence[Item], most: int) -> list[Item]:
+    """No more than `most` of some things, evenly spaced."""
+    if len(items) <= most:
+        return list(items)
+    return [items[place * len(items) // most] for place in range(most)]
+
+
+def said_of_several(looked: Sequence[Path], total: int) -> list[str]:
+    """That of files with several pictures the first is used, where there are such files.
+
+    Args:
+        looked: the files to look at.
+        total: how many there are.
+    """
+    several = [path for path in looked if holds_several(path)]
     if not several:
         return []
-    count = "1 file holds" if len(several) == 1 else f"{len(several):,} files hold"
+    of = f" of {len(looked):,} files looked at" if len(looked) < total else ""
+    count = f"1{of or ' file'} holds" if len(several) == 1 else f"{len(several):,}{of or ' files'} hold"
     return [f"{count} several pictures, of which the first is used, such as {several[0]}"]

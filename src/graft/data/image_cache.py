@@ -13,7 +13,7 @@ import torch
 import torchvision
 from torch.utils.data import DataLoader, Dataset
 
-from graft.data import image_transform, images, levels
+from graft.data import deep_images, image_transform, images, levels
 from graft.data.cache_location import cache_folder
 from graft.data.image_transform import Pixels
 from graft.data.kept_images import KeptImages, in_memory, on_disk, opened
@@ -75,7 +75,9 @@ def _key(items: TransformedImages) -> str:
 
 def code_version() -> str:
     """Changes with the code that turns a file into pixels, here and in the libraries."""
-    own = b"".join(Path(str(module.__file__)).read_bytes() for module in (images, levels, image_transform))
+    own = b"".join(
+        Path(str(module.__file__)).read_bytes() for module in (images, levels, deep_images, image_transform)
+    )
     return (
         f"{hashlib.sha256(own).hexdigest()} {PIL.__version__} {torchvision.__version__} {torch.__version__}"
     )

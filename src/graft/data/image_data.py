@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from graft.data.headers import some_of
 from graft.data.images import ImageError, read_image, stored_mode, to_rgb
 from graft.data.levels import AllLevels
 from graft.errors import GraftError
@@ -92,9 +93,9 @@ class ImageSet:
         """The same images, files of more than 8 bits a value brought to 8 by `levels`."""
         return self if self._root is None else file_images(self._root, self.names, self.labels, levels)
 
-    def files(self) -> list[Path]:
-        """The paths of the images; none where they are no files."""
-        return [] if self._root is None else [self._root / name for name in self.names]
+    def some_files(self, most: int) -> list[Path]:
+        """The paths of no more than `most` images, evenly spaced; none where they are no files."""
+        return [] if self._root is None else [self._root / name for name in some_of(self.names, most)]
 
     def mode(self, index: int) -> str:
         """The mode that an image is stored in, such as L, CMYK or RGBA; `read` makes RGB of all.

@@ -8,17 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from graft.data.deep_images import WHOLE, deep_colours, form_of, has_deep_colours, is_misread, kind_of
 from graft.data.formats import formats
-from graft.data.levels import (
-    WHOLE,
-    AllLevels,
-    deep_colours,
-    eight_bits,
-    form_of,
-    has_deep_colours,
-    is_misread,
-    kind_of,
-)
+from graft.data.levels import AllLevels, eight_bits
 from graft.errors import GraftError
 
 _ORIENTATION = 0x0112  # EXIF tag

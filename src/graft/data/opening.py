@@ -6,12 +6,15 @@ from typing import Any
 
 from graft.building import build
 from graft.data import LOADING_KEYS
-from graft.data.headers import is_deep, said_of_several
+from graft.data.headers import MOST, is_deep, said_of_several, some_of
 from graft.data.image_data import ImageData
 from graft.data.images import read_values
 from graft.data.levels import AllLevels, chosen_levels, find_levels
 from graft.data.splits import Splits, split
 from graft.errors import GraftError
+
+# Images that are decoded to find what their values are, at most.
+DECODED = 256
 
 
 def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageData:
@@ -29,19 +32,22 @@ def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageD
     opened = build(source, "data")
     if not isinstance(opened, ImageData):
         raise GraftError(f"data: {data['_target_']} gave {type(opened).__name__}, not graft.data.ImageData")
-    files = [path for part in opened.parts.values() for path in part.files()]
+    files = [path for part in opened.parts.values() for path in part.some_files(MOST)]
     levels, notes = levels_of(files, model)
-    return opened.levelled(levels, [*(f"warning: {note}" for note in said_of_several(files)), *notes])
+    several = said_of_several(files, len(opened.images))
+    return opened.levelled(levels, [*(f"warning: {note}" for note in several), *notes])
 
 
 def levels_of(files: Sequence[Path], model: AllLevels | None) -> tuple[AllLevels | None, list[str]]:
-    """The levels to read some image files by, one rule for all, and what is to be said of them.
+    """The levels to read image files by, one rule for all, and what is to be said of them.
 
     Args:
-        files: the images.
+        files: some of the images. Where those of more than 8 bits are so few that none is among them, each of
+            those is read by levels of its own.
         model: the levels of the model that is to see them, which go before; None: it has none.
     """
-    return chosen_levels(find_levels([path for path in files if is_deep(path)], read_values), model)
+    deep = [path for path in files if is_deep(path)]
+    return chosen_levels(find_levels(some_of(deep, DECODED), read_values), model)
 
 
 def split_data(data: Mapping[str, Any], opened: ImageData) -> Splits:

@@ -111,7 +111,7 @@ class Walk:
                     if name in held.links:
                         links.append((top, joined(place, name), False))
                     else:
-                        files.add(os.path.join(real, name))  # noqa: PTH118
+                        files.add(f"{real}{os.sep}{name}")
                         found[top].append(joined(place, name))
                 for name in held.folders:
                     if name in held.links:

@@ -18,6 +18,7 @@ from graft.backbones import Backbone
 from graft.data import (
     ImageSet,
     crops,
+    deep_images,
     image_data,
     image_transform,
     images,
@@ -32,7 +33,7 @@ from graft.features.description import INTERNAL, Description, raw
 # Their version stands for all their code.
 VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np}
 # What decodes, transforms and draws, whatever backbone and transform are chosen.
-OWN_CODE = [image_data, images, levels, image_transform, crops, loading, randomness, transforms]
+OWN_CODE = [image_data, images, levels, deep_images, image_transform, crops, loading, randomness, transforms]
 OWN_CODE += [extraction, fast]
 # Of a backbone: its stages, which have digests, and where weight files go, which changes nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped"}
