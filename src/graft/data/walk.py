@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -94,7 +94,14 @@ class Walk:
         left_out: list[LeftOut] = []
         entered = {self._real(above) for top in tops for above in _above(top)}
         files: set[str] = set()
-        links: list[tuple[str, str, bool]] = []
+        links: deque[tuple[str, str, bool]] = deque()
+
+        def take(top: str, path: str, real: str) -> None:
+            if real in files:
+                left_out.append(LeftOut(path, REPEATED))
+            else:
+                files.add(real)
+                found[top].append(path)
 
         def enter(top: str, folder: str) -> None:
             pending = [folder]
@@ -111,8 +118,7 @@ class Walk:
                     if name in held.links:
                         links.append((top, joined(place, name), False))
                     else:
-                        files.add(f"{real}{os.sep}{name}")
-                        found[top].append(joined(place, name))
+                        take(top, joined(place, name), f"{real}{os.sep}{name}")
                 for name in held.folders:
                     if name in held.links:
                         links.append((top, joined(place, name), True))
@@ -125,14 +131,11 @@ class Walk:
             else:
                 enter(top, top)
         while links:
-            top, path, leads_to_folder = links.pop(0)
+            top, path, leads_to_folder = links.popleft()
             if leads_to_folder:
                 enter(top, path)
-            elif (real := self._real(path)) in files:
-                left_out.append(LeftOut(path, REPEATED))
             else:
-                files.add(real)
-                found[top].append(path)
+                take(top, path, self._real(path))
         return {top: sorted(paths) for top, paths in found.items()}, left_out
 
     def among(self, paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
