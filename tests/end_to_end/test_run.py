@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -208,6 +210,24 @@ def test_predictions_say_what_was_left_out_and_fail_where_nothing_can_be_read(
     assert "left out: 1 file that is no image that Pillow decodes (.txt 1), such as notes.txt" in out
     assert "left out: 1 hidden or system file or folder, such as ._x.jpg" in out
     assert "1 images predicted, 1 unreadable" in out
+
+
+def test_predictions_of_12_bits_are_those_of_the_same_picture_in_8(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deep = np.random.default_rng(0).integers(0, 4096, (2, 40, 40)).astype(np.uint16)
+    # A dark picture stays one: both have one black and one white.
+    deep[1] //= 4
+    for name, pixels in (("deep", deep), ("plain", np.rint(deep * (255 / 4095)).astype(np.uint8))):
+        Path(name).mkdir()
+        for index, values in enumerate(pixels):
+            Image.fromarray(values).save(f"{name}/{index}.png")
+        assert run(["predict", f"run={trained}", f"source={name}", f"hydra.run.dir={name}-out"]) == 0
+    assert "0 is taken as black, 4095 as white" in capsys.readouterr().out
+    rows = [read_csv(tmp_path / f"{name}-out/predictions.csv") for name in ("deep", "plain")]
+    for one, other in zip(*rows, strict=True):
+        assert {**one, "path": ""} == {**other, "path": ""}
 
 
 def test_predictions_are_those_that_the_run_reported(
