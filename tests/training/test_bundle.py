@@ -364,7 +364,7 @@ def test_images_of_more_than_8_bits_are_read_as_the_models_own_were(saved, tmp_p
     image.save(tmp_path / "dark.png")
     same = Image.fromarray(np.rint(values * (255 / 4095)).astype(np.uint8))
     probabilities = loaded.predict(same)[0].probabilities
-    assert loaded.predict([image, tmp_path / "dark.png"])[1].probabilities == probabilities
+    assert loaded.predict(tmp_path / "dark.png")[0].probabilities == probabilities
     assert loaded.predict(image)[0].probabilities == probabilities
     # A bundle of an older version read them as their files declare.
     description = yaml.safe_load((saved / "model.yaml").read_text(encoding="utf-8"))
