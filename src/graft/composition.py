@@ -131,7 +131,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     assert isinstance(raw, dict)
     keys = {str(key): value for key, value in raw.items() if key != "hydra"}
     check_keys(keys, shipped, folders)
-    notes = []
+    notes: list[str] = []
     if "optimizer" in keys:
         shipped, notes = choose_optimizer(cfg, hydra_cfg, shipped, folders)
     config: Plain = {}

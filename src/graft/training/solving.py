@@ -4,6 +4,7 @@ What a head of one dense layer should be is a convex problem, so there is nothin
 and that is chosen among a path of them by images that the solution was not made of.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -161,7 +162,7 @@ def _best(rows: list[dict[str, float]], judges: int) -> dict[str, float]:
     """The row of the highest posterior: likelihood of the `judges`, log-normal prior of the penalty."""
 
     def surprise(row: dict[str, float]) -> float:
-        return judges * row["val/loss"] + 0.5 * (np.log10(row["penalty"] / USUAL) / DECADES) ** 2
+        return judges * row["val/loss"] + 0.5 * (math.log10(row["penalty"] / USUAL) / DECADES) ** 2
 
     return min(rows, key=surprise)
 
@@ -207,7 +208,8 @@ def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Ind
     single = counts[labels] == 1
     divided, alone = np.flatnonzero(~single), np.flatnonzero(single)
     belonging = None if groups is None else groups[divided]
-    count = min(FOLDS, int(counts.max()), len(divided) if groups is None else len(np.unique(belonging)))
+    parted = len(divided) if belonging is None else len(np.unique(belonging))
+    count = min(FOLDS, int(counts.max()), parted)
     if count < 2:
         return []
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
