@@ -20,7 +20,7 @@ done
 for class in dog frog horse ship truck; do
   for part in train test; do
     mkdir -p "$RUNS/cifar10-target/$part/$class"
-    find "$(realpath "$CIFAR10/$part/$class")" -name '*.jpg' | sort | head -200 |
+    find "$(realpath "$CIFAR10/$part/$class")" -name '*.jpg' | sort | sed -n '1,200p' |
       xargs -I{} ln -sf {} "$RUNS/cifar10-target/$part/$class/"
   done
 done

@@ -216,10 +216,8 @@ class FeatureCache:
             del self.sizes[stop]
         if stop not in self.sizes:
             tensors = torch.cat(list(self.plain.compute(stop, indices)))
-        train, val = (
-            tensors.float().cpu().split([len(self.loading.splits[part]) for part in ("train", "val")])
-        )
-        return train, val
+        tensors, count = tensors.float().cpu(), len(self.loading.splits["train"])
+        return tensors[:count], tensors[count:]
 
     def _boundary(self, stop: int, view: int | None) -> Boundary:
         if (stop, view) not in self._read:
