@@ -41,7 +41,7 @@ from torchvision.transforms import v2
 from graft.commands.train import fit, trainer_of
 from graft.composition import compose
 from graft.data import ImageDataModule
-from graft.data.randomness import EpochShuffle
+from graft.data.sharing import EpochBatches
 from graft.training import assembly, cache_decision
 
 BATCH, LR, JOBS = 32, 1e-3, 20
@@ -150,10 +150,10 @@ def usual(words: list[str], folder: Path, root: Path) -> Outcome:
         num_sanity_val_steps=0,
         enable_model_summary=False,
     )
-    order = EpochShuffle(len(photos), loading.seed, lambda: (trainer.current_epoch, 0))
+    batches = EpochBatches(len(photos), BATCH, loading.seed, lambda: (trainer.current_epoch, 0))
     validation = DataLoader(Photos(loading, root, "val"), BATCH)
     started = time.process_time()
-    trainer.fit(probe, DataLoader(photos, BATCH, sampler=order), validation)
+    trainer.fit(probe, DataLoader(photos, batch_sampler=batches), validation)
     seconds = time.process_time() - started
     return Outcome(seconds, 0.0, *answers(probe, validation))
 

@@ -10,7 +10,8 @@ import torch
 from torchvision.transforms import v2
 
 from graft.data import ImageError, TransformedImages, file_images, make_loader
-from graft.data.randomness import EpochShuffle, random_stream
+from graft.data.randomness import random_stream
+from graft.data.sharing import EpochBatches
 
 # From Python 3.12 on, forking workers beside torch's threads warns.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork\\(\\) may lead to deadlocks")
@@ -27,8 +28,8 @@ def batches(data, workers, epochs, seed=0, batch_size=4, size=None):
     indices = np.arange(1, len(images), dtype=np.int64)[:size]
     epoch = [0]
     items = TransformedImages(images, indices, draw_from_all, seed)
-    shuffle = EpochShuffle(len(indices), seed, lambda: (epoch[0], 0))
-    loader = make_loader(items, batch_size=batch_size, num_workers=workers, shuffle=shuffle)
+    shuffled = EpochBatches(len(indices), batch_size, seed, lambda: (epoch[0], 0))
+    loader = make_loader(items, batch_size=batch_size, num_workers=workers, batches=shuffled)
     found = []
     for epoch[0] in epochs:
         found.append(list(loader))
@@ -122,25 +123,12 @@ def test_a_stream_is_given_back_after_an_error():
     assert random.getstate() == before[2]
 
 
-@pytest.mark.parametrize(
-    ("count", "batch_size", "sizes"),
-    [
-        (9, 4, [4, 4]),
-        (10, 4, [4, 4, 2]),
-        (8, 4, [4, 4]),
-        (1, 4, [1]),
-        (3, 4, [3]),
-        (3, 1, [1, 1, 1]),
-        (5, 4, [4]),
-    ],
-)
-def test_only_a_last_batch_of_one_is_left_out_and_only_in_training(noise, count, batch_size, sizes):
-    data = noise({"all": [6, 6]})
-    training = batches(data, 0, [0], batch_size=batch_size, size=count)[0]
-    assert [len(batch["label"]) for batch in training] == sizes
-    items = TransformedImages(data.images, np.arange(count), v2.PILToTensor())
-    loader = make_loader(items, batch_size=batch_size, num_workers=0)
-    assert torch.cat([batch["index"] for batch in loader]).tolist() == list(range(count))
+@pytest.mark.parametrize(("count", "sizes"), [(9, [4, 4, 1]), (3, [3]), (8, [4, 4])])
+def test_in_order_batches_are_full_and_the_last_has_the_rest(noise, count, sizes):
+    items = TransformedImages(noise({"all": [6, 6]}).images, np.arange(count), v2.PILToTensor())
+    found = list(make_loader(items, batch_size=4, num_workers=0))
+    assert [len(batch["index"]) for batch in found] == sizes
+    assert torch.cat([batch["index"] for batch in found]).tolist() == list(range(count))
 
 
 def test_plain_positions_are_taken_for_epoch_0(noise):
@@ -174,7 +162,7 @@ def test_a_damaged_image_is_named_in_one_line(tmp_path, paint, workers):
 @pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 0), (3, 2), (8, 7), (64, 8)])
 def test_workers_by_cores(monkeypatch, noise, cores, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    items = TransformedImages(noise({"all": [2, 2]}).images, np.arange(4), v2.PILToTensor())
+    items = TransformedImages(noise({"all": [9, 9]}).images, np.arange(18), v2.PILToTensor())
     # torch warns of more workers than this machine has cores; none is started here.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.utils.data.DataLoader.check_worker_number_rationality", lambda self: None)

@@ -105,9 +105,9 @@ def test_nothing_validates(noise, preprocessing):
     assert module.val_dataloader() == []
 
 
-def test_a_last_batch_of_one_is_left_out(make):
-    assert [len(batch["label"]) for batch in make(shots=3, batch_size=5).train_dataloader()] == [5]
-    assert [len(batch["label"]) for batch in make(shots=3, batch_size=4).train_dataloader()] == [4, 2]
+def test_training_batches_are_of_even_sizes(make):
+    assert [len(batch["label"]) for batch in make(shots=3, batch_size=5).train_dataloader()] == [3, 3]
+    assert [len(batch["label"]) for batch in make(batch_size=4).train_dataloader()] == [4, 4, 4, 3, 3]
 
 
 def fit(module, model, epochs, ckpt_path=None, **settings):
@@ -210,9 +210,58 @@ def test_a_finished_module_begins_at_the_beginning(make, tmp_path):
     assert fit(module, Recorder(), 1) == fit(make(), Recorder(), 1)
 
 
-@pytest.mark.filterwarnings("ignore:You requested to overfit")
-@pytest.mark.filterwarnings("ignore:.*overfit_batches.*")
-def test_overfitting_stays_within_the_training_images(make):
-    module, model = make(shots=3), Recorder()
-    fit(module, model, 1, overfit_batches=1, limit_val_batches=0)
-    assert set(model.seen[0][1]) <= set(module.splits["train"].tolist())
+def test_overfitting_sees_the_same_few_training_images_in_every_epoch(make):
+    module, model = make(), Recorder()
+    fit(module, model, 3, overfit_batches=2, limit_val_batches=0)
+    first = fit(make(), Recorder(), 1)[:2]
+    assert [seen[1:] for seen in model.seen] == [seen[1:] for seen in first] * 3
+
+
+@pytest.mark.parametrize(("batch_size", "size"), [(4, 4), (29, 29), (512, 29)])
+def test_a_batch_in_order_is_no_larger_than_all_images(make, batch_size, size):
+    module = make(batch_size=batch_size)
+    assert len(module.data.images) == 29
+    assert module.test_dataloader().batch_size == module.evaluation_size == size
+
+
+def test_the_first_images_are_those_of_the_first_batch_and_no_more_are_read(make, decoded):
+    module = make(batch_size=8, cache_images="off")
+    first = next(iter(module.train_dataloader()))["image"]
+    decoded.clear()
+    assert torch.equal(module.first_images(3), first[:3])
+    # A joined list reads through its parts' own lists, so each image counts twice.
+    assert len(decoded) == 6
+    assert torch.equal(module.first_images(32), first)
+
+
+def test_the_batches_of_an_epoch_can_be_read_beside_training(make):
+    class Beside(Recorder):
+        def validation_step(self, batch, batch_index):
+            if batch_index == 0:
+                again = list(self.trainer.datamodule.same_epoch)
+                self.validated.append([(b["index"].tolist(), float(b["image"].sum())) for b in again])
+
+    for workers in (0, 1):
+        model = Beside()
+        fit(make(workers), model, 2, val_check_interval=0.5)
+        for half, again in enumerate(model.validated):
+            assert again == [seen[1:] for seen in model.seen if seen[0] == half // 2]
+
+
+def test_what_takes_a_part_of_an_epoch_or_adds_batches_up_resumes_within_it(make, tmp_path):
+    settings = {"limit_train_batches": 4, "accumulate_grad_batches": 2}
+    whole = fit(make(), Recorder(), 3, **settings)
+    assert [(epoch, len(indices)) for epoch, indices, _ in whole[:4]] == [(0, 4), (0, 4), (0, 4), (0, 3)]
+    checkpoint = ModelCheckpoint(tmp_path, save_top_k=-1, every_n_train_steps=1, filename="{step}")
+    with pytest.raises(SystemExit):
+        fit(
+            make(),
+            Recorder((1, 3)),
+            3,
+            callbacks=[checkpoint],
+            enable_checkpointing=True,
+            **settings,
+        )
+    for step, batches in ((1, 2), (2, 4), (3, 6)):
+        rest = fit(make(), Recorder(), 3, ckpt_path=tmp_path / f"step={step}.ckpt", **settings)
+        assert rest == whole[batches:]

@@ -6,11 +6,11 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 from rich.table import Table
-from torch.utils.data import DataLoader
 
-from graft.data import PathImages, collate_readable, default_workers, find_images
+from graft.data import PathImages, collate_readable, find_images
 from graft.data.headers import MOST, said_of_several, some_of
 from graft.data.opening import levels_of
+from graft.data.workers import ImageLoader, worker_count
 from graft.errors import GraftError
 from graft.runs.files import write_csv
 from graft.training import Bundle, Prediction, load_bundle
@@ -51,10 +51,11 @@ def predict_files(
     bundle: Bundle, files: list[Path], config: dict[str, Any], tester: pl.Trainer
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """One row a readable file, in order; and each unreadable file with the reason."""
-    loader = DataLoader(
+    size = config["batch_size"] or bundle.tested.batch_size
+    loader = ImageLoader(
         PathImages(files, bundle.transform, bundle.levels),
-        config["batch_size"] or bundle.tested.batch_size,
-        num_workers=default_workers() if config["num_workers"] is None else config["num_workers"],
+        size,
+        num_workers=worker_count(config["num_workers"], -(-len(files) // size)),
         collate_fn=collate_readable,
     )
     rows: list[dict[str, Any]] = []

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from graft.data.images import read_image as read_image
     from graft.data.images import to_rgb as to_rgb
     from graft.data.loading import TransformedImages as TransformedImages
-    from graft.data.loading import default_workers as default_workers
     from graft.data.loading import make_loader as make_loader
     from graft.data.manifests import csv_manifest as csv_manifest
     from graft.data.mixing import cutmix as cutmix
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from graft.data.splits import split as split
     from graft.data.transforms import evaluation_transform as evaluation_transform
     from graft.data.transforms import training_transform as training_transform
+    from graft.data.workers import default_workers as default_workers
 
 # The keys that every option of the group `data` has (conf/data/_loading.yaml); its others are the source's.
 LOADING_KEYS = (
@@ -58,7 +58,7 @@ _HOMES = {
     "csv_manifest": "manifests",
     "cutmix": "mixing",
     "data_facts": "facts",
-    "default_workers": "loading",
+    "default_workers": "workers",
     "digits": "bundled",
     "evaluation_transform": "transforms",
     "file_images": "image_data",

@@ -11,17 +11,20 @@ from typing import Any
 import PIL
 import torch
 import torchvision
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from graft.data import deep_images, image_transform, images, levels
 from graft.data.cache_location import cache_folder
 from graft.data.image_transform import Pixels
 from graft.data.kept_images import KeptImages, in_memory, on_disk, opened
-from graft.data.loading import TransformedImages, as_it_is, outlive_sigterm
+from graft.data.loading import TransformedImages, as_it_is
+from graft.data.workers import ImageLoader, outlive_sigterm
 from graft.errors import GraftError
 
 # What `auto` keeps in memory at most, in each process that trains.
 AUTO_BYTES = 2**30
+# Images that a worker process decodes at a time.
+BATCH = 8
 
 
 def keep(items: TransformedImages, where: str, workers: int, room: float = AUTO_BYTES) -> KeptImages | None:
@@ -97,10 +100,11 @@ class _Prepared(Dataset[Pixels]):
 
 
 def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
-    loader = DataLoader(
+    loader = ImageLoader(
         _Prepared(items),
-        batch_size=8,
-        num_workers=workers,
+        batch_size=BATCH,
+        # As many as have something to do.
+        num_workers=min(workers, -(-len(items) // BATCH)),
         collate_fn=as_it_is,
         # Without one, the loader draws from torch's global stream.
         generator=torch.Generator(),
@@ -110,7 +114,7 @@ def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
     try:
         yield from batches
     finally:
-        if workers:
+        if loader.num_workers:
             # An error's traceback holds the iterator; left to the collector, its workers take 5 s to end.
             batches._shutdown_workers()
 

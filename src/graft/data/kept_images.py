@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from graft.data.image_transform import Pixels
 
+# Where Linux keeps the memory that processes share.
+SHARED = Path("/dev/shm")
+
 
 class KeptImages:
     """RGB images of any sizes, by position.
@@ -29,6 +32,7 @@ class KeptImages:
         self.sizes = sizes
         self.folder = folder
         self._ends = np.cumsum(sizes.prod(1) * 3)
+        self._shared: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -40,10 +44,22 @@ class KeptImages:
         return self.pixels[end - height * width * 3 : end].reshape(height, width, 3)
 
     def __reduce__(self) -> Any:
-        """To another process a file goes by its name, and memory as a tensor, which torch then shares."""
+        """To another process a file goes by its name; memory moves, once, to where torch shares it.
+
+        It is held here: a process that does not begin as a fork opens it when this call is long over. Where
+        such memory is short, as in many a container, the other process gets a copy.
+        """
         if self.folder is not None:
             return _reopened, (self.folder,)
-        return _shared, (torch.from_numpy(self.pixels), self.sizes)
+        if self._shared is None and self.pixels.nbytes <= _shareable():
+            self._shared = torch.from_numpy(self.pixels).share_memory_()
+            self.pixels = self._shared.numpy()
+        return _received, (self.pixels if self._shared is None else self._shared, self.sizes)
+
+
+def _shareable() -> float:
+    """Bytes that processes can share now; the system ends a process that writes more than that."""
+    return shutil.disk_usage(SHARED).free if SHARED.is_dir() else float("inf")
 
 
 def in_memory(images: Iterable[Pixels], most: float) -> KeptImages | None:
@@ -111,5 +127,5 @@ def _index(folder: Path) -> tuple[NDArray[np.int64], int]:
         return index["sizes"], int(index["checksum"])
 
 
-def _shared(pixels: torch.Tensor, sizes: NDArray[np.int64]) -> KeptImages:
-    return KeptImages(pixels.numpy(), sizes)
+def _received(pixels: torch.Tensor | Pixels, sizes: NDArray[np.int64]) -> KeptImages:
+    return KeptImages(np.asarray(pixels), sizes)

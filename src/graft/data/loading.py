@@ -1,7 +1,6 @@
 """Images as batches."""
 
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
@@ -14,11 +13,9 @@ from graft.data.image_data import ImageSet, Indices
 from graft.data.image_transform import ImageTransform, Pixels
 from graft.data.images import ImageError
 from graft.data.kept_images import KeptImages
-from graft.data.randomness import EpochShuffle
-from graft.data.sharing import WHOLE, Share, SharedBatches, even_batches
 from graft.data.transforms import PerImage
+from graft.data.workers import ImageLoader, outlive_sigterm, worker_count
 from graft.errors import GraftError
-from graft.runs.environment import cores
 
 Transform = Callable[[Image.Image], Tensor]
 # Which image: `(epoch, position)`, or the position alone, which is epoch 0.
@@ -101,32 +98,21 @@ def make_loader(
     *,
     batch_size: int,
     num_workers: int | None = None,
-    shuffle: EpochShuffle | None = None,
-    share: Share = WHOLE,
+    batches: Collection[list[Any]] | None = None,
 ) -> DataLoader[Any]:
-    """Batches of `items`: all, in order, or shuffled to train on.
+    """Batches of `items`.
 
     Args:
         items: the images.
-        batch_size: B, over all processes.
-        num_workers: processes that load; None: none on 2 cores or fewer, else one a core but one, at most 8.
-        shuffle: the order of an epoch. A last batch is then left out, unless it is the only one, in which a
-            process would have a single image: BatchNorm cannot train on one image.
-        share: which of several processes this is; it gets its own images of each batch.
+        batch_size: of all, in order; the last batch may be smaller.
+        num_workers: processes that load, no more than there are batches; None: `default_workers`.
+        batches: the keys of each batch, in the place of all in order.
     """
-    workers = default_workers() if num_workers is None else num_workers
-    short = shuffle is not None and len(items) > batch_size and 0 < len(items) % batch_size < 2 * share.size
-    batches: dict[str, Any] = {"batch_size": batch_size, "sampler": shuffle, "drop_last": short}
-    if share.size > 1:
-        own = (
-            SharedBatches(shuffle, batch_size, short, share)
-            if shuffle
-            else even_batches(len(items), batch_size, share)
-        )
-        batches = {"batch_sampler": own}
-    return DataLoader(
+    which: dict[str, Any] = {"batch_size": batch_size} if batches is None else {"batch_sampler": batches}
+    workers = worker_count(num_workers, -(-len(items) // batch_size) if batches is None else len(batches))
+    return ImageLoader(
         items,
-        **batches,
+        **which,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
@@ -140,21 +126,3 @@ def make_loader(
 def as_it_is(batch: Batched) -> Batched:
     """What a dataset gives as a batch already."""
     return batch
-
-
-def outlive_sigterm(worker: int) -> None:
-    """Let SIGTERM end a process that loads half a minute later, if it is there for so long.
-
-    SLURM and others send it to all processes of a run at once, of which the main one wants to end its step.
-    """
-    if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
-
-
-def default_workers(processes: int = 1) -> int:
-    """Loading processes that pay: none on 2 cores or fewer, where they only get in the way.
-
-    Args:
-        processes: how many train on this machine, and share its cores.
-    """
-    return 0 if (own := cores() // processes) <= 2 else min(8, own - 1)

@@ -1,6 +1,6 @@
 """The LightningDataModule."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -14,11 +14,11 @@ from graft.data.image_cache import AUTO_BYTES, keep
 from graft.data.image_data import ImageData
 from graft.data.image_transform import ImageTransform, Preprocessing
 from graft.data.kept_images import KeptImages
-from graft.data.loading import Transform, TransformedImages, default_workers, make_loader
-from graft.data.randomness import EpochShuffle
-from graft.data.sharing import WHOLE, Share
+from graft.data.loading import Transform, TransformedImages, make_loader
+from graft.data.sharing import WHOLE, EpochBatches, Share, even_batches
 from graft.data.splits import Splits
 from graft.data.transforms import evaluation_transform
+from graft.data.workers import default_workers
 
 
 class BatchCache(Protocol):
@@ -90,16 +90,35 @@ class ImageDataModule(pl.LightningDataModule):
         """What the data tells the model."""
         return data_facts(self.data, self.splits)
 
+    @property
+    def evaluation_size(self) -> int:
+        """Images of a full batch in order: B, or all there are, in any split.
+
+        Of all, so that stored features of an image are computed alike whichever run it was tested in.
+        """
+        return min(self.batch_size, len(self.data.images))
+
     def train_dataloader(self) -> Iterable[Any]:
-        """Shuffled and augmented; a last batch of one image is left out. Without a trainer, epoch 0."""
+        """Shuffled and augmented, in batches of even sizes. Without a trainer, epoch 0."""
         images = partial(self._training_loader, every_epoch=True)
         if self.cache is None:
             return images()
         return self.cache.in_place_of(self._training_loader(every_epoch=False), images, "train")
 
-    def first_images(self) -> Tensor:
-        """The first batch to train on, `(B, 3, H, W)`, whatever takes the place of images later."""
-        images: Tensor = next(iter(self._training_loader(every_epoch=False)))["image"]
+    @cached_property
+    def same_epoch(self) -> Iterable[Any]:
+        """The batches of the epoch that trains, from its first one on, to be read beside training."""
+        images = partial(self._training_loader, every_epoch=True, again=True)
+        if self.cache is None:
+            return images()
+        loader = self._training_loader(every_epoch=False, again=True)
+        return self.cache.in_place_of(loader, images, "train")
+
+    def first_images(self, most: int) -> Tensor:
+        """The first images to train on, `(most, 3, H, W)` or one batch, whatever takes their place later."""
+        loader: Any = self._training_loader(every_epoch=False)
+        first = next(iter(loader.batch_sampler))[:most]
+        images: Tensor = loader.dataset.__getitems__(first)["image"]
         return images
 
     def val_dataloader(self) -> Iterable[Any]:
@@ -130,18 +149,19 @@ class ImageDataModule(pl.LightningDataModule):
             every_epoch: whether it will be read again, so that keeping its images pays.
         """
         items = self._items(split, self.evaluation, every_epoch=every_epoch)
-        return self._loader(items, None, share)
+        shared = even_batches(len(items), self.batch_size, share) if share.size > 1 else None
+        return self._loader(items, self.evaluation_size, shared)
 
-    def _training_loader(self, *, every_epoch: bool) -> DataLoader[Any]:
+    def _training_loader(self, *, every_epoch: bool, again: bool = False) -> DataLoader[Any]:
         items = self._items("train", self.training, self.seed, every_epoch=every_epoch)
-        return self._loader(items, EpochShuffle(len(items), self.seed, self._start), self._share)
+        start = (lambda: (self._order()[0], 0)) if again else self._order
+        batches = EpochBatches(len(items), self.batch_size, self.seed, start, self._share)
+        return self._loader(items, self.batch_size, batches)
 
     def _loader(
-        self, items: TransformedImages, shuffle: EpochShuffle | None, share: Share
+        self, items: TransformedImages, batch_size: int, batches: Collection[list[Any]] | None
     ) -> DataLoader[Any]:
-        return make_loader(
-            items, batch_size=self.batch_size, num_workers=self._workers, shuffle=shuffle, share=share
-        )
+        return make_loader(items, batch_size=batch_size, num_workers=self._workers, batches=batches)
 
     @property
     def _workers(self) -> int:
@@ -187,6 +207,7 @@ class ImageDataModule(pl.LightningDataModule):
     def teardown(self, stage: str) -> None:
         """Forget where a resumed run began, so that the next fit begins at the beginning."""
         self._resumed = (0, 0)
+        self.__dict__.pop("same_epoch", None)
 
     @property
     def epoch(self) -> int:
@@ -194,12 +215,15 @@ class ImageDataModule(pl.LightningDataModule):
         return self._start()[0]
 
     def _start(self) -> tuple[int, int]:
-        """The epoch that begins now, and how many of its images are already done.
+        """The epoch that begins now, and how many of its batches are already done.
 
         Lightning starts the workers of a resumed run before it has brought its own epoch up to date
         (https://github.com/Lightning-AI/pytorch-lightning/issues/21938), so the checkpoint's word counts.
         """
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
-        if epoch > self._resumed[0]:
-            return epoch, 0
-        return self._resumed[0], self._resumed[1] * self.batch_size
+        return (epoch, 0) if epoch > self._resumed[0] else self._resumed
+
+    def _order(self) -> tuple[int, int]:
+        """As `_start`; with `trainer.overfit_batches` every epoch has the images of the first."""
+        epoch, done = self._start()
+        return 0 if self.trainer is not None and self.trainer.overfit_batches else epoch, done  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Randomness that depends on what is drawn for, never on who draws: worker, order or earlier draws."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.random import mtrand
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: SplitMix64's step
 
@@ -67,26 +66,3 @@ def random_stream(*key: int) -> Iterator[None]:
         torch.set_rng_state(torch_state)
         mtrand.set_bit_generator(numpy_generator)
         random.setstate(python_state)
-
-
-class EpochShuffle(Sampler[tuple[int, int]]):
-    """`(epoch, position)` of each of `size` items, in an order that seed and epoch alone determine.
-
-    Args:
-        size: how many items there are.
-        seed: of the order.
-        start: called at each beginning; the epoch, and how many of its items are already done.
-    """
-
-    def __init__(self, size: int, seed: int, start: Callable[[], tuple[int, int]]) -> None:
-        self.size = size
-        self.seed = seed
-        self.start = start
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        epoch, done = self.start()
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
-        return iter([(epoch, position) for position in order[done:].tolist()])

@@ -1,10 +1,10 @@
-"""One process's share of the images, where several train or validate together."""
+"""Which images make a batch, and which of them are one process's where several train together."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
-from torch.utils.data import BatchSampler, Sampler
+from torch.utils.data import Sampler
 
 
 class Share(NamedTuple):
@@ -17,30 +17,62 @@ class Share(NamedTuple):
 WHOLE = Share(0, 1)
 
 
-class SharedBatches(Sampler[list[Any]]):
-    """Of each batch every `share.size`-th item: together the processes see the batches that one would see.
+def batch_count(count: int, batch_size: int, processes: int = 1) -> int:
+    """How many batches an epoch of training has: ⌈N / B⌉.
+
+    Fewer, and so larger ones, where a process would have a single image of a batch, on which BatchNorm cannot
+    train: with B = 2 and an odd N one batch has three. Where B asks for single images, it gets them.
 
     Args:
-        order: the items of an epoch, the same on all processes.
-        batch_size: over all processes.
-        drop_last: whether a last batch that is not full is left out.
+        count: N, the images.
+        batch_size: B, over all processes.
+        processes: how many train together.
+    """
+    fewest, batches = 2 * processes, -(-count // batch_size)
+    return batches if batch_size < fewest else max(1, min(batches, count // fewest))
+
+
+class EpochBatches(Sampler[list[tuple[int, int]]]):
+    """Batches of `(epoch, position)`, in an order that seed and epoch alone determine.
+
+    Their sizes differ by at most one, and no image is left out: the statistics of a last batch of the few
+    that full ones leave over would spoil BatchNorm's. Each process has every `share.size`-th item of each
+    batch: together they see the batches that one would see.
+
+    Args:
+        count: how many images there are.
+        batch_size: of the largest batch, over all processes.
+        seed: of the order.
+        start: called at each beginning; the epoch, and how many of its batches are already done.
         share: which items are this process's.
     """
 
-    def __init__(self, order: Sampler[Any], batch_size: int, drop_last: bool, share: Share) -> None:
-        self.whole = BatchSampler(order, batch_size, drop_last)
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        seed: int,
+        start: Callable[[], tuple[int, int]],
+        share: Share = WHOLE,
+    ) -> None:
+        self.count = count
+        self.batches = batch_count(count, batch_size, share.size)
+        self.seed = seed
+        self.start = start
         self.share = share
 
     def __len__(self) -> int:
-        return len(self.whole)
+        return self.batches
 
-    def __iter__(self) -> Iterator[list[Any]]:
-        for batch in self.whole:
-            yield batch[self.share.rank :: self.share.size]
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, done = self.start()
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
+        for batch in np.array_split(order, self.batches)[done:]:
+            yield [(epoch, position) for position in batch[self.share.rank :: self.share.size].tolist()]
 
 
 def even_batches(count: int, batch_size: int, share: Share) -> list[list[int]]:
-    """This process's positions among `count`, each position on exactly one process.
+    """This process's positions among `count`, in order, each position on exactly one process.
 
     Every process has as many batches as the others, and none is empty, so that they may meet at each: that
     is why they are cut evenly, not filled one by one. (PyTorch's `DistributedSampler` counts some images

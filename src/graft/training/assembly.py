@@ -13,6 +13,7 @@ from graft.backbones import Backbone, Preprocessing
 from graft.building import build, build_later
 from graft.data import ImageData, ImageDataModule, Splits
 from graft.data.opening import open_data, split_data
+from graft.data.workers import check_workers
 from graft.errors import GraftError
 from graft.regularization import CoTuning
 from graft.schema import solves
@@ -176,6 +177,7 @@ def prepare(config: Config) -> tuple[dict[str, Any], Parts, int]:
     """
     checks.check_device(config["trainer"]["accelerator"])
     checks.check_precision(config["trainer"])
+    check_workers(config["data"].get("num_workers"), key="data.num_workers")
     size = ranks.count(config["trainer"])
     # Recorded, because a run that goes on with another number may round otherwise.
     config = {**config, "threads": threads(config["threads"], size // config["trainer"].get("num_nodes", 1))}

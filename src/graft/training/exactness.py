@@ -51,7 +51,7 @@ def reasons_against(
         "the regularizer looks at more than weights": (
             regularizer is not None and not getattr(regularizer, "sees_weights_alone", False)
         ),
-        "trainer.overfit_batches takes the images' order away": bool(config["trainer"]["overfit_batches"]),
+        "trainer.overfit_batches reads only a few images": bool(config["trainer"]["overfit_batches"]),
         "several processes train": processes > 1,
     }
     reasons = [reason for reason, holds in found.items() if holds]

@@ -112,7 +112,6 @@ def quiet_lightning() -> None:
         "Total length of `list` across ranks is zero",  # the same
         "GPU available but not used",
         r"Found .* module\(s\) in eval mode at the start of training",  # what is frozen is
-        "You requested to overfit but enabled train dataloader shuffling",  # it is turned off, as it should
         "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
         "You're resuming from a checkpoint that ended before the epoch ended",  # the order of images knows
         "Trying to infer the `batch_size`",
