@@ -129,7 +129,8 @@ def measured(config: Config, one: Candidate, data: ImageData, indices: Indices) 
     labels = data.images.labels[indices]
     scores = all_scores(features.double().numpy(), labels, probabilities, config["seed"])
     device = lone_trainer(config["accelerator"]).strategy.root_device
-    cost = cost_of(backbone, device, config["data"].get("batch_size", 32))
+    # No more at a time than there will ever be.
+    cost = cost_of(backbone, device, min(config["data"].get("batch_size", 32), len(data.images)))
     return {**scores, "features": backbone.width, **cost._asdict()}
 
 

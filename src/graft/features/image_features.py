@@ -33,7 +33,7 @@ class ImageFeatures:
         run: images `(B, 3, H, W)` and the number of stages to tensors `(B, …)`, on any device.
         how: plain values that `run` depends on: device, precision, layout.
         label: the backbone's name, for people to read.
-        batch_size: B; it changes the last bits, and is no part of the key.
+        batch_size: B; no more than all images. It changes the last bits, and is no part of the key.
         num_workers: processes that decode images.
         seed: of the transform's draws; None: it draws nothing.
         check: called after each batch; may raise to stop.
@@ -97,7 +97,8 @@ class ImageFeatures:
         items = TransformedImages(self.images, indices, self.transform)
         if view is not None:
             items = OneView(self.images, indices, self.transform, self.seed, view)
-        loader = make_loader(items, batch_size=self.batch_size, num_workers=self.num_workers)
+        size = min(self.batch_size, len(self.images))
+        loader = make_loader(items, batch_size=size, num_workers=self.num_workers)
         started = told = time.perf_counter()
         total = len(indices)
         say(f"cache: computing what {name} gives, {total:,} images")
@@ -112,5 +113,5 @@ class ImageFeatures:
                 say(f"cache: {done:,} of {total:,} images, {left:.0f} s to go")
 
         with evaluating(*list(self.backbone.stages.values())[:stop]):
-            yield from extract(lambda batch: self.run(batch, stop), loader, self.batch_size, tell)
+            yield from extract(lambda batch: self.run(batch, stop), loader, size, tell)
         say(f"cache: computed in {time.perf_counter() - started:.1f} s")

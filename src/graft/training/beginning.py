@@ -45,7 +45,7 @@ def record_start(folder: RunFolder, config: Config, overrides: list[str], parts:
 
 def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, resumed: bool) -> None:
     """Keep a picture of what the first batch looks like to the network."""
-    images = parts.loading.first_images()[:32]
+    images = parts.loading.first_images(32)
     grid = pictures.image_grid(images, parts.module.backbone.preprocessing)
     pictures.save_figure(pictures.picture_of(grid), folder.images_figure)
     if not resumed:

@@ -54,7 +54,7 @@ def test_and_write(
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     merge(module.backbone)
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
-    how = HowTested(loading.batch_size, config["trainer"]["precision"], config["channels_last"])
+    how = HowTested(loading.evaluation_size, config["trainer"]["precision"], config["channels_last"])
     levels = loading.data.levels
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how, levels=levels)
     in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
