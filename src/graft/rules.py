@@ -188,6 +188,7 @@ RULES: dict[str, Rule] = {
     "scheduler.factor": number("between 0 and 1", lambda value: 0 < value < 1),
     "scheduler.patience": whole(0),
     "callbacks.ema.decay": SHARE,
+    "callbacks.ema.recalibrate": whole(0),
     "regularizer.weight": NOT_NEGATIVE,
     "regularizer.alpha": NOT_NEGATIVE,
     "regularizer.beta": NOT_NEGATIVE,

@@ -141,6 +141,32 @@ def test_a_run_teaches_and_starts_another_which_is_tested_on_the_way_back(
     assert error.count("\n") == 1
 
 
+def test_mixed_weights_have_their_own_statistics(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["data=image_folder", f"data.root={photos}", "data.batch_size=8", "trainer=cpu", "logger=none"]
+    words += ["backbone=mobilenet_v3_small", "backbone.image_size=32", "trainer.max_epochs=1", "test=false"]
+    graft.train([*words, "backbone.weights=null", "hydra.run.dir=source"])
+    graft.train([*words, "backbone.weights=source", "hydra.run.dir=tuned"])
+    capsys.readouterr()
+    said = []
+    # The run's own images; images of another place; and where the run's own are gone.
+    away = tmp_path / "away"
+    shutil.copytree(photos, away)
+    for index, more in enumerate(([], ["data=image_folder", f"data.root={away}"])):
+        command = ["evaluate", "run=tuned", "accelerator=cpu", "wise_ft.alpha=0.5", *more]
+        assert run([*command, f"hydra.run.dir=at{index}"]) == 0
+        said.append(capsys.readouterr().out)
+    assert all("statistics are taken anew, from 22 training images" in text for text in said)
+    ends = [
+        ["evaluate", "run=tuned", "accelerator=cpu", f"wise_ft.alpha={alpha}", f"hydra.run.dir=end{alpha}"]
+        for alpha in (0, 1)
+    ]
+    assert [run(command) for command in ends] == [0, 0]
+    assert "anew" not in capsys.readouterr().out
+
+
 def test_a_bundle_is_tested_on_other_images_whole(
     trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

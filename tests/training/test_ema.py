@@ -1,11 +1,16 @@
 """The average is the formula's, exact where nothing moves, what is validated and kept, and is resumed."""
 
+import copy
+
 import pytest
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from torch import nn
+from torch.nn.functional import cross_entropy
 
-from graft.freezing import Frozen, Full
+from graft.freezing import Frozen, Full, LastK
 from graft.freezing.apply import FreezeCallback
+from graft.regularization import StochNorm
 from graft.training.checkpoint_files import CheckedIO
 from graft.training.ema import Ema, warmed_decay
 from graft.training.ending import load_best
@@ -97,7 +102,7 @@ class Validated(Callback):
 def test_the_average_is_validated_and_kept_and_training_goes_on_raw(
     transfer, trainer, loader, tmp_path, interval
 ):
-    ema, watch = Ema(0.9), Validated()
+    ema, watch = Ema(0.9, recalibrate=0), Validated()
     records = Records(ema)
     best = ModelCheckpoint(tmp_path, "best", monitor="val/loss")
     callbacks = [FreezeCallback(Full()), ema, records, watch, best]
@@ -152,3 +157,126 @@ def test_interrupted_in_validation_the_raw_weights_are_back(transfer, trainer, l
         trainer(callbacks=[ema, records, Interrupts()]).fit(module, loader(8, 4), loader(4, 4))
     assert all(torch.equal(value, records.raw[-1][key]) for key, value in module.state_dict().items())
     assert not torch.equal(records.raw[-1][HEAD], records.average[-1][HEAD])
+
+
+STATISTICS = ("running_mean", "running_var")
+
+
+LAYERS = ["backbone.stages.stem.1", "backbone.stages.body.1"]
+
+
+def taken_by_hand(module, state, batches):
+    """The module with statistics that are the mean, over batches, of those of what enters each layer."""
+    module = copy.deepcopy(module)
+    module.load_state_dict(state)
+    module.eval()
+    entered = {name: [] for name in LAYERS}
+    for name in LAYERS:
+        layer = module.get_submodule(name).train()
+        # Of StochNorm's layers: all channels by the batch.
+        layer.p = 1.0
+        layer.register_forward_hook(lambda _layer, inputs, _out, to=entered[name]: to.append(inputs[0]))
+    with torch.no_grad():
+        for batch in batches:
+            module(batch["image"])
+    taken = {}
+    for name, inputs in entered.items():
+        taken[f"{name}.running_mean"] = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
+        taken[f"{name}.running_var"] = torch.stack([x.var((0, 2, 3)) for x in inputs]).mean(0)
+    module.load_state_dict({**state, **taken})
+    return module.eval()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_averages_statistics_are_taken_from_training_images_at_each_validation(
+    transfer, trainer, loader, accumulate
+):
+    batches, images, losses = loader(16, 4), loader(24, 12, seed=1), {}
+    for recalibrate in (0, 10_000):
+        watch, module = Validated(), transfer(lr=0.3)
+        trainer(
+            epochs=3,
+            callbacks=[FreezeCallback(Full()), Ema(0.9, recalibrate), watch],
+            accumulate_grad_batches=accumulate,
+        ).fit(module, batches, images)
+        states = watch.seen[::2]
+        assert len(states) == 3
+        losses[recalibrate] = []
+        for state in states:
+            expected = taken_by_hand(module, state, batches).state_dict()
+            for key in state:
+                if recalibrate or not key.endswith(STATISTICS):
+                    if "num_batches" not in key:
+                        torch.testing.assert_close(state[key], expected[key], rtol=1e-4, atol=1e-5, msg=key)
+                else:
+                    assert not torch.allclose(state[key], expected[key], rtol=0.01), key
+            found = copy.deepcopy(module)
+            found.load_state_dict(state)
+            found.eval()
+            with torch.no_grad():
+                parts = [cross_entropy(found(batch["image"]), batch["label"]) for batch in batches]
+            losses[recalibrate].append(torch.stack(parts).mean())
+        # What trains is the same, and draws the same (there is dropout).
+        losses[f"raw {recalibrate}"] = watch.after
+    assert torch.stack(losses[10_000]).mean() < torch.stack(losses[0]).mean()
+    for one, other in zip(losses["raw 0"], losses["raw 10000"], strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "moving"),
+    [
+        (Frozen(), set()),
+        (Full(norm="affine"), set()),
+        (LastK(2), {"body"}),
+        (Full(), {"stem", "body"}),
+    ],
+    ids=["frozen", "affine", "last_k", "full"],
+)
+def test_only_statistics_that_move_are_taken(transfer, trainer, loader, strategy, moving):
+    seen = {}
+    for recalibrate in (0, 8):
+        watch = Validated()
+        callbacks = [FreezeCallback(strategy), Ema(0.9, recalibrate), watch]
+        trainer(epochs=2, callbacks=callbacks).fit(transfer(lr=0.3), loader(16, 4), loader(4, 4))
+        seen[recalibrate] = watch.seen[-1]
+    changed = {key.split(".")[2] for key in seen[0] if not torch.equal(seen[0][key], seen[8][key])}
+    assert changed == moving
+
+
+@pytest.mark.parametrize("validates", [True, False])
+def test_what_training_ends_with_has_its_own_statistics(transfer, trainer, loader, tmp_path, validates):
+    keep = ModelCheckpoint(tmp_path, save_last=True)
+    module, batches = transfer(lr=0.3), loader(16, 4)
+    callbacks = [FreezeCallback(Full()), Ema(0.9), keep]
+    fitted = trainer(epochs=2, callbacks=callbacks)
+    fitted.fit(module, batches, loader(4, 4) if validates else None)
+    ended = floats(module)
+    assert (fitted.current_epoch, fitted.global_step) == (2, 8)
+    expected = taken_by_hand(module, ended, batches)
+    for key, value in expected.state_dict().items():
+        if key.endswith(STATISTICS):
+            torch.testing.assert_close(ended[key], value, rtol=1e-4, atol=1e-5, msg=key)
+    # Resumed where nothing is left to train, the module holds the same.
+    again = transfer(lr=0.3)
+    trainer(epochs=2, callbacks=[FreezeCallback(Full()), Ema(0.9), ModelCheckpoint(tmp_path)]).fit(
+        again, batches, ckpt_path=tmp_path / "last.ckpt", weights_only=True
+    )
+    assert all(torch.equal(value, ended[key]) for key, value in again.state_dict().items())
+
+
+def test_stochastic_normalisation_is_left_out_where_statistics_are_taken(transfer, trainer, tiny, loader):
+    batches, states, afters = loader(16, 4), [], []
+    for recalibrate in (0, 10_000):
+        backbone, watch = tiny(), Validated()
+        StochNorm(0.5).prepare(backbone, nn.Identity())
+        module = transfer(lr=0.3, backbone=backbone)
+        callbacks = [FreezeCallback(Full()), Ema(0.9, recalibrate), watch]
+        trainer(epochs=2, callbacks=callbacks).fit(module, batches, loader(4, 4))
+        states.append(watch.seen[-1])
+        afters.append(watch.after[-1])
+    expected = taken_by_hand(module, states[1], batches)
+    for key, value in expected.state_dict().items():
+        if key.endswith(STATISTICS):
+            torch.testing.assert_close(states[1][key], value, rtol=1e-4, atol=1e-5, msg=key)
+    assert all(torch.equal(afters[0][key], afters[1][key]) for key in afters[0])

@@ -5,8 +5,10 @@ import torch
 from safetensors.torch import save_file
 
 from graft.backbones import simple_cnn
+from graft.building import build
 from graft.errors import GraftError
 from graft.training import Bundle, HowTested, linear, load_bundle, save_bundle
+from graft.training.running_statistics import first, take_statistics
 from graft.training.wise_ft import between, move_towards_source
 
 
@@ -63,6 +65,62 @@ def test_a_bundle_alone_is_enough(saved, tmp_path, alpha):
         assert torch.equal(value, {0: source[key], 0.5: middle, 1: ended[key]}[alpha])
     for key, value in bundle.model.get_submodule("head").state_dict().items():
         assert torch.equal(value, tuned.model.get_submodule("head").state_dict()[key])
+
+
+@pytest.mark.parametrize("alpha", [0, 0.3, 1])
+def test_the_layers_whose_statistics_fit_neither_end_are_named(tmp_path, alpha):
+    node = {
+        "_target_": "graft.backbones.torchvision_backbone",
+        "name": "mobilenet_v3_small",
+        "image_size": 32,
+    }
+    torch.manual_seed(0)
+    source = build({**node, "weights": None}, "backbone")
+    save_file(source.state_dict(), tmp_path / "source.safetensors")
+    # Fine-tuned from a stage on; what lies below is frozen, norm layers whole.
+    last = list(source.stages)[-2]
+    for layer in source.stages[last].modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean += 1
+    bundle = Bundle(source, linear(source.width, 2), ["a", "b"], source.preprocessing, HowTested())
+    head = {"_target_": "graft.training.linear"}
+    config = {"backbone": {**node, "weights": str(tmp_path / "source.safetensors")}, "head": head}
+    save_bundle(tmp_path / "tuned", bundle, config)
+    loaded = load_bundle(tmp_path / "tuned")
+    names = move_towards_source(loaded, tmp_path / "tuned", alpha)
+    assert names == ([] if alpha in (0, 1) else [f"backbone.stages.{last}.1"])
+    assert all(isinstance(loaded.model.get_submodule(name), torch.nn.BatchNorm2d) for name in names)
+
+
+def test_statistics_taken_anew_fit_the_mixed_weights(tiny, transfer):
+    """Half-way between two networks the mixed variances are far off; those that are taken anew are exact."""
+    source, tuned = tiny(seed=1, dropout=0.0), tiny(seed=2, dropout=0.0)
+    images = torch.randn(32, 3, 16, 16) * 3
+    batches = [{"image": part, "label": torch.zeros(8)} for part in images.split(8)]
+    layers = ["stages.stem.1", "stages.body.1"]
+    for network in (source, tuned):
+        take_statistics(network, layers, batches, lambda batch, network=network: network(batch["image"]))
+    mixed = tiny(dropout=0.0).eval()
+    mixed.load_state_dict(between(source.state_dict(), tuned.state_dict(), 0.5))
+    entering = []
+    mixed.stages["stem"][1].register_forward_hook(lambda _layer, inputs, _out: entering.append(inputs[0]))
+
+    def off():
+        entering.clear()
+        with torch.no_grad():
+            mixed(images)
+        variance = entering[0].var((0, 2, 3))
+        return float((mixed.stages["stem"][1].running_var / variance - 1).abs().max())
+
+    assert off() > 0.2
+    take_statistics(mixed, layers, batches, lambda batch: mixed(batch["image"]))
+    assert off() < 0.05
+    assert not any(layer.training for layer in mixed.modules())
+
+
+def test_so_many_batches_as_hold_so_many_images():
+    batches = [{"label": torch.zeros(count)} for count in (4, 4, 3)]
+    assert [len(list(first(batches, images))) for images in (1, 4, 5, 8, 9, 10_000)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_without_a_source_it_is_refused_in_one_line(saved, tmp_path):

@@ -15,9 +15,11 @@ from graft.errors import GraftError, did_you_mean
 from graft.names import nfc
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
-from graft.training import load_bundle
+from graft.training import Bundle, load_bundle
 from graft.training.assessment import INTERVAL, spelled
 from graft.training.checks import check_device
+from graft.training.ranks import lone_trainer
+from graft.training.running_statistics import MOST, first, take_statistics
 from graft.training.testing import calibrate, calibration_line, make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
 from graft.training.wise_ft import move_towards_source
@@ -37,8 +39,9 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     check_device(config["accelerator"], key="accelerator")
     quiet_lightning()
     bundle = load_bundle(config["run"], config["trust"])
+    unfit: list[str] = []
     if (alpha := config["wise_ft"]["alpha"]) is not None:
-        move_towards_source(bundle, config["run"], alpha)
+        unfit = move_towards_source(bundle, config["run"], alpha)
         if alpha != 1 and bundle.temperature != 1 and not config["calibrate"]:
             print(
                 "the temperature was fitted to other weights, so it is left out; calibrate=true fits it anew"
@@ -63,6 +66,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     testing = f"testing {config['split']}: {len(splits[config['split']])} images"
     print("\n".join([f"{splits.describe()}; {testing}", *data.notes]))
 
+    if unfit:
+        recalibrate(bundle, unfit, config, saved, loading)
     folder = RunFolder(path)
     if config["calibrate"]:
         check_fits(config, splits)
@@ -81,6 +86,42 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
         print(calibration_line(metrics))
     print(path)
     return metrics
+
+
+def recalibrate(
+    bundle: Bundle, layers: list[str], config: Config, saved: Config, loading: ImageDataModule
+) -> None:
+    """Take mixed weights' running statistics from the images that the run trained on, if they are there.
+
+    Args:
+        bundle: whose model has the layers.
+        layers: names of those whose statistics do not fit.
+        config: of the command.
+        saved: of the run; empty for a bundle without one.
+        loading: what will be tested.
+    """
+    if config.get("data") is not None:
+        try:
+            data = open_data(saved["data"])
+            splits = split_from_rows(read_csv(RunFolder(config["run"]).split), data, config["run"])
+        except (GraftError, KeyError, OSError):
+            print(
+                "wise_ft: the images that the run trained on are gone; norm layers' statistics are mixed too"
+            )
+            return
+        loading = ImageDataModule(
+            data,
+            splits,
+            bundle.preprocessing,
+            evaluation_transform,
+            batch_size=loading.batch_size,
+            num_workers=config["num_workers"],
+        )
+    device = lone_trainer(config["accelerator"]).strategy.root_device
+    model, images = bundle.model.to(device), len(loading.splits["train"])
+    print(f"wise_ft: norm layers' statistics are taken anew, from {min(images, MOST):,} training images")
+    batches = first(loading.train_dataloader(), MOST)
+    take_statistics(model, layers, batches, lambda batch: model(batch["image"].to(device)))
 
 
 def check_fits(config: Config, splits: Splits) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from graft.building import build
 from graft.errors import GraftError
@@ -16,7 +17,8 @@ def between(source: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: fl
 
     BatchNorm's running statistics are interpolated as weights are: only so are both ends whole models, and
     frozen ones unchanged. Between the ends this is an approximation, since the variance of the mixed
-    network's activations is not the mean of two variances. Whole numbers, which are counters, stay tuned.
+    network's activations is not the mean of two variances; `take_statistics` puts that right. Whole numbers,
+    which are counters, stay tuned.
 
     Args:
         source: a state dict.
@@ -33,7 +35,7 @@ def between(source: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: fl
     return mixed
 
 
-def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> None:
+def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> list[str]:
     """Put `between`'s weights into the bundle's backbone, in place; its head stays as it was trained.
 
     The source had no head for these classes, so at `alpha=0` the trained head stands on its features.
@@ -42,6 +44,9 @@ def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> None:
         bundle: loaded from `path`.
         path: a run or bundle, whose description says what it was trained from.
         alpha: from 0, the source, to 1, the fine-tuned weights.
+
+    Returns:
+        The layers of the bundle's model whose running statistics fit neither end.
 
     Raises:
         GraftError: the run was trained from scratch, or its source weights are gone.
@@ -57,4 +62,14 @@ def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> None:
             f"wise_ft.alpha={alpha}: the source of run={path} is not to be had: {error}"
         ) from error
     backbone = bundle.model.get_submodule("backbone")
-    backbone.load_state_dict(between(started.state_dict(), backbone.state_dict(), alpha))
+    source_state, tuned_state = started.state_dict(), backbone.state_dict()
+    backbone.load_state_dict(between(source_state, tuned_state, alpha))
+    if alpha in (0, 1):
+        return []
+    return [
+        f"backbone.{name}"
+        for name, layer in backbone.named_modules()
+        if isinstance(layer, _BatchNorm)
+        and layer.running_mean is not None
+        and not torch.equal(source_state[key := f"{name}.running_mean"], tuned_state[key])
+    ]
