@@ -6,10 +6,9 @@ import pytest
 import torch
 import yaml
 from torch import nn
-from torch.nn.functional import linear
 from torchvision import models
 
-from graft.backbones import load_weights, supported_names, torchvision_backbone
+from graft.backbones import load_weights, source_network, supported_names, torchvision_backbone
 from graft.backbones.torchvision_stages import FAMILIES
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
@@ -53,13 +52,16 @@ class Pair:
         torch.manual_seed(0)
         self.model = models.get_model(name).eval()
         randomise_norms(self.model)
+        self.last_name, self.last = last_layer(self.model)
+        # Some families begin with a last layer, or a bias, of zeros.
+        for tensor in self.last.parameters():
+            nn.init.normal_(tensor, std=0.1)
         file = folder / f"{name}.pth"
         torch.save(self.model.state_dict(), file)
         self.backbone = torchvision_backbone(name).eval()
         self.loaded = load_weights(self.backbone, file)
         file.unlink()
         self.images = torch.rand(1, 3, image_size(name), image_size(name)) * 4 - 2
-        self.last_name, self.last = last_layer(self.model)
 
     @torch.no_grad()
     def expected(self):
@@ -97,12 +99,16 @@ def test_features_are_what_enters_torchvision_s_last_layer(pair):
     assert torch.equal(features, pair.expected())
 
 
-def test_the_last_layer_is_kept_aside(pair):
-    found, entering = pair.backbone.source_head, pair.expected()
-    with torch.no_grad():
-        maps = entering[:, :, None, None] if isinstance(pair.last, nn.Conv2d) else entering
-        expected = pair.last(maps).flatten(1)
-        torch.testing.assert_close(linear(entering, found["weight"], found.get("bias")), expected)
+@torch.no_grad()
+def test_the_source_s_logits_are_torchvision_s_own_to_the_bit(pair):
+    expected = pair.model(pair.images)
+    # What passes a ReLU behind the last layer must differ from what does not.
+    assert expected.std() > 0.01
+    network = source_network(pair.backbone, pair.backbone.source_head).eval()
+    assert network.width == expected.shape[1]
+    assert torch.equal(network(pair.images), expected)
+    if not pair.backbone.source_head.replaces:
+        assert torch.equal(pair.backbone.source_head.layers(pair.backbone(pair.images)), expected)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torchvision import models
 
 from graft.backbones import Preprocessing, carve, load_weights, torchvision_backbone
@@ -174,29 +175,36 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path, trained, fresh, valu
 @pytest.mark.parametrize(
     ("head", "kept"),
     [
-        ({"classifier.1.weight": (5, 512, 1, 1), "classifier.1.bias": (5,)}, {"weight", "bias"}),
-        ({"classifier.weight": (5, 512)}, {"weight"}),
+        ({"classifier.1.weight": (5, 512, 1, 1), "classifier.1.bias": (5,)}, [nn.Conv2d, nn.ReLU]),
+        # Of somebody's own, who can have put it behind the pooling alone.
+        ({"classifier.weight": (5, 512)}, [nn.Linear]),
         # Two layers, something beside the layer, a window, another width: what they compute is not known.
-        ({"classifier.1.weight": (512, 512), "classifier.3.weight": (5, 512)}, set()),
-        ({"classifier.0.scale": (512,), "classifier.1.weight": (5, 512)}, set()),
-        ({"classifier.1.weight": (5, 128, 2, 2)}, set()),
-        ({"classifier.1.weight": (5, 300)}, set()),
-        ({"classifier.1.bias": (5,)}, set()),
-        ({}, set()),
+        ({"classifier.1.weight": (512, 512), "classifier.3.weight": (5, 512)}, []),
+        ({"classifier.0.scale": (512,), "classifier.1.weight": (5, 512)}, []),
+        ({"classifier.1.weight": (5, 128, 2, 2)}, []),
+        ({"classifier.1.weight": (5, 512, 3, 3)}, []),
+        ({"classifier.1.weight": (5, 300)}, []),
+        ({"classifier.1.bias": (5,)}, []),
+        ({}, []),
     ],
 )
-def test_a_linear_head_is_kept_aside_and_any_other_is_not(tmp_path, head, kept):
+def test_a_last_layer_is_kept_with_what_follows_it_and_any_other_head_is_not(tmp_path, head, kept):
     state = {key: value for key, value in models.squeezenet1_0().state_dict().items() if "features" in key}
     state |= {key: torch.rand(shape) for key, shape in head.items()}
     torch.save({f"net.{key}": value for key, value in state.items()}, tmp_path / "a.pth")
     found = torchvision_backbone("squeezenet1_0", weights=str(tmp_path / "a.pth")).source_head
-    assert set(found) == kept
-    if kept:
-        assert found["weight"].shape == (5, 512)
+    if not kept:
+        assert found is None
+        return
+    assert [
+        type(layer) for layer in found.layers.modules() if type(layer) in (nn.Linear, nn.Conv2d, nn.ReLU)
+    ] == kept
+    assert found.replaces == (2 if nn.Conv2d in kept else 0)
+    assert [tuple(tensor.shape) for tensor in found.layers.parameters()] == list(head.values())
 
 
 def test_the_head_beside_a_backbone_of_our_own_names_is_not(tmp_path, trained, fresh):
     # Graft's own head normalises the features first, which its names do not tell.
     torch.save({**trained[0].state_dict(), "head.weight": torch.ones(3, 84)}, tmp_path / "a.pth")
     load_weights(fresh, tmp_path / "a.pth")
-    assert fresh.source_head == {}
+    assert fresh.source_head is None

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torchvision import models
 
 import graft
+from graft.backbones import torchvision_backbone
 from graft.cli import run
 from graft.commands import rank
-from graft.data import image_data
+from graft.data import evaluation_transform, image_data, read_image
 from graft.ranking import costs
 from graft.runs.files import read_csv
-from graft.transferability import logme
+from graft.transferability import leep, logme, nce
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +166,21 @@ def test_scores_are_those_of_the_extracted_features(photos: Path, trained: Path)
     features = load_file("features/features.safetensors")["features"].double().numpy()[kept]
     labels = np.unique([row["label"] for row in table], return_inverse=True)[1][kept]
     assert float(rows[0]["logme"]) == pytest.approx(logme(features, labels), rel=1e-5)
+
+
+def test_a_head_that_takes_maps_is_asked_with_what_follows_it(photos: Path) -> None:
+    """SqueezeNet cuts at 0 before it pools; logits without that would give another LEEP and NCE."""
+    torch.manual_seed(0)
+    model = models.squeezenet1_0(num_classes=6).eval()
+    torch.save(model.state_dict(), "source.pth")
+    (row,) = ranked(photos, "backbones=[squeezenet1_0]", "weights.squeezenet1_0=source.pth")
+    words = ["data=image_folder", f"data.root={photos}", "accelerator=cpu"]
+    assert run(["extract", *words, "backbone=squeezenet1_0", "hydra.run.dir=features"]) == 0
+    table = [row for row in read_csv(Path("features/features.csv")) if row["split"] in ("train", "val")]
+    labels = np.unique([row["label"] for row in table], return_inverse=True)[1]
+    see = evaluation_transform(torchvision_backbone("squeezenet1_0").preprocessing)
+    images = torch.stack([see(read_image(photos / entry["path"])) for entry in table])
+    with torch.no_grad():
+        said = model(images).double().softmax(1).numpy()
+    assert float(row["leep"]) == pytest.approx(leep(said, labels), rel=1e-4)
+    assert float(row["nce"]) == pytest.approx(nce(said.argmax(1), labels), rel=1e-4)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from graft.freezing import BiasOnly, FreezeUnfreeze, Gradual, LastK, LpFt
+from graft.freezing import BiasOnly, FreezeUnfreeze, Full, Gradual, LastK, LpFt
 from graft.freezing.table import freeze_table, printed
 from graft.optim import parameter_groups
 
@@ -62,3 +62,16 @@ def test_a_part_of_a_stage():
     rows = table(BiasOnly())
     assert (rows["stem"]["trainable"], rows["stem"]["weight_decay"]) == (8, 0.0)
     assert rows["stem"]["norm"] == "affine"
+
+
+def test_the_range_of_a_stages_rates():
+    backbone = nn.Module()
+    backbone.blocks = (nn.Linear,)
+    backbone.stages = nn.ModuleDict(
+        {"a": nn.Linear(2, 2), "b": nn.Sequential(*[nn.Linear(2, 2) for _ in range(3)])}
+    )
+    head = nn.Linear(2, 2)
+    groups = parameter_groups(backbone, head, lr=1e-3, head_lr=0.1, weight_decay=0.0, layer_decay=0.75)
+    rows = freeze_table(Full(), backbone.stages, head, groups, 3)
+    assert [row["lr"] for row in rows] == [1e-3 * 0.75**4, "0.000422 to 0.00075", 0.1]
+    assert printed(rows).row_count == 3

@@ -74,6 +74,25 @@ def test_the_penalty_is_what_sgds_weight_decay_descends_on() -> None:
         torch.testing.assert_close(weight.detach(), old - 0.1 * gradient)
 
 
+def test_blocks_within_a_stage_have_rates_of_their_own() -> None:
+    """As in timm: the last block is a step below the head, what follows it is not."""
+    backbone = nn.Module()
+    backbone.blocks = (nn.Bilinear,)  # type: ignore[assignment]
+    blocks = [nn.Bilinear(2, 2, 2) for _ in range(3)]
+    stages = {"stem": nn.Linear(2, 2), "a": nn.Sequential(*blocks[:2])}
+    stages["b"] = nn.Sequential(nn.LayerNorm(2), blocks[2], nn.LayerNorm(2))
+    backbone.stages = nn.ModuleDict(stages)
+    head = nn.Linear(2, 2)
+    groups = parameter_groups(backbone, head, lr=1.6, head_lr=None, weight_decay=0.1, layer_decay=0.5)
+    expected = {"backbone.stem": 0.1, "backbone.a.1": 0.2, "backbone.a.2": 0.4, "backbone.b.1": 0.8}
+    expected |= {"backbone.b.2": 1.6, "head": 1.6}
+    # Of the last norm nothing decays.
+    assert {group["name"].removesuffix("_no_decay"): group["lr"] for group in groups} == expected
+    assert len({group["name"] for group in groups}) == len(groups) == 2 * len(expected) - 1
+    held = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(held) == sorted(id(p) for module in (backbone, head) for p in module.parameters())
+
+
 def test_each_stage_learns_slower_than_the_one_above_it() -> None:
     backbone = nn.Module()
     backbone.stages = nn.ModuleDict({name: nn.Conv2d(3, 3, 1) for name in ("a", "b", "c")})

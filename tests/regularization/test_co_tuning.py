@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from graft.backbones import SourceHead
 from graft.regularization import CoTuning
 from graft.regularization.behaviour import outputs
 
@@ -14,7 +15,7 @@ RELATION = torch.tensor([[0.7, 0.2, 0.1, 0.0], [0.0, 0.5, 0.25, 0.25], [0.1, 0.1
 def co_tuning():
     torch.manual_seed(3)
     made = CoTuning(2.0)
-    made.adopt(nn.Linear(6, 4), width=6, classes=3)
+    made.adopt(SourceHead(nn.Linear(6, 4)), width=6, classes=3)
     assert made.relation.shape == (3, 4)
     assert not made.relation.any()
     made.relation.copy_(RELATION)
@@ -56,7 +57,32 @@ def test_at_the_relation_itself_it_has_no_gradient(co_tuning, images):
 
 def test_the_head_may_be_any_module_and_is_in_the_state(co_tuning):
     made = CoTuning()
-    made.adopt(nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 5)), width=6, classes=2)
+    made.adopt(
+        SourceHead(nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 5))), width=6, classes=2
+    )
     assert made.relation.shape == (2, 5)
     assert made.source_head.training
     assert set(co_tuning.state_dict()) == {"relation", "source_head.weight", "source_head.bias"}
+
+
+def test_a_head_of_maps_takes_what_enters_the_pooling_once(backbone, images, labels):
+    """As SqueezeNet's, whose ReLU would not be the same behind the mean."""
+    layers = nn.Sequential(nn.Conv2d(6, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    made = CoTuning(2.0)
+    made.adopt(SourceHead(layers, replaces=2), width=6, classes=3)
+    made.relation.copy_(RELATION)
+    made.prepare(backbone, nn.Linear(6, 3))
+    boundaries = outputs(backbone, images)
+    with torch.no_grad():
+        maps = backbone.stages["top"][0](boundaries[0])
+        logits = layers(maps)
+    term = made.term(images, boundaries, labels)
+    expected = 2 * torch.nn.functional.cross_entropy(logits, RELATION[labels])
+    torch.testing.assert_close(term.detach(), expected)
+    term.backward()
+    assert all(p.grad.any() for p in (backbone.stages["stem"][0].weight, *made.parameters()))
+    # Nothing is held that the next batch does not bring anew.
+    assert made.entering is None
+    made.eval()
+    outputs(backbone, images)
+    assert made.entering is None

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from graft.backbones import SourceHead
 from graft.errors import GraftError
 from graft.regularization import L2, CoTuning
 from graft.training.random_state import random_state
@@ -36,7 +37,7 @@ def said_by_pixels(transfer, tiny):
     backbone.stages = nn.ModuleDict({"only": nn.Flatten()})
     backbone.width = 3
     regularizer = CoTuning()
-    regularizer.adopt(nn.Identity(), width=3, classes=3)
+    regularizer.adopt(SourceHead(nn.Identity()), width=3, classes=3)
     module = transfer(backbone=backbone, regularizer=regularizer)
     items = [
         {"image": torch.tensor(said).log().view(3, 1, 1), "label": label, "index": index}
@@ -62,7 +63,8 @@ def test_a_source_that_says_nan_is_refused(said_by_pixels):
 
 def test_nothing_is_drawn_or_changed_and_dropout_is_off(transfer, tiny, items):
     regularizer = CoTuning()
-    regularizer.adopt(nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 4)), width=6, classes=3)
+    head = SourceHead(nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 4)))
+    regularizer.adopt(head, width=6, classes=3)
     module = transfer(backbone=tiny(dropout=0.5), regularizer=regularizer)
     before = {key: value.clone() for key, value in module.state_dict().items()}
     generator = random_state()["torch"]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from graft.backbones import Backbone, simple_cnn, torchvision_backbone
+from graft.backbones import Backbone, SourceHead, simple_cnn, source_network, torchvision_backbone
 from graft.errors import GraftError
 from graft.training import Bundle, HowTested, linear, mlp, save_bundle
 from graft.training.random_state import random_state
@@ -23,30 +23,29 @@ def saved(tmp_path):
     return bundle, tmp_path
 
 
-def test_torchvisions_layer_comes_with_its_weights(tmp_path):
+def test_torchvisions_layers_come_with_its_weights(tmp_path):
     model = models.squeezenet1_0(num_classes=9).eval()
     file = tmp_path / "a.pth"
     torch.save(model.state_dict(), file)
     backbone = torchvision_backbone("squeezenet1_0", weights=str(file)).eval()
     generator = random_state()["torch"]
-    layer = source_head(backbone, str(file))
+    head = source_head(backbone, str(file))
     assert torch.equal(random_state()["torch"], generator)
-    maps = model.features(torch.randn(2, 3, 64, 64))
-    expected = model.classifier[1](maps).mean((2, 3))
-    torch.testing.assert_close(layer(maps.mean((2, 3))), expected)
-    assert all(parameter.requires_grad for parameter in layer.parameters())
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(source_network(backbone, head)(images), model(images))
+    assert all(parameter.requires_grad for parameter in head.layers.parameters())
     with torch.no_grad():
-        layer.weight.zero_()
-    assert backbone.source_head["weight"].any()
+        head.layers[0].weight.zero_()
+    assert backbone.source_head.layers[0].weight.any()
 
 
 def test_a_users_backbone_may_bring_its_own():
     stages = {"only": nn.Flatten()}
-    given = {"weight": torch.randn(4, 12)}
-    backbone = Backbone(stages, 12, simple_cnn().preprocessing, source_head=given)
-    layer = source_head(backbone, None)
-    assert layer.bias is None
-    assert torch.equal(layer.weight, given["weight"])
+    given = nn.Sequential(nn.Linear(12, 4), nn.Tanh())
+    backbone = Backbone(stages, 12, simple_cnn().preprocessing, source_head=SourceHead(given))
+    head, features = source_head(backbone, None), torch.randn(2, 12)
+    assert torch.equal(head.layers(features), given(features))
+    assert head.sources(12) == 4
     assert not backbone.state_dict()
 
 
@@ -55,16 +54,14 @@ def test_a_bundles_own_head_serves(saved, inner):
     bundle, folder = saved
     backbone = simple_cnn(weights=str(folder / inner), image_size=16)
     generator = random_state()["torch"]
-    head = source_head(backbone, str(folder / inner)).eval()
+    head = source_head(backbone, str(folder / inner)).layers.eval()
     assert torch.equal(random_state()["torch"], generator)
     images = torch.randn(2, 3, 16, 16)
     torch.testing.assert_close(head(backbone.eval()(images)), bundle.model(images))
 
 
 def test_without_a_head_it_says_what_has_one(tmp_path):
-    message = (
-        r"^regularizer=co_tuning asks the head .*weights=.*a\.pth has none that is one linear layer; give"
-    )
+    message = r"^regularizer=co_tuning asks the head .*weights=.*a\.pth has none that is one layer; give"
     torch.save(simple_cnn().state_dict() | {"head.weight": torch.ones(3, 84)}, tmp_path / "a.pth")
     with pytest.raises(GraftError, match=message) as caught:
         source_head(simple_cnn(weights=str(tmp_path / "a.pth")), str(tmp_path / "a.pth"))
@@ -85,5 +82,5 @@ def test_the_linear_head_of_a_run_keeps_its_normalisation(tmp_path):
     bundle = Bundle(backbone, head, list("abc"), backbone.preprocessing, HowTested())
     node = {"_target_": "graft.backbones.simple_cnn", "image_size": 16, "weights": None}
     save_bundle(tmp_path, bundle, {"backbone": node, "head": {"_target_": "graft.training.linear"}})
-    found = source_head(simple_cnn(weights=str(tmp_path), image_size=16), str(tmp_path))
+    found = source_head(simple_cnn(weights=str(tmp_path), image_size=16), str(tmp_path)).layers
     assert [type(layer) for layer in found] == [nn.LayerNorm, nn.Linear]

@@ -10,8 +10,10 @@ from graft.lazy import lazily
 if TYPE_CHECKING:
     from graft.backbones.backbone import Backbone as Backbone
     from graft.backbones.carving import carve as carve
+    from graft.backbones.carving import source_network as source_network
     from graft.backbones.lenet import simple_cnn as simple_cnn
     from graft.backbones.preprocessing import Preprocessing as Preprocessing
+    from graft.backbones.source_head import SourceHead as SourceHead
     from graft.backbones.torchvision import supported_names as supported_names
     from graft.backbones.torchvision import torchvision_backbone as torchvision_backbone
     from graft.backbones.weights import load_weights as load_weights
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "Backbone": "backbone",
     "Preprocessing": "preprocessing",
+    "SourceHead": "source_head",
     "carve": "carving",
     "load_weights": "weights",
     "simple_cnn": "lenet",
+    "source_network": "carving",
     "supported_names": "torchvision",
     "torchvision_backbone": "torchvision",
 }

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from graft.backbones.depth import Blocks
 from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.source_head import SourceHead
 from graft.errors import GraftError
 
 
@@ -23,13 +25,16 @@ class Backbone(nn.Module):
             backbone's; lets the library's own weight files load.
         dropped: module path, in that library's model, of the head that was left out; its keys are
             ignored when weights are loaded.
-        source_head: `weight` `(S, D)` and, if there is one, `bias` `(S,)` of the linear layer that gave the
-            source's S classes from the features; None where it is not known.
+        source_head: the layers that gave the source's logits `(N, S)`; None where they are not known.
+        pooling: how many modules at the end of the last stage that library's model runs only behind its last
+            layer, which is then a 1 × 1 convolution with a ReLU (SqueezeNet's); 0: that layer is linear.
+        blocks: classes of the modules that are a layer each where rates decay by depth (see `depths`); none:
+            a stage is one.
 
     Attributes:
         stages: the stages as an `nn.ModuleDict`.
-        source_head: as above, empty where it is not known. Plain tensors, which are no part of the
-            backbone: they are neither trained nor saved with it. `load_state` replaces them.
+        source_head: as above. It is no part of the backbone: neither trained nor saved with it, nor moved to
+            its device. `load_state` replaces it.
 
     Raises:
         GraftError: there is no stage, or a parameter or buffer stands in two places, so that freezing
@@ -43,7 +48,9 @@ class Backbone(nn.Module):
         preprocessing: Preprocessing,
         source_names: Mapping[str, str] | None = None,
         dropped: str | None = None,
-        source_head: Mapping[str, Tensor] | None = None,
+        source_head: SourceHead | None = None,
+        pooling: int = 0,
+        blocks: Blocks = (),
     ) -> None:
         super().__init__()
         if not stages:
@@ -53,7 +60,10 @@ class Backbone(nn.Module):
         self.preprocessing = preprocessing
         self.source_names = dict(source_names or {})
         self.dropped = dropped
-        self.source_head = dict(source_head or {})
+        # Held in a tuple, so that it is no submodule.
+        self.source_head = source_head
+        self.pooling = pooling
+        self.blocks = blocks
         first: dict[int, str] = {}
         for name, tensor in named_tensors(self).items():
             if id(tensor) in first:

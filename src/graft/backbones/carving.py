@@ -1,4 +1,4 @@
-"""From a library's model to a `Backbone`: the same modules, in stages, without the last layer."""
+"""From a library's model to a `Backbone` and back: the same modules, in stages, without the last layer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,19 @@ from typing import Any
 from torch import nn
 
 from graft.backbones.backbone import Backbone, named_tensors
+from graft.backbones.depth import Blocks
 from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.source_head import SourceHead
 from graft.errors import GraftError
 
 
 def carve(
-    model: nn.Module, stages: Mapping[str, nn.Module], last: str, preprocessing: Preprocessing
+    model: nn.Module,
+    stages: Mapping[str, nn.Module],
+    last: str,
+    preprocessing: Preprocessing,
+    pooling: int = 0,
+    blocks: Blocks = (),
 ) -> Backbone:
     """Make a backbone of `model`'s own modules, nothing copied and only the last layer left out.
 
@@ -21,6 +28,8 @@ def carve(
         last: path in `model` of the last layer, an `nn.Linear` or `nn.Conv2d`; what enters it are the
             features.
         preprocessing: how an image becomes the input.
+        pooling: how many modules at the end of the last stage `model` runs behind `last` (see `Backbone`).
+        blocks: classes of its blocks (see `Backbone`).
 
     Returns:
         The backbone; its `source_names` map `model`'s state-dict keys to its own.
@@ -37,7 +46,23 @@ def carve(
         raise GraftError(f"backbone: no stage holds {', '.join(missed[:3])} of {type(model).__name__}")
     saved = model.state_dict()
     source_names = {key: ours[id(tensor)] for key, tensor in kept.items() if key in saved}
-    return Backbone(stages, width, preprocessing, source_names, _head_path(last, source_names))
+    dropped = _head_path(last, source_names)
+    return Backbone(stages, width, preprocessing, source_names, dropped, pooling=pooling, blocks=blocks)
+
+
+def source_network(backbone: Backbone, head: SourceHead) -> Backbone:
+    """The network that the source was solved with: `backbone`'s stages, whose last ends in `head`.
+
+    Nothing is copied. Its features are the source's logits `(N, S)`.
+    """
+    stages = dict(backbone.stages.items())
+    name, last = stages.popitem()
+    if head.replaces:
+        assert isinstance(last, nn.Sequential)
+        stages[name] = nn.Sequential(*last[: -head.replaces], head.layers)
+    else:
+        stages[name] = nn.Sequential(last, head.layers)
+    return Backbone(stages, head.sources(backbone.width), backbone.preprocessing)
 
 
 def _head_path(last: str, kept: Mapping[str, str]) -> str:

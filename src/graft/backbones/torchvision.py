@@ -71,7 +71,8 @@ def torchvision_backbone(
     model = models.get_model(name, weights=None, **size)
     if drop_path is not None:
         _set_drop_path(model, drop_path, name)
-    backbone = carve(model, family.stages(model), family.last, preprocessing)
+    stages = family.stages(model)
+    backbone = carve(model, stages, family.last, preprocessing, family.pooling, family.blocks)
     if state is not None:
         load_state(backbone, state, f"backbone.weights={weights}")
     return backbone

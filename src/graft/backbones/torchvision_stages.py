@@ -4,7 +4,22 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
+from torchvision.models import (
+    convnext,
+    densenet,
+    efficientnet,
+    maxvit,
+    mnasnet,
+    mobilenetv2,
+    mobilenetv3,
+    regnet,
+    resnet,
+    swin_transformer,
+    vision_transformer,
+)
+from torchvision.ops import Conv2dNormActivation
 
+from graft.backbones.depth import Blocks
 from graft.backbones.vit_ends import Patches, TakeClassToken
 
 Stages = dict[str, nn.Module]
@@ -18,11 +33,16 @@ class Family(NamedTuple):
         last: path of the last layer, the only one that is dropped.
         sizes: which image sizes it takes: `one`, that of its weights; `least`, from torchvision's
             `min_size` upwards; `any`, where it pads what does not fit.
+        pooling: how many modules at the end of the last stage run behind the last layer (see `Backbone`).
+        blocks: classes of the modules that are a layer each (see `Backbone`), as timm has them; none where it
+            has no such family.
     """
 
     stages: Callable[[Any], Stages]
     last: str
     sizes: Literal["one", "least", "any"] = "least"
+    pooling: int = 0
+    blocks: Blocks = ()
 
 
 class SpatialMean(nn.Module):
@@ -86,8 +106,7 @@ def _vgg(m: Any) -> Stages:
 def _squeezenet(m: Any) -> Stages:
     stem, *blocks = _between_poolings(m.features)
     stages = {"stem": stem, **_numbered("block", blocks)}
-    # torchvision convolves, then averages; a linear head behind the average computes the same but for
-    # the ReLU between the two.
+    # torchvision's last layer, a convolution, comes before the pooling; a new head, which is linear, behind.
     return _and_then(stages, m.classifier[0], nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
@@ -148,18 +167,26 @@ def _maxvit(m: Any) -> Stages:
 # Keyed by the module of `torchvision.models` that defines the family.
 FAMILIES = {
     "alexnet": Family(_vgg, "classifier.6"),
-    "convnext": Family(_convnext, "classifier.2"),
-    "densenet": Family(_densenet, "classifier"),
-    "efficientnet": Family(_efficientnet, "classifier.1"),
-    "maxvit": Family(_maxvit, "classifier.5", sizes="one"),
-    "mnasnet": Family(_mnasnet, "classifier.1"),
-    "mobilenetv2": Family(_mobilenetv2, "classifier.1"),
-    "mobilenetv3": Family(_mobilenetv3, "classifier.3"),
-    "regnet": Family(_regnet, "fc"),
-    "resnet": Family(_resnet, "fc"),
+    "convnext": Family(_convnext, "classifier.2", blocks=(convnext.CNBlock,)),
+    "densenet": Family(_densenet, "classifier", blocks=(densenet._DenseLayer,)),
+    "efficientnet": Family(
+        _efficientnet, "classifier.1", blocks=(efficientnet.MBConv, efficientnet.FusedMBConv)
+    ),
+    "maxvit": Family(_maxvit, "classifier.5", sizes="one", blocks=(maxvit.MaxVitBlock,)),
+    "mnasnet": Family(_mnasnet, "classifier.1", blocks=(mnasnet._InvertedResidual,)),
+    "mobilenetv2": Family(_mobilenetv2, "classifier.1", blocks=(mobilenetv2.InvertedResidual,)),
+    "mobilenetv3": Family(
+        _mobilenetv3, "classifier.3", blocks=(mobilenetv3.InvertedResidual, Conv2dNormActivation)
+    ),
+    "regnet": Family(_regnet, "fc", blocks=(regnet.ResBottleneckBlock,)),
+    "resnet": Family(_resnet, "fc", blocks=(resnet.BasicBlock, resnet.Bottleneck)),
     "shufflenetv2": Family(_shufflenetv2, "fc"),
-    "squeezenet": Family(_squeezenet, "classifier.1"),
-    "swin_transformer": Family(_swin_transformer, "head", sizes="any"),
-    "vgg": Family(_vgg, "classifier.6"),
-    "vision_transformer": Family(_vision_transformer, "heads.head", sizes="one"),
+    "squeezenet": Family(_squeezenet, "classifier.1", pooling=2),
+    "swin_transformer": Family(
+        _swin_transformer, "head", sizes="any", blocks=(swin_transformer.SwinTransformerBlock,)
+    ),
+    "vgg": Family(_vgg, "classifier.6", blocks=(nn.Conv2d,)),
+    "vision_transformer": Family(
+        _vision_transformer, "heads.head", sizes="one", blocks=(vision_transformer.EncoderBlock,)
+    ),
 }

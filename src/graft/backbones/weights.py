@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from graft.backbones.backbone import Backbone
+from graft.backbones.source_head import head_of_last_layer
 from graft.backbones.weight_files import read_weights
 from graft.errors import GraftError
 
@@ -45,7 +46,7 @@ def load_weights(backbone: Backbone, path: str | Path) -> dict[str, str]:
 def load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> dict[str, str]:
     """As `load_weights`, from tensors in memory; `origin` says in messages where they came from.
 
-    A linear head among the ignored keys, under the names of the library, becomes the `source_head`.
+    A last layer among the ignored keys, under the names of the library, becomes the `source_head`.
     """
     cleaned = {_modern(key): tensor for key, tensor in state.items()}
     prefix, names = _naming(backbone, cleaned, origin)
@@ -72,7 +73,8 @@ def load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> 
     backbone.load_state_dict(own | {names[name]: tensor for name, tensor in fitting.items()})
     left = {name: tensor for name, tensor in given.items() if name not in names}
     # Of a head beside the backbone's own names nothing says what else it does to the features.
-    backbone.source_head = _linear(left, backbone.width) if names is backbone.source_names else {}
+    known = names is backbone.source_names
+    backbone.source_head = head_of_last_layer(left, backbone.width, backbone.pooling) if known else None
     return {f"{prefix}{name}": names[name] for name in fitting}
 
 
@@ -103,20 +105,6 @@ def _naming(backbone: Backbone, keys: Iterable[str], origin: str) -> tuple[str, 
 
 def _of_head(name: str, dropped: str | None) -> bool:
     return name.startswith("head.") or (dropped is not None and name.startswith(f"{dropped}."))
-
-
-def _linear(head: Mapping[str, Tensor], width: int) -> dict[str, Tensor]:
-    """`weight` `(S, D)` and `bias` `(S,)` where they are all that a head has; empty where it has more.
-
-    A 1 × 1 convolution, which SqueezeNet has for a head, is such a layer on averaged features.
-    """
-    found = {name.rpartition(".")[2]: tensor for name, tensor in head.items()}
-    weight = found.get("weight")
-    if weight is None or len(found) < len(head) or not found.keys() <= {"weight", "bias"}:
-        return {}
-    if weight.ndim not in (2, 4) or weight.shape[1:].numel() != width or weight.shape[1] != width:
-        return {}
-    return {**found, "weight": weight.flatten(1)}
 
 
 def _listed(what: str, items: Sequence[str]) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from torch import Tensor
 
+from graft.backbones import Backbone, source_network
 from graft.commands.extract import features_of
 from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
@@ -121,11 +123,18 @@ def measured(config: Config, one: Candidate, data: ImageData, indices: Indices) 
         backbone = assembly.make_backbone({"backbone": one.node})
     how = {"accelerator": config["accelerator"], "precision": "float32", "cache": config["cache"]}
     how |= {"batch_size": None, "num_workers": None}
-    features = features_of(how, backbone, one.name, data, config["data"], indices).float()
-    probabilities = None
+
+    def given_by(network: Backbone, label: str) -> Tensor:
+        return features_of(how, network, label, data, config["data"], indices).float()
+
+    features, probabilities = given_by(backbone, one.name), None
     if (head := known_source_head(backbone, one.node.get("weights"))) is not None:
         with torch.no_grad():
-            probabilities = torch.softmax(head.cpu()(features).double(), 1).numpy()
+            logits = head.layers.cpu()(features) if not head.replaces else None
+            # A head that takes no features costs a pass over the images of its own.
+            if logits is None:
+                logits = given_by(source_network(backbone, head), f"{one.name} with its source's head")
+        probabilities = torch.softmax(logits.double(), 1).numpy()
     labels = data.images.labels[indices]
     scores = all_scores(features.double().numpy(), labels, probabilities, config["seed"])
     device = lone_trainer(config["accelerator"]).strategy.root_device

@@ -37,9 +37,9 @@ def freeze_table(
 
     Returns:
         Rows with `stage`, `parameters`; `trainable`, how many of them train in some epoch; `from_epoch`,
-        the first such epoch counted from 1, or empty; `lr`, by phases where they differ, and
-        `weight_decay` of what trains (of norm layers and biases it is 0); `norm`, the modes of its norm
-        layers in the order of the phases.
+        the first such epoch counted from 1, or empty; `lr`, from the lowest to the highest where a stage's
+        blocks differ, and by phases where those differ; `weight_decay` of what trains (of norm layers and
+        biases it is 0); `norm`, the modes of its norm layers in the order of the phases.
     """
     rates = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     starts = phases(strategy, stages, epochs)
@@ -68,10 +68,11 @@ def _trained(
     parameters: Sequence[nn.Parameter], start: int, rates: Mapping[int, tuple[float, float]]
 ) -> dict[str, Any]:
     found = [rates[id(parameter)] for parameter in parameters if id(parameter) in rates]
+    low, high = min((lr for lr, _ in found), default=""), max((lr for lr, _ in found), default="")
     return {
         "trainable": sum(parameter.numel() for parameter in parameters),
         "from_epoch": start + 1 if parameters else "",
-        "lr": max((lr for lr, _ in found), default=""),
+        "lr": high if low == high else f"{low:.3g} to {high:.3g}",
         "weight_decay": max((decay for _, decay in found), default=""),
     }
 

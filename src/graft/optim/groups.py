@@ -1,10 +1,15 @@
 """Parameter groups: which learning rate and weight decay each parameter gets, from the first step on."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
+from graft.backbones.depth import depths
 from graft.freezing.parts import kind_of
+
+# The parameters that weight decay shrinks, and the others.
+Decayed = tuple[list[nn.Parameter], list[nn.Parameter]]
 
 
 def parameter_groups(
@@ -24,35 +29,43 @@ def parameter_groups(
     gradient, so the optimizer passes it over and keeps no state for it.
 
     Args:
-        backbone: with `stages` where `layer_decay` is not 1.
+        backbone: with `stages` and, if it has them, `blocks` where `layer_decay` is not 1.
         head: on top of it.
-        lr: of the backbone's last stage.
+        lr: of the backbone; where rates decay, of what is on the head's level of `depths`.
         head_lr: of the head; a word such as `10x` is that many times `lr`; None: `lr`.
         weight_decay: of what is decayed.
-        layer_decay: each stage's rate is this share of the rate of the stage above it, so that stage i of
-            S learns at lr · layer_decay^(S-1-i) (Clark and others 2020, https://arxiv.org/abs/2003.10555).
+        layer_decay: each block's rate is this share of the rate of the block above it: level i of `depths`,
+            the head's being L, learns at lr · layer_decay^(L−i), as in timm (Clark and others 2020,
+            https://arxiv.org/abs/2003.10555; Bao and others 2022, https://arxiv.org/abs/2106.08254).
         source_head: the source's head, where a regulariser trains it on; trained before, as the backbone
             was, it learns at `lr`.
 
     Returns:
         Groups with `name`, `params`, `lr` and `weight_decay`; empty ones are left out.
     """
-    stages: Any = backbone.stages if layer_decay != 1.0 else None
-    rated = [("backbone", backbone, lr)]
-    if stages is not None:
-        rated = [
-            (f"backbone.{name}", stage, lr * layer_decay ** (len(stages) - 1 - index))
-            for index, (name, stage) in enumerate(stages.items())
-        ]
-    rated.append(("head", head, head_rate(lr, head_lr)))
+    rated = [("backbone", lr, _by_decay(backbone))]
+    if layer_decay != 1.0:
+        rated = list(_by_depth(backbone, lr, layer_decay))
+    rated.append(("head", head_rate(lr, head_lr), _by_decay(head)))
     if source_head is not None:
-        rated.append(("source_head", source_head, lr))
+        rated.append(("source_head", lr, _by_decay(source_head)))
     groups = []
-    for part, module, rate in rated:
-        decayed, plain = _by_decay(module)
+    for part, rate, (decayed, plain) in rated:
         groups.append({"name": part, "params": decayed, "lr": rate, "weight_decay": weight_decay})
         groups.append({"name": f"{part}_no_decay", "params": plain, "lr": rate, "weight_decay": 0.0})
     return [group for group in groups if group["params"]]
+
+
+def _by_depth(backbone: Any, lr: float, layer_decay: float) -> Iterator[tuple[str, float, Decayed]]:
+    """A name, rate and parameters for each level of each stage."""
+    levels, highest = depths(backbone.stages, getattr(backbone, "blocks", ()))
+    for name, stage in backbone.stages.items():
+        decayed, plain = _by_decay(stage)
+        own = sorted({levels[id(p)] for p in (*decayed, *plain)})
+        for number, level in enumerate(own, start=1):
+            part = f"backbone.{name}" if len(own) == 1 else f"backbone.{name}.{number}"
+            of_level = tuple([p for p in some if levels[id(p)] == level] for some in (decayed, plain))
+            yield part, lr * layer_decay ** (highest - level), of_level
 
 
 def head_rate(lr: float, head_lr: float | str | None) -> float:
@@ -79,7 +92,7 @@ def weight_penalty(groups: list[dict[str, Any]]) -> float:
     return penalty
 
 
-def _by_decay(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def _by_decay(module: nn.Module) -> Decayed:
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     seen: set[int] = set()

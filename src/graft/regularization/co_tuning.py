@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from graft.backbones import Backbone
+from graft.backbones import Backbone, SourceHead
 
 
 class CoTuning(nn.Module):
@@ -24,7 +24,8 @@ class CoTuning(nn.Module):
         weight: λ; the paper's experiments have 2.3.
 
     Attributes:
-        source_head: features `(N, D)` to the logits `(N, S)` of the source's classes.
+        source_head: to the logits `(N, S)` of the source's classes, from features `(N, D)` or, where
+            `replaces` is not 0, from what enters the backbone's pooling (see `SourceHead`).
         relation: p(s | t) `(C, S)`, a target class a row; zeros until it is known.
     """
 
@@ -36,25 +37,35 @@ class CoTuning(nn.Module):
         self.weight = weight
         self.source_head: nn.Module = nn.Identity()
         self.register_buffer("relation", torch.zeros(0, 0))
+        self.replaces = 0
+        self.entering: Tensor | None = None
 
-    def adopt(self, source_head: nn.Module, width: int, classes: int) -> None:
+    def adopt(self, source_head: SourceHead, width: int, classes: int) -> None:
         """Take the source's head, before the optimizer is made.
 
         Args:
-            source_head: features `(N, D)` to logits `(N, S)`.
-            width: D.
+            source_head: of S classes.
+            width: of the features that the backbone gives.
             classes: C, of the target.
         """
-        with torch.no_grad():
-            sources = source_head.eval()(torch.zeros(1, width)).shape[1]
-        self.source_head = source_head.train()
-        self.relation = torch.zeros(classes, sources)
+        self.relation = torch.zeros(classes, source_head.sources(width))
+        self.source_head = source_head.layers.train()
+        self.replaces = source_head.replaces
 
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:
-        """Nothing more to prepare."""
+        """Look at what enters the backbone's pooling, which is no boundary, where the head takes that."""
+        if self.replaces:
+            pooling = list(backbone.stages[backbone.stage_names[-1]].children())[-self.replaces]
+            pooling.register_forward_pre_hook(self._keep)
+
+    def _keep(self, pooling: nn.Module, inputs: tuple[Tensor]) -> None:
+        # In validation too, where nobody would ask for it.
+        if self.training:
+            (self.entering,) = inputs
 
     def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         relation = self.relation.float()
         expected = relation[target] if target.ndim == 1 else target.float() @ relation
-        logits: Tensor = self.source_head(boundaries[-1])
+        entering, self.entering = (self.entering if self.replaces else boundaries[-1]), None
+        logits: Tensor = self.source_head(entering)
         return self.weight * cross_entropy(logits.float(), expected)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softmax
 
+from graft.backbones import SourceHead, source_network
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.regularization import CoTuning
@@ -16,25 +17,23 @@ from graft.training.trainer import quiet_lightning
 
 
 class SourceNetwork(pl.LightningModule):
-    """The backbone with the source's head; keeps the sum of what it says of each target class's images.
+    """The source's network; keeps the sum of what it says of each target class's images.
 
     Args:
-        backbone: images `(N, 3, H, W)` to features `(N, D)`.
-        source_head: features to the source's logits `(N, S)`.
+        network: images `(N, 3, H, W)` to the source's logits `(N, S)`.
         relation: says C and S.
     """
 
-    def __init__(self, backbone: nn.Module, source_head: nn.Module, relation: Tensor) -> None:
+    def __init__(self, network: nn.Module, relation: Tensor) -> None:
         super().__init__()
-        self.backbone = backbone
-        self.source_head = source_head
+        self.network = network
         # No buffers: they stay on the CPU, in double precision, which not every device has.
         self.sums = torch.zeros_like(relation, dtype=torch.float64)
         self.counts = torch.zeros(len(relation), dtype=torch.int64)
 
     def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Preprocessed images and their labels to p(s | x) `(B, S)`."""
-        said = softmax(self.source_head(self.backbone(batch["image"])).float(), dim=1)
+        said = softmax(self.network(batch["image"]).float(), dim=1)
         labels = batch["label"].cpu()
         self.sums.index_add_(0, labels, said.cpu().double())
         self.counts += torch.bincount(labels, minlength=len(self.counts))
@@ -62,16 +61,9 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: di
     regularizer = module.regularizer
     if not isinstance(regularizer, CoTuning):
         return
-    quiet_lightning()
-    network = SourceNetwork(module.backbone, regularizer.source_head, regularizer.relation)
-    asked = lone_trainer(
-        trainer["accelerator"],
-        trainer["devices"],
-        enable_progress_bar=False,
-        # What is made in inference mode cannot be trained on.
-        inference_mode=False,
-    )
-    asked.predict(network, loading.ordered_loader("train"), return_predictions=False)
+    head = SourceHead(regularizer.source_head, regularizer.replaces)
+    network = SourceNetwork(source_network(module.backbone, head), regularizer.relation)
+    ask(network, loading, trainer)
     relation = network.relation()
     if not torch.isfinite(relation).all():
         raise GraftError("regularizer=co_tuning: the source's head gives NaN for training images")
@@ -81,3 +73,19 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: di
         f"co-tuning: {sources} source classes related to {classes} by {int(network.counts.sum())} images",
         flush=True,
     )
+
+
+def ask(network: pl.LightningModule, loading: ImageDataModule, trainer: dict[str, Any]) -> None:
+    """Show `network` all training images once, as in evaluation: its `predict_step` takes note of them.
+
+    This process does it alone, before there are others. Nothing is drawn from the random generators.
+    """
+    quiet_lightning()
+    asked = lone_trainer(
+        trainer["accelerator"],
+        trainer["devices"],
+        enable_progress_bar=False,
+        # What is made in inference mode cannot be trained on.
+        inference_mode=False,
+    )
+    asked.predict(network, loading.ordered_loader("train"), return_predictions=False)

@@ -1,20 +1,20 @@
 """The head that a backbone was trained with on the source task."""
 
+import copy
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from graft.backbones import Backbone
+from graft.backbones import Backbone, SourceHead
 from graft.errors import GraftError
 from graft.training.bundle import load_bundle
 
 
-def source_head(backbone: Backbone, weights: str | None) -> nn.Module:
+def source_head(backbone: Backbone, weights: str | None) -> SourceHead:
     """As `known_source_head`, for co-tuning, which cannot do without.
 
     Raises:
-        GraftError: there was no head, or it is no single linear layer, or code that is not Graft's.
+        GraftError: there was no head, or it has more than a last layer, or it is code that is not Graft's.
     """
     try:
         head = known_source_head(backbone, weights)
@@ -25,38 +25,34 @@ def source_head(backbone: Backbone, weights: str | None) -> nn.Module:
     if head is None:
         raise GraftError(
             "regularizer=co_tuning asks the head that the backbone was trained with, and"
-            f" backbone.weights={weights} has none that is one linear layer;"
+            f" backbone.weights={weights} has none that is one layer;"
             " give torchvision's weights, or a Graft run or bundle"
         )
     return head
 
 
-def known_source_head(backbone: Backbone, weights: str | None) -> nn.Module | None:
-    """Features `(N, D)` to the source's logits `(N, S)`; draws nothing from the random generators.
+def known_source_head(backbone: Backbone, weights: str | None) -> SourceHead | None:
+    """What gave the source's logits `(N, S)`, whole; draws nothing from the random generators.
 
-    The one that a bundle holds beside the backbone, or the linear layer that came with torchvision's weights.
-    SqueezeNet has a ReLU between that layer and the pooling, which is left out here.
+    The one that a bundle holds beside the backbone, or the last layers that came with torchvision's weights.
 
     Args:
         backbone: with its weights loaded.
         weights: where they came from.
 
     Returns:
-        The head in single precision; None where the weights hold none, or none that is one linear layer.
+        The head in single precision; None where the weights hold none, or one of several layers with weights.
 
     Raises:
         GraftError: the bundle's head is code that is not Graft's, or does not fit.
     """
-    if backbone.source_head:
-        # Copies, since they are going to be trained.
-        state = {name: tensor.float().clone() for name, tensor in backbone.source_head.items()}
-        sources, width = state["weight"].shape
-        layer = nn.Linear(width, sources, bias="bias" in state, device="meta")
-        layer.load_state_dict(state, assign=True)
-        return layer
+    if backbone.source_head is not None:
+        # A copy, since it is going to be trained.
+        layers = copy.deepcopy(backbone.source_head.layers).float().requires_grad_()
+        return backbone.source_head._replace(layers=layers)
     # The only folders that weights are read from are bundles and runs.
     if weights is not None and Path(weights).is_dir():
         with torch.random.fork_rng(devices=[]):
             bundle = load_bundle(weights)
-        return bundle.model.get_submodule("head").float()
+        return SourceHead(bundle.model.get_submodule("head").float())
     return None
