@@ -136,3 +136,19 @@ def test_the_interval_is_students():
     assert spread([0.5]).low is None
     assert str(spread([0.5])) == "0.5000"
     assert str(spread([])) == "–"
+
+
+def test_a_sweep_over_how_runs_are_computed_loses_none(make_run, tmp_path):
+    for place, devices in enumerate((1, 2)):
+        make_run(f"runs/{place}", ["seed=0", f"trainer.devices={devices}"], {"val/accuracy": 0.5})
+    ranking = ranked(tmp_path / "runs")
+    assert [group.values["trainer.devices"] for group in ranking.groups] == [1, 2]
+    assert not ranking.notes
+
+
+def test_of_equals_the_first_that_began_is_first_and_what_ended_early_is_never(make_run, tmp_path):
+    for lr, minute, more in ((0.3, 2, {}), (0.2, 1, {}), (0.1, 0, {"pruned": 1})):
+        began = f"2026-11-23T10:0{minute}:00+00:00"
+        metrics = {"val/accuracy": 0.6 if more else 0.5}
+        make_run(f"runs/{lr}", [f"optimizer.lr={lr}"], metrics, started=began, **more)
+    assert [group.values["optimizer.lr"] for group in ranked(tmp_path / "runs").groups] == [0.2, 0.3, 0.1]

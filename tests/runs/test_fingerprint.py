@@ -13,7 +13,11 @@ def of(*words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "word", ["resume=x", "sweep.resume=x", "cache.dir=x", "hydra.run.dir=x", "trust=[mypkg]", "test=false"]
+    "word",
+    [
+        *("resume=x", "sweep.resume=x", "cache.dir=x", "hydra.run.dir=x", "trust=[mypkg]", "test=false"),
+        *("data.num_workers=0", "threads=1", "trainer.accelerator=cpu", "callbacks.progress.refresh_rate=0"),
+    ],
 )
 def test_where_and_how_it_starts_is_left_out(word: str) -> None:
     assert of(word) == of()

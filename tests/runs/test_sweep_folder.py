@@ -8,7 +8,7 @@ import pytest
 
 from graft.errors import GraftError
 from graft.runs import RunFolder
-from graft.runs.files import write_json
+from graft.runs.files import write_json, write_yaml
 from graft.runs.process import this_process
 from graft.runs.sweep_folder import SweepFolder
 
@@ -25,15 +25,28 @@ def test_the_best_of_several_runs_counts(tmp_path: Path) -> None:
     done = ran(tmp_path, "4-x", "aa", "finished")
     stopped = ran(tmp_path, "5-x", "bb", "interrupted")
     failed = ran(tmp_path, "6-x", "cc", "failed")
-    found = SweepFolder(tmp_path).matched(["bb", "aa", "cc", "dd"])
+    found = SweepFolder(tmp_path).matched([(key, []) for key in ("bb", "aa", "cc", "dd")])
     assert [run and run.path for run in found] == [stopped.path, done.path, failed.path, None]
 
 
 def test_two_jobs_alike_have_a_run_each(tmp_path: Path) -> None:
     ran(tmp_path, "0-x", "aa", "finished")
-    first, second = SweepFolder(tmp_path).matched(["aa", "aa"])
+    first, second = SweepFolder(tmp_path).matched([("aa", []), ("aa", [])])
     assert first is not None
     assert second is None
+
+
+def test_of_jobs_that_differ_in_how_they_are_computed_each_has_its_own(tmp_path: Path) -> None:
+    words = [["trainer.devices=2"], ["trainer.devices=1"]]
+    stopped, done = ran(tmp_path, "0-x", "aa", "interrupted"), ran(tmp_path, "1-x", "aa", "finished")
+    for run, own in zip((stopped, done), words, strict=True):
+        write_yaml(run.overrides, own)
+    first, second, third = SweepFolder(tmp_path).matched([*(("aa", own) for own in words), ("aa", [])])
+    assert (first and first.path, second and second.path, third) == (stopped.path, done.path, None)
+    # In other words the finished one comes first.
+    (other,) = SweepFolder(tmp_path).matched([("aa", ["threads=3"])])
+    assert other is not None
+    assert other.path == done.path
 
 
 def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
@@ -41,7 +54,7 @@ def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "0-x").mkdir()
     (tmp_path / "0-x/status.json").touch()
     killed = ran(tmp_path, "1-x", "aa", "running")
-    assert SweepFolder(tmp_path).matched(["aa"])[0].path == killed.path  # type: ignore[union-attr]
+    assert SweepFolder(tmp_path).matched([("aa", [])])[0].path == killed.path  # type: ignore[union-attr]
 
 
 def test_a_run_that_another_process_is_at_is_left_alone(tmp_path: Path) -> None:
@@ -50,7 +63,7 @@ def test_a_run_that_another_process_is_at_is_left_alone(tmp_path: Path) -> None:
     try:
         write_json(run.status_file, {**run.status(), **this_process(), "pid": other.pid, "began": None})
         with pytest.raises(GraftError, match="is still running"):
-            SweepFolder(tmp_path).matched(["aa"])
+            SweepFolder(tmp_path).matched([("aa", [])])
     finally:
         other.communicate(b"\n")
 

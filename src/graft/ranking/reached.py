@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from graft.backbones.weight_files import BUNDLE_WEIGHTS
 from graft.ranking.candidates import cached_file
 from graft.reporting.records import Run
+from graft.runs.identity import TECHNICAL, without
 
 METRIC = "val/accuracy"
-# What differs between runs that are alike but for chance, or for where they ran.
-BY_CHANCE = ("seed", "name", "threads", "cache", "logger")
 # What of a backbone's node changes training alone.
 IN_TRAINING = ("weights", "drop_path")
 
@@ -62,7 +61,7 @@ def reached_by(node: Mapping[str, Any], runs: Sequence[tuple[Mapping[str, Any], 
     ways: dict[str, list[float]] = defaultdict(list)
     for config, accuracy in runs:
         if starting_point(config["backbone"]) == start:
-            way = {key: value for key, value in config.items() if key not in BY_CHANCE}
+            way = without(config, ("seed", *TECHNICAL))
             ways[json.dumps(way, sort_keys=True, default=str)].append(accuracy)
     if not ways:
         return None

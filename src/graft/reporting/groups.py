@@ -13,10 +13,10 @@ from scipy import stats
 
 from graft.errors import GraftError
 from graft.reporting.records import Run
-from graft.runs.recorded import TECHNICAL, key_of
+from graft.rules import less_is_better
+from graft.runs.identity import TECHNICAL, without
+from graft.runs.recorded import key_of
 
-# Less is better of metrics with these endings.
-LESS = ("loss", "brier", "ece")
 # Of keys that tell groups apart equally well, these are said.
 FIRST = (
     "data",
@@ -134,7 +134,7 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
     if not sort.startswith("val/"):
         raise GraftError(f"sort={sort}: the test set is for the end, so runs are ordered by val/… alone")
     _check_there(runs, sort)
-    own = [_identity(run, over) for run in runs]
+    own = _identities(runs, over)
     every = list(dict.fromkeys(key for identity in own for key in identity))
     keys = sorted((key for key in every if len({o.get(key, ABSENT) for o in own}) > 1), key=_order(every))
     together: dict[str, list[int]] = defaultdict(list)
@@ -188,14 +188,29 @@ def _check_there(runs: Sequence[Run], sort: str) -> None:
         raise GraftError(f"sort={sort}: no run has it; there are {', '.join(validated)}")
 
 
-def _identity(run: Run, over: Sequence[str]) -> dict[str, str]:
-    """What makes the run what it is, as texts that compare."""
-    left_out = {*over, *TECHNICAL}
-    return {
-        key: _plain(value)
-        for key, value in run.config.items()
-        if not {key, key.rpartition(".")[0], key.split(".")[0], ".".join(key.split(".")[:2])} & left_out
-    }
+def _identities(runs: Sequence[Run], over: Sequence[str]) -> list[dict[str, str]]:
+    """What makes each run what it is, as texts that compare.
+
+    How a run is computed is part of it only where the words ask for two that differ in nothing else, as
+    a sweep over `trainer.devices` does: else the one would take the other's place.
+    """
+    named = {key_of(word) for run in runs for word in run.words}
+    technical = {key for key in named if not without({key: None}, TECHNICAL)}
+    found: list[dict[str, str]] = []
+    values: dict[str, dict[str, str]] = defaultdict(dict)
+    also: set[str] = set()
+    for run in runs:
+        identity = {key: _plain(value) for key, value in without(run.config, (*over, *TECHNICAL)).items()}
+        found.append(identity)
+        same = json.dumps([sorted(identity.items()), [_plain(run.config.get(key)) for key in over]])
+        for key in technical & run.config.keys():
+            value = _plain(run.config[key])
+            if values[same].setdefault(key, value) != value:
+                also.add(key)
+    return [
+        identity | {key: _plain(run.config[key]) for key in also & run.config.keys()}
+        for run, identity in zip(runs, found, strict=True)
+    ]
 
 
 def _plain(value: Any) -> str:
@@ -252,7 +267,12 @@ def _by_number(item: tuple[tuple[str, ...], Run]) -> Any:
     return [(len(text), text) for text in item[0]]
 
 
-def _place(group: Group, sort: str) -> tuple[bool, float, str]:
+def _place(group: Group, sort: str) -> tuple[bool, bool, float, str, str]:
+    """By the metric; of equals the first that began is first, as a search has it."""
     value = group.spread(sort).mean
     missing = not math.isfinite(value)
-    return missing, 0.0 if missing else (value if sort.endswith(LESS) else -value), group.label
+    # What a search ended early is none of those that it chooses from.
+    ended = all(run.pruned for run in group.runs.values())
+    began = min(run.started for run in group.runs.values())
+    signed = value if less_is_better(sort) else -value
+    return missing, ended, 0.0 if missing else signed, began, group.label

@@ -9,8 +9,9 @@ from typing import Any
 from graft.errors import GraftError
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
+from graft.runs.identity import FREE
 from graft.runs.recorded import key_of, words_of
-from graft.runs.resuming import FREE, continued
+from graft.runs.resuming import continued
 
 Config = dict[str, Any]
 # How it is started; not recorded.

@@ -5,18 +5,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# How a run is started, kept and looked at in the end; not what it computes.
-LEFT_OUT = ("resume", "trust", "sweep", "test", "notes")
+from graft.runs.identity import LEFT_OUT, without
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
-    """Sixteen hex digits of everything in a composed and resolved configuration but its folders.
+    """Sixteen hex digits of a composed and resolved configuration, without what says how it is computed.
 
     A run keeps its own in `status.json`: what `config.yaml` holds has since been told what this machine and
     the data had to say.
     """
-    plain = {key: value for key, value in config.items() if key not in LEFT_OUT}
-    if isinstance(cache := plain.get("cache"), Mapping):
-        plain["cache"] = {key: value for key, value in cache.items() if key != "dir"}
-    text = json.dumps(plain, sort_keys=True, default=str)
+    text = json.dumps(without(config, LEFT_OUT), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -10,15 +10,9 @@ import yaml
 from graft.errors import GraftError
 from graft.keys import Plain, conf_dir, known_keys
 from graft.older import completed
+from graft.rules import USUAL
 from graft.runs.folder import RunFolder
 from graft.schema import BUILT, flatten
-
-# How a run is computed, kept and shown, not what it computes.
-TECHNICAL = (
-    *("name", "threads", "data.num_workers", "data.cache_images", "cache.dir", "cache.max_bytes"),
-    *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.enable_model_summary"),
-    *("callbacks.progress", "callbacks.last", "callbacks.learning_rate", "logger", "sweep", "test"),
-)
 
 
 def recorded(folder: RunFolder) -> Plain:
@@ -84,7 +78,7 @@ def swept(folder: RunFolder) -> Plain | None:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    words = next((words for path in folder.path.parents[:2] if (words := _words_of_sweep(path))), None)
+    words = next((words for path in _above(folder) if (words := _words_of_sweep(path))), None)
     if words is None:
         return None
     parse = OverridesParser.create().parse_overrides
@@ -92,6 +86,19 @@ def swept(folder: RunFolder) -> Plain | None:
     return {
         word.key_or_group: word.value() for word in parse(words_of(folder)) if word.key_or_group in varied
     }
+
+
+def metric_of_sweep(folder: RunFolder) -> str | None:
+    """What ranks the jobs of the sweep that a run belongs to; None for one by itself."""
+    for path in _above(folder):
+        if (plan := path / "sweep.yaml").is_file():
+            return str(yaml.safe_load(plan.read_text(encoding="utf-8")).get("metric") or USUAL)
+    return None
+
+
+def _above(folder: RunFolder) -> list[Path]:
+    """Where the sweep of a run may be: a job's name may hold a slash."""
+    return list(folder.path.parents[:2])
 
 
 def _words_of_sweep(path: Path) -> list[str] | None:

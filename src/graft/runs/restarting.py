@@ -10,8 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from graft.runs import slurm
 from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder
+from graft.runs.identity import FREE
 from graft.runs.log import say
-from graft.runs.resuming import FREE, find_run, status_of
+from graft.runs.resuming import find_run, status_of
 
 # What of a folder's name is another each time that the same words run.
 CHANGING = ("${now:", "${graft.id:")

@@ -8,25 +8,12 @@ from typing import Any
 from graft.errors import GraftError
 from graft.older import completed
 from graft.runs.folder import RunFolder
+from graft.runs.identity import FREE
 from graft.runs.process import alive
 from graft.schema import get
 
 Config = Mapping[str, Any]
 
-# What says how a run is computed and shown, not what it computes.
-FREE = (
-    "resume",
-    "trust",
-    "test",
-    "threads",
-    "data.num_workers",
-    "cache.dir",
-    "cache.max_bytes",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.max_epochs",
-    "callbacks.progress.refresh_rate",
-)
 # Schedules that take no notice of where a run ends.
 ENDLESS = ("graft.optim.constant", "graft.optim.step", "graft.optim.plateau")
 OUTPUTS = Path("outputs")

@@ -12,6 +12,7 @@ from graft.errors import GraftError
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
 from graft.runs.process import alive
+from graft.runs.recorded import words_of
 from graft.runs.resuming import status_of
 
 # Of several runs of one job the first of these counts.
@@ -67,11 +68,12 @@ class SweepFolder:
     def _folders(self) -> list[Path]:
         return [path for path in self.path.iterdir() if path.is_dir()] if self.path.is_dir() else []
 
-    def matched(self, fingerprints: Sequence[str]) -> list[RunFolder | None]:
+    def matched(self, jobs: Sequence[tuple[str, Sequence[str]]]) -> list[RunFolder | None]:
         """For each job the run that it has had: a finished one, else one to go on with, else a failed one.
 
         Args:
-            fingerprints: one a job; a run is given to one job alone.
+            jobs: fingerprint and words of each; a run is given to one job alone. Of jobs that differ only in
+                how they are computed, each takes the run that the very same words began, if there is one.
 
         Raises:
             GraftError: one of them is running now.
@@ -81,7 +83,13 @@ class SweepFolder:
             found[str(status_of(run).get("fingerprint"))].append(run)
         for runs in found.values():
             runs.sort(key=lambda run: ORDER.index(status_of(run)["status"]))
-        given = [found[key].pop(0) if found.get(key) else None for key in fingerprints]
+        given: list[RunFolder | None] = [None] * len(jobs)
+        for exactly in (True, False):
+            for place, (key, words) in enumerate(jobs):
+                fitting = (run for run in found[key] if not exactly or words_of(run) == list(words))
+                if given[place] is None and (taken := next(fitting, None)) is not None:
+                    given[place] = taken
+                    found[key].remove(taken)
         for taken in given:
             if taken is not None and alive(status := status_of(taken)):
                 raise GraftError(f"{taken.path} is still running (process {status['pid']}); end that first")

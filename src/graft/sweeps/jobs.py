@@ -90,7 +90,8 @@ def planned(
     """
     keys = [fingerprint(config) for config in configs]
     jobs = []
-    for words, config, key, run in zip(batch, configs, keys, folder.matched(keys), strict=True):
+    matched = folder.matched(list(zip(keys, batch, strict=True)))
+    for words, config, key, run in zip(batch, configs, keys, matched, strict=True):
         words = list(words)
         status = status_of(run)["status"] if run else None
         untested = config["test"] and run is not None and not run.tested
