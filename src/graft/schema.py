@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graft.errors import GraftError, did_you_mean
-from graft.rules import RULES, VALIDATED, WATCHED, rule_of_default
+from graft.rules import RULES, VALIDATED, WATCHED, less_is_better, rule_of_default
 
 Config = Mapping[str, Any]
 # Groups whose option is one object; those of `logger` and `callbacks` are several.
@@ -135,7 +135,7 @@ def _check_monitor(key: str, monitor: Any, mode: Any) -> None:
         if str(monitor).startswith("test/"):
             hint = ": the test set is for the end, so nothing is chosen on it"
         raise GraftError(f"{key}.monitor={monitor} is no metric that can be watched{hint}")
-    right = "min" if str(monitor).endswith("loss") else "max"
+    right = "min" if less_is_better(str(monitor)) else "max"
     if mode is not None and mode != right:
         raise GraftError(f"{key}.mode={mode} does not fit {monitor}; it must be {right}")
 

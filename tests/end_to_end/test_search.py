@@ -35,11 +35,16 @@ def with_test() -> list[str]:
 def test_the_winner_alone_is_tested_and_more_trials_may_follow(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    words = [*words, "sweep.metric=val/loss"]
     assert run([*words, "hydra.sweeper.n_trials=2", "hydra.sweep.dir=sweep"]) == 0
     assert "2 jobs: 2 finished" in capsys.readouterr().out
     best = RunFolder(study().best_trial.user_attrs["run"])
     assert with_test() == [best.path.name]
-    assert best.metrics["val/accuracy"] == pytest.approx(study().best_value)
+    assert best.metrics["val/loss"] == pytest.approx(study().best_value)
+    # The summary has the same winner first, though it may not be the most accurate.
+    losses = [float(row["val/loss"]) for row in read_csv(Path("sweep/summary.csv"))]
+    assert losses == sorted(losses)
+    assert losses[0] == pytest.approx(study().best_value)
     # As a run that tests at once leaves it.
     assert best.predictions.is_file()
     assert (best.figures / "confusion_matrix.png").is_file()

@@ -2,8 +2,11 @@
 
 import pytest
 
+from graft.commands.compare import sort_of
+from graft.reporting.records import find_runs
 from graft.reporting.summary import summarize
-from graft.runs.files import read_csv
+from graft.runs.files import read_csv, write_yaml
+from graft.sweeps.report import conclude
 
 
 def test_the_summary_of_a_sweep(sweep, capsys):
@@ -37,3 +40,25 @@ def test_a_sweep_that_wholly_failed_still_says_why(make_run, tmp_path):
 def test_a_folder_without_runs_gets_nothing(tmp_path):
     assert summarize(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_ranks_the_jobs_is_the_sweeps_metric(sweep, capsys):
+    """`freeze=full` is more accurate on validation, frozen has the lower loss there."""
+    conclude(sweep, {"finished": 6}, [], metric="val/loss")
+    rows = read_csv(sweep / "summary.csv")
+    assert [(row["rank"], row["freeze"]) for row in rows] == [("1", "frozen"), ("2", "full"), ("", "full")]
+    page = (sweep / "summary.md").read_text()
+    assert page.startswith("# freeze=frozen optimizer.lr=0.001 is best on validation (test/loss 0.9000")
+    assert page.index("val/loss") < page.index("val/accuracy")
+    assert "test/loss 0.9000" in capsys.readouterr().out
+
+
+def test_compare_ranks_by_what_the_sweep_does(sweep, make_run):
+    def usual(*paths):
+        return sort_of([run for path in paths for run in find_runs(str(path))[0]])
+
+    assert usual(sweep) == "val/accuracy"
+    write_yaml(sweep / "sweep.yaml", {"words": [], "metric": "val/loss"})
+    assert usual(sweep) == "val/loss"
+    # Runs of no sweep, or of one with another metric, leave nothing that all would have.
+    assert usual(sweep, make_run("alone", ["seed=9"], {"val/accuracy": 0.5})) == "val/accuracy"

@@ -1,5 +1,6 @@
 """`graft compare`: runs side by side, from their folders alone. Imports no torch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from graft.reporting.findings import verdict
 from graft.reporting.groups import Ranking, rank
 from graft.reporting.page import comparison_page, disagreements, image_rows, recall_rows
 from graft.reporting.pairs import Images, differences, images
-from graft.reporting.records import find_runs
+from graft.reporting.records import Run, find_runs
 from graft.reporting.summary import show
+from graft.rules import USUAL
 from graft.runs.files import write_csv, write_figure, write_text
+from graft.runs.recorded import metric_of_sweep
 
 
 def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
@@ -23,7 +26,7 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
     if config["runs"] is None:
         raise GraftError("runs=null: give a path or pattern, or several as [a,b]")
     runs, skipped = find_runs(config["runs"])
-    ranking = rank(runs, config["sort"], config["over"])
+    ranking = rank(runs, config["sort"] or sort_of(runs), config["over"])
     if not ranking.groups:
         raise GraftError(f"runs={config['runs']}: none of the {len(runs)} is finished ({runs[0].reason})")
     groups = ranking.groups
@@ -54,3 +57,9 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
     show(ranking, title, lines)
     print(path / "compare.md")
     return ranking
+
+
+def sort_of(runs: Sequence[Run]) -> str:
+    """The metric by which all these runs' sweeps rank them; the usual one where they are not of one mind."""
+    metrics = {metric_of_sweep(run.folder) for run in runs}
+    return metrics.pop() or USUAL if len(metrics) == 1 else USUAL

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from graft.reporting.findings import thrift
-from graft.reporting.groups import LESS, Group, Ranking
+from graft.reporting.groups import Group, Ranking
 from graft.reporting.tables import COSTS
+from graft.rules import less_is_better
 
 # Okabe and Ito's colours, which most colour-blind people tell apart; each with its own marker.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
@@ -133,7 +134,7 @@ def _curve_title(
 ) -> str:
     """Where the first group's mean is best."""
     group, points = drawn[0]
-    choose = min if metric.endswith(LESS) else max
+    choose = min if less_is_better(metric) else max
     epoch, values = choose(points, key=lambda point: mean(point[1]))
     first = f"the best on validation, {group.label}," if ranking.ranked and len(drawn) > 1 else group.label
     text = f"{first} is at its best {_named(metric)} of {mean(values):.3f} in epoch {epoch + 1}"

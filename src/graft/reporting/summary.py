@@ -11,12 +11,11 @@ from graft.reporting.groups import Ranking, rank
 from graft.reporting.pairs import differences
 from graft.reporting.records import find_runs
 from graft.reporting.tables import cells, group_rows, left_out, markdown, printed
+from graft.rules import USUAL
 from graft.runs.files import write_csv, write_figure, write_text
 
-SORT = "val/accuracy"
 
-
-def summarize(folder: Path, sort: str = SORT, over: Sequence[str] = ("seed",)) -> Ranking | None:
+def summarize(folder: Path, sort: str = USUAL, over: Sequence[str] = ("seed",)) -> Ranking | None:
     """Summarise the runs below a sweep's folder; None, and nothing written, where there is none.
 
     Args:

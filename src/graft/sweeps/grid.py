@@ -7,6 +7,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from graft.errors import GraftError
+from graft.rules import USUAL
 from graft.runs.fingerprint import fingerprint
 from graft.sweeps.jobs import Planned, apart, checked, planned
 from graft.sweeps.launching import launch
@@ -40,11 +41,12 @@ def run_grid(
     for job in plan:
         if job.done is not None:
             print(f"already finished: {job.done.path}")
+    metric = str(sweep.master.sweep.metric) if sweep.command == "train" else USUAL
     if sweep.command == "train":
         sweep.folder.write_plan(
             {
                 "words": words,
-                "metric": str(sweep.master.sweep.metric),
+                "metric": metric,
                 "jobs": [
                     {"words": own, "fingerprint": job.fingerprint}
                     for job, own in zip(plan, jobs, strict=True)
@@ -68,7 +70,7 @@ def run_grid(
         if outcome.reason is not None and not (outcome.lost and job.fingerprint in there)
     ]
     counts = {"finished": len(left) - len(failed), "had finished before": len(plan) - len(left)}
-    conclude(sweep.folder.path, counts, failed, sweep.command)
+    conclude(sweep.folder.path, counts, failed, sweep.command, metric)
 
 
 def combinations(words: Sequence[str]) -> list[list[str]]:

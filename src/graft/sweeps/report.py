@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from graft.rules import USUAL
+
 # In what the runs of one cross-validation differ.
 OF_FOLDS = ("seed", "data.fold", "data.split_seed")
 
@@ -17,7 +19,13 @@ class Failed(NamedTuple):
     reason: str
 
 
-def conclude(path: Path, counts: Mapping[str, int], failed: Sequence[Failed], command: str = "train") -> None:
+def conclude(
+    path: Path,
+    counts: Mapping[str, int],
+    failed: Sequence[Failed],
+    command: str = "train",
+    metric: str = USUAL,
+) -> None:
     """Write and print the summary, print what became of the jobs, and last the sweep's folder.
 
     Args:
@@ -25,13 +33,14 @@ def conclude(path: Path, counts: Mapping[str, int], failed: Sequence[Failed], co
         counts: what became of jobs that did not fail, to how many.
         failed: the others.
         command: what each job ran.
+        metric: what ranks the jobs.
 
     Raises:
         SystemExit: with status 1, where a job failed.
     """
     from graft.reporting.summary import summarize
 
-    summarize(path, over=OF_FOLDS if command == "crossval" else ("seed",))
+    summarize(path, metric, OF_FOLDS if command == "crossval" else ("seed",))
     for job in failed:
         print(f"failed: {' '.join(job.words) or 'the job'}: {job.reason}", file=sys.stderr)
     counts = {**counts, "failed": len(failed)}

@@ -66,7 +66,7 @@ def run_search(sweep: Sweep, params: Mapping[str, Any], arguments: Sequence[str]
         raise
     states = [trial.state.name for trial in study.trials]
     counts = {"finished": states.count("COMPLETE"), "ended early": states.count("PRUNED")}
-    conclude(sweep.folder.path, counts, failed)
+    conclude(sweep.folder.path, counts, failed, metric=metric)
 
 
 def drawn(fixed: Sequence[str], values: Mapping[str, Any]) -> list[str]:
@@ -150,7 +150,9 @@ def _test_best(sweep: Sweep, study: Any, fixed: Sequence[str]) -> list[Failed]:
     complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if not complete:
         return []
-    best = study.best_trial
+    equal = [trial for trial in complete if trial.value == study.best_value]
+    # Of equals the first that began, as the summary has it.
+    best = min(equal, key=lambda trial: str(status_of(RunFolder(trial.user_attrs["run"])).get("started")))
     words = drawn(fixed, best.params)
     run = RunFolder.open(best.user_attrs["run"], "run")
     values = " ".join(f"{key}={value}" for key, value in best.params.items())

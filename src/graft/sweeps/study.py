@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from graft.errors import GraftError
+from graft.rules import less_is_better
 
 NAME = "graft"
 
@@ -45,7 +46,7 @@ def open_study(
         study_name=NAME,
         storage=storage,
         load_if_exists=True,
-        direction="minimize" if metric.endswith("loss") else "maximize",
+        direction="minimize" if less_is_better(metric) else "maximize",
     )
     known = study.user_attrs.get("metric", metric)
     if known != metric:
