@@ -96,6 +96,14 @@ WATCHED = [
     for metric in ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro")
 ]
 VALIDATED = [key for key in WATCHED if key.startswith("val/")]
+# What chooses among runs where nothing else is asked for.
+USUAL = "val/accuracy"
+
+
+def less_is_better(metric: str) -> bool:
+    """The direction of `val/loss` and the like; of all other metrics more is better."""
+    return metric.endswith(("loss", "brier", "ece"))
+
 
 PRECISIONS = (
     "32-true",
@@ -186,7 +194,8 @@ RULES: dict[str, Rule] = {
     "scheduler.step_size": whole(1),
     "scheduler.gamma": POSITIVE,
     "scheduler.factor": number("between 0 and 1", lambda value: 0 < value < 1),
-    "scheduler.patience": whole(0),
+    "scheduler.patience": whole(1),
+    "scheduler.min_delta": NOT_NEGATIVE,
     "callbacks.ema.decay": SHARE,
     "callbacks.ema.recalibrate": whole(0),
     "regularizer.weight": NOT_NEGATIVE,
@@ -256,9 +265,11 @@ RULES: dict[str, Rule] = {
     "callbacks.last.minutes": NOT_NEGATIVE,
     "callbacks.last.seconds": NOT_NEGATIVE,
     "run": PATH,
-    "sort": Rule(
-        "a validation metric such as val/accuracy, because the test set is for the end",
-        lambda value: isinstance(value, str) and re.fullmatch(r"val/\w+", value) is not None,
+    "sort": or_null(
+        Rule(
+            "a validation metric such as val/accuracy, because the test set is for the end",
+            lambda value: isinstance(value, str) and re.fullmatch(r"val/\w+", value) is not None,
+        )
     ),
     "over": NAMES,
     "precision": one_of("float32", "fast"),

@@ -230,7 +230,7 @@ def test_what_would_change_the_result_is_refused(
 
 
 def test_a_longer_run_is_the_longer_run(words: list[str], tmp_path: Path) -> None:
-    words = [*words, "scheduler=plateau", "scheduler.patience=0", "callbacks=early_stopping"]
+    words = [*words, "scheduler=plateau", "scheduler.patience=1", "callbacks=early_stopping"]
     short = graft.train([*words, "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/short"])
     long = graft.train([*words, f"hydra.run.dir={tmp_path}/long"])
     graft.train([f"resume={short.path}", "trainer.max_epochs=3"])
@@ -247,7 +247,7 @@ def test_a_longer_run_is_the_longer_run(words: list[str], tmp_path: Path) -> Non
         ["trainer.accumulate_grad_batches=2"],
         ["trainer.val_check_interval=2"],
         ["trainer.check_val_every_n_epoch=2", "callbacks=early_stopping"],
-        ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=1.0", "optimizer=sgd"],
+        ["scheduler=plateau", "scheduler.patience=1", "optimizer.lr=1.0", "optimizer=sgd"],
         ["trainer.max_steps=13"],
         ["scheduler=step", "scheduler.step_size=1", "optimizer=sgd"],
         ["callbacks.last.minutes=60.0"],

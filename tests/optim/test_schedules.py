@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.callbacks import EarlyStopping
 
 from graft.errors import GraftError
 from graft.optim import Span, constant, cosine, plateau, step
@@ -38,6 +39,8 @@ def test_cosine_is_its_closed_form(warmup: float, final: float) -> None:
         assert high == pytest.approx(factor)
         assert low == pytest.approx(0.1 * factor)
     assert seen[40][1] == pytest.approx(final)
+    # The last step of the run is before that, a trace above.
+    assert seen[39][1] - final == pytest.approx((1 - final) * math.sin(math.pi / 2 / (40 - first)) ** 2)
 
 
 def test_a_warm_up_longer_than_the_run_still_runs() -> None:
@@ -56,9 +59,34 @@ def test_plateau_watches_validation_loss() -> None:
     opt = optimizer()
     schedule = plateau(opt, Span(40, 4), factor=0.1, patience=1)
     assert schedule["monitor"] == "val/loss"
-    for loss in (1.0, 1.0, 1.0):
+    for loss in (1.0, 1.0):
         schedule["scheduler"].step(loss)
     assert [group["lr"] for group in opt.param_groups] == pytest.approx([0.01, 0.1])
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
+@pytest.mark.parametrize(("losses", "delta"), [([1.0] * 6, 0.0), ([1 - 1e-6 * n for n in range(6)], 1e-5)])
+def test_plateau_and_early_stopping_count_alike(losses: list[float], delta: float, patience: int) -> None:
+    opt = optimizer()
+    scheduler = plateau(opt, Span(40, 4), patience=patience, min_delta=delta)["scheduler"]
+    stopping = EarlyStopping("val/loss", patience=patience, min_delta=delta)
+    fell = stopped = None
+    for epoch, loss in enumerate(losses):
+        scheduler.step(loss)
+        if fell is None and opt.param_groups[1]["lr"] < 1.0:
+            fell = epoch
+        if stopped is None and stopping._evaluate_stopping_criteria(torch.tensor(loss))[0]:
+            stopped = epoch
+    # Epoch 0 is the lowest, so these are the ones after it that are no better.
+    assert fell == stopped == patience
+
+
+def test_the_smallest_fall_counts_unless_it_is_said_otherwise() -> None:
+    opt = optimizer()
+    scheduler = plateau(opt, Span(40, 4), patience=1)["scheduler"]
+    for loss in (1.0, 1.0 - 1e-9, 1.0 - 2e-9):
+        scheduler.step(loss)
+    assert opt.param_groups[1]["lr"] == 1.0
 
 
 def test_constant_leaves_the_rates_alone() -> None:

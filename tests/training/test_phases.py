@@ -63,7 +63,7 @@ SCHEDULES = {
     ),
     # The loss never falls: the rates do after the second epoch, and after every two more.
     "plateau": (
-        lambda optimizer, span: plateau(optimizer, span, factor=0.1, patience=1),
+        lambda optimizer, span: plateau(optimizer, span, factor=0.1, patience=2),
         lambda step, starts: 0.1 ** max(0, (step // STEPS - 1) // 2),
     ),
 }

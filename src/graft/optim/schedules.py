@@ -36,10 +36,12 @@ def constant(optimizer: Optimizer, span: Span) -> dict[str, Any]:
 def cosine(
     optimizer: Optimizer, span: Span, warmup_epochs: float = 0.0, final: float = 0.0, restart: bool = False
 ) -> dict[str, Any]:
-    """Linear warm-up, then half a cosine down to `final` times the rate at the last step, step by step.
+    """Linear warm-up, then half a cosine down to `final` times the rate, step by step.
 
-    See Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983. With `restart` warm-up and cosine
-    begin anew with each phase of the freeze strategy, each phase ending at `final`.
+    See Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983. The cosine reaches `final` where the run
+    ends. So the last of T steps after the warm-up still moves the weights where `final` is 0: its rate is
+    (1 − final) · sin²(π / 2T) of the first above it, 7e-4 for T = 60. With `restart` warm-up and cosine begin
+    anew with each phase of the freeze strategy, each phase ending so.
     """
     warmup = round(warmup_epochs * span.steps_per_epoch)
 
@@ -62,8 +64,20 @@ def step(optimizer: Optimizer, span: Span, step_size: int = 7, gamma: float = 0.
     return _scheduled(optimizer, span, lambda step: gamma ** (step // span.steps_per_epoch // step_size))
 
 
-def plateau(optimizer: Optimizer, span: Span, factor: float = 0.1, patience: int = 3) -> dict[str, Any]:
+def plateau(
+    optimizer: Optimizer, span: Span, factor: float = 0.1, patience: int = 3, min_delta: float = 0.0
+) -> dict[str, Any]:
     """The rates are multiplied by `factor` when `val/loss` has not fallen for `patience` epochs.
+
+    Both are counted as Lightning's `EarlyStopping` counts them: with `patience=3` the third epoch in a row
+    without a lower loss is the last at the old rates.
+
+    Args:
+        optimizer: whose rates they are.
+        span: of the run.
+        factor: of each fall.
+        patience: at least 1.
+        min_delta: by how much the loss must be below the lowest; less is no fall.
 
     Raises:
         GraftError: the freeze strategy has rates of its own, which this schedule cannot bring back.
@@ -74,7 +88,10 @@ def plateau(optimizer: Optimizer, span: Span, factor: float = 0.1, patience: int
             "scheduler=plateau keeps no rates by phase, which freeze.head_lr_factor wants;"
             " take scheduler=constant, step or cosine, or freeze.head_lr_factor=1"
         )
-    scheduler = ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
+    # torch's patience is how many such epochs are let pass.
+    scheduler = ReduceLROnPlateau(
+        optimizer, factor=factor, patience=patience - 1, threshold=min_delta, threshold_mode="abs"
+    )
     return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/loss"}
 
 
