@@ -35,3 +35,20 @@ def test_the_last_stages_and_those_that_train_count(backbone, head, images, labe
     moved = [tensor + 1 for tensor in outputs(backbone.eval(), images)]
     assert float(delta.term(images, moved, labels).detach()) == pytest.approx(1.0, rel=1e-5)
     assert delta.term(images, [tensor.detach() for tensor in moved], labels) == 0
+
+
+def test_each_stage_counts_as_a_share_of_its_sources_mean_square(backbone, head, images, labels):
+    delta = Delta(weight=2.0)
+    delta.prepare(backbone, head)
+    delta.squares.copy_(torch.tensor([4.0, 0.25]))
+    moved = [tensor + 1 for tensor in outputs(backbone.eval(), images)]
+    assert float(delta.term(images, moved, labels).detach()) == pytest.approx(1 / 4 + 1 / 0.25, rel=1e-5)
+
+
+def test_a_checkpoint_from_before_the_shares_goes_on_without_them(backbone, head):
+    delta = Delta()
+    delta.prepare(backbone, head)
+    assert set(delta.state_dict()) == {"squares"}
+    delta.squares.copy_(torch.tensor([4.0, 0.25]))
+    delta.load_state_dict({})
+    assert delta.squares.tolist() == [1.0, 1.0]

@@ -40,6 +40,7 @@ from graft.training.pruning import Pruning
 from graft.training.random_state import random_state, set_random_state
 from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head
+from graft.training.source_maps import measure_maps
 from graft.training.threads import kept_threads
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
@@ -86,6 +87,7 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
     config, parts, size = prepare(config)
     if at is None:
         learn_relation(parts.module, parts.loading, config["trainer"])
+        measure_maps(parts.module, parts.loading, config["trainer"])
     if config["lr_find"]:
         before_search = random_state()
         factor = found_factor(parts.module, parts.loading, parts.strategy, config["trainer"])

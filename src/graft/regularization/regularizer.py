@@ -11,7 +11,7 @@ class Regularizer(Protocol):
     """A term that is added to the training loss.
 
     One that is an `nn.Module` trains along: its parameters are in the optimizer, and its state dict is in the
-    checkpoints; neither is in the bundle.
+    checkpoints; neither is in the bundle. Its buffers are those of the first process when training begins.
 
     Attributes:
         watches: whether `term` needs the boundary tensors; without them the model is run whole.

@@ -126,6 +126,12 @@ class TransferModule(pl.LightningModule):
         assert isinstance(found, Tally)
         return found
 
+    def on_fit_start(self) -> None:
+        """Let all processes know what the first one asked the source, in whichever way they share weights."""
+        if isinstance(self.regularizer, nn.Module):
+            for buffer in self.regularizer.buffers():
+                buffer.copy_(ranks.of_first(buffer))
+
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
         (images, start), target = entering(batch), batch["label"]
         if self.mix is not None:

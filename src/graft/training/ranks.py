@@ -302,6 +302,15 @@ def summed(value: Tensor) -> Tensor:
     return total
 
 
+def of_first(value: Tensor) -> Tensor:
+    """What the first process has in the place of `value`, which is of one shape; all must call this."""
+    if size() == 1:
+        return value
+    known = value.detach().clone()
+    dist.broadcast(known, 0)
+    return known
+
+
 def any_of(*flags: bool) -> list[bool]:
     """Of each flag whether any process says so; all must call this."""
     return list(flags) if size() == 1 else (summed(torch.tensor(flags, dtype=torch.int64)) > 0).tolist()
