@@ -78,7 +78,7 @@ def test_unknown_names_are_answered(name, message):
     [
         ("DEFAULT", "DEFAULT is refused.*name one of IMAGENET1K_V1, IMAGENET1K_V2"),
         ("IMAGENET1K_V9", "IMAGENET1K_V9 is no file, and resnet50 has IMAGENET1K_V1, IMAGENET1K_V2"),
-        ("somewhere/else", "no such file|ends in one of"),
+        ("somewhere/else", "no such file"),
         ("missing.pth", "there is no such file"),
     ],
 )

@@ -1,6 +1,7 @@
 """Every kind of weights file is read, nothing else is, and a pickle never runs."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from graft.backbones import Preprocessing, load_weights, simple_cnn, torchvision_backbone
 from graft.backbones.weight_files import recorded_preprocessing
+from graft.backbones.weights_place import absolute, file_and_place
 from graft.errors import GraftError
 
 
@@ -27,13 +29,19 @@ def write(kind, folder, trained):
         bundle.mkdir(exist_ok=True)
         save_file(whole, bundle / "model.safetensors")
         return folder
-    path = folder / {"safetensors": "a.safetensors", "pt": "a.pt", "Lightning": "a.ckpt"}.get(kind, "a.pth")
+    name = {"safetensors": "a.safetensors", "pt": "a.pt", "Lightning": "a.ckpt"}.get(kind, "a.pth")
+    path = folder / (kind if kind.startswith("a") else name)
     if kind == "safetensors":
         save_file(own, path)
     elif kind == "Lightning":
-        torch.save({"epoch": 3, "state_dict": whole, "optimizer_states": [{"state": {}}], "loops": {}}, path)
+        # With a moving average: `state_dict` is what was validated, beside it is what training goes on from.
+        other = {key: value + 1 for key, value in whole.items()}
+        extra = {"optimizer_states": [{"state": {}}], "loops": {}, "current_model_state": other}
+        torch.save({"epoch": 3, "pytorch-lightning_version": "2", "state_dict": whole, **extra}, path)
     elif kind == "model key":
         torch.save({"model": own, "epoch": 1}, path)
+    elif kind in SCRIPTS:
+        torch.save(SCRIPTS[kind](own), path)
     elif kind == "nested":
         torch.save({"model": {"state_dict": whole}, "args": "x"}, path)
     elif kind == "old format":
@@ -43,7 +51,31 @@ def write(kind, folder, trained):
     return path
 
 
+def adams(own):
+    """The state of an optimizer, tensors as large as the weights."""
+    return {
+        "state": {n: {"exp_avg": torch.zeros_like(t)} for n, t in enumerate(own.values())},
+        "param_groups": [],
+    }
+
+
+# As people's scripts save them.
+SCRIPTS = {
+    "the tutorial's": lambda own: {
+        "epoch": 3, "model_state_dict": own, "optimizer_state_dict": adams(own), "loss": torch.tensor(0.3)
+    },
+    "net": lambda own: {"net": own, "acc": 91.5, "epoch": 7},
+    "state_dict_ema": lambda own: {"state_dict_ema": own, "arch": "x"},
+    "model_ema": lambda own: {"model_ema": {"module": own}, "best": torch.ones(())},
+    "of several processes": lambda own: {
+        "state_dict": {f"module.{key}": value for key, value in own.items()}, "optimizer": adams(own)
+    },
+    "another's beside it": lambda own: {"state_dict": {"w": torch.ones(3)}, "backbone": own},
+    "the same twice": lambda own: {"state_dict": own, "model": {f"net.{key}": t for key, t in own.items()}},
+}  # fmt: skip
+SUFFIXES = ["a.pth.tar", "a.PTH", "a.bin", "a.weights", "a"]
 KINDS = ["safetensors", "pth", "pt", "old format", "Lightning", "model key", "nested", "bundle", "run folder"]
+KINDS += [*SCRIPTS, *SUFFIXES]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,6 +84,56 @@ def test_every_kind_of_file_loads(tmp_path, trained, fresh, kind, same):
     filled = load_weights(fresh, write(kind, tmp_path, trained))
     assert same(trained[0], fresh)
     assert sorted(filled.values()) == sorted(fresh.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("pth", ""),
+        ("safetensors", ""),
+        ("the tutorial's", "model_state_dict"),
+        ("model_ema", "model_ema.module"),
+    ],
+)
+def test_it_is_said_which_was_taken(tmp_path, trained, fresh, kind, place, capsys):
+    path = write(kind, tmp_path, trained)
+    load_weights(fresh, path)
+    said = f"backbone.weights={path}: what is under {place} is taken\n" if place else ""
+    assert capsys.readouterr().out == said
+
+
+def test_two_that_fit_are_asked_about(tmp_path, trained, fresh, refused, same, capsys):
+    own, path = trained[0].state_dict(), tmp_path / "a.pth"
+    average = {key: value + 1 for key, value in own.items()}
+    torch.save({"state_dict": own, "state_dict_ema": average, "epoch": 3}, path)
+    message = refused(fresh, path)
+    assert "holds the backbone 2 times, under state_dict and state_dict_ema" in message
+    assert message.endswith(
+        f"; give backbone.weights={path}:state_dict or backbone.weights={path}:state_dict_ema"
+    )
+    load_weights(fresh, f"{path}:state_dict")
+    assert same(trained[0], fresh)
+    load_weights(fresh, f"{path}:state_dict_ema")
+    assert all(torch.equal(value, average[key]) for key, value in fresh.state_dict().items())
+    assert capsys.readouterr().out.count("is taken") == 2
+    assert "nothing in the file is under ema; there are" in refused(fresh, f"{path}:ema")
+    assert "under state_dict_em; did you mean state_dict_ema?" in refused(fresh, f"{path}:state_dict_em")
+
+
+def test_a_file_with_a_colon_in_its_name_is_that_file(tmp_path, trained, fresh, same):
+    write("pth", tmp_path, trained).rename(tmp_path / "a:b")
+    (tmp_path / "a").write_bytes(b"x")
+    load_weights(fresh, tmp_path / "a:b")
+    assert same(trained[0], fresh)
+    assert file_and_place("x.pth:y") == (Path("x.pth:y"), None)
+
+
+def test_a_place_is_kept_where_the_path_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pth").touch()
+    assert absolute("a.pth:model.ema") == f"{tmp_path}/a.pth:model.ema"
+    assert absolute("a.pth") == f"{tmp_path}/a.pth"
+    assert absolute("IMAGENET1K_V1") == "IMAGENET1K_V1"
 
 
 def test_a_home_relative_path_is_expanded(tmp_path, monkeypatch, trained, fresh, same):
@@ -94,8 +176,8 @@ def test_a_pickled_module_is_refused(tmp_path, trained, fresh, refused):
     ("name", "content", "message"),
     [
         ("missing.pth", None, "there is no such file"),
-        ("missing", None, "ends in one of"),
-        ("a.h5", b"x", "ends in one of .safetensors, .pth, .pt, .ckpt"),
+        ("missing", None, "there is no such file"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "damaged or no weights file"),
         ("a.pth", b"", "the file is empty"),
         ("a.safetensors", b"", "the file is empty"),
         ("a.pth", b"<html>not found</html>", "damaged or no weights file"),

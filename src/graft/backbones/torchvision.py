@@ -3,7 +3,6 @@
 import pickle
 from collections.abc import Mapping
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,8 +13,9 @@ from graft.backbones.backbone import Backbone
 from graft.backbones.carving import carve
 from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.torchvision_stages import FAMILIES, Family
-from graft.backbones.weight_files import SUFFIXES, read_weights, recorded_preprocessing
-from graft.backbones.weights import load_state
+from graft.backbones.weight_files import StateDicts, read_weights, recorded_preprocessing
+from graft.backbones.weights import fitting, load_state
+from graft.backbones.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
 
 
@@ -56,11 +56,12 @@ def torchvision_backbone(
     family = FAMILIES[module]
     entry = _named_weights(name, weights)
     # Weights are read before the model is built, so that wrong ones are told at once.
-    state, recorded = None, None
+    states: StateDicts = {}
+    recorded = None
     if entry is not None:
-        state = _fetch(entry, name)
+        states = {"": dict(_fetch(entry, name))}
     elif weights is not None:
-        state, recorded = read_weights(weights), recorded_preprocessing(weights)
+        states, recorded = read_weights(weights), recorded_preprocessing(weights)
     source = entry or next(iter(models.get_model_weights(name)))
     preprocessing = recorded or preprocessing_of(source)
     if image_size is not None:
@@ -73,8 +74,9 @@ def torchvision_backbone(
         _set_drop_path(model, drop_path, name)
     stages = family.stages(model)
     backbone = carve(model, stages, family.last, preprocessing, family.pooling, family.blocks)
-    if state is not None:
-        load_state(backbone, state, f"backbone.weights={weights}")
+    if states:
+        origin = f"backbone.weights={weights}"
+        load_state(backbone, fitting(backbone, states, origin), origin)
     return backbone
 
 
@@ -99,8 +101,8 @@ def _named_weights(name: str, weights: str | None) -> Any:
     if weights in listed:
         why = "it stands for other weights in another version of torchvision"
         raise GraftError(f"backbone.weights={weights} is refused: {why}; name one of {', '.join(own)}")
-    path = Path(weights)
-    if path.suffix in SUFFIXES or path.name != weights or path.exists():
+    path, _ = file_and_place(weights)
+    if path.suffix or path.name != weights or path.exists():
         return None
     near = did_you_mean(weights, own)
     raise GraftError(f"backbone.weights={weights} is no file, and {name} has {', '.join(own)}{near}")

@@ -11,46 +11,62 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from graft.backbones.preprocessing import Preprocessing
-from graft.errors import GraftError
+from graft.backbones.weights_place import file_and_place
+from graft.errors import GraftError, did_you_mean
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
-WRAPPERS = ("state_dict", "model")
+# By which Lightning's checkpoints are known.
+LIGHTNING = "pytorch-lightning_version"
+# How many keys may lead to a state dict.
+DEEPEST = 5
+StateDicts = dict[str, dict[str, Tensor]]
 BUNDLE_WEIGHTS = "model.safetensors"
 BUNDLE_DESCRIPTION = "model.yaml"
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
+def read_weights(path: str | Path) -> StateDicts:
     """Read every tensor of a weights file, on the CPU.
 
     Args:
-        path: a `.safetensors` file; a `.pth`, `.pt` or `.ckpt` file that holds a state dict, alone or
-            under `state_dict` or `model` as Lightning and many scripts save it; a Graft bundle; or a
-            Graft run folder, whose bundle is read.
+        path: a file of safetensors or of `torch.save`, whatever its suffix, with a state dict in it, alone or
+            under any key, as scripts save it beside other things; a bundle; or a run folder, whose bundle
+            is read. `file.pth:KEY` means what is under that key alone.
+
+    Returns:
+        Place to names with tensors: each mapping in the file that has tensors of its own, by the keys that
+        lead to it, such as `model.state_dict`; what is not under any key is at the empty place.
 
     Raises:
-        GraftError: there is no such file, it is no weights file, it is damaged, or it is a pickle that
-            holds more than tensors and plain values.
+        GraftError: there is no such file, it is no weights file, it is damaged, it is a pickle that holds
+            more than tensors and plain values, or the key is not in it.
     """
-    file = _weights_file(Path(path).expanduser())
+    file, place = file_and_place(path)
+    file = _weights_file(file)
     key = f"backbone.weights={path}"
-    if file.suffix not in SUFFIXES:
-        raise GraftError(f"{key}: a weights file ends in one of {', '.join(SUFFIXES)}")
     if not file.is_file():
         raise GraftError(f"{key}: there is no such file")
     if file.stat().st_size == 0:
         raise GraftError(f"{key}: the file is empty")
     # Damaged bytes raise anything from KeyError to RuntimeError in the readers.
     try:
-        if file.suffix == ".safetensors":
+        if _is_safetensors(file):
             found: Any = load_file(file)
         else:
             found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         raise GraftError(f"{key}: {_reason(error)}") from error
-    tensors = _tensors(found)
-    if not tensors:
+    states = _state_dicts(found)
+    if not states:
         raise GraftError(f"{key}: the file holds no state dict (names with tensors)")
-    return tensors
+    if place is None:
+        return states
+    if not (state := _under(states, place)):
+        there = sorted(states, key=lambda name: -len(states[name]))[:3]
+        hint = (
+            did_you_mean(place, list(states))
+            or f"; there are {', '.join(name or 'no key' for name in there)}"
+        )
+        raise GraftError(f"{key}: nothing in the file is under {place}{hint}")
+    return {place: state}
 
 
 def recorded_preprocessing(path: str | Path) -> Preprocessing | None:
@@ -106,14 +122,35 @@ def _weights_file(path: Path) -> Path:
     return bundle / BUNDLE_WEIGHTS
 
 
-def _tensors(found: Any) -> dict[str, Tensor]:
-    """The tensors of a state dict, unwrapped; empty if it is none."""
-    if not isinstance(found, Mapping):
+def _is_safetensors(file: Path) -> bool:
+    """Told by the content: the length of a JSON text stands before it."""
+    with file.open("rb") as opened:
+        return opened.read(9)[8:] == b"{"
+
+
+def _under(states: StateDicts, place: str) -> dict[str, Tensor]:
+    """What is at a place: a whole state dict, or of one the keys that go on from there."""
+    if place in states:
+        return states[place]
+    for above, state in states.items():
+        start = place.removeprefix(f"{above}.") + "."
+        if (not above or start != f"{place}.") and any(key.startswith(start) for key in state):
+            return {key: tensor for key, tensor in state.items() if key.startswith(start)}
+    return {}
+
+
+def _state_dicts(found: Any, place: str = "", depth: int = 0) -> StateDicts:
+    """Every mapping with tensors of its own, by the keys that lead to it."""
+    if not isinstance(found, Mapping) or depth > DEEPEST:
         return {}
-    for key in WRAPPERS:
-        if isinstance(found.get(key), Mapping):
-            return _tensors(found[key])
-    return {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+    if LIGHTNING in found and isinstance(found.get("state_dict"), Mapping):
+        # All else in it is what training goes on from.
+        found = {"state_dict": found["state_dict"]}
+    tensors = {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+    states = {place: tensors} if tensors else {}
+    for key, value in found.items():
+        states |= _state_dicts(value, f"{place}.{key}" if place else str(key), depth + 1)
+    return states
 
 
 def _reason(error: Exception) -> str:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from graft.backbones.backbone import Backbone
 from graft.backbones.source_head import head_of_last_layer
-from graft.backbones.weight_files import read_weights
+from graft.backbones.weight_files import StateDicts, read_weights
 from graft.errors import GraftError
+from graft.runs.log import say
 
 # What torchvision itself renames when it loads its older files: DenseNet's layers, the transformer's MLP.
 _RENAMED = (
@@ -27,8 +28,9 @@ _OPTIONAL = "num_batches_tracked"
 def load_weights(backbone: Backbone, path: str | Path) -> dict[str, str]:
     """Load a file's or folder's weights into `backbone`, in place; all of them or, on an error, none.
 
-    Keys may be the backbone's own or those of the library it was carved from, under any one prefix
-    (`backbone.`, `model.module.`, ...). The head's keys, and what stands outside the prefix, are ignored.
+    Of several state dicts in a file the one is taken that holds the backbone. Keys may be the backbone's own
+    or those of the library it was carved from, under any one prefix (`backbone.`, `model.module.`, ...). The
+    head's keys, and what stands outside the prefix, are ignored.
 
     Args:
         backbone: its values are replaced; dtype and device stay.
@@ -40,7 +42,42 @@ def load_weights(backbone: Backbone, path: str | Path) -> dict[str, str]:
     Raises:
         GraftError: the file cannot be read, or keys or shapes do not fit, or a value is NaN or infinite.
     """
-    return load_state(backbone, read_weights(path), f"backbone.weights={path}")
+    origin = f"backbone.weights={path}"
+    return load_state(backbone, fitting(backbone, read_weights(path), origin), origin)
+
+
+def fitting(backbone: Backbone, states: StateDicts, origin: str) -> dict[str, Tensor]:
+    """Of the state dicts of a file the one that holds the backbone; where none does, the one that is closest.
+
+    Where it stands under a key, that is said.
+
+    Args:
+        backbone: whose names are looked for.
+        states: from `read_weights`.
+        origin: such as `backbone.weights=file.pth`, for messages.
+
+    Raises:
+        GraftError: several that differ hold it; it says what to type.
+    """
+    held: dict[str, dict[str, Tensor]] = {}
+    taken = ""
+    for place, state in states.items():
+        modern = {_modern(key): tensor for key, tensor in state.items()}
+        for prefix in _known(backbone, modern)[0]:
+            own = {key: tensor for key, tensor in modern.items() if key.startswith(prefix)}
+            # The same tensors once more leave nothing to choose.
+            if not any(_same(own, other) for other in held.values()):
+                taken = place
+                held[f"{place}.{prefix}".strip(".")] = own
+    if len(held) > 1:
+        places = " and ".join(place or "no key" for place in held)
+        words = " or ".join(f"{origin}:{place}" for place in held if place)
+        raise GraftError(f"{origin} holds the backbone {len(held)} times, under {places}; give {words}")
+    if not held:
+        return max(states.values(), key=lambda state: (_known(backbone, map(_modern, state))[1], len(state)))
+    if taken:
+        say(f"{origin}: what is under {taken} is taken")
+    return next(iter(held.values()))
 
 
 def load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> dict[str, str]:
@@ -49,7 +86,7 @@ def load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> 
     A last layer among the ignored keys, under the names of the library, becomes the `source_head`.
     """
     cleaned = {_modern(key): tensor for key, tensor in state.items()}
-    prefix, names = _naming(backbone, cleaned, origin)
+    prefix, names = _naming(backbone, cleaned)
     given = {key.removeprefix(prefix): tensor for key, tensor in cleaned.items() if key.startswith(prefix)}
     own = backbone.state_dict()
     problems = [
@@ -84,23 +121,45 @@ def _modern(key: str) -> str:
     return key
 
 
-def _naming(backbone: Backbone, keys: Iterable[str], origin: str) -> tuple[str, dict[str, str]]:
-    """The prefix and the names under which most keys are known, as (prefix, name to own key)."""
+Counts = Counter[tuple[str, int]]
+
+
+def _counted(backbone: Backbone, keys: Iterable[str]) -> tuple[Counts, list[dict[str, str]], list[int]]:
+    """Of the needed keys how many are there, by prefix and naming; the namings; how many each needs."""
     own = {key: key for key in backbone.state_dict()}
     namings = [own, backbone.source_names] if backbone.source_names else [own]
     needed = [{name for name in names if not name.endswith(_OPTIONAL)} for names in namings]
-    counts: Counter[tuple[str, int]] = Counter()
+    counts: Counts = Counter()
     for key in keys:
         for cut in (0, *(dot.end() for dot in re.finditer(r"\.", key))):
             counts.update((key[:cut], index) for index, names in enumerate(needed) if key[cut:] in names)
-    whole = sorted({prefix for (prefix, index), count in counts.items() if count == len(needed[index])})
-    if len(whole) > 1:
-        places = " and ".join(prefix or "no prefix" for prefix in whole[:3])
-        raise GraftError(f"{origin} holds the backbone {len(whole)} times, under {places}; keep one")
+    return counts, namings, [len(names) for names in needed]
+
+
+def _known(backbone: Backbone, keys: Iterable[str]) -> tuple[list[str], float]:
+    """The prefixes under which all needed keys are there, and the highest share of them under any."""
+    counts, _, needed = _counted(backbone, keys)
+    whole = sorted({prefix for (prefix, index), count in counts.items() if count == needed[index]})
+    return whole, max((count / needed[index] for (_, index), count in counts.items()), default=0.0)
+
+
+def _naming(backbone: Backbone, keys: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The prefix and the names under which most keys are known, as (prefix, name to own key)."""
+    counts, namings, needed = _counted(backbone, keys)
     # A few chance hits under some inner prefix would make a message about the wrong keys.
-    close = [found for found, count in counts.items() if 2 * count >= len(needed[found[1]])]
+    close = [found for found, count in counts.items() if 2 * count >= needed[found[1]]]
     prefix, index = max(close, key=lambda found: (counts[found], -len(found[0])), default=("", -1))
     return prefix, namings[index]
+
+
+def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two state dicts hold the same tensors in the same order, under whichever keys."""
+    pairs = zip(one.values(), other.values(), strict=False)
+    return len(one) == len(other) and all(_equal(*pair) for pair in pairs)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _of_head(name: str, dropped: str | None) -> bool:

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from graft.backbones.weight_files import BUNDLE_WEIGHTS
+from graft.backbones.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
 from graft.reporting.records import Run
 from graft.runs.identity import TECHNICAL, without
@@ -88,9 +89,9 @@ def _content(node: Mapping[str, Any]) -> str:
     weights = node.get("weights")
     if weights is None:
         return "none"
-    path = Path(weights).expanduser()
+    path, place = file_and_place(weights)
     cached = None if path.exists() else cached_file(dict(node))
     for file in (cached, path / BUNDLE_WEIGHTS, path / "model" / BUNDLE_WEIGHTS, path):
         if file is not None and file.is_file():
-            return _digest(file)
+            return f"{_digest(file)}:{place}" if place else _digest(file)
     return str(weights)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
+from graft.backbones.weights_place import absolute
 from graft.building import build, build_later
 from graft.data import ImageData, ImageDataModule, Splits
 from graft.data.opening import open_data, split_data
@@ -29,7 +30,9 @@ Config = Mapping[str, Any]
 def located(config: Config) -> dict[str, Any]:
     """The configuration with paths made absolute, so that what is recorded holds in any working folder."""
     found = {group: dict(node) if isinstance(node, Mapping) else node for group, node in config.items()}
-    paths = ("data.root", "data.file", "backbone.weights", "distill.teacher", "cache.dir")
+    if isinstance(weights := found["backbone"].get("weights"), str):
+        found["backbone"]["weights"] = absolute(weights)
+    paths = ("data.root", "data.file", "distill.teacher", "cache.dir")
     for group, key in (path.split(".") for path in paths):
         value = found[group].get(key)
         if isinstance(value, str) and (path := Path(value).expanduser()).exists():
