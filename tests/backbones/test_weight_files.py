@@ -120,6 +120,17 @@ def test_two_that_fit_are_asked_about(tmp_path, trained, fresh, refused, same, c
     assert "under state_dict_em; did you mean state_dict_ema?" in refused(fresh, f"{path}:state_dict_em")
 
 
+def test_two_in_one_state_dict_are_asked_about_by_their_prefixes(tmp_path, trained, fresh, refused, same):
+    own, path = trained[0].state_dict(), tmp_path / "a.pth"
+    state = {f"net.{key}": value for key, value in own.items()}
+    torch.save({"model": state | {f"ema.{key}": value + 1 for key, value in own.items()}}, path)
+    words = f"; give backbone.weights={path}:model.ema or backbone.weights={path}:model.net"
+    assert refused(fresh, path).endswith(words)
+    assert refused(fresh, f"{path}:model").endswith(words)
+    load_weights(fresh, f"{path}:model.net")
+    assert same(trained[0], fresh)
+
+
 def test_a_file_with_a_colon_in_its_name_is_that_file(tmp_path, trained, fresh, same):
     write("pth", tmp_path, trained).rename(tmp_path / "a:b")
     (tmp_path / "a").write_bytes(b"x")

@@ -71,7 +71,8 @@ def fitting(backbone: Backbone, states: StateDicts, origin: str) -> dict[str, Te
                 held[f"{place}.{prefix}".strip(".")] = own
     if len(held) > 1:
         places = " and ".join(place or "no key" for place in held)
-        words = " or ".join(f"{origin}:{place}" for place in held if place)
+        file = origin.removesuffix(f":{next(iter(states))}")
+        words = " or ".join(f"{file}:{place}" for place in held if place)
         raise GraftError(f"{origin} holds the backbone {len(held)} times, under {places}; give {words}")
     if not held:
         return max(states.values(), key=lambda state: (_known(backbone, map(_modern, state))[1], len(state)))
@@ -103,16 +104,16 @@ def load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> 
     ]
     if problems:
         raise GraftError(f"{origin} does not fit the backbone; by key: {', '.join(problems)}")
-    fitting = {name: given[name] for name in names if name in given}
-    broken = [name for name, tensor in fitting.items() if not bool(torch.isfinite(tensor).all())]
+    taken = {name: given[name] for name in names if name in given}
+    broken = [name for name, tensor in taken.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise GraftError(f"{origin} is not usable: {', '.join(_listed('with NaN or infinity', broken))}")
-    backbone.load_state_dict(own | {names[name]: tensor for name, tensor in fitting.items()})
+    backbone.load_state_dict(own | {names[name]: tensor for name, tensor in taken.items()})
     left = {name: tensor for name, tensor in given.items() if name not in names}
     # Of a head beside the backbone's own names nothing says what else it does to the features.
     known = names is backbone.source_names
     backbone.source_head = head_of_last_layer(left, backbone.width, backbone.pooling) if known else None
-    return {f"{prefix}{name}": names[name] for name in fitting}
+    return {f"{prefix}{name}": names[name] for name in taken}
 
 
 def _modern(key: str) -> str:
