@@ -54,7 +54,9 @@ def within(key: str, keys: tuple[str, ...]) -> bool:
 def test_the_lists_hold_together() -> None:
     assert set(FREE) == set(OTHER) == {*HOW, "trainer.max_epochs"}
     assert set(HOW) <= set(LEFT_OUT) <= set(TECHNICAL)
-    assert {key for key in (*FREE, *TECHNICAL) if not any(within(known, (key,)) for known in EVERY)} == set()
+    unknown = {key for key in (*FREE, *TECHNICAL) if not any(within(known, (key,)) for known in EVERY)}
+    # What composing says is no key that anybody types.
+    assert unknown <= {"notes"}
 
 
 @pytest.mark.parametrize("key", HOW)
@@ -70,7 +72,9 @@ def test_all_else_does(key: str) -> None:
         assert (groups(key) == 1) == within(key, TECHNICAL)
 
 
-@pytest.mark.parametrize("key", [key for key in EVERY if not within(key, ("sweep", "notes", "resume", "trust"))])
+@pytest.mark.parametrize(
+    "key", [key for key in EVERY if not within(key, ("sweep", "notes", "resume", "trust"))]
+)
 def test_a_run_that_goes_on_takes_what_is_free_and_nothing_else(key: str, tmp_path: Path) -> None:
     """Nothing that leaves the fingerprint as it is would be refused, so no word is passed over in silence."""
     folder = RunFolder(tmp_path)

@@ -22,7 +22,7 @@ HOW = (
 )
 # What may change in a run that goes on. A later end makes another run of it, where the schedule allows that.
 FREE = (*HOW, "trainer.max_epochs")
-# What is no part of a run's fingerprint. Neither which sweep a job is of nor what was said of it changes the job.
+# What is no part of a run's fingerprint. Which sweep a job is of, and what was said of it, changes no job.
 LEFT_OUT = (*HOW, "sweep", "notes")
 # What tells no runs apart. Beside `HOW` it is what a run leaves, which is settled when it begins.
 TECHNICAL = (
