@@ -55,11 +55,11 @@ TYPOS = [
     (["compare"], "runs is missing"),
     (
         ["compare", "runs=no/such/folder"],
-        "no run is there (",
+        "runs=no/such/folder: there is no such folder: ",
     ),
     (["compare", "runs=x", "sort=test/accuracy"], "the test set is for the end"),
     (["train", "foo"], "foo: expected key=value"),
-    (["train", "--config-dir", "no/such/folder"], "no/such/folder"),
+    (["train", "--config-dir", "no/such/folder"], "--config-dir=no/such/folder: there is no such folder: "),
     (["train", "scheduler=plateau", "data.val_fraction=0"], "val/loss"),
     (["train", "callbacks=early_stopping", "data.val_fraction=0"], "val/loss"),
     (["train", "data.root=/x"], "unknown key data.root with this data; it belongs to data=cifar10, "),
@@ -131,7 +131,10 @@ TYPOS = [
         "resnt18 is no backbone that there is; did you mean resn",
     ),
     (["rank", "data=digits", "data.cache_images=ram"], "data.cache_images does nothing in graft rank"),
-    (["rank", "data=digits", "weights.simple_cnn=null", "runs=nowhere"], "runs=nowhere: no run is there"),
+    (
+        ["rank", "data=digits", "weights.simple_cnn=null", "runs=nowhere"],
+        "runs=nowhere: there is no such folder",
+    ),
     (["inspect"], "graft inspect looks at images; give data=…"),
     (["inspect", "data=digits", "nar=3"], "unknown key nar; did you mean near?"),
     (

@@ -38,6 +38,7 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     from pathlib import Path
 
     from graft.composition import compose
+    from graft.needed_paths import check_paths
     from graft.runs.folder import refuse_taken
     from graft.runs.restarting import going_on
 
@@ -51,6 +52,7 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
         path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
     if not config["resume"]:
         refuse_taken(path)
+    check_paths(config, "train")
     from graft.commands import train as command
 
     return command.run(config, path, list(overrides))
@@ -66,6 +68,10 @@ def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     Raises:
         GraftError: there is no model, or it names code that is not trusted.
     """
+    from graft.runs.bundles import bundle_folder
+
+    # Told before torch is imported.
+    bundle_folder(path)
     from graft.training import load_bundle
 
     return load_bundle(path, trust)

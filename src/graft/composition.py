@@ -11,9 +11,10 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
-from graft.explanation import explain_hydra
+from graft.explanation import explain_hydra, named_folders
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.optimizer_choice import FROZEN, choose_optimizer
+from graft.paths import existing
 from graft.recipes import without_replaced
 from graft.rules import clean_name
 from graft.schema import check_targets, check_together, check_values, get
@@ -98,7 +99,14 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
 
 
 def open_words(command: str, words: Sequence[str]) -> list[str]:
-    """The words, with Hydra's `++` before those that fill a mapping whose keys are the user's own."""
+    """The words, with Hydra's `++` before those that fill a mapping whose keys are the user's own.
+
+    Raises:
+        GraftError: a folder of options is not there; Hydra would go on without it.
+    """
+    for key, folder in named_folders(words):
+        if "${" not in folder:
+            existing(key, folder, "folder")
     mine = ("weights.", "weights=") if command == "rank" else ()
     return [f"++{word}" if word.startswith(mine) else word for word in words]
 

@@ -76,13 +76,21 @@ def _no_such_option(error: MissingConfigException) -> GraftError:
 
 def option_folders(overrides: Sequence[str]) -> list[Path]:
     """Where options are looked for: the shipped folder, and those of the user's that the words name."""
-    named = [after for word, after in pairwise(overrides) if word in ("--config-dir", "-cd")]
+    return [conf_dir(), *(Path(folder) for _, folder in named_folders(overrides))]
+
+
+def named_folders(overrides: Sequence[str]) -> list[tuple[str, str]]:
+    """The folders of options that the words name, each with the word's key."""
+    named = [
+        ("--config-dir", after) for word, after in pairwise(overrides) if word in ("--config-dir", "-cd")
+    ]
     for word in overrides:
-        if word.startswith("--config-dir="):
-            named.append(word.partition("=")[2])
-        elif word.startswith("hydra.searchpath="):
-            named += re.findall(r"file://([^],'\"]+)", word)
-    return [conf_dir(), *map(Path, named)]
+        key, _, value = word.partition("=")
+        if key == "--config-dir":
+            named.append((key, value))
+        elif key == "hydra.searchpath":
+            named += [(key, folder) for folder in re.findall(r"file://([^],'\"]+)", value)]
+    return named
 
 
 def _chosen(command: str, overrides: Sequence[str], folders: Sequence[Path]) -> dict[str, str | None]:

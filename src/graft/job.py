@@ -10,6 +10,7 @@ from typing import Any
 from graft import errors
 from graft.composition import check, register_resolvers
 from graft.errors import GraftError, reason_of, report
+from graft.needed_paths import check_paths
 from graft.older import OF_A_START
 from graft.runs import crossval_folder
 from graft.runs.files import write_text, write_yaml
@@ -90,7 +91,8 @@ class Job:
             config, overrides = crossval_folder.going_on(config, overrides)
         if not config.get("resume"):
             refuse_taken(folder)
-        # Imported, and torch with it, only now that the configuration is known to be right.
+        check_paths(config, self.command)
+        # Imported, and torch with it, only now that the words are known to be right, and paths to be there.
         return import_module(f"graft.commands.{self.command}").run(config, folder, overrides)
 
     def _record(self, cfg: Any, own: Any, folder: Path, reason: str, text: str) -> None:

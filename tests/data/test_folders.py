@@ -131,8 +131,8 @@ def test_two_names_for_one_part(tree):
 
 def test_a_folder_that_is_not_there(tree, paint):
     root = tree({"a": 1, "b": 1})
-    refused(root.parent / "fotos", "no folder fotos", "did you mean photos?")
-    refused(root.parent / "fotos" / "train", "no folder fotos", "did you mean photos?")
+    refused(root.parent / "fotos", "has no fotos", "did you mean photos?")
+    refused(root.parent / "fotos" / "train", "has no fotos", "did you mean photos?")
     refused(paint(root.parent / "x.png"), "is a file")
 
 

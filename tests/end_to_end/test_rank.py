@@ -98,12 +98,13 @@ def test_one_that_fails_is_listed_and_stops_no_other(
         return inner(config, backbone, label, *rest)
 
     monkeypatch.setattr(rank, "features_of", features_of)
-    words = [f"weights.simple_cnn=[{trained},gone.pth]", "weights.squeezenet1_0=null"]
+    Path("empty.pth").touch()
+    words = [f"weights.simple_cnn=[{trained},empty.pth]", "weights.squeezenet1_0=null"]
     rows = ranked(photos, "backbones=[resnet18,squeezenet1_0,simple_cnn]", *words)
     reasons = {row["backbone"]: row["reason"] for row in rows}
     assert [row["place"] for row in rows] == ["1", "", "", ""]
     assert reasons[f"simple_cnn ({trained.name})"] == ""
-    assert "there is no such file" in reasons["simple_cnn (gone.pth)"]
+    assert "the file is empty" in reasons["simple_cnn (empty.pth)"]
     assert "does not fit the backbone" in reasons["resnet18"]
     assert reasons["squeezenet1_0 (untrained)"].startswith("OutOfMemoryError: CUDA out of memory")
     said = capsys.readouterr().out
@@ -112,12 +113,11 @@ def test_one_that_fails_is_listed_and_stops_no_other(
 
 
 def test_where_none_can_be_ranked_nothing_is_left(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ranked(photos, "weights.simple_cnn=gone.pth", status=2)
+    Path("empty.pth").touch()
+    ranked(photos, "weights.simple_cnn=empty.pth", status=2)
     ranked(photos, "backbones=[simple_cnn]", status=2)
     error = capsys.readouterr().err
-    assert (
-        "no backbone could be ranked: simple_cnn: backbone.weights=gone.pth: there is no such file" in error
-    )
+    assert "no backbone could be ranked: simple_cnn: backbone.weights=empty.pth: the file is empty" in error
     assert "no backbone could be ranked: simple_cnn: no weights: give weights.simple_cnn=" in error
     ranked(photos, status=2)
     assert "no backbone's weights are at hand" in capsys.readouterr().err

@@ -49,6 +49,11 @@ def test_nothing_at_all_is_an_error_in_one_line(tmp_path):
     with pytest.raises(GraftError, match="no run is there") as caught:
         find_runs([str(tmp_path), "gone"])
     assert "\n" not in str(caught.value)
+    (tmp_path / "outputs").mkdir()
+    with pytest.raises(
+        GraftError, match=r"runs=.*output: there is no such folder: .*did you mean outputs\?$"
+    ):
+        find_runs(str(tmp_path / "output"))
 
 
 def test_a_run_says_how_it_ended(sweep, make_run):

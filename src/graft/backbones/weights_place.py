@@ -8,9 +8,9 @@ def file_and_place(given: str | Path) -> tuple[Path, str | None]:
 
     A path that is there is a path, whatever its name has in it.
     """
-    path = Path(given).expanduser()
+    path = expanded(given)
     file, _, place = str(given).rpartition(":")
-    if file and place and not path.exists() and (named := Path(file).expanduser()).is_file():
+    if file and place and not path.exists() and (named := expanded(file)).is_file():
         return named, place
     return path, None
 

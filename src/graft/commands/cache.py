@@ -10,6 +10,7 @@ from rich.table import Table
 from graft.data.cache_location import cache_folder
 from graft.errors import GraftError, did_you_mean
 from graft.features.folder import Entry, chosen, entries, remove, sized
+from graft.paths import existing
 
 ACTIONS = ("list", "prune")
 USAGE = """Usage: graft cache list [dir=FOLDER]
@@ -35,6 +36,8 @@ def manage(words: Sequence[str]) -> None:
         raise GraftError(f"graft cache {action}: there are list and prune{did_you_mean(action, ACTIONS)}")
     given = next((word.partition("=")[2] for word in rest if word.startswith("dir=")), None)
     rest = [word for word in rest if not word.startswith("dir=")]
+    if given is not None:
+        existing("dir", given, "folder")
     features = cache_folder(given) / "features"
     if action == "list":
         if rest:

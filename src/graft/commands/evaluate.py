@@ -140,7 +140,7 @@ def check_fits(config: Config, splits: Splits) -> None:
 
 def saved_config(path: str, trust: list[str]) -> Config:
     """The configuration of the run at `path`; empty for a bundle without its run."""
-    if not (Path(path) / "status.json").is_file():
+    if not RunFolder(path).status_file.is_file():
         return {}
     folder = RunFolder.open(path)
     config = folder.read_config()

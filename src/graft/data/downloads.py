@@ -6,6 +6,7 @@ from typing import Any
 
 from graft.data.image_data import ImageData, ImageSet, array_images, file_images
 from graft.errors import GraftError, did_you_mean
+from graft.paths import expanded
 
 # Each opens torchvision's class with its own words for the splits; labels are read without decoding images.
 Opener = Callable[[Any, Path, bool], ImageData]
@@ -30,7 +31,7 @@ def torchvision_data(name: str, root: str, download: bool = True) -> ImageData:
         )
     from torchvision import datasets
 
-    folder = Path(root).expanduser()
+    folder = expanded(root)
     class_name, opener = _OPENERS[name]
     try:
         return opener(getattr(datasets, class_name), folder, download)

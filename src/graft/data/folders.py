@@ -6,8 +6,9 @@ from graft.data.image_data import ImageData
 from graft.data.layout import find_layout, refuse_folders_in_between
 from graft.data.parts import NamedImages, number_classes
 from graft.data.walk import OWN, LeftOut, Walk, joined, told
-from graft.errors import GraftError, did_you_mean
+from graft.errors import GraftError
 from graft.names import nfc
+from graft.paths import existing
 from graft.runs.own_folders import own_marks
 
 
@@ -31,8 +32,9 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
             that train lacks, or val or test come without train.
     """
     source = f"data.root={root}"
-    folder = Path(root).expanduser()
-    _check_folder(source, folder)
+    folder = existing("data.root", root, "folder")
+    if marks := own_marks(str(folder)):
+        raise GraftError(f"{source}: is a folder that Graft wrote (it holds {marks}), and no data")
     walk = Walk(folder, source)
     layout = find_layout(walk)
     classes = {
@@ -56,28 +58,6 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
         [f"ignored images that lie in no class folder: {len(loose)}, such as {loose[0]}"] if loose else []
     )
     return number_classes(source, folder, parts, [*notes, *told(left_out)])
-
-
-def _check_folder(source: str, folder: Path) -> None:
-    try:
-        if folder.is_dir():
-            if marks := own_marks(str(folder)):
-                raise GraftError(f"{source}: is a folder that Graft wrote (it holds {marks}), and no data")
-            return
-        if folder.exists():
-            raise GraftError(f"{source}: is a file, not a folder")
-    except OSError as error:
-        raise GraftError(f"{source}: cannot be opened ({error.strerror})") from error
-    missing = folder.absolute()
-    while not missing.parent.is_dir():
-        missing = missing.parent
-    try:
-        siblings = [path.name for path in missing.parent.iterdir() if path.is_dir()]
-    except OSError:
-        siblings = []
-    raise GraftError(
-        f"{source}: {missing.parent} has no folder {missing.name}{did_you_mean(missing.name, siblings)}"
-    )
 
 
 def _read_part(

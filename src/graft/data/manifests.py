@@ -10,6 +10,7 @@ from graft.data.image_data import ImageData
 from graft.data.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
 from graft.errors import GraftError, did_you_mean
 from graft.names import nfc, on_disk
+from graft.paths import expanded
 from graft.runs.csv_rows import Rows
 
 # Those that are read; the first two must be there.
@@ -33,8 +34,8 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
             whatever path, or does not exist, or the classes are wrong as for `image_folder`.
     """
     source = f"data.file={file}"
-    path = Path(file).expanduser()
-    folder = path.parent if root is None else Path(root).expanduser()
+    path = expanded(file)
+    folder = path.parent if root is None else expanded(root)
     rows = _rows(source, path)
     meant = parts_of({row["split"] for _, row in rows if "split" in row})
     parts: dict[str, NamedImages] = {}

@@ -13,6 +13,7 @@ from graft.data.images import ImageError, read_image
 from graft.data.levels import AllLevels
 from graft.data.walk import Walk, told
 from graft.errors import GraftError
+from graft.paths import expanded
 
 Item = tuple[int, Tensor | None, str]
 # Indices and images `(B, 3, H, W)` of what could be read; index and reason of what could not.
@@ -34,7 +35,7 @@ def find_images(source: str) -> FoundImages:
     Raises:
         GraftError: there is nothing of the kind, or a folder cannot be listed.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     key = f"source={source}"
     if path.is_file():
         return FoundImages([path], [])

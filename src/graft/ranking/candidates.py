@@ -12,6 +12,7 @@ from torchvision import models
 
 from graft.backbones import supported_names
 from graft.errors import GraftError, did_you_mean
+from graft.paths import expanded
 
 Node = dict[str, Any]
 WEIGHTS_DIR = "GRAFT_WEIGHTS_DIR"
@@ -96,7 +97,7 @@ def weights_at_hand(name: str, node: Node) -> str | None:
     if "weights" not in node:
         return None
     folder = os.environ.get(WEIGHTS_DIR)
-    if folder and (file := Path(folder).expanduser() / f"{name}.pth").is_file():
+    if folder and (file := expanded(folder) / f"{name}.pth").is_file():
         return str(file)
     cached = cached_file(node)
     return node["weights"] if cached is not None and cached.is_file() else None

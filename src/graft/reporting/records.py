@@ -11,6 +11,7 @@ import yaml
 
 from graft.errors import GraftError
 from graft.names import nfc
+from graft.paths import existing, expanded
 from graft.runs import RunFolder
 from graft.runs.csv_rows import Rows
 from graft.runs.files import read_csv
@@ -93,11 +94,7 @@ def find_runs(wanted: str | Sequence[str]) -> tuple[list[Run], list[Skipped]]:
     Raises:
         GraftError: there is no run at all.
     """
-    asked = [wanted] if isinstance(wanted, str) else list(wanted)
-    skipped: list[Skipped] = []
-    folders: dict[Path, None] = {}
-    for word in asked:
-        folders |= dict.fromkeys(_folders(word, skipped))
+    folders, skipped = run_folders(wanted)
     runs = []
     for folder in folders:
         try:
@@ -106,14 +103,37 @@ def find_runs(wanted: str | Sequence[str]) -> tuple[list[Run], list[Skipped]]:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             skipped.append(Skipped(str(folder), reason.removeprefix(f"run={folder} ")))
     if not runs:
-        why = f" ({skipped[0].path}: {skipped[0].reason})" if skipped else ""
-        raise GraftError(f"runs={','.join(asked)}: no run is there{why}")
+        raise _no_run(wanted, skipped)
     return runs, skipped
+
+
+def run_folders(wanted: str | Sequence[str]) -> tuple[list[Path], list[Skipped]]:
+    """The folders of all runs that are meant, each once, and what holds none.
+
+    Raises:
+        GraftError: nothing of what is asked for is there, or there is no run in it.
+    """
+    asked = [wanted] if isinstance(wanted, str) else list(wanted)
+    skipped: list[Skipped] = []
+    folders: dict[Path, None] = {}
+    for word in asked:
+        folders |= dict.fromkeys(_folders(word, skipped))
+    if not folders:
+        if not glob.has_magic(asked[0]):
+            existing("runs", asked[0], "folder")
+        raise _no_run(wanted, skipped)
+    return list(folders), skipped
+
+
+def _no_run(wanted: str | Sequence[str], skipped: Sequence[Skipped]) -> GraftError:
+    asked = wanted if isinstance(wanted, str) else ",".join(wanted)
+    why = f" ({skipped[0].path}: {skipped[0].reason})" if skipped else ""
+    return GraftError(f"runs={asked}: no run is there{why}")
 
 
 def _folders(word: str, skipped: list[Skipped]) -> Iterator[Path]:
     """The folders of all runs that a word means; what it names that holds none goes to `skipped`."""
-    pattern = str(Path(word).expanduser())
+    pattern = str(expanded(word))
     is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
     # Not Path.glob, which takes no absolute pattern.
     named = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]  # noqa: PTH207

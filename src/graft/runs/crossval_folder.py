@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.errors import GraftError
+from graft.paths import existing
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
 from graft.runs.identity import FREE
@@ -28,9 +29,7 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]
     Raises:
         GraftError: there is no such folder, it is no cross-validation's, or a word would change the result.
     """
-    folder = RunFolder(given["resume"])
-    if not folder.path.is_dir():
-        raise GraftError(f"resume={given['resume']}: there is no such folder")
+    folder = RunFolder(existing("resume", given["resume"], "folder"))
     if not folder.config.is_file() or "folds" not in folder.read_config():
         lacking = "it has no config.yaml with folds"
         raise GraftError(f"resume={given['resume']} is no cross-validation's folder ({lacking})")

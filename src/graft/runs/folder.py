@@ -15,6 +15,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from graft.errors import GraftError
+from graft.paths import check_room, existing, expanded
 from graft.runs import slurm
 from graft.runs.files import write_json
 from graft.runs.process import this_process
@@ -26,7 +27,7 @@ class RunFolder:
     """One run's folder. `claim` makes it this run's own, `open` reads one that exists."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
+        self.path = expanded(path).absolute()
         self.config = self.path / "config.yaml"
         self.overrides = self.path / "overrides.yaml"
         self.status_file = self.path / "status.json"
@@ -83,9 +84,7 @@ class RunFolder:
         Raises:
             GraftError: there is no such folder, or it is no run's.
         """
-        folder = cls(path)
-        if not folder.path.exists():
-            raise GraftError(f"{key}={path}: there is no such folder")
+        folder = cls(existing(key, path, "folder"))
         if not folder.status_file.is_file() or not folder.config.is_file():
             raise GraftError(f"{key}={path} is no run folder (it has no status.json and config.yaml)")
         return folder
@@ -152,17 +151,16 @@ class RunFolder:
 
 
 def refuse_taken(path: Path) -> None:
-    """Refuse a folder that is a run's already, or that holds anything else.
+    """Refuse a folder that is a run's already, that holds anything else, or that cannot be made.
 
     Raises:
         GraftError: the folder is not free.
     """
+    check_room("hydra.run.dir", path)
     if (path / "status.json").exists():
         raise GraftError(f"hydra.run.dir={path} already holds a run; choose another folder")
     if path.is_dir() and any(path.iterdir()):
         raise GraftError(f"hydra.run.dir={path} is not empty; choose another folder")
-    if path.exists() and not path.is_dir():
-        raise GraftError(f"hydra.run.dir={path} is a file; choose another folder")
 
 
 def remove_empty(path: Path) -> None:

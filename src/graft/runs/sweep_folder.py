@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from graft.errors import GraftError
+from graft.paths import existing, expanded
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
 from graft.runs.process import alive
@@ -23,7 +24,7 @@ class SweepFolder:
     """One sweep's folder, with a run folder below it for each job that has begun."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).absolute()
+        self.path = expanded(path).absolute()
         self.plan_file = self.path / "sweep.yaml"
         self.study = self.path / "study.db"
 
@@ -34,9 +35,7 @@ class SweepFolder:
         Raises:
             GraftError: there is no such folder, or it is no sweep's.
         """
-        folder = cls(path)
-        if not folder.path.is_dir():
-            raise GraftError(f"sweep.resume={path}: there is no such folder")
+        folder = cls(existing("sweep.resume", path, "folder"))
         if not folder.plan_file.is_file():
             raise GraftError(f"sweep.resume={path} is no sweep's folder (it has no sweep.yaml)")
         return folder

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from graft.errors import GraftError
 from graft.rules import USUAL
 from graft.runs.fingerprint import fingerprint
-from graft.sweeps.jobs import Planned, apart, checked, planned
+from graft.sweeps.jobs import Planned, apart, check_inputs, checked, planned
 from graft.sweeps.launching import launch
 from graft.sweeps.report import Failed, conclude, say_how_to_go_on
 from graft.sweeps.setup import Sweep
@@ -38,6 +38,8 @@ def run_grid(
     else:
         plan = [Planned(job, fingerprint(config)) for job, config in zip(jobs, configs, strict=True)]
     left = [(job, own) for job, own in zip(plan, jobs, strict=True) if job.done is None]
+    to_run = [(number, configs[number]) for number, job in enumerate(plan) if job.done is None]
+    check_inputs(sweep.command, to_run, jobs)
     for job in plan:
         if job.done is not None:
             print(f"already finished: {job.done.path}")

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from graft.composition import check
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
+from graft.needed_paths import check_paths
 from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
@@ -65,6 +66,26 @@ def checked(
     finally:
         HydraConfig.instance().cfg, loader.repository = known, files
     return configs
+
+
+def check_inputs(
+    command: str, jobs: Sequence[tuple[int, dict[str, Any]]], batch: Sequence[Sequence[str]]
+) -> None:
+    """Check the paths that jobs read, before any starts.
+
+    Args:
+        command: such as `train`.
+        jobs: number and resolved configuration of each that is to run.
+        batch: the words of each job of the sweep, by its number.
+
+    Raises:
+        GraftError: one is not there; names the job.
+    """
+    for number, config in jobs:
+        try:
+            check_paths(config, command)
+        except GraftError as error:
+            raise _of_job(error, number, batch[number], batch) from error
 
 
 def _of_job(

@@ -8,7 +8,7 @@ from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
 from graft.sweeps.grid import without_resume
-from graft.sweeps.jobs import checked, planned, quoted
+from graft.sweeps.jobs import check_inputs, checked, planned, quoted
 from graft.sweeps.launching import Outcome, launch
 from graft.sweeps.report import Failed, conclude, say_how_to_go_on
 from graft.sweeps.setup import Sweep
@@ -53,7 +53,9 @@ def run_search(sweep: Sweep, params: Mapping[str, Any], arguments: Sequence[str]
     fixed = [*fixed, "test=false"]
     # Any drawn value lies between those that are checked here.
     first = [drawn(fixed, values) for values in corners(spaces)]
-    metric = checked(sweep.loader, sweep.master, sweep.command, first)[0]["sweep"]["metric"]
+    configs = checked(sweep.loader, sweep.master, sweep.command, first)
+    check_inputs(sweep.command, list(enumerate(configs)), first)
+    metric = configs[0]["sweep"]["metric"]
     sweep.folder.path.mkdir(parents=True, exist_ok=True)
     storage = settings.storage or f"sqlite:///{sweep.folder.study}"
     study = open_study(storage, metric, settings.sampler, settings.pruner)

@@ -1,7 +1,6 @@
 """From a resolved configuration to the parts of a run: its data and its model."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from graft.data import ImageData, ImageDataModule, Splits
 from graft.data.opening import open_data, split_data
 from graft.data.workers import check_workers
 from graft.errors import GraftError
+from graft.paths import expanded
 from graft.regularization import CoTuning
 from graft.schema import solves
 from graft.training import checks, ranks
@@ -35,7 +35,7 @@ def located(config: Config) -> dict[str, Any]:
     paths = ("data.root", "data.file", "distill.teacher", "cache.dir")
     for group, key in (path.split(".") for path in paths):
         value = found[group].get(key)
-        if isinstance(value, str) and (path := Path(value).expanduser()).exists():
+        if isinstance(value, str) and (path := expanded(value)).exists():
             found[group][key] = str(path.absolute())
     return found
 

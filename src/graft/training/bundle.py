@@ -19,12 +19,9 @@ from graft.building import build, build_later, check_trusted, one_line
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.data.levels import AllLevels, levels_from
 from graft.errors import GraftError
-from graft.runs import RunFolder
+from graft.runs.bundles import DESCRIPTION, WEIGHTS, bundle_folder
 from graft.runs.files import whole, write_yaml
 from graft.training.calibration import probabilities_of
-
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "model.yaml"
 
 
 @dataclass(frozen=True)
@@ -149,24 +146,6 @@ def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
         "trained_from": config["backbone"].get("weights"),
     }
     write_yaml(folder / DESCRIPTION, description)
-
-
-def bundle_folder(path: str | Path) -> Path:
-    """The bundle's folder for a bundle, or for the run folder that holds one.
-
-    Raises:
-        GraftError: `path` is neither.
-    """
-    path = Path(path)
-    for folder in (path, RunFolder(path).bundle):
-        if (folder / DESCRIPTION).is_file() and (folder / WEIGHTS).is_file():
-            return folder
-    if not path.exists():
-        raise GraftError(f"run={path}: there is no such folder")
-    if (path / "status.json").is_file():
-        status = RunFolder(path).status()["status"]
-        raise GraftError(f"run={path} left no model: its status is {status}")
-    raise GraftError(f"run={path} is neither a run folder nor a bundle (no {DESCRIPTION} and {WEIGHTS})")
 
 
 def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:

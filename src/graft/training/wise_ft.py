@@ -9,7 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from graft.building import build
 from graft.errors import GraftError
-from graft.training.bundle import DESCRIPTION, Bundle, bundle_folder, read_description
+from graft.runs.bundles import DESCRIPTION, bundle_folder
+from graft.training.bundle import Bundle, read_description
 
 
 def between(source: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:

@@ -1,0 +1,88 @@
+"""Paths that are read must be there, and those that are written have room: told before torch is imported."""
+
+import glob
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from graft.errors import GraftError
+from graft.paths import check_room, existing, expanded, needed
+from graft.reporting.records import run_folders
+from graft.runs.bundles import WEIGHTS, bundle_folder
+
+# As torchvision names weights. Which of them a network has, torchvision says.
+NAMED_WEIGHTS = re.compile(r"DEFAULT|[A-Z0-9]+_[A-Z0-9_]+")
+
+
+def check_paths(config: Mapping[str, Any], command: str) -> None:
+    """Check the paths of a configuration that a command is about to use.
+
+    What a part of the user's own does with its keys nobody here knows, so they are left to it.
+
+    Args:
+        config: resolved and checked.
+        command: such as `train`.
+
+    Raises:
+        GraftError: names the key, the path, and the nearest one that is there.
+    """
+    if (data := config.get("data")) is not None:
+        _check_data(data)
+    if isinstance(backbone := config.get("backbone"), Mapping) and _is_ours(backbone, "backbones"):
+        check_weights("backbone.weights", backbone.get("weights"))
+    if command in ("evaluate", "predict") or config.get("run") is not None:
+        bundle_folder(needed("run", config["run"]))
+    if command == "predict":
+        _check_source(needed("source", config["source"]))
+    if (teacher := (config.get("distill") or {}).get("teacher")) is not None:
+        bundle_folder(teacher, "distill.teacher")
+    if command == "rank":
+        for name, given in config["weights"].items():
+            for weights in given if isinstance(given, list) else [given]:
+                check_weights(f"weights.{name}", weights)
+    if command in ("rank", "compare") and config["runs"] is not None:
+        run_folders(config["runs"])
+    if (kept := (config.get("cache") or {}).get("dir")) is not None:
+        check_room("cache.dir", kept)
+
+
+def _check_data(data: Mapping[str, Any]) -> None:
+    # By name, for a user's own option may build these and leave keys out.
+    target, root = str(data.get("_target_")).removeprefix("graft.data."), data.get("root")
+    if target == "image_folder":
+        existing("data.root", root, "folder")
+    elif target == "csv_manifest":
+        existing("data.file", data.get("file"), "file")
+        if root is not None:
+            existing("data.root", root, "folder")
+    elif target == "torchvision_data" and data.get("download", True):
+        check_room("data.root", needed("data.root", root))
+    elif target == "torchvision_data":
+        existing("data.root", root, "folder")
+
+
+def _is_ours(node: Mapping[str, Any], package: str) -> bool:
+    return str(node.get("_target_")).startswith(f"graft.{package}.")
+
+
+def check_weights(key: str, given: str | None) -> None:
+    """Check that weights that are no name of torchvision's are a file, a bundle or a run with one.
+
+    Raises:
+        GraftError: they are not.
+    """
+    if given is None or NAMED_WEIGHTS.fullmatch(given):
+        return
+    path = existing(key, given, "file or folder")
+    if path.is_dir() and not any((folder / WEIGHTS).is_file() for folder in (path, path / "model")):
+        raise GraftError(f"{key}={given}: the folder holds no bundle (no {WEIGHTS} in it)")
+
+
+def _check_source(source: str) -> None:
+    pattern = str(expanded(source))
+    if not os.path.lexists(pattern) and glob.has_magic(pattern):
+        if next(glob.iglob(pattern, recursive=True), None) is None:  # noqa: PTH207
+            raise GraftError(f"source={source}: nothing matches")
+        return
+    existing("source", source, "file or folder")
