@@ -77,9 +77,9 @@ def dispatch(words: list[str]) -> None:
         print(USAGE.format(commands="\n".join(f"  {name:9} {text}" for name, text in COMMANDS.items())))
         return
     if words[0] == "--version":
-        from importlib.metadata import version
+        from graft.version import __version__
 
-        print(f"graft {version('graft')}")
+        print(f"graft {__version__}")
         return
     if words[0] in ("-sc", "--shell-completion", "--shell_completion"):
         from graft.completion import complete

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_yaml
 from graft.training import TransferModule
 from graft.training.interruption import Terminated
+from graft.version import __version__
 
 EPOCHS = 3
 # Sets the signal off within a training step; the run is a process of its own.
@@ -310,7 +310,7 @@ def test_what_an_older_graft_did_not_say_is_asked_for(
     write_yaml(folder.config, config)
     before = contents(folder)
     assert run(["train", f"resume={folder.path}"]) == 2
-    wrote = f"{folder.config}, which Graft {version('graft')} wrote,"
+    wrote = f"{folder.config}, which Graft {__version__} wrote,"
     assert (
         capsys.readouterr().err
         == f"graft: {wrote} has no optimizer.lr, without which this one cannot go on\n"

@@ -10,6 +10,7 @@ import pytest
 
 import graft
 from graft.runs import RunFolder
+from graft.version import DISTRIBUTION, __version__
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +37,13 @@ def test_the_wheel_holds_every_option_and_the_console_command(site: Path) -> Non
     assert "graft = graft.cli:main" in entry_points
     assert not (site / "conf").exists()
     assert not (site / "tests").exists()
+
+
+def test_it_has_the_name_that_is_ours_on_the_package_index(site: Path) -> None:
+    (about,) = site.glob("*.dist-info/METADATA")
+    lines = about.read_text(encoding="utf-8").splitlines()
+    assert f"Name: {DISTRIBUTION}" in lines
+    assert f"Version: {__version__}" in lines
 
 
 def test_it_trains_elsewhere(site: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from graft.runs import environment
 from graft.runs.environment import describe_environment
+from graft.version import __version__
 
 MINE = {
     **{
@@ -48,8 +49,10 @@ def test_it_is_plain_values(elsewhere):
 
 def test_every_package_is_recorded_with_its_version(elsewhere):
     packages = describe_environment()["packages"]
-    for name in ("torch", "pytorch-lightning", "hydra-core", "graft"):
+    for name in ("torch", "pytorch-lightning", "hydra-core"):
         assert packages[name] == version(name)
+    # Of the code that runs, whatever is installed.
+    assert packages["graft-transfer"] == __version__
     assert list(packages) == sorted(packages)
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from graft.paths import expanded
+
 
 def file_and_place(given: str | Path) -> tuple[Path, str | None]:
     """The file or folder, `~` expanded, and the place in the file; None where none is named.

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.metadata import distributions
 from typing import Any
 
+from graft.version import DISTRIBUTION, __version__
+
 
 def describe_environment() -> dict[str, Any]:
     """Plain values that say what ran, on what, from which commit and with which packages."""
@@ -30,7 +32,9 @@ def cores() -> int:
 @cache
 def _packages() -> dict[str, str]:
     # Once a process: a sweep's jobs have the same, and to read them takes a quarter of a second.
-    return dict(sorted((d.name, d.version) for d in distributions() if d.name))
+    found = {d.name: d.version for d in distributions() if d.name}
+    # Of this code, which need not be what is installed.
+    return dict(sorted({**found, DISTRIBUTION: __version__}.items()))
 
 
 def _processor() -> str:

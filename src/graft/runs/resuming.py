@@ -11,6 +11,7 @@ from graft.runs.folder import RunFolder
 from graft.runs.identity import FREE
 from graft.runs.process import alive
 from graft.schema import get
+from graft.version import DISTRIBUTION
 
 Config = Mapping[str, Any]
 
@@ -97,7 +98,9 @@ def _version(folder: RunFolder) -> str:
         environment = json.loads(folder.environment.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return "?"
-    return str(environment.get("packages", {}).get("graft", "?"))
+    packages = environment.get("packages", {})
+    # The first versions were called otherwise.
+    return str(packages.get(DISTRIBUTION) or packages.get("graft", "?"))
 
 
 def _check_longer(config: Config, old: int, new: int) -> None:

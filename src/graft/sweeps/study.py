@@ -9,6 +9,7 @@ from typing import Any
 
 from graft.errors import GraftError
 from graft.rules import less_is_better
+from graft.version import DISTRIBUTION
 
 NAME = "graft"
 
@@ -22,7 +23,9 @@ def import_optuna() -> ModuleType:
     try:
         import optuna
     except ImportError as error:
-        raise GraftError("hydra/sweeper=optuna needs Optuna: pip install 'graft[optuna]'") from error
+        raise GraftError(
+            f"hydra/sweeper=optuna needs Optuna: pip install '{DISTRIBUTION}[optuna]'"
+        ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
