@@ -51,7 +51,7 @@ TYPOS = [
     (["train", "+seed=1"], "seed exists already; write seed=… without the +"),
     (["train", "data=image_folder"], "data.root is missing"),
     (["train", "backbone=torchvision"], "backbone.name is missing"),
-    (["train", "data=image_folder", "data.root=/a b(1)=c"], "'data.root=\"/a b(1)=c\"'"),
+    (["train", "loss.class_weights=/a b(1)=c"], "'loss.class_weights=\"/a b(1)=c\"'"),
     (["compare"], "runs is missing"),
     (
         ["compare", "runs=no/such/folder"],

@@ -39,6 +39,7 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
 
     from graft.composition import compose
     from graft.needed_paths import check_paths
+    from graft.output import lenient_output
     from graft.runs.folder import refuse_taken
     from graft.runs.restarting import going_on
 
@@ -55,7 +56,8 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     check_paths(config, "train")
     from graft.commands import train as command
 
-    return command.run(config, path, list(overrides))
+    with lenient_output():
+        return command.run(config, path, list(overrides))
 
 
 def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:

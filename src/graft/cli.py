@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from graft.errors import GraftError, did_you_mean, report
+from graft.output import lenient_output
 from graft.runs.launch import Launch, launched
 
 COMMANDS = {
@@ -47,12 +48,18 @@ def run(words: Sequence[str]) -> int:
 
 def guarded(command: Callable[[], object]) -> int:
     """Call a command, say what went wrong, and give the exit status."""
+    with lenient_output():
+        return _guarded(command)
+
+
+def _guarded(command: Callable[[], object]) -> int:
     try:
         try:
             command()
         finally:
             # Here, so that a reader who has gone is noticed before the interpreter ends.
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except GraftError as error:
         report(error)
         return 2
@@ -141,13 +148,14 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from graft.composition import open_words, prefer_own_options, register_resolvers
+    from graft.composition import prefer_own_options, register_resolvers
     from graft.explanation import explain_hydra
     from graft.job import Job
     from graft.keys import conf_dir
+    from graft.words import made_ready
 
     _check_flags(words)
-    words = open_words(command, words)
+    words = made_ready(command, words)
     register_resolvers()
     prefer_own_options()
     job = Job(command)

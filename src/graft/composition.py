@@ -11,13 +11,13 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
-from graft.explanation import explain_hydra, named_folders
+from graft.explanation import explain_hydra
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.optimizer_choice import FROZEN, choose_optimizer
-from graft.paths import existing
 from graft.recipes import without_replaced
 from graft.rules import clean_name
 from graft.schema import check_targets, check_together, check_values, get
+from graft.words import made_ready
 
 
 def register_resolvers() -> None:
@@ -88,7 +88,7 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
     from hydra.errors import HydraException
 
     register_resolvers()
-    overrides = open_words(command, overrides)
+    overrides = made_ready(command, overrides)
     prefer_own_options()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=command):
@@ -96,19 +96,6 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
     except (HydraException, OmegaConfBaseException) as error:
         raise explain_hydra(error, command, overrides) from error
     return check(whole, whole.hydra, command), whole.hydra
-
-
-def open_words(command: str, words: Sequence[str]) -> list[str]:
-    """The words, with Hydra's `++` before those that fill a mapping whose keys are the user's own.
-
-    Raises:
-        GraftError: a folder of options is not there; Hydra would go on without it.
-    """
-    for key, folder in named_folders(words):
-        if "${" not in folder:
-            existing(key, folder, "folder")
-    mine = ("weights.", "weights=") if command == "rank" else ()
-    return [f"++{word}" if word.startswith(mine) else word for word in words]
 
 
 def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:

@@ -6,6 +6,8 @@ import sys
 import traceback
 from collections.abc import Iterable
 
+from graft.plain_text import visible
+
 # Read once: `graft.cli.run_hydra` sets the variable for Hydra's own ends.
 WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -23,7 +25,7 @@ def report(error: Exception) -> None:
         return
     error.reported = True  # type: ignore[attr-defined]
     if isinstance(error, GraftError) and not WANTS_TRACEBACKS:
-        print(f"graft: {error}", file=sys.stderr)
+        print(visible(f"graft: {error}"), file=sys.stderr)
     else:
         traceback.print_exception(error)
 

@@ -12,6 +12,7 @@ from graft.composition import check, register_resolvers
 from graft.errors import GraftError, reason_of, report
 from graft.needed_paths import check_paths
 from graft.older import OF_A_START
+from graft.output import lenient_output
 from graft.runs import crossval_folder
 from graft.runs.files import write_text, write_yaml
 from graft.runs.fingerprint import fingerprint
@@ -53,6 +54,11 @@ class Job:
         Raises:
             JobFailed: a job of a sweep failed; its folder says why.
         """
+        # Here too: a launcher's process has a standard output of its own.
+        with lenient_output():
+            return self._call(cfg)
+
+    def _call(self, cfg: Any) -> Any:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 

@@ -69,6 +69,7 @@ POSITIVE = number("> 0", lambda value: 0 < value < float("inf"))
 NOT_NEGATIVE = number(">= 0", lambda value: 0 <= value < float("inf"))
 SHARE = number("from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 PATH = or_null(Rule("a path or a name", lambda value: isinstance(value, str) and value != ""))
+NAME = Rule("a name", lambda value: isinstance(value, str) and value != "")
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 NAMES = Rule(
     "a list of names such as [mypkg]",
@@ -141,6 +142,7 @@ RULES: dict[str, Rule] = {
     "data.fraction": number("above 0 and at most 1", lambda value: 0 < value <= 1),
     "data.size": whole(1),
     "data.root": PATH,
+    "data.file": PATH,
     "augment.crop_scale": or_null(
         Rule(
             "two shares such as [0.5, 1.0], the smaller first",
@@ -153,6 +155,7 @@ RULES: dict[str, Rule] = {
     "mix.alpha": POSITIVE,
     "mix.mixup_alpha": POSITIVE,
     "mix.cutmix_alpha": POSITIVE,
+    "backbone.name": NAME,
     "backbone.weights": PATH,
     "backbone.image_size": or_null(whole(1)),
     "backbone.drop_path": or_null(SHARE),
@@ -265,6 +268,7 @@ RULES: dict[str, Rule] = {
     "callbacks.last.minutes": NOT_NEGATIVE,
     "callbacks.last.seconds": NOT_NEGATIVE,
     "run": PATH,
+    "source": PATH,
     "sort": or_null(
         Rule(
             "a validation metric such as val/accuracy, because the test set is for the end",
@@ -296,6 +300,12 @@ RULES: dict[str, Rule] = {
     "split": one_of("train", "val", "test", "all"),
     "accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps"),
     "trust": NAMES,
+}
+
+# Keys that hold paths or names: numbers that are typed there are text.
+TEXTS = {
+    *(key for key, rule in RULES.items() if rule in (PATH, NAME, NAMES)),
+    *("name", "runs", "backbones"),
 }
 
 

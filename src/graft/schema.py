@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graft.errors import GraftError, did_you_mean
-from graft.rules import RULES, VALIDATED, WATCHED, less_is_better, rule_of_default
+from graft.rules import RULES, TEXTS, VALIDATED, WATCHED, less_is_better, rule_of_default
 
 Config = Mapping[str, Any]
 # Groups whose option is one object; those of `logger` and `callbacks` are several.
@@ -37,6 +37,9 @@ def check_values(config: Config, shipped: Config) -> None:
         rule = RULES.get(key) or rule_of_default(get(shipped, key))
         if rule is not None and not rule.test(value):
             hint = did_you_mean(str(value), rule.choices)
+            if key in TEXTS and isinstance(value, int | float):
+                # On the command line it would be text, so it stands in a file.
+                hint = f"; YAML reads {_spell(value)} as no text, so it needs quotes there"
             raise GraftError(f"{key}={_spell(value)} is wrong: it must be {rule.wants}{hint}")
 
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from graft.console import PlainConsole
 from graft.data.cache_location import cache_folder
 from graft.errors import GraftError, did_you_mean
 from graft.features.folder import Entry, chosen, entries, remove, sized
@@ -65,5 +65,5 @@ def show(features: Path, listed: Sequence[Entry]) -> None:
         ago = "today" if days < 1 else f"{days:.0f} days ago"
         table.add_row(entry.key[:12], *words, f"{entry.images:,}", sized(entry.bytes), ago)
     if listed:
-        Console().print(table)
+        PlainConsole().print(table)
     print(f"{len(listed)} entries, {sized(sum(entry.bytes for entry in listed))}, in {features}")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from graft.building import check_trusted
 from graft.commands import train
+from graft.console import PlainConsole
 from graft.data import ImageData
 from graft.data.opening import open_data, split_data
 from graft.errors import GraftError, reason_of
@@ -142,7 +142,7 @@ def write(
     ]
     write_text(path / "crossval.md", page(config["name"], cut, rows, done, figures))
     print()
-    Console().print(printed(rows))
+    PlainConsole().print(printed(rows))
     print(f"{CAVEAT} The first interval allows for it by the corrected t of Nadeau and Bengio.")
     print(path / "crossval.md")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from graft.building import check_trusted
+from graft.console import PlainConsole
 from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform, split, split_from_rows
 from graft.data.opening import open_data
 from graft.data.splits import from_lists
@@ -81,7 +81,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     for key in metrics:
         if key.startswith("test/") and not key.endswith(INTERVAL):
             table.add_row(key.removeprefix("test/"), *spelled(metrics, key))
-    Console().print(table)
+    PlainConsole().print(table)
     if temperature is not None:
         print(calibration_line(metrics))
     print(path)

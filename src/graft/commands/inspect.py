@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from graft.console import PlainConsole
 from graft.data.image_data import ImageData
 from graft.data.opening import open_data, split_data
 from graft.data.splits import Splits
@@ -50,7 +49,7 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
         if figure is not None:
             write_figure(path / name, figure)
     write_text(path / "inspect.md", page(inspection, findings, [name for name in drawn if drawn[name]]))
-    show(inspection, findings, Console())
+    show(inspection, findings, PlainConsole())
     print(path / "inspect.md")
     if config["strict"] and any(finding.kind == "leak" for finding in findings):
         raise Leaks("train, val and test share images")

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from fnmatch import fnmatch
 
-from rich.console import Console
 from rich.table import Table
 
+from graft.console import PlainConsole
 from graft.errors import GraftError, did_you_mean
 from graft.keys import conf_dir
 
@@ -47,7 +47,7 @@ def list_options(words: Sequence[str]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, text in rows.items():
         table.add_row(name, text)
-    Console(soft_wrap=False).print(table)
+    PlainConsole(soft_wrap=False).print(table)
 
 
 def describe_options(group: str) -> dict[str, str]:

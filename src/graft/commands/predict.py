@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from rich.console import Console
 from rich.table import Table
 
+from graft.console import PlainConsole
 from graft.data import PathImages, collate_readable, find_images
 from graft.data.headers import MOST, said_of_several, some_of
 from graft.data.opening import levels_of
@@ -86,7 +86,7 @@ def show(rows: list[dict[str, Any]], unreadable: list[tuple[str, str]], notes: l
         for row in rows[:SHOWN]:
             probability = max(value for key, value in row.items() if key.startswith("p_"))
             table.add_row(row["path"], row["predicted"], f"{probability:.3f}")
-        Console().print(table)
+        PlainConsole().print(table)
     if len(rows) > SHOWN:
         print(f"… and {len(rows) - SHOWN} more")
     for file, reason in unreadable:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from graft.backbones import Backbone, source_network
 from graft.commands.extract import features_of
+from graft.console import PlainConsole
 from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
 from graft.data.opening import open_data, split_data
@@ -73,7 +73,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     write_text(path / "rank.md", ranking.page(rows, correlations, said))
     largest = float(np.bincount(labels).max() / len(labels))
     pictures.save_figure(ranking.figure(rows, len(labels), largest), path / "figure.png")
-    ranking.show(rows, correlations, Console())
+    ranking.show(rows, correlations, PlainConsole())
     print(path)
     return path / "rank.csv"
 

@@ -6,6 +6,7 @@ from typing import Any
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
 from graft.inspection.tables import class_rows, copy_rows, size_lines
+from graft.plain_text import in_markdown
 from graft.reporting.tables import markdown
 
 # Rows of a table on the page; all of them stand in the CSV.
@@ -16,8 +17,11 @@ def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence
     """The findings, sizes, classes and copies, with the pictures of these names."""
     data = inspection.data
     lines = [f"# {len(data.images):,} images of {len(data.class_names)} classes", ""]
-    lines += [f"- **{finding.kind}**: {finding.text}" for finding in findings]
-    lines += [f"- {inspection.splits.describe()}", *(f"- {line}" for line in size_lines(inspection))]
+    lines += [f"- **{finding.kind}**: {in_markdown(finding.text)}" for finding in findings]
+    lines += [
+        f"- {in_markdown(inspection.splits.describe())}",
+        *(f"- {line}" for line in size_lines(inspection)),
+    ]
     lines += ["", *_table(class_rows(inspection), "classes.csv")]
     if copies := list(copy_rows(inspection)):
         lines += ["## Copies", "", *_table(copies, "copies.csv")]

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from graft.inspection.inspection import Inspection
 from graft.inspection.looks import Look, readable
+from graft.plain_text import in_figure
 
 # Side of a tile, and room around it, px.
 TILE, GAP = 96, 4
@@ -100,6 +101,4 @@ def _tile(inspection: Inspection, index: int) -> Image.Image:
 
 
 def _plain(text: str, width: int) -> str:
-    short = text if len(text) <= width else f"{text[: width - 1]}…"
-    # A dollar sign would begin a formula.
-    return short.replace("$", r"\$")
+    return in_figure(text if len(text) <= width else f"{text[: width - 1]}…")

@@ -12,6 +12,7 @@ from graft.data.splits import SPLITS
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
 from graft.inspection.looks import readable
+from graft.plain_text import visible
 
 Row = dict[str, Any]
 # Classes on the terminal and on the page; all of them stand in classes.csv.
@@ -83,16 +84,16 @@ def show(inspection: Inspection, findings: Sequence[Finding], console: Console) 
     for split in splits:
         table.add_column(split, justify="right")
     for row in rows[:CLASSES]:
-        table.add_row(Text(row["class"]), *(f"{row[split]:,}" for split in splits))
+        table.add_row(row["class"], *(f"{row[split]:,}" for split in splits))
     if len(rows) > 1:
         table.add_row("all", *(f"{sum(row[split] for row in rows):,}" for split in splits), style="bold")
     console.print(table)
     if len(rows) > CLASSES:
-        console.print(f"and {len(rows) - CLASSES} more classes, in classes.csv", highlight=False)
+        console.print(f"and {len(rows) - CLASSES} more classes, in classes.csv")
     for line in size_lines(inspection):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     for finding in findings:
-        text = Text.assemble((f"{finding.kind}:", STYLES[finding.kind]), f" {finding.text}")
+        text = Text.assemble((f"{finding.kind}:", STYLES[finding.kind]), f" {visible(finding.text)}")
         console.print(text, soft_wrap=True)
 
 

@@ -3,28 +3,31 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graft.plain_text import in_markdown
+
 
 def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: Mapping[str, Any]) -> str:
     """A Markdown page: what the model is, what it was trained on, what it reached, how it is used."""
     backbone = config["backbone"].get("name") or config["backbone"]["_target_"]
     weights = config["backbone"].get("weights") or "none (trained from scratch)"
+    data = config["data"].get("root") or config["data"]["_target_"].rsplit(".", 1)[-1]
     numbers = [
         f"| {key} | {value:.4f} | {_interval(metrics.get(f'{key}_ci'))} |"
         for key, value in metrics.items()
         if "/" in key and isinstance(value, int | float)
     ]
-    shown = ", ".join(class_names[:20]) + (
+    shown = ", ".join(map(in_markdown, class_names[:20])) + (
         f" and {len(class_names) - 20} more" if len(class_names) > 20 else ""
     )
     return "\n".join(
         [
-            f"# {config['name']}",
+            f"# {in_markdown(config['name'])}",
             "",
             f"An image classifier with {len(class_names)} classes: {shown}.",
             "",
-            f"- Backbone: {backbone}, starting weights: {weights}",
-            f"- What trained: {_spelled(config['freeze'])}",
-            f"- Data: {config['data'].get('root') or config['data']['_target_'].rsplit('.', 1)[-1]}",
+            f"- Backbone: {in_markdown(backbone)}, starting weights: {in_markdown(weights)}",
+            f"- What trained: {in_markdown(_spelled(config['freeze']))}",
+            f"- Data: {in_markdown(data)}",
             f"- Seed: {config['seed']}",
             "",
             "| metric | value | 95 % interval |",

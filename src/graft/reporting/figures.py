@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from graft.plain_text import in_figure
 from graft.reporting.findings import thrift
 from graft.reporting.groups import Group, Ranking
 from graft.reporting.tables import COSTS
@@ -165,5 +166,4 @@ def _is_share(metric: str) -> bool:
 
 
 def _wrapped(text: str, width: int) -> str:
-    # A dollar sign would begin a formula.
-    return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False)).replace("$", r"\$")
+    return "\n".join(map(in_figure, textwrap.wrap(text, width, break_on_hyphens=False)))

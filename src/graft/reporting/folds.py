@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from scipy import stats
 
+from graft.plain_text import in_markdown
 from graft.reporting.groups import ABSENT
 from graft.reporting.tables import markdown
 
@@ -163,9 +164,10 @@ def page(
     )
     return "\n".join(
         [
-            f"# {name}: {count}-fold cross-validation" + (f", {repeats} times" if repeats > 1 else ""),
+            f"# {in_markdown(name)}: {count}-fold cross-validation"
+            + (f", {repeats} times" if repeats > 1 else ""),
             "",
-            f"{cut}.",
+            f"{in_markdown(cut)}.",
             "",
             markdown(*cells(rows)),
             "",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from graft.plain_text import in_markdown
 from graft.reporting.groups import Ranking
 from graft.reporting.pairs import FEW, Difference, Images, recalls
 from graft.reporting.tables import cells, difference_cells, markdown
@@ -78,8 +79,8 @@ def comparison_page(
     """The whole comparison as Markdown."""
     shares = f"Mean ± standard deviation over {', '.join(ranking.over)}; best first by {ranking.sort}"
     order = "." if ranking.ranked else ", if there were any."
-    page = [f"# {title}", "", f"{shares}{order}", "", markdown(*cells(ranking)), ""]
-    page += [f"- {line}" for line in lines]
+    page = [f"# {in_markdown(title)}", "", f"{shares}{order}", "", markdown(*cells(ranking)), ""]
+    page += [f"- {in_markdown(line)}" for line in lines]
     page += ["", *(f"![{name.partition('.')[0]}]({name})" for name in figures)]
     if len(ranking.groups) > 1:
         page += ["", *_paired(ranking, ahead), "", *_by_image(ranking, pairs), "", *_classes(ranking, pairs)]
@@ -88,7 +89,7 @@ def comparison_page(
 
 def _paired(ranking: Ranking, ahead: Sequence[Difference]) -> Iterator[str]:
     first = ranking.groups[0].label
-    yield f"## {first}, paired by {', '.join(ranking.over)}"
+    yield f"## {in_markdown(first)}, paired by {', '.join(ranking.over)}"
     yield ""
     if not ahead:
         yield f"No other group shares a value of {', '.join(ranking.over)} with it."
@@ -106,7 +107,7 @@ def _paired(ranking: Ranking, ahead: Sequence[Difference]) -> Iterator[str]:
 
 
 def _by_image(ranking: Ranking, pairs: Pairs) -> Iterator[str]:
-    first = ranking.groups[0].label
+    first = in_markdown(ranking.groups[0].label)
     yield "## The same test images"
     yield ""
     yield f"Images that one run of a pair has right and the other wrong, {first} first, and McNemar's exact"
@@ -137,7 +138,7 @@ def _classes(ranking: Ranking, pairs: Pairs) -> Iterator[str]:
     rows = recall_rows(ranking.groups[0].label, {label: pairs[label]})
     if not rows:
         return
-    yield f"## Classes: {ranking.groups[0].label} against {label}"
+    yield f"## Classes: {in_markdown(ranking.groups[0].label)} against {in_markdown(label)}"
     yield ""
     yield "Recall, where it differs most (`classes.csv` has all classes and comparisons)."
     yield ""

@@ -10,7 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from graft.plain_text import in_figure, in_markdown
 
 Row = Mapping[str, Any]
 # Key of a row, heading, and how its value is written.
@@ -73,16 +74,20 @@ def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> 
         for _, heading, _ in part:
             table.add_column(heading, justify="right", no_wrap=True)
         for row in there:
-            table.add_row(Text(row["backbone"]), *_cells(row, part))
+            table.add_row(row["backbone"], *_cells(row, part))
         console.print(table)
     for row in failed:
-        console.print(f"not ranked: {row['backbone']}: {row['reason']}", markup=False, soft_wrap=True)
+        console.print(f"not ranked: {_failure(row)}", soft_wrap=True)
     if correlations:
         agreement = Table("score", "weighted tau", "Spearman", "backbones", box=None)
         for row in correlations:
             agreement.add_row(*_agreement(row))
         console.print("\nagreement with what fine-tuning reached")
         console.print(agreement)
+
+
+def _failure(row: Row) -> str:
+    return f"{row['backbone']}: {row['reason']}"
 
 
 def _agreement(row: Row) -> list[str]:
@@ -99,7 +104,7 @@ def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
     lines += [_line([row["backbone"], *_cells(row, columns)]) for row in there]
     lines += ["", "![Score against cost](figure.png)", "", NOTES, ""]
     if failed:
-        lines += ["Not ranked:", "", *(f"- {row['backbone']}: {row['reason']}" for row in failed), ""]
+        lines += ["Not ranked:", "", *(f"- {in_markdown(_failure(row))}" for row in failed), ""]
     if correlations:
         lines += ["Rank correlation of each score with what fine-tuning reached:", ""]
         lines += [_line(["score", "weighted Kendall tau", "Spearman", "backbones"]), _line(["---"] * 4)]
@@ -108,7 +113,7 @@ def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
 
 
 def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(map(in_markdown, cells))} |"
 
 
 def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
@@ -127,13 +132,13 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
     finding = (
         f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
     )
-    drawn.suptitle(finding.replace("$", r"\$"))
+    drawn.suptitle(in_figure(finding))
     left, right = drawn.subplots(1, 2, sharey=True)
     for place, row in enumerate(there):
         error = (row["probe"] * (1 - row["probe"]) / images) ** 0.5
         # Marker and colour both, for whoever tells few colours apart.
         look = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 3}
-        label = row["backbone"].replace("$", r"\$")
+        label = in_figure(row["backbone"])
         left.errorbar(row["gmacs"], row["probe"], error, **look, label=label)
         right.errorbar(1000 / row["images_per_second"], row["probe"], error, **look)
     for axes, cost in ((left, "operations, GMACs an image"), (right, "time here, ms an image")):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from graft.console import PlainConsole
+from graft.plain_text import in_markdown
 from graft.reporting.figures import bars
 from graft.reporting.findings import verdict
 from graft.reporting.groups import Ranking, rank
@@ -32,7 +32,13 @@ def summarize(folder: Path, sort: str = USUAL, over: Sequence[str] = ("seed",)) 
     ranking = rank(runs, sort, over)
     title = verdict(ranking, differences(ranking.groups, ranking.tested) if ranking.ranked else [])
     lines = left_out(ranking, skipped)
-    page = [f"# {title}", "", markdown(*cells(ranking)), "", *(f"- {line}" for line in lines)]
+    page = [
+        f"# {in_markdown(title)}",
+        "",
+        markdown(*cells(ranking)),
+        "",
+        *(f"- {in_markdown(line)}" for line in lines),
+    ]
     if ranking.groups:
         write_figure(folder / "summary.png", bars(ranking, title))
         page += ["", "![The table as bars](summary.png)"]
@@ -45,9 +51,9 @@ def summarize(folder: Path, sort: str = USUAL, over: Sequence[str] = ("seed",)) 
 
 def show(ranking: Ranking, title: str, lines: list[str]) -> None:
     """Print the table, then what is not in it."""
-    console = Console()
+    console = PlainConsole()
     print()
-    console.print(title, style="italic", highlight=False, markup=False)
+    console.print(title, style="italic")
     console.print(printed(ranking))
     for line in lines:
         print(line)

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from graft.plain_text import in_markdown
 from graft.reporting.groups import ABSENT, Group, Ranking, spell
 from graft.reporting.pairs import Difference
 from graft.reporting.records import Skipped
@@ -53,14 +54,14 @@ def printed(ranking: Ranking) -> Table:
         heading = name.replace("trainable ", "trainable\n")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in rows:
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        table.add_row(*row)
     return table
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(in_markdown, line)) + " |" for line in lines)
 
 
 def group_rows(ranking: Ranking) -> list[dict[str, Any]]:

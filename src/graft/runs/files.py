@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from graft.plain_text import encodable
 from graft.runs.csv_rows import Rows
 
 
@@ -41,16 +42,23 @@ def sync_folder(folder: Path) -> None:
     os.close(number)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader, or a crash, never meets half of it."""
-    # surrogateescape: names of files that are not UTF-8 are written as they are.
-    with whole(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+def write_text(path: Path, text: str, errors: str = "replace") -> None:
+    """Write `text` to `path` so that a reader, or a crash, never meets half of it.
+
+    Args:
+        path: of the file.
+        text: its content.
+        errors: what becomes of names that are not UTF-8: Python's word for it.
+    """
+    with whole(path) as part, part.open("w", encoding="utf-8", errors=errors, newline="") as file:
         file.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as indented JSON."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # A name that is not UTF-8 is kept as an escape, which JSON reads back.
+    write_text(path, (text if text == encodable(text) else json.dumps(value, indent=2)) + "\n")
 
 
 def write_yaml(path: Path, value: Any) -> None:
@@ -59,14 +67,17 @@ def write_yaml(path: Path, value: Any) -> None:
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV; the columns are all keys, in the order in which they first appear."""
+    """Write rows as CSV; the columns are all keys, in the order in which they first appear.
+
+    Names of files that are not UTF-8 are written as they are, so that they can be found again.
+    """
     rows = list(rows)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, text.getvalue(), errors="surrogateescape")
 
 
 def write_figure(path: Path, figure: Any) -> None:

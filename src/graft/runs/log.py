@@ -5,18 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from graft.plain_text import encodable, visible
+
 _log = logging.getLogger("graft.run")
 
 
 def say(text: str) -> None:
     """Print a line, and keep it in the run's log where one is open."""
-    print(text, flush=True)
-    _log.info(text)
+    print(visible(text), flush=True)
+    keep(text)
 
 
 def keep(text: str) -> None:
     """Keep a text in the run's log alone."""
-    _log.info(text)
+    _log.info("%s", encodable(text))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
 from graft.runs.sweep_folder import SweepFolder
+from graft.words import quoted
 
 
 class Planned(NamedTuple):
@@ -123,9 +124,3 @@ def planned(
         else:
             jobs.append(Planned(words, key))
     return jobs
-
-
-def quoted(key: str, value: str) -> str:
-    """A word whose value may hold anything."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{key}="{escaped}"'

@@ -8,12 +8,13 @@ from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
 from graft.sweeps.grid import without_resume
-from graft.sweeps.jobs import check_inputs, checked, planned, quoted
+from graft.sweeps.jobs import check_inputs, checked, planned
 from graft.sweeps.launching import Outcome, launch
 from graft.sweeps.report import Failed, conclude, say_how_to_go_on
 from graft.sweeps.setup import Sweep
 from graft.sweeps.spaces import corners, read
 from graft.sweeps.study import import_optuna, name_of, open_study
+from graft.words import quoted
 
 
 class Settings(NamedTuple):

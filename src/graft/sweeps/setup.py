@@ -12,7 +12,7 @@ from graft.runs import slurm
 from graft.runs.launch import launched
 from graft.runs.restarting import root_of
 from graft.runs.sweep_folder import SweepFolder
-from graft.sweeps.jobs import quoted
+from graft.words import quoted
 
 
 class Sweep(NamedTuple):

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from graft.plain_text import in_figure
 from graft.reporting.figures import COLOURS, GREY, LINES
 from graft.training.metrics import BINS, expected_calibration_error, reliability
 
@@ -154,5 +155,4 @@ def mistakes(answers: Answers, image_of: Callable[[int], Image.Image]) -> Figure
 
 
 def _plain(text: str, width: int) -> str:
-    # A dollar sign would begin a formula.
-    return textwrap.shorten(str(text), width, placeholder="…").replace("$", r"\$")
+    return in_figure(textwrap.shorten(str(text), width, placeholder="…"))

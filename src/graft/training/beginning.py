@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
-from rich.console import Console
 
+from graft.console import PlainConsole
 from graft.data import split_rows
 from graft.freezing.table import freeze_table, printed
 from graft.runs import RunFolder
@@ -32,7 +32,7 @@ def record_start(folder: RunFolder, config: Config, overrides: list[str], parts:
     epochs = config["trainer"]["max_epochs"]
     rows = freeze_table(parts.strategy, module.backbone.stages, module.head, module.groups, epochs)
     write_csv(folder.freeze, rows)
-    Console().print(printed(rows))
+    PlainConsole().print(printed(rows))
     *backbone, head = rows
     trains, there = (sum(row[key] for row in backbone) for key in ("trainable", "parameters"))
     say(f"trains {trains:,} of the backbone's {there:,} parameters and the head's {head['parameters']:,}")

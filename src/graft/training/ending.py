@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import FSDPStrategy
-from rich.console import Console
 from rich.table import Table
 
+from graft.console import PlainConsole
 from graft.freezing.lora import merge
 from graft.reporting import model_card
 from graft.runs import RunFolder
@@ -126,7 +126,7 @@ def show_result(folder: RunFolder) -> None:
     table = Table("metric", "validation", "test", "95 % interval", box=None)
     for key in ("accuracy", *(key for key in ALL if key != "accuracy"), "loss"):
         table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"))
-    Console().print(table)
+    PlainConsole().print(table)
     if "temperature" in metrics:
         say(calibration_line(metrics))
     where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path

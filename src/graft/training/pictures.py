@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from graft.backbones import Preprocessing
+from graft.plain_text import in_figure
 
 # Above this many classes the cells of a confusion matrix are too small for numbers.
 NUMBERED = 20
@@ -48,8 +49,7 @@ def confusion_figure(confusion: Tensor, class_names: Sequence[str]) -> Figure:
     right, total = int(np.trace(counts)), int(counts.sum())
     axes.set(xlabel="predicted", ylabel="true", title=f"{right} of {total} test images right")
     if classes <= 60:
-        # A dollar sign would begin a formula.
-        names = [name.replace("$", r"\$") for name in class_names]
+        names = [in_figure(name) for name in class_names]
         axes.set_xticks(range(classes), names, rotation=90 if classes > 4 else 0)
         axes.set_yticks(range(classes), names)
     if classes <= NUMBERED:

@@ -1,12 +1,12 @@
 """Progress: a live bar in a terminal, one plain line an epoch in a log file."""
 
-import sys
 import time
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
+from graft.output import is_terminal
 from graft.runs.log import say
 
 
@@ -16,7 +16,7 @@ def progress_bar(refresh_rate: int = 1) -> ProgressBar:
     Args:
         refresh_rate: how often the bar is drawn, in times a second; 0: never.
     """
-    return Bar(refresh_rate=refresh_rate, leave=False) if sys.stdout.isatty() else EpochLines()
+    return Bar(refresh_rate=refresh_rate, leave=False) if is_terminal() else EpochLines()
 
 
 class Bar(RichProgressBar):

@@ -1,0 +1,34 @@
+"""Names of classes, files and runs are people's own: shown as they are, and read as nothing else.
+
+Not as commands to a terminal, as a formula in a figure, or as Markdown.
+"""
+
+import re
+
+# But for the end of a line and the tabulator: a terminal would obey the others.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What stands for the bytes of a name that is not UTF-8.
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# All that begins something in Markdown; an underscore inside of a word begins nothing.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def visible(text: str) -> str:
+    r"""The text with control characters written out, as `\x1b`, so that no terminal obeys them."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def encodable(text: str) -> str:
+    """The text with the sign for what is unknown where a file's name is no UTF-8."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def in_figure(text: str) -> str:
+    """The text for matplotlib, where a dollar begins a formula and a leading underscore hides a name."""
+    text = visible(encodable(str(text))).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
+
+
+def in_markdown(text: str) -> str:
+    """The text for one line or cell of Markdown."""
+    return _MARKDOWN.sub(r"\\\g<0>", " ".join(visible(encodable(str(text))).splitlines()))

@@ -1,0 +1,78 @@
+"""The words of a command line, made ready for Hydra: a path or a name is the text that was typed.
+
+Hydra's grammar would read `data.root=2024` as a number, `name=1e3` as another one, and would not read
+`data.root=~/photos` at all. Imports no torch.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from graft.explanation import named_folders
+from graft.keys import PARTS, RECIPES
+from graft.paths import existing
+from graft.rules import TEXTS
+
+# Of Hydra's own, and of groups, whose options people name.
+TEXT_KEYS = {*TEXTS, *PARTS, *RECIPES, "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
+
+
+def made_ready(command: str, words: Sequence[str]) -> list[str]:
+    """The words with paths and names quoted where Hydra would read something else.
+
+    Those that fill a mapping whose keys are the user's own get Hydra's `++`.
+
+    Raises:
+        GraftError: a folder of options is not there; Hydra would go on without it.
+    """
+    for key, folder in named_folders(words):
+        if "${" not in folder:
+            existing(key, folder, "folder")
+    mine = ("weights.", "weights=") if command == "rank" else ()
+    return [f"++{word}" if word.startswith(mine) else word for word in map(_as_text, words)]
+
+
+def quoted(key: str, value: str) -> str:
+    """A word whose value may hold anything."""
+    return f"{key}={_in_quotes(value)}"
+
+
+def _in_quotes(value: str) -> str:
+    # Hydra's grammar takes backslashes as they are, but before a quote.
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + (found[2] and r"\""), value)
+    return f'"{escaped}"'
+
+
+def _as_text(word: str) -> str:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, equals, value = word.partition("=")
+    name = key.lstrip("+").partition("@")[0]
+    if not equals or not value or value[0] in "'\"":
+        return word
+    if name not in TEXT_KEYS and not name.startswith("weights."):
+        return word
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException:
+        return word if value[0] in "[{" else quoted(key, value)
+    read: Any = override.value()
+    if isinstance(read, list):
+        return f"{key}=[{_elements(value.strip()[1:-1], read)}]"
+    if override.is_sweep_override():
+        return f"{key}={_elements(value, read.list)}" if getattr(read, "simple_form", False) else word
+    return f"{key}={_element(value, read)}"
+
+
+def _elements(text: str, read: Sequence[Any]) -> str:
+    """Several values, between commas; those that hold commas of their own are left as they are."""
+    parts = text.split(",")
+    if len(parts) != len(read):
+        return text
+    return ",".join(_element(part, one) for part, one in zip(parts, read, strict=True))
+
+
+def _element(text: str, read: Any) -> str:
+    """One value as it was typed; a number, true or false in quotes."""
+    return _in_quotes(text.strip()) if isinstance(read, int | float) else text
