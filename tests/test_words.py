@@ -39,8 +39,8 @@ def test_what_was_typed_is_the_text(typed: str) -> None:
 
 
 KEYS = (
-    "data.root data.file backbone.name backbone.weights distill.teacher cache.dir resume sweep.resume run runs source"
-    " name hydra.run.dir hydra.sweep.dir weights.resnet18 experiment backbone data"
+    "data.root data.file backbone.name backbone.weights distill.teacher cache.dir resume sweep.resume run"
+    " runs source name hydra.run.dir hydra.sweep.dir weights.resnet18 experiment backbone data"
 )
 
 

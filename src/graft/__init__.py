@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 def train(overrides: Sequence[str] = ()) -> RunFolder:
     """Train as `graft train` does with the same words, for notebooks and scripts.
 
+    Of the program that calls nothing is changed: its random streams, warnings, signal handlers, Hydra and
+    torch's settings are afterwards as they were. Of several threads one trains at a time.
+
     Args:
         overrides: the command line's words, such as `["data=digits", "freeze=frozen"]`; options of your own
             are found with `"hydra.searchpath=[file:///path/to/conf]"`.
@@ -35,11 +38,12 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
         GraftError: a word is wrong, or the data, weights or device are not what the words say.
     """
     import secrets
+    import threading
     from pathlib import Path
 
     from graft.composition import compose
+    from graft.host import undisturbed
     from graft.needed_paths import check_paths
-    from graft.output import lenient_output
     from graft.runs.folder import refuse_taken
     from graft.runs.restarting import going_on
 
@@ -48,15 +52,16 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
         raise GraftError("a sweep is for the command line; graft.train trains one run")
     config, overrides = going_on(config, hydra_cfg.run, overrides)
     path = Path(hydra_cfg.run.dir)
-    if path.exists() and not any(word.startswith("hydra.run.dir=") for word in overrides):
+    named = any(word.startswith("hydra.run.dir=") for word in overrides)
+    if not named and (path.exists() or threading.current_thread() is not threading.main_thread()):
         # The id in the default name belongs to the process, which may train more than once a second.
         path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
     if not config["resume"]:
         refuse_taken(path)
     check_paths(config, "train")
-    from graft.commands import train as command
+    with undisturbed():
+        from graft.commands import train as command
 
-    with lenient_output():
         return command.run(config, path, list(overrides))
 
 
@@ -70,10 +75,15 @@ def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     Raises:
         GraftError: there is no model, or it names code that is not trusted.
     """
+    import warnings
+
     from graft.runs.bundles import bundle_folder
 
     # Told before torch is imported.
     bundle_folder(path)
-    from graft.training import load_bundle
+    with warnings.catch_warnings():
+        from graft.host import kept_random, plain_torch
+        from graft.training import load_bundle
 
-    return load_bundle(path, trust)
+        with kept_random(), plain_torch():
+            return load_bundle(path, trust)

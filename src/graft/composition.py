@@ -1,6 +1,7 @@
 """From the command line's words to a checked configuration of plain values. Imports no torch."""
 
 import functools
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
+from graft.host import hydra_apart
 from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.optimizer_choice import FROZEN, choose_optimizer
 from graft.recipes import without_replaced
@@ -44,9 +46,14 @@ def prefer_own_options() -> None:
         store.pop(path.name, None)
 
 
-@functools.cache
 def _process_id() -> str:
     """Six random hex digits, the same for a whole process, so that a sweep's jobs share its folder."""
+    return _id_of(os.getpid())
+
+
+@functools.cache
+def _id_of(process: int) -> str:
+    # By its number, since a forked process has inherited what was kept.
     return secrets.token_hex(3)
 
 
@@ -89,13 +96,14 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
 
     register_resolvers()
     overrides = made_ready(command, overrides)
-    prefer_own_options()
-    try:
-        with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=command):
-            whole = hydra.compose(command, list(overrides), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain_hydra(error, command, overrides) from error
-    return check(whole, whole.hydra, command), whole.hydra
+    with hydra_apart():
+        prefer_own_options()
+        try:
+            with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=command):
+                whole = hydra.compose(command, list(overrides), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain_hydra(error, command, overrides) from error
+        return check(whole, whole.hydra, command), whole.hydra
 
 
 def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:

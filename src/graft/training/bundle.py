@@ -19,6 +19,7 @@ from graft.building import build, build_later, check_trusted, one_line
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.data.levels import AllLevels, levels_from
 from graft.errors import GraftError
+from graft.host import plain_torch
 from graft.runs.bundles import DESCRIPTION, WEIGHTS, bundle_folder
 from graft.runs.files import whole, write_yaml
 from graft.training.calibration import probabilities_of
@@ -103,9 +104,10 @@ class Bundle:
         if isinstance(images, str | Path | Image.Image):
             images = [images]
         found: list[Prediction] = []
-        for start in range(0, len(images), batch_size):
-            batch = [self._prepare(image) for image in images[start : start + batch_size]]
-            found += [self.named(row) for row in self.probabilities(torch.stack(batch))]
+        with plain_torch():
+            for start in range(0, len(images), batch_size):
+                batch = [self._prepare(image) for image in images[start : start + batch_size]]
+                found += [self.named(row) for row in self.probabilities(torch.stack(batch))]
         return found
 
     def named(self, probabilities: Tensor) -> Prediction:

@@ -33,6 +33,8 @@ class Terminated(SystemExit):
 def defer(wanted: bool) -> None:
     """Let a signal wait for `raise_pending`, so that no step is left half done; a second does not wait."""
     global _deferred
+    if not _in_main():
+        return
     _deferred = wanted
     if wanted and _active:
         # Lightning has put a handler of its own before ours, which would end training before it is saved.
@@ -40,8 +42,8 @@ def defer(wanted: bool) -> None:
 
 
 def is_pending() -> bool:
-    """Whether a signal waits."""
-    return _pending is not None
+    """Whether a signal waits, for this thread."""
+    return _pending is not None and _in_main()
 
 
 def raise_pending(stops: bool) -> None:
@@ -68,14 +70,15 @@ def interruptible() -> Iterator[None]:
     """
     global _pending, _active, _owner
     # Signals belong to the main thread; elsewhere (a server, a test runner) nothing can be set.
-    in_main = threading.current_thread() is threading.main_thread()
+    if not _in_main():
+        yield
+        return
     before = {number: signal.getsignal(number) for number in _numbers()}
     _pending, _owner = None, os.getpid()
     defer(False)
-    if in_main:
-        for number in before:
-            signal.signal(number, _stop)
-        _active = True
+    for number in before:
+        signal.signal(number, _stop)
+    _active = True
     try:
         yield
     except (KeyboardInterrupt, Terminated):
@@ -91,9 +94,14 @@ def interruptible() -> Iterator[None]:
         _pending = None
         _active = False
         defer(False)
-        if in_main:
-            for number, handler in before.items():
+        for number, handler in before.items():
+            # One that was set by no Python code cannot be set again by any.
+            if handler is not None:
                 signal.signal(number, handler)
+
+
+def _in_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _numbers() -> list[int]:
