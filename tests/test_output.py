@@ -30,6 +30,26 @@ def test_what_cannot_be_encoded_is_replaced(monkeypatch: pytest.MonkeyPatch) -> 
     assert stream.errors == "strict"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "errors", "meanwhile"),
+    [
+        ("utf-8", "strict", "replace"),
+        ("utf-8", "surrogateescape", "surrogateescape"),
+        ("ascii", "surrogateescape", "replace"),
+        ("ascii", "backslashreplace", "backslashreplace"),
+    ],
+)
+def test_only_what_would_raise_is_changed(
+    encoding: str, errors: str, meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=errors)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with lenient_output():
+        assert stream.errors == meanwhile
+        print("x")
+    assert stream.errors == errors
+
+
 def test_the_last_of_several_threads_puts_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = cp1252(monkeypatch)
     inside, leave = threading.Event(), threading.Event()

@@ -49,8 +49,9 @@ def lenient_output() -> Iterator[None]:
 
 
 def _is_strict(stream: Any) -> bool:
-    return (
-        hasattr(stream, "reconfigure")
-        and not stream.closed
-        and stream.errors in ("strict", "surrogateescape")
-    )
+    """Whether there is something that it would raise an error for."""
+    if not hasattr(stream, "reconfigure") or stream.closed:
+        return False
+    # In UTF-8 the bytes of any name come out again by `surrogateescape`.
+    utf8 = str(stream.encoding).lower().replace("-", "") == "utf8"
+    return stream.errors == "strict" or (stream.errors == "surrogateescape" and not utf8)
