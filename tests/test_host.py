@@ -55,7 +55,8 @@ def snapshot() -> dict[str, Any]:
             torch.backends.cudnn.benchmark,
             torch.get_float32_matmul_precision(),
         ),
-        "matplotlib": (mpl.get_backend(auto_select=False), dict(mpl.rcParams)),
+        "matplotlib": mpl.get_backend(),
+        "settings of matplotlib": dict(mpl.rcParams),
         "pyplot": "matplotlib.pyplot" in sys.modules and sys.modules["matplotlib.pyplot"].get_fignums(),
         "hydra": (GlobalHydra.instance().hydra, VersionBase.instance().getbase()),
         "options": sorted(ConfigStore.instance().list("hydra/sweeper")),
@@ -73,6 +74,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     conf.mkdir()
     (conf / "app.yaml").write_text("size: ${mine:}\n")
     OmegaConf.register_new_resolver("mine", lambda: 3, replace=True)
+    # Else whoever asks first lets matplotlib choose.
+    mpl.use("agg")
     before = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     torch.set_num_threads(2)

@@ -28,7 +28,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for place, name in enumerate(CLASSES):
         folder = os.fsencode(root / name)
         os.mkdir(folder)  # noqa: PTH102
-        for index in range(5):
+        for index in range(8):
             pixels = np.random.default_rng([place, index]).integers(0, 255, (16, 16, 3), np.uint8)
             with open(folder + b"/%02d[y].png" % index, "wb") as file:  # noqa: PTH123
                 Image.fromarray(pixels).save(file, "png")
@@ -70,14 +70,18 @@ def test_every_command_takes_every_name(odd: Path, tmp_path: Path, monkeypatch: 
 
     assert run(["predict", "run=caf\udce9", f"source={odd}/G2 [abc]", "hydra.run.dir=p"]) == 0
     assert {Path(row["path"]).name for row in read_csv(Path("p/predictions.csv"))} == {
-        f"{index:02}[y].png" for index in range(5)
+        f"{index:02}[y].png" for index in range(8)
     }
     assert run(["evaluate", "run=caf\udce9", "split=val", "hydra.run.dir=e"]) == 0
     assert run(["inspect", *words[:2], "hydra.run.dir=i"]) == 0
     assert run(["compare", "runs=caf\udce9", "hydra.run.dir=c"]) == 0
     page = Path("i/inspect.md").read_text(encoding="utf-8")
     assert r"| p\|q | " in page
+    # In a folder with another name, TensorBoard has the classes in a figure.
+    other = graft.train([*words, "hydra.run.dir=other", "backbone.weights=caf\udce9"])
+    assert list((other.path / "tensorboard").iterdir())
     text = said.getvalue().decode("cp1252")
+    assert "TensorBoard cannot write into a folder whose name is not UTF-8" in text
     assert "G2 [abc]/00[y].png" in text
     for shown in ("G[bold]x", ":smile:", r"\x1b[31mred", "_under", "??"):
         assert f" {shown} " in text

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import Tensor
 
+from graft.plain_text import encodable
+
 # The HParams tab is for comparing runs: what people vary, and nothing else. Of each of these groups the
 # chosen option is shown; of those whose keys are all of that kind, every key; of the others, single ones.
 NAMED = (
@@ -61,6 +63,7 @@ def add_hyperparameters(
     chosen = _chosen(flat) if swept is None else swept
     # Lists as one text: Lightning would make a key of each entry.
     chosen = {key: str(value) if isinstance(value, list | dict) else value for key, value in chosen.items()}
+    chosen = {key: encodable(value) if isinstance(value, str) else value for key, value in chosen.items()}
     wanted = ("val/loss", "val/accuracy", "test/accuracy", "test/f1_macro")
     final = {f"final/{key.replace('/', '_')}": metrics[key] for key in wanted if key in metrics}
     for logger in _boards(loggers):

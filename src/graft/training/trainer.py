@@ -10,6 +10,8 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from graft.building import build, build_later
 from graft.errors import GraftError
+from graft.plain_text import encodable
+from graft.runs.log import say
 from graft.training import ranks
 from graft.training.checkpoint_files import CheckedIO
 from graft.training.unprofiled import Unprofiled
@@ -39,6 +41,9 @@ def make_loggers(config: Config, folder: Path, purge_step: int | None = None) ->
     """
     made = []
     for name, node in config["logger"].items():
+        if str(node["_target_"]).endswith("TensorBoardLogger") and str(folder) != encodable(str(folder)):
+            say("TensorBoard cannot write into a folder whose name is not UTF-8, so it is left out")
+            continue
         purged = str(node["_target_"]).endswith(PURGING) and purge_step is not None
         extra = {"purge_step": purge_step} if purged else {}
         made.append(build(_inside(node, folder), f"logger.{name}", **extra))
