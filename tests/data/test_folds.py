@@ -85,12 +85,10 @@ def test_less_may_train_in_a_fold(noise):
 
 
 def test_what_cannot_be_cut_is_refused(noise):
-    with pytest.raises(GraftError, match="class class1 has 4 images, too few for 5 folds"):
+    with pytest.raises(GraftError, match="class class1 has 4 images, too few for 5 folds; give folds=4"):
         of_fold(noise({"all": [40, 4]}), 1)
     few = grouped(noise({"all": [40, 40]}), 40)
     with pytest.raises(GraftError, match="2 groups are too few for 5 folds"):
         of_fold(few, 1)
-    with pytest.raises(GraftError, match=r"data.test_fraction=0.8: of images in groups at most half"):
-        split(grouped(noise({"all": [40, 40]}), 4), test_fraction=0.8)
     with pytest.raises(GraftError, match="too few"):
         cut(few, np.zeros(0, int), 2, 0)

@@ -1,5 +1,7 @@
 """Splits partition the images, keep the source's own parts, are stratified, nested and the same each time."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,33 @@ def test_a_class_is_chosen_from_apart_from_the_others(noise):
     again = split(names, shots=4)["train"]
     chosen = [index for index in mine if three.images.labels[index] == 1]
     assert chosen == [index for index in again if names.images.labels[index] == 0]
+
+
+@pytest.mark.parametrize(
+    ("parts", "asked", "words"),
+    [
+        ({"all": [4] * 10}, {}, "data.test_fraction=0.25 data.val_fraction=0.34"),
+        ({"all": [4] * 10}, {"test_fraction": 0.25}, "data.val_fraction=0.34"),
+        ({"all": [4] * 10}, {"val_fraction": 0}, "data.test_fraction=0.25"),
+        ({"all": [4] * 10}, {"test_fraction": 0.8, "val_fraction": 0}, "data.test_fraction=0.75"),
+        ({"all": [3, 2, 2]}, {"test_fraction": 0.1, "val_fraction": 0}, "data.test_fraction=0.43"),
+        ({"train": [4] * 10, "test": [1] * 10}, {}, "data.val_fraction=0.25"),
+        ({"train": [9, 9], "test": [2, 2]}, {"shots": 8}, "data.shots=7"),
+        ({"all": [9, 4]}, {"folds": 5, "fold": 1}, "folds=4"),
+    ],
+)
+def test_what_the_answer_says_to_give_works(noise, parts, asked, words):
+    """Ten classes of four images: "8 of 40 images would be drawn, of 10 classes" said nothing more."""
+    data = noise(parts)
+    with pytest.raises(GraftError) as caught:
+        split(data, **asked)
+    said = re.search(r"give (.*?)(?: or fewer)?$", str(caught.value))[1]
+    assert said == words
+    given = {key.removeprefix("data."): float(value) for key, value in (w.split("=") for w in said.split())}
+    whole = {key: int(value) if value == int(value) else value for key, value in given.items()}
+    splits = split(data, **{**asked, **whole})
+    asked_for = ("train", "test") if asked.get("val_fraction") == 0 else ("train", "val", "test")
+    assert all(min(counts(data, splits, name)) > 0 for name in asked_for)
 
 
 def test_round_up():

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from graft.data.grouping import counts_of, deal
 from graft.data.image_data import ImageData, Indices
 from graft.errors import GraftError
 
@@ -11,8 +12,8 @@ def cut(
 ) -> list[tuple[Indices, Indices]]:
     """For each fold what remains and what it holds; the folds partition the pool.
 
-    Scikit-learn's stratified k-fold, shuffled; where the data has groups the one that keeps them together,
-    with classes as nearly in proportion as the groups allow.
+    Scikit-learn's stratified k-fold, shuffled; where the data has groups these are dealt out, so that folds
+    are as even as whole groups allow.
 
     Args:
         data: the images.
@@ -24,22 +25,28 @@ def cut(
     Raises:
         GraftError: a class has fewer images than there are folds, or the pool fewer groups.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     labels = data.images.labels[pool]
     classes, counts = np.unique(labels, return_counts=True)
     if not len(pool) or counts.min() < folds:
         name = data.class_names[classes[counts.argmin()]] if len(pool) else "any"
-        number = counts.min() if len(pool) else 0
-        raise GraftError(f"{key}: class {name} has {number} images, too few for {folds} folds")
+        number = int(counts.min()) if len(pool) else 0
+        raise GraftError(
+            f"{key}={folds}: class {name} has {number} images, too few for {folds} folds; "
+            f"{_fewer(key, number)}"
+        )
     if data.groups is None:
+        from sklearn.model_selection import StratifiedKFold
+
         pairs = StratifiedKFold(folds, shuffle=True, random_state=seed).split(pool, labels)
         return [(pool[kept], pool[held]) for kept, held in pairs]
-    groups = np.asarray(data.groups)[pool]
-    if (number := len(np.unique(groups))) < folds:
-        raise GraftError(f"{key}: {number} groups are too few for {folds} folds")
-    grouped = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(pool, labels, groups)
-    found = [(pool[kept], pool[held]) for kept, held in grouped]
-    if not all(len(held) for _, held in found):
-        raise GraftError(f"{key}: the groups are too uneven for {folds} folds, of which one would be empty")
-    return found
+    table, group_of = counts_of([data.groups[index] for index in pool], labels, len(data.class_names))
+    if (number := len(table)) < folds:
+        raise GraftError(
+            f"{key}={folds}: {number} groups are too few for {folds} folds; {_fewer(key, number)}"
+        )
+    fold_of = deal(table, folds, np.random.default_rng(seed))[group_of]
+    return [(pool[fold_of != fold], pool[fold_of == fold]) for fold in range(folds)]
+
+
+def _fewer(key: str, most: int) -> str:
+    return f"give {key}={most}" if most > 1 else "add images, or take it out"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.data.folds import cut
+from graft.data.grouping import counts_of, draw
 from graft.data.image_data import ImageData, Indices
 from graft.errors import GraftError
 
@@ -86,19 +87,26 @@ def split(
         )
     else:
         pool = parts["train"]
-        parts["train"], parts["test"] = _draw(data, pool, test_fraction, seed, "data.test_fraction")
-        rules.append(f"no test set found: {len(parts['test'])} of {len(pool)} images test ({drawn})")
+        parts["train"], parts["test"] = _draw(
+            data, pool, test_fraction, seed, "data.test_fraction", val_fraction if "val" not in parts else 0
+        )
+        near = _nearest(data, len(parts["test"]), len(pool), test_fraction, "data.test_fraction")
+        rules.append(f"no test set found: {len(parts['test'])} of {len(pool)} images test ({drawn}){near}")
     if "val" in parts:
         rules.append(f"val ({len(parts['val'])} images) validates")
     elif val_fraction > 0:
         pool = parts["train"]
         parts["train"], parts["val"] = _draw(data, pool, val_fraction, seed, "data.val_fraction")
-        rules.append(f"{len(parts['val'])} of the other {len(pool)} validate ({drawn})")
+        near = _nearest(data, len(parts["val"]), len(pool), val_fraction, "data.val_fraction")
+        rules.append(f"{len(parts['val'])} of the other {len(pool)} validate ({drawn}){near}")
     else:
         rules.append("nothing validates (data.val_fraction=0)")
     for label in range(len(data.class_names)):
         if not (labels[parts["train"]] == label).any():
-            raise GraftError(f"data: no image of class {data.class_names[label]} is left to train on")
+            raise GraftError(
+                f"data: no image of class {data.class_names[label]} is left to train on; "
+                "add images of it, or take the class out"
+            )
     pool = parts["train"]
     if shots is not None or fraction < 1:
         parts["train"] = _fewer(data, pool, shots, fraction, seed)
@@ -134,38 +142,101 @@ def _fold(
 ) -> tuple[dict[str, Indices], str]:
     """Training and test part of one fold, and how they came about."""
     pool = np.sort(np.concatenate([indices for part, indices in parts.items() if part != "test"]))
-    training, testing = cut(data, pool, folds, seed)[fold - 1]
+    parts_of_pool = cut(data, pool, folds, seed)
+    training, testing = parts_of_pool[fold - 1]
     left_out = f", the test set of {len(parts['test'])} images left out" if "test" in parts else ""
-    rule = f"{len(pool)} images in {folds} folds{left_out}: the {len(testing)} of fold {fold} test"
+    sizes = sorted(len(held) for _, held in parts_of_pool)
+    even = len(pool) / folds
+    uneven = any(_is_off(size, even) for size in sizes) and data.groups is not None
+    spread = f" of {sizes[0]} to {sizes[-1]}, as even as groups allow" if uneven else ""
+    rule = f"{len(pool)} images in {folds} folds{spread}{left_out}: the {len(testing)} of fold {fold} test"
     return {"train": training, "test": testing}, rule
 
 
-def _draw(data: ImageData, pool: Indices, share: float, seed: int, key: str) -> tuple[Indices, Indices]:
-    """`pool` as what remains and the `share` of it that is drawn, each class in proportion."""
-    # Slow to import, and not needed where the source has all its parts.
-    from sklearn.model_selection import train_test_split
+def _draw(
+    data: ImageData, pool: Indices, share: float, seed: int, key: str, then: float = 0
+) -> tuple[Indices, Indices]:
+    """`pool` as what remains and the `share` of it that is drawn, each class in proportion.
 
+    Args:
+        data: the images.
+        pool: `(N,)` indices of those to divide.
+        share: of them.
+        seed: of the draw.
+        key: what asked for it, for messages.
+        then: share of what remains that `data.val_fraction` will draw, for messages.
+    """
     labels = data.images.labels[pool]
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
         name = data.class_names[classes[counts.argmin()]]
+        without = "data.val_fraction=0" if key == "data.val_fraction" else "a test set of your own"
         raise GraftError(
-            f"{key}={share}: class {name} has {counts.min()} image to divide, a split needs 2 of every class"
+            f"{key}={share}: class {name} has {counts.min()} image to divide, a split needs 2 of every "
+            f"class; add images of it, take the class out, or give {without}"
         )
     if data.groups is not None:
-        if share > 0.5:
-            raise GraftError(f"{key}={share}: of images in groups at most half can be drawn")
-        # Of few groups, or few images of a class, as near to the share as they allow.
-        groups = len({data.groups[index] for index in pool})
-        return cut(data, pool, max(2, min(round(1 / share), groups, counts.min())), seed, key)[0]
-    size = round_up(share, len(pool))
-    for part, number in (("drawn", size), ("left", len(pool) - size)):
-        if number < len(classes):
-            raise GraftError(
-                f"{key}={share}: {number} of {len(pool)} images would be {part}, of {len(classes)} classes"
-            )
+        return _draw_groups(data, pool, share, seed, key)
+    # Slow to import, and not needed where the source has all its parts.
+    from sklearn.model_selection import train_test_split
+
+    size, least = round_up(share, len(pool)), len(classes)
+    if size < least:
+        words = _at_least(key, least, len(pool))
+        remaining = len(pool) - round_up(_share(least, len(pool)), len(pool))
+        if round_up(then, remaining) < least and then and remaining >= 2 * least:
+            words += f" {_at_least('data.val_fraction', least, remaining)}"
+        raise GraftError(
+            f"{key}={share}: {size} of {len(pool)} images would be drawn, of {least} classes; "
+            f"for one of each class give {words}"
+        )
+    if len(pool) - size < least:
+        most = math.floor(100 * (len(pool) - least) / len(pool)) / 100
+        raise GraftError(
+            f"{key}={share}: {len(pool) - size} of {len(pool)} images would be left, of {least} classes; "
+            f"for one of each class give {key}={most}"
+        )
     remaining, drawn = train_test_split(pool, test_size=size, random_state=seed, stratify=labels)
     return remaining, drawn
+
+
+def _share(number: int, of: int) -> float:
+    """The share of `of` that is at least `number`, in hundredths."""
+    return math.ceil(100 * number / of) / 100
+
+
+def _at_least(key: str, number: int, of: int) -> str:
+    return f"{key}={_share(number, of)}"
+
+
+def _draw_groups(
+    data: ImageData, pool: Indices, share: float, seed: int, key: str
+) -> tuple[Indices, Indices]:
+    """As `_draw`, of whole groups."""
+    assert data.groups is not None
+    labels = data.images.labels[pool]
+    counts, group_of = counts_of([data.groups[index] for index in pool], labels, len(data.class_names))
+    drawn = draw(counts, share, np.random.default_rng(seed))[group_of] if len(counts) > 1 else None
+    left = set() if drawn is None else set(labels[~drawn])
+    if drawn is None or not drawn.any() or left < set(labels):
+        without = "data.val_fraction=0" if key == "data.val_fraction" else "a column split"
+        raise GraftError(
+            f"{key}={share}: {len(counts)} groups cannot be divided so that images of every class are left; "
+            f"add groups, or give {without}"
+        )
+    return pool[~drawn], pool[drawn]
+
+
+def _nearest(data: ImageData, got: int, of: int, share: float, key: str) -> str:
+    """What to say where whole groups are more than a tenth off the share that was asked for."""
+    if data.groups is None or not _is_off(got, share * of):
+        return ""
+    return f", as near to the {share * of:.0f} of {key}={share} as groups allow"
+
+
+def _is_off(got: int, asked: float) -> bool:
+    # Less than an image is no matter of groups.
+    return abs(got - asked) > max(asked / 10, 1)
 
 
 def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, seed: int) -> Indices:
@@ -175,7 +246,10 @@ def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, s
         members = pool[data.images.labels[pool] == label]
         number = round_up(fraction, len(members)) if shots is None else shots
         if number > len(members):
-            raise GraftError(f"data.shots={shots}: class {name} has {len(members)} images to train on")
+            raise GraftError(
+                f"data.shots={shots}: class {name} has {len(members)} images to train on; "
+                f"give data.shots={len(members)} or fewer"
+            )
         # Seeded by the name, so that a class's images are the same whatever other classes there are.
         stream = np.random.default_rng([seed, *name.encode(errors="surrogateescape")])
         order = stream.permutation(np.sort(members))
