@@ -1,0 +1,84 @@
+"""Training on one image at a time, which BatchNorm cannot where it sees one value of each channel."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from graft.data import ImageDataModule
+from graft.errors import GraftError
+from graft.features.extraction import evaluating
+from graft.freezing.apply import phases, statistics_move
+from graft.freezing.parts import parts
+from graft.training.module import TransferModule
+
+
+def check_single_images(
+    config: Mapping[str, Any], loading: ImageDataModule, module: TransferModule, strategy: Any, size: int
+) -> None:
+    """Refuse batches of one image where a layer needs two to tell how its channels vary.
+
+    Args:
+        config: the resolved configuration.
+        loading: the images.
+        module: what trains.
+        strategy: says which layers take statistics from a batch, and when.
+        size: how many processes share a batch.
+
+    Raises:
+        GraftError: names the layer, and what to give.
+    """
+    if loading.batch_size >= 2 * size:
+        # Then no batch has a single image of a process: an epoch's images are shared out evenly.
+        return
+    moving = set(_moving(config, module, strategy))
+    layer = next((name for name, layer in _starved(module, loading) if layer in moving), None)
+    if layer is None:
+        return
+    words = [f"data.batch_size={2 * size} or more"]
+    if "norm" in config["freeze"] and not layer.startswith("head."):
+        frozen = config["freeze"]["_target_"] == "graft.freezing.Frozen"
+        words.append(f"freeze.norm={'frozen' if frozen else 'affine'}, which keeps the source's statistics")
+    raise GraftError(
+        f"data.batch_size={loading.batch_size}: of a single image BatchNorm in "
+        f"{layer.removeprefix('backbone.stages.')} sees one value a channel, which it cannot normalise; give "
+        f"{', or '.join(words)}"
+    )
+
+
+def _moving(config: Mapping[str, Any], module: TransferModule, strategy: Any) -> Iterator[nn.Module]:
+    """The layers that in some epoch take their statistics from the batch."""
+    stages = module.backbone.stages
+    for epoch in phases(strategy, stages, config["trainer"]["max_epochs"]):
+        for part, layer, _ in parts(stages):
+            if isinstance(layer, _BatchNorm) and statistics_move(strategy.treatment(part, epoch)):
+                yield layer
+    # A head trains always; layers without parameters of their own go with their stage, and are rare.
+    yield from module.head.modules()
+
+
+@torch.no_grad()
+def _starved(module: TransferModule, loading: ImageDataModule) -> list[tuple[str, nn.Module]]:
+    """The BatchNorm layers that see one value of each channel of one image, by name."""
+    found: list[tuple[str, nn.Module]] = []
+
+    def watch(name: str) -> Any:
+        def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+            if given[0].numel() == given[0].shape[1]:
+                found.append((name, layer))
+
+        return look
+
+    named = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)]
+    if not named:
+        return []
+    hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in named]
+    try:
+        with evaluating(module.backbone, module.head):
+            module.head(module.backbone(loading.first_images()[:1]))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
