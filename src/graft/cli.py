@@ -38,6 +38,12 @@ def main() -> None:
     """The console command."""
     # Torch's log warns of a search for unused parameters that found none, which in a last phase is right.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if os.path.expanduser("~") == "~":  # noqa: PTH111
+        # Of a user without a name nobody knows the home: torch would keep weights in a folder called "~".
+        from graft.data.cache_location import cache_folder
+
+        for variable, name in (("TORCH_HOME", "torch"), ("MPLCONFIGDIR", "matplotlib")):
+            os.environ.setdefault(variable, str(cache_folder() / name))
     sys.exit(run(sys.argv[1:]))
 
 
@@ -62,6 +68,10 @@ def _guarded(command: Callable[[], object]) -> int:
                 sys.stdout.flush()
     except GraftError as error:
         report(error)
+        return 2
+    except PermissionError as error:
+        # A folder or file of somebody else's, wherever it was needed.
+        report(GraftError(f"{error.filename or 'a file'} may not be used by this user ({error.strerror})"))
         return 2
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; what is still buffered must not be tried again.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from graft.runs.files import read_csv, write_csv, write_json, write_text, write_yaml
+from graft.runs.files import read_csv, whole, write_csv, write_json, write_text, write_yaml
 
 WRITERS = {
     "text": (write_text, "a\r\nb\n", lambda path: path.read_bytes().decode()),
@@ -152,3 +152,13 @@ def test_a_file_name_that_is_not_utf_8_survives(tmp_path):
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
     write_csv(tmp_path / "x.csv", [{"path": name}])
     assert read_csv(tmp_path / "x.csv") == [{"path": name}]
+
+
+def test_others_may_read_what_any_new_file_lets_them_read(tmp_path):
+    """Some writers make files for their user alone, as that of safetensors did to each run's model."""
+    (tmp_path / "plain").write_text("")
+    with whole(tmp_path / "model.safetensors") as part:
+        part.unlink()
+        os.close(os.open(part, os.O_CREAT | os.O_WRONLY, 0o600))
+    modes = [(tmp_path / name).stat().st_mode for name in ("plain", "model.safetensors")]
+    assert modes[0] == modes[1]

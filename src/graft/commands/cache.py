@@ -9,7 +9,7 @@ from rich.table import Table
 from graft.console import PlainConsole
 from graft.data.cache_location import cache_folder
 from graft.errors import GraftError, did_you_mean
-from graft.features.folder import Entry, chosen, entries, remove, sized
+from graft.features.folder import Entry, chosen, entries, remove, sized, unreadable
 from graft.paths import existing
 
 ACTIONS = ("list", "prune")
@@ -42,17 +42,25 @@ def manage(words: Sequence[str]) -> None:
     if action == "list":
         if rest:
             raise GraftError(f"graft cache list takes dir=FOLDER and no more, not {' '.join(rest)}")
+        others = unreadable(features)
         show(features, entries(features))
+        _tell(others)
         return
     if not rest:
         raise GraftError("graft cache prune: say what: all, the keys of entries, or older_than=DAYS")
-    removed: list[Entry] = []
-    kept: list[Entry] = []
-    for entry in chosen(features, rest):
-        (removed if remove(entry) else kept).append(entry)
-    for entry in kept:
-        print(f"{entry.key[:12]} stays: a process is writing it")
-    print(f"removed {len(removed)} of {len(removed) + len(kept)}, {sized(sum(e.bytes for e in removed))}")
+    others = unreadable(features)
+    found = [(entry, remove(entry)) for entry in chosen(features, rest)]
+    for entry, why in found:
+        if why:
+            print(f"{entry.key[:12]} stays: {why}")
+    removed = [entry for entry, why in found if not why]
+    print(f"removed {len(removed)} of {len(found)}, {sized(sum(entry.bytes for entry in removed))}")
+    _tell(others)
+
+
+def _tell(others: int) -> None:
+    if others:
+        print(f"{others} entries more are another user's, who keeps them to himself")
 
 
 def show(features: Path, listed: Sequence[Entry]) -> None:

@@ -1,12 +1,22 @@
 """Where caches lie that runs share. Imports no torch."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
 
 
 def cache_folder(given: str | None = None) -> Path:
-    """`given`, else `$GRAFT_CACHE_DIR`, else the user's cache folder of this system; absolute."""
+    """`given`, else `$GRAFT_CACHE_DIR`, else the user's cache folder of this system; absolute.
+
+    Of a user without a name, as in many containers, nobody knows the home; the system's folder for temporary
+    files serves then, until it is emptied.
+    """
     chosen = given or os.environ.get("GRAFT_CACHE_DIR")
-    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("graft")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    try:
+        return platformdirs.user_cache_path("graft")
+    except RuntimeError:
+        return Path(tempfile.gettempdir()).absolute() / f"graft-{os.getuid()}"

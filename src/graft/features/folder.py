@@ -1,6 +1,7 @@
 """The cache folder from outside: its entries, their sizes, and which go first. Imports no torch."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -41,9 +42,25 @@ class Entry:
 
 
 def entries(features: Path) -> list[Entry]:
-    """What stands in a folder of features, that used longest ago first."""
-    found = [_entry(path) for path in _subfolders(features)]
+    """What stands in a folder of features and may be read, that used longest ago first."""
+    try:
+        found = [_entry(path) for path in _subfolders(features)]
+    except OSError:
+        # Another's, who keeps it to himself.
+        return []
     return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used)
+
+
+def unreadable(features: Path) -> int:
+    """How many entries are another user's, who keeps them to himself.
+
+    Raises:
+        GraftError: the folder itself is.
+    """
+    try:
+        return sum(not os.access(path, os.R_OK | os.X_OK) for path in _subfolders(features))
+    except OSError as error:
+        raise GraftError(f"{features} cannot be listed ({error.strerror})") from error
 
 
 def _entry(path: Path) -> Entry | None:
@@ -98,19 +115,29 @@ def locked(features: Path, key: str, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
-def remove(entry: Entry) -> bool:
-    """Remove an entry unless a process is writing it; says whether it is gone. Who reads it may go on."""
-    with locked(entry.path.parent, entry.key, wait=False) as alone:
-        if alone:
-            shutil.rmtree(entry.path, ignore_errors=True)
-        return alone and not entry.path.exists()
+def remove(entry: Entry) -> str | None:
+    """Remove an entry, unless a process is writing it or it is another's; who reads it may go on.
+
+    Returns:
+        Why it stays; None if it is gone.
+    """
+    try:
+        with locked(entry.path.parent, entry.key, wait=False) as alone:
+            if not alone:
+                return "a process is writing it"
+            shutil.rmtree(entry.path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"it cannot be removed ({error.strerror})"
+    return None
 
 
 def room_for(features: Path, needed: int, max_bytes: int) -> str | None:
     """Why `needed` more bytes cannot be kept, however much is removed; None where they can."""
     if needed > max_bytes:
         return f"{sized(needed)} are more than cache.max_bytes={max_bytes} ({sized(max_bytes)})"
-    above = next(path for path in (features, *features.parents) if path.exists())
+    above = next(path for path in (features, *features.parents) if os.path.exists(path))  # noqa: PTH110
     held = sum(entry.bytes for entry in entries(features))
     free = shutil.disk_usage(above).free
     if needed + RESERVE > free + held:
@@ -136,7 +163,7 @@ def make_room(features: Path, needed: int, max_bytes: int, keep: str) -> list[En
         free = shutil.disk_usage(features).free
         if held + needed <= max_bytes and needed + RESERVE <= free:
             break
-        if entry.key != keep and remove(entry):
+        if entry.key != keep and remove(entry) is None:
             held -= entry.bytes
             removed.append(entry)
     return removed

@@ -21,7 +21,11 @@ def whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        # The rights that a new file has here; some writers, as that of safetensors, keep theirs to the user.
+        part.touch()
+        rights = part.stat().st_mode
         yield part
+        part.chmod(rights)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)

@@ -104,6 +104,8 @@ class RunFolder:
             lock.acquire(blocking=False)
         except Timeout:
             raise GraftError(f"{self.path} is held by another process, which trains there") from None
+        except OSError as error:
+            raise GraftError(f"{self.path} cannot be written ({error.strerror})") from error
         try:
             yield
         finally:
