@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from graft.data import LOADING_KEYS
+from graft.data_of_run import data_of_run
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.host import hydra_apart
@@ -133,12 +134,18 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     raw = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(raw, dict)
     keys = {str(key): value for key, value in raw.items() if key != "hydra"}
+    own = data_of_run(command, cfg, hydra_cfg.overrides.task)
+    if own is not None:
+        shipped["data"], keys["data"] = own
     check_keys(keys, shipped, folders)
     notes: list[str] = []
     if "optimizer" in keys:
         shipped, notes = choose_optimizer(cfg, hydra_cfg, shipped, folders)
     config: Plain = {}
     for key in keys:
+        if own is not None and key == "data":
+            config[key] = keys[key]
+            continue
         try:
             value = cfg[key]
             config[key] = (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from graft.backbones.weights_place import file_and_place
 from graft.errors import GraftError
 from graft.paths import check_room, existing, expanded, needed
 from graft.reporting.records import run_folders
@@ -74,7 +75,7 @@ def check_weights(key: str, given: str | None) -> None:
     """
     if given is None or NAMED_WEIGHTS.fullmatch(given):
         return
-    path = existing(key, given, "file or folder")
+    path = existing(key, file_and_place(given)[0], "file or folder")
     if path.is_dir() and not any((folder / WEIGHTS).is_file() for folder in (path, path / "model")):
         raise GraftError(f"{key}={given}: the folder holds no bundle (no {WEIGHTS} in it)")
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from graft.data_of_run import kept_from_hydra
 from graft.explanation import named_folders
 from graft.keys import PARTS, RECIPES
 from graft.paths import existing
@@ -20,7 +21,7 @@ TEXT_KEYS = {*TEXTS, *PARTS, *RECIPES, "hydra.run.dir", "hydra.sweep.dir", "hydr
 def made_ready(command: str, words: Sequence[str]) -> list[str]:
     """The words with paths and names quoted where Hydra would read something else.
 
-    Those that fill a mapping whose keys are the user's own get Hydra's `++`.
+    Those whose keys stand in no file, because they are the user's own or a run's, get Hydra's `++`.
 
     Raises:
         GraftError: a folder of options is not there; Hydra would go on without it.
@@ -29,7 +30,8 @@ def made_ready(command: str, words: Sequence[str]) -> list[str]:
         if "${" not in folder:
             existing(key, folder, "folder")
     mine = ("weights.", "weights=") if command == "rank" else ()
-    return [f"++{word}" if word.startswith(mine) else word for word in map(_as_text, words)]
+    words = [f"++{word}" if word.startswith(mine) else word for word in map(_as_text, words)]
+    return kept_from_hydra(command, words)
 
 
 def quoted(key: str, value: str) -> str:

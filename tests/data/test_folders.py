@@ -3,15 +3,16 @@
 import os
 import unicodedata
 
+import numpy as np
 import pytest
 
-from graft.data import image_folder
+from graft.data import image_folder, split
 from graft.errors import GraftError
 
 
 def refused(root, *words):
     with pytest.raises(GraftError) as caught:
-        image_folder(str(root))
+        image_folder(str(root)).check_trainable()
     text = str(caught.value)
     assert text.startswith(f"data.root={root}")
     assert "\n" not in text
@@ -111,6 +112,26 @@ def test_every_file_is_used_or_told(tree, paint):
 def test_an_empty_class_folder_is_named(tree):
     refused(tree({"train/a": 1, "train/b": 0, "test/a": 1}), "train/b", "no images")
     refused(tree({"train/b": 1, "test/b": 0}), "test/b", "no images")
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        ({"test/a": 2, "test/b": 1}, ["a", "b"]),
+        ({"val/b": 2, "test/a": 1}, ["a", "b"]),
+        ({"a": 3}, ["a"]),
+        ({"a": 3, "b": 0}, ["a"]),
+        ({"train/a": 1, "train/b": 1, "test/wasps": 1}, ["a", "b", "wasps"]),
+    ],
+)
+def test_what_cannot_train_may_be_tested(tree, folders, names):
+    data = image_folder(str(tree(folders)))
+    assert data.class_names == names
+    assert len(data.images) == sum(folders.values())
+    assert ("the class folder b holds no images" in data.notes) == (folders.get("b") == 0)
+    with pytest.raises(GraftError, match=r"^data\.root="):
+        split(data)
+    assert data.relabelled(np.arange(len(names)), names).untrainable == data.untrainable
 
 
 def test_one_class_only(tree):
@@ -240,7 +261,7 @@ def test_links_to_what_is_not_found_otherwise_are_followed(tree, paint):
     (root / "train" / "b" / "more").symlink_to(root.parent / "elsewhere")
     (root / "train" / "c").symlink_to(root.parent / "elsewhere")
     with pytest.raises(GraftError, match="class folder train/c holds no images; left out there: links"):
-        image_folder(str(root))
+        image_folder(str(root)).check_trainable()
     (root / "train" / "c").unlink()
     (root / "train" / "a" / "deep.png").symlink_to(root.parent / "elsewhere" / "deep" / "x.png")
     names = image_folder(str(root)).images.names

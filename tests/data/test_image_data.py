@@ -59,9 +59,7 @@ def test_relabelled(noise):
     assert changed.images[3].tobytes() == data.images[3].tobytes()
 
 
-@pytest.mark.parametrize(
-    "parts", [(), ("val",), ("test",), ("val", "test"), ("all", "train"), ("train", "dev")]
-)
+@pytest.mark.parametrize("parts", [(), ("all", "train"), ("train", "dev"), ("all", "test")])
 def test_other_parts_are_refused(parts):
     images = {part: ImageSet([part], [0], lambda index: Image.new("L", (1, 1))) for part in parts}
     with pytest.raises(GraftError, match="the parts are"):
@@ -71,7 +69,7 @@ def test_other_parts_are_refused(parts):
 @pytest.mark.parametrize(
     ("class_names", "names", "labels", "match"),
     [
-        (["x"], ["a"], [0], "1 class"),
+        ([], ["a"], [0], "no classes"),
         (["x", "x"], ["a"], [0], "class name occurs twice"),
         (["x", "y"], ["a", "a"], [0, 1], "two images are called a"),
         (["x", "y"], ["a", "b"], [0, 2], "labels run from 0 to 2"),
@@ -108,3 +106,16 @@ def test_what_reads_the_images_is_told_through_parts():
     loaders = ImageData(["x", "y"], parts).images.loaders()
     assert loaders[0] is own
     assert loaders[1].__name__ == "_load_array"
+
+
+@pytest.mark.parametrize(
+    ("class_names", "parts", "match"),
+    [
+        (["x"], ["all"], "one class only, x"),
+        (["x", "y"], ["val", "test"], "val and test found, but no train"),
+    ],
+)
+def test_what_can_only_be_tested_is_refused_where_something_trains(class_names, parts, match):
+    images = {part: ImageSet([part], [0], lambda index: Image.new("L", (1, 1))) for part in parts}
+    with pytest.raises(GraftError, match=match):
+        ImageData(class_names, images).check_trainable()

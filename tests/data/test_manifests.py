@@ -24,7 +24,7 @@ def manifest(tmp_path, paint):
 
 def refused(file, *words):
     with pytest.raises(GraftError) as caught:
-        csv_manifest(file)
+        csv_manifest(file).check_trainable()
     text = str(caught.value)
     assert text.startswith(f"data.file={file}")
     assert "\n" not in text

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graft.data import split
-from graft.data.splits import SPLITS, round_up
+from graft.data.splits import SPLITS, round_up, to_test
 from graft.errors import GraftError
 
 
@@ -178,3 +178,24 @@ def test_too_few_images(noise, parts, asked, words):
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "tested", "validates"),
+    [
+        (["all"], {"all"}, 0),
+        (["train"], {"train"}, 0),
+        (["test"], {"test"}, 0),
+        (["val"], {"val"}, 0),
+        (["train", "val"], {"val"}, 0),
+        (["train", "test"], {"test"}, 0),
+        (["val", "test"], {"test"}, 5),
+        (["train", "val", "test"], {"test"}, 5),
+    ],
+)
+def test_where_nothing_trains_what_is_named_test_is_tested_or_all(noise, parts, tested, validates):
+    data = noise({name: [2, 3] for name in parts})
+    splits = to_test(data)
+    assert part(data, splits, "test") == tested
+    assert len(splits["test"]) == 5
+    assert len(splits["val"]) == validates

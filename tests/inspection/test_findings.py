@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from graft.data import ImageData, array_images, file_images
-from graft.data.splits import Splits, from_lists
+from graft.data.splits import Splits, by_parts, from_lists
 from graft.inspection.findings import Finding, find
-from graft.inspection.inspection import Inspection, by_parts, inspect_images
+from graft.inspection.inspection import Inspection, inspect_images
 
 
 def data(*values: int, labels: list[int] | None = None, groups: list[str] | None = None) -> ImageData:
@@ -124,7 +124,7 @@ def test_even_classes_and_what_the_source_notes() -> None:
 def test_a_source_that_cannot_be_split_keeps_its_own_parts() -> None:
     images = data(1, 2, 3, 4)
     whole = by_parts(images, "too few")
-    assert (len(whole["unused"]), whole.describe()) == (4, "split: none: too few")
+    assert (len(whole["unused"]), whole.describe()) == (4, "split: too few")
     parts = {"train": images.parts["all"], "test": array_images(["t"], [0], np.ones((1, 4, 4), np.uint8))}
     kept = by_parts(ImageData(["ant", "bee"], parts), "too few")
     assert [kept[split].tolist() for split in ("train", "val", "test")] == [[0, 1, 2, 3], [], [4]]

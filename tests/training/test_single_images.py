@@ -18,7 +18,7 @@ WORDS = [
         # 32 px leave one value a channel after five halvings.
         (["freeze=full", "backbone.image_size=32"], "freeze.norm=affine"),
         (["freeze=last_k", "freeze.k=1", "backbone.image_size=32"], "freeze.norm=affine"),
-        (["freeze=freeze_unfreeze", "freeze.at=1", "debug=null", "backbone.image_size=32"], "layer4"),
+        (["freeze=freeze_unfreeze", "freeze.at=0", "backbone.image_size=32"], "layer4"),
         (["freeze=frozen", "freeze.norm=statistics", "backbone.image_size=32"], "freeze.norm=frozen"),
     ],
 )

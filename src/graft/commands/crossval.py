@@ -10,7 +10,8 @@ from graft.building import check_trusted
 from graft.commands import train
 from graft.console import PlainConsole
 from graft.data import ImageData
-from graft.data.opening import open_data, split_data
+from graft.data.opening import open_data, open_recorded, split_data
+from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
 from graft.runs import RunFolder, crossval_folder
@@ -54,7 +55,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     own = {**{key: value for key, value in config.items() if key not in OWN}, "test": True}
     words = [word for word in overrides if key_of(word) not in OWN]
     first = own["data"].get("split_seed", 0)
-    data = open_data(own["data"])
+    data = (open_recorded if config["resume"] else open_data)(own["data"])
     # Cut before anything is trained, so that what cannot be cut is told at once.
     cuts = [
         (repeat, fold, {**own["data"], "folds": folds, "fold": fold, "split_seed": first + repeat - 1})
@@ -68,7 +69,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     ]
     for folder, split in zip(runs, splits, strict=True):
         if folder.config.is_file():
-            train.check_same_split(find_run(str(folder.path)), data, split)
+            check_same_images(find_run(str(folder.path)), data, split)
     kind = "stratified" if data.groups is None else "stratified, groups kept together"
     cut = f"{splits[0].rule.partition(': the ')[0]} ({kind}, data.split_seed={first})"
     print(f"{cut}; out of the other folds of each comes what validates")

@@ -8,13 +8,15 @@ from rich.table import Table
 
 from graft.building import check_trusted
 from graft.console import PlainConsole
-from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform, split, split_from_rows
-from graft.data.opening import open_data
-from graft.data.splits import from_lists
+from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform, split_from_rows
+from graft.data.opening import open_data, open_recorded
+from graft.data.recognition import Known, anywhere, in_place
+from graft.data.splits import to_test
 from graft.errors import GraftError, did_you_mean
 from graft.names import nfc
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
+from graft.runs.seen import Seen, counted, told
 from graft.training import Bundle, load_bundle
 from graft.training.assessment import INTERVAL, spelled
 from graft.training.checks import check_device
@@ -51,8 +53,10 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     chosen = config.get("data") or saved.get("data")
     if chosen is None:
         raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
-    data = in_order_of(open_data(chosen, bundle.levels), bundle.class_names)
-    splits = splits_of(config, data)
+    node = open_data if config.get("data") else open_recorded
+    data = in_order_of(node(chosen, bundle.levels), bundle.class_names)
+    splits, roles, notes = known_images(config, data, bundle.seen)
+    splits = Splits({**splits.indices, "all": np.arange(len(data.images))}, splits.rule)
     loading = ImageDataModule(
         data,
         splits,
@@ -63,8 +67,11 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     )
     if not len(splits[config["split"]]):
         raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
-    testing = f"testing {config['split']}: {len(splits[config['split']])} images"
-    print("\n".join([f"{splits.describe()}; {testing}", *data.notes]))
+    tested = splits[config["split"]]
+    counts = counted(roles.get(int(index)) for index in tested) if roles or bundle.seen is not None else {}
+    testing = f"testing {config['split']}: {len(tested)} images"
+    warned = told(counts, f"these {len(tested):,} images")
+    print("\n".join([f"{splits.describe()}; {testing}", *data.notes, *notes, *([warned] if warned else [])]))
 
     if unfit:
         recalibrate(bundle, unfit, config, saved, loading)
@@ -76,7 +83,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     result = test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
     temperature = bundle.temperature if config["calibrate"] or bundle.temperature != 1 else None
     metrics = write_test(folder, result, data, temperature)
-    write_json(folder.metrics_file, {**metrics, **({} if alpha is None else {"wise_ft/alpha": alpha})})
+    metrics |= counts | ({} if alpha is None else {"wise_ft/alpha": alpha})
+    write_json(folder.metrics_file, metrics)
     table = Table("metric", config["split"], "95 % interval", box=None)
     for key in metrics:
         if key.startswith("test/") and not key.endswith(INTERVAL):
@@ -163,19 +171,9 @@ def in_order_of(data: ImageData, class_names: list[str]) -> ImageData:
     return data.relabelled(to_model, class_names)
 
 
-def splits_of(config: Config, data: ImageData) -> Splits:
-    """Which images are train, val and test: as in the run where they are its own, else as their parts say.
-
-    Images of other origin that no part calls test are tested whole: nothing here trains on them.
-    """
-    record = RunFolder(config["run"]).split
-    rows = read_csv(record) if record.is_file() else []
-    own = config.get("data") is None or {row["name"] for row in rows} == set(data.images.names)
-    if own:
-        found = split_from_rows(rows, data, str(record))
-    elif "all" in data.parts:
-        everything = {"test": np.arange(len(data.images))}
-        found = from_lists(data, everything, "no part is named train, so every image is tested")
-    else:
-        found = split(data, val_fraction=0)
-    return Splits({**found.indices, "all": np.arange(len(data.images))}, found.rule)
+def known_images(config: Config, data: ImageData, seen: Seen | None) -> Known:
+    """What each image is for: in the run's own data as it recorded, in any other as far as it is known."""
+    folder = RunFolder(config["run"])
+    if config.get("data") is None:
+        return in_place(folder, data, seen, config["split"])
+    return anywhere(folder, data, seen, lambda: to_test(data))

@@ -10,17 +10,19 @@ from torch import Tensor
 
 from graft.backbones import Backbone
 from graft.commands.evaluate import saved_config
-from graft.data import ImageData, evaluation_transform, split_from_rows, split_rows
+from graft.data import ImageData, Splits, evaluation_transform, split_from_rows, split_rows
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
-from graft.data.levels import AllLevels
-from graft.data.opening import open_data, split_data
+from graft.data.opening import open_data, open_recorded, split_data
+from graft.data.recognition import anywhere
+from graft.data.splits import by_parts
 from graft.errors import GraftError
 from graft.features import FeatureStore, ImageFeatures
 from graft.features.fast import FastPrefix
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
-from graft.training import assembly, load_bundle
+from graft.runs.seen import Seen
+from graft.training import Bundle, assembly, load_bundle
 from graft.training.checks import check_device
 from graft.training.ranks import lone_trainer
 from graft.training.trainer import quiet_lightning
@@ -39,12 +41,14 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     """
     check_device(config["accelerator"], key="accelerator")
     quiet_lightning()
-    backbone, label, data_node, levels = chosen(config)
-    data = open_data(data_node, levels)
-    rows = split_rows_of(config, data_node, data)
+    backbone, label, data_node, bundle = chosen(config)
+    levels, seen = (None, None) if bundle is None else (bundle.levels, bundle.seen)
+    data = (open_data if config.get("data") else open_recorded)(data_node, levels)
+    splits = splits_of(config, data_node, data, seen)
+    rows = split_rows(data, splits)
     wanted = [i for i, row in enumerate(rows) if config["split"] in ("all", row["split"])]
     if not wanted:
-        raise GraftError(f"split={config['split']}: there are no such images")
+        raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
     features = features_of(config, backbone, label, data, data_node, np.array(wanted))
     target = path / "features.safetensors"
     with whole(target) as part:
@@ -56,8 +60,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     return target
 
 
-def chosen(config: Config) -> tuple[Backbone, str, Config, AllLevels | None]:
-    """The backbone, a name for it, the node of the images, and the levels that a run has read its own by."""
+def chosen(config: Config) -> tuple[Backbone, str, Config, Bundle | None]:
+    """The backbone, a name for it, the node of the images, and the bundle if it comes from one."""
     if config["run"] is None:
         return assembly.make_backbone(config), assembly.backbone_name(config), config["data"], None
     bundle = load_bundle(config["run"], config["trust"])
@@ -69,15 +73,30 @@ def chosen(config: Config) -> tuple[Backbone, str, Config, AllLevels | None]:
     # Of a trained backbone the preprocessing is the bundle's.
     found.preprocessing = bundle.preprocessing
     name = assembly.backbone_name(saved) if saved else Path(config["run"]).name
-    return found, name, data, bundle.levels
+    return found, name, data, bundle
 
 
-def split_rows_of(config: Config, node: Config, data: ImageData) -> list[dict[str, str]]:
-    """One row an image with its split: as in the run where the images are its own, else as the node says."""
-    if config["run"] is not None and config.get("data") is None:
-        record = RunFolder(config["run"]).split
-        return split_rows(data, split_from_rows(read_csv(record), data, str(record)))
-    return split_rows(data, split_data(node, data))
+def splits_of(config: Config, node: Config, data: ImageData, seen: Seen | None) -> Splits:
+    """What each image is for: what it was to the run that knows it, else what the node says.
+
+    Nothing trains here, so images that could not be split have the source's own parts.
+    """
+
+    def otherwise() -> Splits:
+        try:
+            return split_data(node, data)
+        except GraftError as error:
+            return by_parts(data, f"none: {error}")
+
+    if config["run"] is None:
+        return otherwise()
+    folder = RunFolder(config["run"])
+    if config.get("data") is None:
+        return split_from_rows(read_csv(folder.split), data, str(folder.split))
+    known = anywhere(folder, data, seen, otherwise)
+    for line in known.notes:
+        print(line)
+    return known.splits
 
 
 def features_of(
@@ -106,4 +125,9 @@ def features_of(
     if why := store.room_for(lacking * image_bytes):
         print(f"cache: not used: {why}")
         return torch.cat(list(features.compute(stop, indices)))
-    return features.get(stop, indices, image_bytes=image_bytes).take(np.arange(len(indices)))
+    try:
+        return features.get(stop, indices, image_bytes=image_bytes).take(np.arange(len(indices)))
+    except OSError as error:
+        # Another user's, or a full disk.
+        print(f"cache: not used: {store.path} cannot be used ({error.strerror or error})", flush=True)
+        return torch.cat(list(features.compute(stop, indices)))

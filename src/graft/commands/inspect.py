@@ -6,11 +6,11 @@ from typing import Any
 from graft.console import PlainConsole
 from graft.data.image_data import ImageData
 from graft.data.opening import open_data, split_data
-from graft.data.splits import Splits
+from graft.data.splits import Splits, by_parts
 from graft.errors import GraftError
 from graft.inspection import pictures
 from graft.inspection.findings import find
-from graft.inspection.inspection import Inspection, by_parts, inspect_images
+from graft.inspection.inspection import Inspection, inspect_images
 from graft.inspection.page import page
 from graft.inspection.progress import progress
 from graft.inspection.tables import class_rows, copy_rows, image_rows, show, summary
@@ -61,4 +61,4 @@ def split(node: dict[str, Any], data: ImageData) -> Splits:
     try:
         return split_data(node, data)
     except GraftError as error:
-        return by_parts(data, str(error))
+        return by_parts(data, f"none: {error}")

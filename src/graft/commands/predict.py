@@ -1,5 +1,7 @@
 """`graft predict`: what a run or bundle sees in images, as a CSV; unreadable files never stop the others."""
 
+import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from graft.data.opening import levels_of
 from graft.data.workers import ImageLoader, worker_count
 from graft.errors import GraftError
 from graft.runs.files import write_csv
+from graft.runs.seen import counted, told
 from graft.training import Bundle, Prediction, load_bundle
 from graft.training.checks import check_device
 from graft.training.testing import make_tester, tested_module
@@ -41,10 +44,26 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
     show(rows, unreadable, [*notes, *said_of_several(looked, len(files)), *levels_said])
     if not rows:
         raise GraftError(f"source={config['source']}: none of {len(files)} images could be read")
+    if line := seen_before(bundle, files):
+        print(line)
     target = path / "predictions.csv"
     write_csv(target, rows)
     print(target)
     return target
+
+
+def seen_before(bundle: Bundle, files: list[Path]) -> str:
+    """What to say where the model has seen some of these files in training or validation; else nothing."""
+    if bundle.seen is None:
+        return ""
+    digests = []
+    for file in files:
+        # One that cannot be read has been told already.
+        with suppress(OSError):
+            digests.append(hashlib.sha256(file.read_bytes()).hexdigest())
+    counts = counted(bundle.seen.role(digest) for digest in digests)
+    so = "its answers to these say little of its answers to new ones"
+    return told(counts, f"these {len(files):,} images", so)
 
 
 def predict_files(

@@ -4,7 +4,6 @@ import time
 import traceback
 from contextlib import nullcontext
 from dataclasses import asdict
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from graft.building import check_trusted, one_line
-from graft.data import ImageData, Splits, split_rows
+from graft.data import recorded_rows
+from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback, changes
 from graft.older import OF_A_START
 from graft.runs import RunFolder, slurm
-from graft.runs.files import read_csv, write_yaml
+from graft.runs.files import write_csv, write_yaml
 from graft.runs.fingerprint import fingerprint
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
@@ -84,7 +84,7 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
                 test_later(resumed, config, trust)
             return resumed
         at = newest(resumed.checkpoints)
-    config, parts, size = prepare(config)
+    config, parts, size = prepare(config, resumed)
     if at is None:
         learn_relation(parts.module, parts.loading, config["trainer"])
         measure_maps(parts.module, parts.loading, config["trainer"])
@@ -106,8 +106,10 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
     cached = cache_decision.decide(config, *parts, trainer, size)
 
     if resumed is not None:
-        check_same_split(resumed, parts.loading.data, parts.loading.splits)
+        check_same_images(resumed, parts.loading.data, parts.loading.splits)
         resumed.take_up()
+        # As now: an older Graft recorded no digests.
+        write_csv(resumed.split, recorded_rows(parts.loading.data, parts.loading.splits))
     folder = resumed or RunFolder.claim(path, fingerprint=asked)
     with folder.hold(), log_to(folder.log):
         try:
@@ -153,7 +155,7 @@ def follow(folder: RunFolder, checkpoint: Path | None) -> None:
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
-    config, parts, size = prepare(folder.read_config())
+    config, parts, size = prepare(folder.read_config(), folder)
     trainer, _ = trainer_of(config, folder.path, parts, size, None)
     with interruptible():
         if not launched():
@@ -182,21 +184,6 @@ def trainer_of(
     loggers = [*make_loggers(config, path, purge_step), table]
     moves = changes(parts.strategy, parts.module.backbone.stages, config["trainer"]["max_epochs"])
     return make_trainer(config, path, callbacks, loggers, size=size, changes=moves), table
-
-
-def check_same_split(resumed: RunFolder, data: ImageData, splits: Splits) -> None:
-    """Refuse to go on where the data no longer gives the split that the run has recorded.
-
-    Raises:
-        GraftError: names the first image that differs.
-    """
-    if not resumed.split.is_file():
-        return
-    now = [{key: str(value) for key, value in row.items()} for row in split_rows(data, splits)]
-    for row, recorded in zip_longest(now, read_csv(resumed.split)):
-        if row != recorded:
-            name = (recorded or row or {}).get("name")
-            raise GraftError(f"data: the split is no longer that of {resumed.split}, first at {name}")
 
 
 def _longer(config: Config, before: Config) -> bool:

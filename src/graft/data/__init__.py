@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from graft.data.prediction import PathImages as PathImages
     from graft.data.prediction import collate_readable as collate_readable
     from graft.data.prediction import find_images as find_images
+    from graft.data.split_table import recorded_rows as recorded_rows
     from graft.data.split_table import split_from_rows as split_from_rows
     from graft.data.split_table import split_rows as split_rows
     from graft.data.splits import Splits as Splits
@@ -71,6 +72,7 @@ _HOMES = {
     "read_image": "images",
     "split": "splits",
     "split_from_rows": "split_table",
+    "recorded_rows": "split_table",
     "split_rows": "split_table",
     "to_rgb": "images",
     "torchvision_data": "downloads",

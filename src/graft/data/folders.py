@@ -26,10 +26,11 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
         root: the folder.
         nested: whether class folders may hold nothing but folders of the same names, such as years.
 
+    Where a class folder is empty nothing can train, nor as `number_classes` says; the images may be tested.
+
     Raises:
-        GraftError: `root` is no folder or holds no images, a folder cannot be listed, a class folder is
-            empty, or holds only folders of names that recur, there is one class only, a part holds a class
-            that train lacks, or val or test come without train.
+        GraftError: `root` is no folder or holds no images, a folder cannot be listed, or class folders hold
+            only folders of names that recur.
     """
     source = f"data.root={root}"
     folder = existing("data.root", root, "folder")
@@ -44,7 +45,8 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
     for folders in classes.values() if not nested else ():
         refuse_folders_in_between(walk, folders)
     found, left_out = walk.below([path for folders in classes.values() for path in folders])
-    parts = {part: _read_part(source, folders, found, left_out) for part, folders in classes.items()}
+    empty: list[str] = []
+    parts = {part: _read_part(folders, found, left_out, empty) for part, folders in classes.items()}
     above = list(dict.fromkeys([layout.top, *layout.parts.values()]))
     loose = [joined(place, name) for place in above for name in walk.listing(place).images]
     if not any(images.names for images in parts.values()):
@@ -57,13 +59,15 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
     notes += (
         [f"ignored images that lie in no class folder: {len(loose)}, such as {loose[0]}"] if loose else []
     )
-    return number_classes(source, folder, parts, [*notes, *told(left_out)])
+    notes += empty
+    untrainable = f"{source}: {empty[0]}" if empty else None
+    return number_classes(source, folder, parts, [*notes, *told(left_out)], untrainable)
 
 
 def _read_part(
-    source: str, folders: list[str], found: dict[str, list[str]], left_out: list[LeftOut]
+    folders: list[str], found: dict[str, list[str]], left_out: list[LeftOut], empty: list[str]
 ) -> NamedImages:
-    """The images of one part, in the order of their names."""
+    """The images of one part, in the order of their names; `empty` gets what is said of empty folders."""
     images = NamedImages()
     for folder in folders:
         if not found[folder]:
@@ -71,7 +75,8 @@ def _read_part(
             if OWN in inside:
                 continue
             why = f"; left out there: {', '.join(sorted(set(inside)))}" if inside else ""
-            raise GraftError(f"{source}: the class folder {folder} holds no images{why}")
+            empty.append(f"the class folder {folder} holds no images{why}")
+            continue
         images.names.extend(found[folder])
         images.classes.extend([nfc(Path(folder).name)] * len(found[folder]))
     return images

@@ -54,6 +54,7 @@ class ImageSet:
         self._load = load
         self._content = content
         self._digests: dict[int, bytes] = {}
+        self._identities: dict[int, str] = {}
         self._load_smaller = load_smaller
         self._mode = mode
         self._root = root
@@ -126,6 +127,15 @@ class ImageSet:
             self._digests[index] = hashlib.sha256(self.content(index)).digest()
         return self._digests[index]
 
+    def identity(self, index: int) -> str:
+        """As `ImageData.identity`."""
+        if self._root is None:
+            return self.digest(index).hex()
+        if index not in self._identities:
+            content = _file_content(self._root, self.names, None, index)
+            self._identities[index] = hashlib.sha256(content).hexdigest()
+        return self._identities[index]
+
     def loaders(self) -> list[Callable[..., Any]]:
         """The functions that turn content into images, without the arguments that are bound to them."""
         load: Any = self._load
@@ -150,16 +160,17 @@ class ImageData:
 
     Attributes:
         class_names: the C classes; a label is an index into them.
-        parts: the source's own parts: "train" with or without "val" and "test", or "all" alone.
+        parts: the source's own parts: some of "train", "val" and "test", or "all" alone.
         notes: what the source left out or found missing, a line each.
         groups: for each image, in the order of `images`, what it shares with others that no split may
             separate it from, such as a patient; None: every image stands alone.
         levels: which values are black and white in images of more than 8 bits; None: there are none, or
             each image has levels of its own.
+        untrainable: why nothing can train on these images, though they may be tested; None where it can.
 
     Raises:
-        GraftError: the parts are others, a name occurs twice, a label is no class, there are fewer than 2
-            classes, or not as many groups as images.
+        GraftError: the parts are others, a name occurs twice, a label is no class, there are no classes, or
+            not as many groups as images.
     """
 
     class_names: list[str]
@@ -167,16 +178,15 @@ class ImageData:
     notes: list[str] = field(default_factory=list)
     groups: list[str] | None = None
     levels: AllLevels | None = None
+    untrainable: str | None = None
 
     def __post_init__(self) -> None:
-        if set(self.parts) != {"all"} and not {"train"} <= set(self.parts) <= {"train", "val", "test"}:
+        if set(self.parts) != {"all"} and not set() < set(self.parts) <= {"train", "val", "test"}:
             raise GraftError(
                 f"data: the parts are {', '.join(self.parts) or 'none'}; must be all, or train, val, test"
             )
-        if len(self.class_names) < 2:
-            raise GraftError(
-                f"data: {len(self.class_names)} class ({', '.join(self.class_names)}); it takes at least 2"
-            )
+        if not self.class_names:
+            raise GraftError("data: there are no classes")
         if len(set(self.class_names)) < len(self.class_names):
             raise GraftError(f"data: a class name occurs twice: {', '.join(self.class_names)}")
         seen: set[str] = set()
@@ -202,6 +212,32 @@ class ImageData:
         """The same images, files of more than 8 bits a value brought to 8 by `levels`; `notes` say how."""
         parts = {name: part.levelled(levels) for name, part in self.parts.items()}
         return replace(self, parts=parts, notes=[*self.notes, *notes], levels=levels)
+
+    def check_trainable(self) -> None:
+        """Refuse to train on images that can only be tested.
+
+        Raises:
+            GraftError: nothing is there to learn from, or there is nothing to tell apart.
+        """
+        if self.untrainable:
+            raise GraftError(self.untrainable)
+        if not {"all", "train"} & set(self.parts):
+            raise GraftError(f"data: {' and '.join(self.parts)} found, but no train to learn from")
+        if len(self.class_names) < 2:
+            raise GraftError(f"data: one class only, {self.class_names[0]}; to learn takes at least 2")
+
+    def identity(self, index: int) -> str:
+        """The hexadecimal SHA-256 by which an image is known wherever it lies: of a file, of its bytes.
+
+        Raises:
+            ImageError: the image cannot be read.
+        """
+        if self.levels is None:
+            # The same, and most often known already.
+            return self.images.digest(index).hex()
+        parts = list(self.parts.values())
+        part, within = _locate(list(accumulate(len(part) for part in parts)), index)
+        return parts[part].identity(within)
 
     @cached_property
     def images(self) -> ImageSet:

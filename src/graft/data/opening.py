@@ -50,6 +50,21 @@ def levels_of(files: Sequence[Path], model: AllLevels | None) -> tuple[AllLevels
     return chosen_levels(find_levels(some_of(deep, DECODED), read_values), model)
 
 
+def open_recorded(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageData:
+    """As `open_data`, of a `data` node that a run has recorded.
+
+    Raises:
+        GraftError: there is nothing usable there; says what to give if the images have moved.
+    """
+    try:
+        return open_data(data, model)
+    except GraftError as error:
+        key = next((key for key in ("file", "root") if isinstance(data.get(key), str)), None)
+        if key is None:
+            raise
+        raise GraftError(f"{error}; if the images have moved, data.{key}=… says where they are") from error
+
+
 def split_data(data: Mapping[str, Any], opened: ImageData) -> Splits:
     """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
     keys = ("val_fraction", "test_fraction", "folds", "fold", "shots", "fraction")

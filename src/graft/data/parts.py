@@ -56,33 +56,33 @@ def word_in(name: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def number_classes(
-    source: str, root: Path, parts: Mapping[str, NamedImages], notes: Sequence[str] = ()
+    source: str,
+    root: Path,
+    parts: Mapping[str, NamedImages],
+    notes: Sequence[str] = (),
+    untrainable: str | None = None,
 ) -> ImageData:
-    """Give every class its index, in the sorted order of the training part's names.
+    """Give every class its index, in the sorted order of the names.
+
+    What only training forbids (no training part, one class only, a class that the training part lacks) is
+    left to who trains: `ImageData.untrainable`.
 
     Args:
         source: the configuration key and value that the images come from, for messages.
         root: the folder that the names are relative to.
-        parts: "train" and perhaps "val" and "test", or "all" alone.
+        parts: some of "train", "val" and "test", or "all" alone.
         notes: what the source left out.
+        untrainable: why nothing can train on these images, where the source knows already.
 
     Raises:
-        GraftError: no training part, no images, one class only, or a class that the training part lacks.
+        GraftError: there are no images.
     """
-    if "all" not in parts and "train" not in parts:
-        raise GraftError(
-            f"{source}: {' and '.join(parts)} found, but no train; a model needs something to learn from"
-        )
-    fixed = "all" if "all" in parts else "train"
-    class_names = sorted(set(parts[fixed].classes))
+    class_names = sorted({name for images in parts.values() for name in images.classes})
     if not class_names:
         raise GraftError(f"{source}: no images found")
-    if len(class_names) == 1:
-        raise GraftError(f"{source}: one class only, {class_names[0]}; it takes at least 2")
     found = list(notes)
+    untrainable = untrainable or _untrainable(source, parts, class_names)
     for part, images in parts.items():
-        for name in sorted(set(images.classes) - set(class_names)):
-            raise GraftError(f"{source}: {part} holds a class that train lacks: {name}")
         if missing := sorted(set(class_names) - set(images.classes)):
             found.append(f"{part} has no images of {', '.join(missing)}")
     index_of = {name: index for index, name in enumerate(class_names)}
@@ -94,4 +94,18 @@ def number_classes(
         },
         found,
         [group for images in parts.values() for group in images.groups] or None,
+        untrainable=untrainable,
     )
+
+
+def _untrainable(source: str, parts: Mapping[str, NamedImages], class_names: Sequence[str]) -> str | None:
+    """Why nothing can train on these images."""
+    learnt = parts.get("all") or parts.get("train")
+    if learnt is None:
+        return f"{source}: {' and '.join(parts)} found, but no train; a model needs something to learn from"
+    if len(class_names) == 1:
+        return f"{source}: one class only, {class_names[0]}; to learn takes at least 2"
+    for part, images in parts.items():
+        if lacking := sorted(set(images.classes) - set(learnt.classes)):
+            return f"{source}: {part} holds a class that train lacks: {lacking[0]}"
+    return None

@@ -19,6 +19,15 @@ def split_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
     ]
 
 
+def recorded_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
+    """As `split_rows`, with the SHA-256 by which each image is known wherever it lies; reads all files.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    return [{**row, "sha256": data.identity(index)} for index, row in enumerate(split_rows(data, splits))]
+
+
 def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: str = "split.csv") -> Splits:
     """The split that `split_rows` wrote.
 

@@ -67,12 +67,14 @@ def split(
         seed: of all draws; the same numbers give the same split.
 
     Raises:
-        GraftError: `shots` and `fraction` are both given, or a class has too few images.
+        GraftError: nothing can train on these images, `shots` and `fraction` are both given, or a class has
+            too few images.
     """
     if shots is not None and fraction != 1:
         raise GraftError(
             "data.shots and data.fraction are two ways to take less of the training part; give one"
         )
+    data.check_trainable()
     parts, labels, rules = _given(data), data.images.labels, []
     kind = "stratified" if data.groups is None else "stratified, groups kept together"
     drawn = f"{kind}, data.split_seed={seed}"
@@ -123,6 +125,33 @@ def from_lists(data: ImageData, parts: dict[str, Indices], rule: str) -> Splits:
     indices = {name: np.sort(parts.get(name, nothing)) for name in SPLITS[:3]}
     unused = np.setdiff1d(np.arange(len(data.images)), np.concatenate(list(indices.values())))
     return Splits({**indices, "unused": unused}, rule)
+
+
+def by_parts(data: ImageData, rule: str) -> Splits:
+    """The source's own parts, for images that cannot be split, or need not be; part `all` is unused.
+
+    Args:
+        data: the images.
+        rule: why, in words.
+    """
+    ends = np.cumsum([len(part) for part in data.parts.values()])
+    own = {
+        name: np.arange(end - len(part), end)
+        for (name, part), end in zip(data.parts.items(), ends.tolist(), strict=True)
+        if name != "all"
+    }
+    return from_lists(data, own, rule)
+
+
+def to_test(data: ImageData) -> Splits:
+    """Which images test where nothing trains: the part test; without one val; else all."""
+    if "test" in data.parts:
+        return by_parts(data, "part test is the test set")
+    parts = by_parts(data, "part val is the test set")
+    if len(parts["val"]):
+        return from_lists(data, {"train": parts["train"], "test": parts["val"]}, parts.rule)
+    everything = {"test": np.arange(len(data.images))}
+    return from_lists(data, everything, "no part is named test, so every image is tested")
 
 
 def _given(data: ImageData) -> dict[str, Indices]:

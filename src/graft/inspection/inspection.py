@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from graft.data.image_data import ImageData, Indices
-from graft.data.splits import SPLITS, Splits, from_lists
+from graft.data.splits import SPLITS, Splits
 from graft.inspection.copies import exact_copies, near_copies
 from graft.inspection.looks import Look, all_looks, readable
 
@@ -96,14 +96,3 @@ def inspect_images(
     looks = all_looks(data.images, threads, lambda done: told("looked at", done))
     found = near_copies(looks, near, lambda done: told("compared", done)) if near is not None else []
     return Inspection(data, splits, looks, exact_copies(looks), found)
-
-
-def by_parts(data: ImageData, reason: str) -> Splits:
-    """The source's own parts as splits, for images that cannot be split as was asked for."""
-    ends = np.cumsum([len(part) for part in data.parts.values()])
-    own = {
-        name: np.arange(end - len(part), end)
-        for (name, part), end in zip(data.parts.items(), ends.tolist(), strict=True)
-        if name != "all"
-    }
-    return from_lists(data, own, f"none: {reason}")

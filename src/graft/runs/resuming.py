@@ -78,6 +78,9 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
         key = word.lstrip("+~").partition("=")[0].partition("@")[0]
         if key in ("resume", "trust") or key.startswith(("hydra.", "sweep.")):
             continue
+        if key == "data" and get(given, "data._target_") == get(config, "data._target_"):
+            # The same kind again: what it says by default is the run's own.
+            continue
         if (new := get(given, key)) == (old := get(config, key)) and not word.startswith("~"):
             continue
         if key not in FREE:

@@ -11,16 +11,19 @@ from torch import Tensor
 from graft.backbones import Backbone, Preprocessing
 from graft.backbones.weights_place import absolute
 from graft.building import build, build_later
-from graft.data import ImageData, ImageDataModule, Splits
-from graft.data.opening import open_data, split_data
+from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
+from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.workers import check_workers
 from graft.errors import GraftError
 from graft.paths import expanded
 from graft.regularization import CoTuning
+from graft.runs import RunFolder
+from graft.runs.files import read_csv
 from graft.schema import solves
 from graft.training import checks, ranks
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
+from graft.training.single_images import check_single_images
 from graft.training.source_head import source_head
 from graft.training.threads import threads
 
@@ -169,8 +172,20 @@ class Parts(NamedTuple):
     strategy: Any
 
 
-def prepare(config: Config) -> tuple[dict[str, Any], Parts, int]:
+def _recorded_split(begun: RunFolder, data: ImageData) -> Splits:
+    try:
+        return split_from_rows(read_csv(begun.split), data, str(begun.split))
+    except GraftError as error:
+        raise GraftError(f"{error}; a run goes on with the images that it began with") from error
+
+
+def prepare(config: Config, begun: RunFolder | None = None) -> tuple[dict[str, Any], Parts, int]:
     """Open the data and build the model.
+
+    Args:
+        config: the resolved configuration.
+        begun: the run's folder once it has recorded its split, which is then the split, whatever would be
+            drawn today.
 
     Returns:
         The configuration with what this machine had to say, the parts, and how many processes train together.
@@ -186,9 +201,12 @@ def prepare(config: Config) -> tuple[dict[str, Any], Parts, int]:
     config = {**config, "threads": threads(config["threads"], size // config["trainer"].get("num_nodes", 1))}
     torch.set_num_threads(config["threads"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = open_data(config["data"])
+    data = (open_data if begun is None else open_recorded)(config["data"])
     config = located(config)
-    splits = split_data(config["data"], data)
+    if begun is not None and begun.split.is_file():
+        splits = _recorded_split(begun, data)
+    else:
+        splits = split_data(config["data"], data)
     checks.check_validation(config, len(splits["val"]) > 0)
     checks.check_processes(config, size, splits)
     if "standardize" in config["head"] and config["head"]["standardize"] is None:
@@ -196,4 +214,6 @@ def prepare(config: Config) -> tuple[dict[str, Any], Parts, int]:
     backbone = make_backbone(config)
     loading = make_loading(config, data, splits, backbone.preprocessing)
     strategy = make_strategy(config, backbone)
-    return config, Parts(loading, make_module(config, backbone, loading, strategy), strategy), size
+    module = make_module(config, backbone, loading, strategy)
+    check_single_images(config, loading, module, strategy, size)
+    return config, Parts(loading, module, strategy), size

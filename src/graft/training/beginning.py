@@ -7,14 +7,16 @@ from typing import Any
 import pytorch_lightning as pl
 
 from graft.console import PlainConsole
-from graft.data import split_rows
+from graft.data import recorded_rows
 from graft.freezing.table import freeze_table, printed
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
 from graft.runs.files import write_csv, write_json, write_yaml
 from graft.runs.log import say
+from graft.runs.seen import told
 from graft.training import pictures, tensorboard
 from graft.training.assembly import Parts
+from graft.training.lineage import seen_among, seen_by
 
 Config = Mapping[str, Any]
 
@@ -28,7 +30,11 @@ def record_start(folder: RunFolder, config: Config, overrides: list[str], parts:
         write_yaml(folder.overrides, overrides)
     record = {"threads": config["threads"], "data": asdict(loading.facts)}
     write_json(folder.environment, {**describe_environment(), **record})
-    write_csv(folder.split, split_rows(loading.data, loading.splits))
+    write_csv(folder.split, recorded_rows(loading.data, loading.splits))
+    tested = loading.splits["test"]
+    counts = seen_among(seen_by(config, loading.data, loading.splits), loading.data, tested)
+    if line := told(counts, f"the {len(tested):,} test images"):
+        say(line)
     epochs = config["trainer"]["max_epochs"]
     rows = freeze_table(parts.strategy, module.backbone.stages, module.head, module.groups, epochs)
     write_csv(folder.freeze, rows)

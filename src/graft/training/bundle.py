@@ -22,7 +22,10 @@ from graft.errors import GraftError
 from graft.host import plain_torch
 from graft.runs.bundles import DESCRIPTION, WEIGHTS, bundle_folder
 from graft.runs.files import whole, write_yaml
+from graft.runs.seen import Seen, read_seen
 from graft.training.calibration import probabilities_of
+
+SEEN = "seen.csv"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Bundle:
         tested: how the run tested it.
         temperature: what logits are divided by before the softmax; 1 unless it was fitted.
         levels: which values were black and white in its images of more than 8 bits; None: it had none.
+        seen: the images that it learnt from, or was chosen by; None where that was not recorded.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Bundle:
         tested: HowTested,
         temperature: float = 1.0,
         levels: AllLevels | None = None,
+        seen: Seen | None = None,
     ) -> None:
         self.model = nn.Sequential(OrderedDict(backbone=backbone, head=head)).eval()
         self.class_names = list(class_names)
@@ -84,6 +89,7 @@ class Bundle:
         self.tested = tested
         self.temperature = temperature
         self.levels = levels
+        self.seen = seen
         self.transform = evaluation_transform(preprocessing)
 
     @torch.inference_mode()
@@ -126,7 +132,7 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
-    """Write `model.safetensors` and `model.yaml` into `folder`.
+    """Write `model.safetensors`, `model.yaml` and, where it is known, `seen.csv` into `folder`.
 
     Args:
         folder: is made where it is missing.
@@ -136,6 +142,8 @@ def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
     state = {key: value.detach().cpu().contiguous() for key, value in bundle.model.state_dict().items()}
     with whole(folder / WEIGHTS) as part:
         save_file(state, part)
+    if bundle.seen is not None:
+        bundle.seen.write(folder / SEEN)
     # The weights are in the file beside this one, so nothing must be fetched to load it.
     description = {
         "backbone": {**config["backbone"], **({"weights": None} if "weights" in config["backbone"] else {})},
@@ -168,14 +176,17 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
         state = load_file(folder / WEIGHTS)
     except SafetensorError as error:
         raise GraftError(f"{folder / WEIGHTS} is damaged: {one_line(error)}") from error
+    except OSError as error:
+        # Of what this user may not read safetensors says that there is no such file.
+        raise GraftError(f"{folder / WEIGHTS} cannot be read ({one_line(error)})") from error
     backbone = build(with_weights_of(folder, parts["backbone"]), "backbone")
     names = [str(name) for name in parts["class_names"]]
     head = build_later(parts["head"], "head")(backbone.width, len(names))
     preprocessing = Preprocessing.from_dict(parts["preprocessing"])
     # Bundles of older versions have none.
     temperature = parts.get("temperature", 1.0)
-    tested, levels = HowTested(**parts["tested"]), levels_from(parts)
-    bundle = Bundle(backbone, head, names, preprocessing, tested, temperature, levels)
+    tested, levels, seen = HowTested(**parts["tested"]), levels_from(parts), read_seen(folder / SEEN)
+    bundle = Bundle(backbone, head, names, preprocessing, tested, temperature, levels, seen)
     # As it was trained, which need not be single precision.
     bundle.model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     try:

@@ -21,6 +21,7 @@ from graft.training.assessment import spelled
 from graft.training.bundle import Bundle, HowTested, save_bundle
 from graft.training.checkpoint_files import LAST, load_checked
 from graft.training.epoch_table import EpochTable
+from graft.training.lineage import seen_among, seen_by
 from graft.training.metrics import ALL
 from graft.training.module import TransferModule
 from graft.training.progress import progress_bar
@@ -55,8 +56,8 @@ def test_and_write(
     merge(module.backbone)
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
     how = HowTested(loading.evaluation_size, config["trainer"]["precision"], config["channels_last"])
-    levels = loading.data.levels
-    bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how, levels=levels)
+    levels, seen = loading.data.levels, seen_by(config, loading.data, loading.splits)
+    bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how, levels=levels, seen=seen)
     in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
     if config["calibrate"]:
         # Without loggers: what is measured here is no test.
@@ -69,6 +70,7 @@ def test_and_write(
         result = test(tester, tested_module(bundle), in_order("test"))
         temperature = bundle.temperature if config["calibrate"] else None
         tested_metrics = write_test(folder, result, loading.data, temperature)
+        tested_metrics |= seen_among(seen, loading.data, loading.splits["test"])
         confusion = pictures.confusion_figure(result.confusion, class_names)
     row = {key: value for key, value in table.row(trained.epoch).items() if key.startswith("val/")}
     metrics = {

@@ -3,13 +3,14 @@
 from typing import Any
 
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
-from graft.data.opening import open_data
+from graft.data.opening import open_recorded
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
 from graft.training.bundle import load_bundle
 from graft.training.checks import check_device
+from graft.training.lineage import seen_among
 from graft.training.testing import make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
 
@@ -28,7 +29,7 @@ def test_later(folder: RunFolder, config: dict[str, Any], trust: list[str]) -> N
     check_device(config["trainer"]["accelerator"])
     quiet_lightning()
     bundle = load_bundle(folder.path, trust)
-    data = open_data(config["data"])
+    data = open_recorded(config["data"])
     loading = ImageDataModule(
         data,
         split_from_rows(read_csv(folder.split), data, str(folder.split)),
@@ -41,6 +42,8 @@ def test_later(folder: RunFolder, config: dict[str, Any], trust: list[str]) -> N
         tester = make_tester(bundle, config["trainer"]["accelerator"], folder.path)
         result = test(tester, tested_module(bundle), loading.ordered_loader("test"))
         tested = write_test(folder, result, data, bundle.temperature if config["calibrate"] else None)
+        if bundle.seen is not None:
+            tested |= seen_among(bundle.seen, data, loading.splits["test"])
         known = folder.metrics
         validated = {key: value for key, value in known.items() if key.startswith("val/")}
         # What was validated, what was tested, then the rest, as in any run.

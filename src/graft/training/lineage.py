@@ -1,0 +1,37 @@
+"""What images a run's model has seen: its own, and those of models that it begins with or learns from."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from graft.data import ImageData, Splits
+from graft.data.recognition import digests
+from graft.runs.log import say
+from graft.runs.seen import Seen, counted, read_seen
+from graft.schema import get
+from graft.training.bundle import SEEN, bundle_folder
+
+
+def seen_by(config: Mapping[str, Any], data: ImageData, splits: Splits) -> Seen:
+    """What a run's model will have seen in the end; reads the files that were not read before."""
+    train, val = (frozenset(digests(data, splits[split]).values()) for split in ("train", "val"))
+    return Seen(train).with_(Seen(val=val)).with_(_before(config))
+
+
+def _before(config: Mapping[str, Any]) -> Seen:
+    """What the source of the weights and the teacher have seen, as far as they are Graft's and say it."""
+    before = Seen()
+    for key in ("backbone.weights", "distill.teacher"):
+        path = get(config, key)
+        if not isinstance(path, str) or not (folder := Path(path).expanduser()).is_dir():
+            continue
+        if (seen := read_seen(bundle_folder(folder) / SEEN)) is None:
+            say(f"{key}={path} has no record of the images that it has seen; they may test here")
+        else:
+            before = before.with_(seen)
+    return before
+
+
+def seen_among(seen: Seen, data: ImageData, indices: Iterable[int]) -> dict[str, int]:
+    """How many of these images a model has seen, as metrics."""
+    return counted(seen.role(digest) for digest in digests(data, indices).values())
