@@ -57,6 +57,13 @@ def test_the_table_holds_the_metrics_it_was_given():
     assert "auroc" not in str(rows)
 
 
+def test_few_errors_are_said():
+    card = lines(metrics={**METRICS, "test/errors": 3})
+    assert "3 errors: the interval rests on few." in card
+    assert not any("test/errors" in line for line in card)
+    assert "rests on few" not in str(lines(metrics={**METRICS, "test/errors": 12}))
+
+
 @pytest.mark.parametrize(
     ("count", "end"), [(20, "c18, c19."), (21, "c18, c19 and 1 more."), (100, "c18, c19 and 80 more.")]
 )

@@ -12,7 +12,7 @@ VALUES = [0.90, 0.94, 0.92, 0.88, 0.96]
 
 def folds(values=VALUES):
     return [
-        Fold(1, place, 80, 20, {"test/accuracy": value, "test/auroc": None, "test/loss": 1.0, "epoch": 3})
+        Fold(1, place, 64, 16, 20, {"test/accuracy": value, "test/auroc": None, "test/loss": 1.0, "epoch": 3})
         for place, value in enumerate(values, start=1)
     ]
 
@@ -23,6 +23,10 @@ def test_the_interval_is_the_corrected_one():
     half = 2.7764451 * stdev(VALUES) * math.sqrt(1 / 5 + 20 / 80)
     assert (low, high) == pytest.approx((mean(VALUES) - half, mean(VALUES) + half))
     assert corrected_interval([0.5], 0.25) is None
+    # Folds without an error say nothing of their spread.
+    assert corrected_interval([1.0] * 5, 0.25) is None
+    assert corrected_interval([1.0, 1.0, 0.9], 0.25, 1.0)[1] == 1.0
+    assert corrected_interval([0.0, 0.0, 0.1], 0.25)[0] == 0.0
 
 
 def test_a_metric_is_a_row():
@@ -30,7 +34,7 @@ def test_a_metric_is_a_row():
     accuracy, auroc = rows_of(folds(), [together], ["accuracy", "auroc"])
     assert accuracy["mean"] == pytest.approx(0.92)
     assert accuracy["deviation"] == pytest.approx(stdev(VALUES))
-    assert (accuracy["low"], accuracy["high"]) == corrected_interval(VALUES, 0.25)
+    assert (accuracy["low"], accuracy["high"]) == corrected_interval(VALUES, 20 / 64, 1.0)
     assert (accuracy["pooled"], accuracy["pooled_low"], accuracy["pooled_high"]) == (0.921, 0.9, 0.94)
     assert [accuracy[f"repeat 1 fold {fold}"] for fold in range(1, 6)] == VALUES
     assert auroc["mean"] is auroc["low"] is auroc["pooled"] is None
@@ -41,13 +45,13 @@ def test_a_metric_is_a_row():
 
 
 def test_a_failed_fold_is_named_and_counted_nowhere():
-    some = [*folds(VALUES[:4]), Fold(1, 5, 80, 20, {}, "GraftError: the loss became nan")]
+    some = [*folds(VALUES[:4]), Fold(1, 5, 64, 16, 20, {}, "GraftError: the loss became nan")]
     (row,) = rows_of(some, [], ["accuracy"])
     assert row["folds"] == 4
     assert row["mean"] == pytest.approx(mean(VALUES[:4]))
     assert row["repeat 1 fold 5"] is None
     text = page("lenet-full", "100 images in 5 folds", [row], some, ["figures/x.png"])
-    assert "| repeat 1 fold 5 | 80 | 20 | – | – | failed: GraftError: the loss became nan |" in text
+    assert "| repeat 1 fold 5 | 64 | 16 | 20 | – | – | failed: GraftError: the loss became nan |" in text
     assert "not independent" in text
     assert "Nadeau and Bengio" in text
     assert "![figures/x.png](figures/x.png)" in text

@@ -15,6 +15,7 @@ from graft.training.assessment import (
     spelled,
     write_assessment,
 )
+from graft.training.calibration import log_odds
 from graft.training.metrics import ALL, OF_A_CLASS, PROBABILISTIC, measure
 
 
@@ -26,7 +27,9 @@ def answered(count=60, sharpness=1.0):
     p = np.exp(sharpness * logits)
     p /= p.sum(1, keepdims=True)
     names = [f"photos/{index}.jpg" for index in range(count)]
-    return Answers(["zebra", "$ant$", "cow"], names, labels, p, logits.argmax(1))
+    return Answers(
+        ["zebra", "$ant$", "cow"], names, labels, p, log_odds(sharpness * logits), logits.argmax(1)
+    )
 
 
 def blank(row):
@@ -36,15 +39,19 @@ def blank(row):
 def test_each_metric_stands_beside_its_interval():
     answers = answered()
     metrics, rows = assess(answers)
-    assert list(metrics) == [name for key in ALL for name in (key, f"{key}_ci")]
-    assert {key: metrics[key] for key in ALL} == measure(*answers[2:])
-    for key in (key for key in ALL if key not in ("ece", "average_precision")):
+    assert list(metrics) == ["errors", *(name for key in ALL for name in (key, f"{key}_ci"))]
+    assert metrics["errors"] == (answers.labels != answers.predicted).sum()
+    _, _, labels, p, scores, predicted = answers
+    assert {key: metrics[key] for key in ALL} == measure(labels, p, predicted, scores)
+    for key in ("accuracy", "log_loss", "brier"):
         low, high = metrics[f"{key}_ci"]
         assert low < metrics[key] < high
+    # Of the third class there is no image.
+    assert metrics["f1_macro_ci"] is metrics["auroc_ci"] is None
     assert [row["class"] for row in rows] == answers.class_names
     for row in rows[:2]:
         for key in OF_A_CLASS:
-            assert 0 <= row[f"{key}_low"] <= row[f"{key}_high"] <= 1
+            assert 0 <= row[f"{key}_low"] <= row[key] <= row[f"{key}_high"] <= 1
 
 
 def test_what_is_undefined_is_written_as_nothing(tmp_path):
@@ -111,7 +118,7 @@ def test_precision_and_recall_are_drawn_for_any_number_of_classes(classes):
     rng = np.random.default_rng(1)
     labels = rng.integers(0, classes, 300)
     p = rng.dirichlet(np.ones(classes), 300) + np.eye(classes)[labels] / 3
-    answers = Answers([f"c{c}" for c in range(classes)], [""] * 300, labels, p, p.argmax(1))
+    answers = Answers([f"c{c}" for c in range(classes)], [""] * 300, labels, p, p, p.argmax(1))
     _, rows = assess(answers)
     figure = answer_figures.precision_recall(answers, rows)
     names = [text.get_text() for text in figure.legends[0].get_texts()]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from graft.training.calibration import fit_temperature, probabilities_of
+from graft.training.calibration import at_bound, fit_temperature, log_odds, probabilities_of
 
 
 def overconfident(count=4000, times=3.0, seed=0):
@@ -43,7 +43,11 @@ def test_where_all_is_right_no_temperature_is_best():
 
 def test_worse_than_guessing_ends_at_a_limit():
     logits = torch.tensor([[3.0, 0.0], [0.0, 3.0]])
-    assert fit_temperature(logits, torch.tensor([1, 0])) == pytest.approx(100, rel=1e-3)
+    temperature = fit_temperature(logits, torch.tensor([1, 0]))
+    assert temperature == pytest.approx(100, rel=1e-3)
+    assert at_bound(temperature)
+    assert at_bound(0.01)
+    assert not at_bound(99)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 2.5, 40.0])
@@ -51,3 +55,23 @@ def test_predictions_stay_and_one_changes_no_bit(temperature):
     logits, _ = overconfident(500)
     assert torch.equal(probabilities_of(logits, temperature).argmax(1), logits.argmax(1))
     assert torch.equal(probabilities_of(logits), logits.softmax(1))
+
+
+def test_log_odds_are_those_of_the_softmax():
+    logits = np.random.default_rng(0).normal(size=(50, 4))
+    p = torch.from_numpy(logits).softmax(1).numpy()
+    assert log_odds(logits) == pytest.approx(np.log(p / (1 - p)))
+    # Of probabilities the same, since logits may be moved.
+    assert log_odds(np.log(p)) == pytest.approx(log_odds(logits))
+
+
+@pytest.mark.parametrize("ahead", [30.0, 40.0, 800.0])
+def test_log_odds_tell_apart_what_rounds_to_one(ahead):
+    first, second = log_odds(np.array([[ahead, 0.0], [ahead + 1, 0.0]]))
+    assert first.tolist() == [ahead, -ahead]
+    assert second.tolist() == [ahead + 1, -ahead - 1]
+
+
+def test_log_odds_are_finite():
+    assert np.isfinite(log_odds(np.array([[0.0, -np.inf], [5.0, 5.0]]))).all()
+    assert np.isfinite(log_odds(np.zeros((2, 1)))).all()

@@ -14,6 +14,7 @@ from sklearn.metrics import (
 )
 
 from graft.training import metrics
+from graft.training.calibration import log_odds
 from graft.training.metrics import from_confusion
 
 
@@ -69,7 +70,7 @@ def answers(case, tied=False):
 @pytest.mark.parametrize("case", range(30))
 def test_every_metric_is_scikit_learns_where_it_is_defined(case, tied):
     labels, p, predicted = answers(case, tied)
-    found, rows = metrics.measure(labels, p, predicted), metrics.of_classes(labels, p, predicted)
+    found, rows = metrics.measure(labels, p, predicted, p), metrics.of_classes(labels, p, predicted, p)
     assert tuple(found) == metrics.ALL
     matrix = confusion_matrix(labels, predicted, labels=range(p.shape[1]))
     for key, value in from_confusion(torch.from_numpy(matrix)).items():
@@ -99,20 +100,20 @@ def test_every_metric_is_scikit_learns_where_it_is_defined(case, tied):
 def test_an_absent_class_enters_no_mean():
     """Counted as 0, as torchmetrics does, it would take a third of the AUROC away."""
     p = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1]])
-    found = metrics.measure(np.array([0, 0, 1, 1]), p, p.argmax(1))
+    found = metrics.measure(np.array([0, 0, 1, 1]), p, p.argmax(1), p)
     assert (found["auroc"], found["average_precision"], found["recall_macro"]) == (1, 1, 1)
 
 
 def test_all_of_one_class_has_no_auroc():
     p = np.array([[0.8, 0.2], [0.3, 0.7]])
-    found = metrics.measure(np.zeros(2, int), p, p.argmax(1))
+    found = metrics.measure(np.zeros(2, int), p, p.argmax(1), p)
     assert found["auroc"] is None
     assert found["accuracy"] == 0.5
 
 
 def test_no_images_have_no_metrics():
     nothing = np.zeros(0, int)
-    assert metrics.measure(nothing, np.zeros((0, 3)), nothing) == {}
+    assert metrics.measure(nothing, np.zeros((0, 3)), nothing, np.zeros((0, 3))) == {}
 
 
 def test_the_calibration_error_of_a_case_done_by_hand():
@@ -139,8 +140,17 @@ def test_full_confidence_is_in_no_bin_of_its_own():
 def test_single_precision_gives_what_double_gives():
     labels, p, predicted = answers(11)
     single, double = (
-        metrics.measure(labels, p.astype(np.float32), predicted),
-        metrics.measure(labels, p, predicted),
+        metrics.measure(labels, p.astype(np.float32), predicted, p),
+        metrics.measure(labels, p, predicted, p),
     )
     for key, value in double.items():
         assert single[key] == (None if value is None else pytest.approx(value, rel=1e-5))
+
+
+def test_probabilities_that_round_to_one_are_ranked_by_their_logits():
+    """In single precision the first three are 1, and the first class's AUROC would be .75."""
+    logits, labels = np.array([[30.0, 0], [25, 0], [20, 0], [0, 5]], np.float32), np.array([0, 0, 1, 1])
+    p = torch.from_numpy(logits).softmax(1).numpy()
+    assert metrics.of_classes(labels, p, p.argmax(1), p)[0]["auroc"] == 0.75
+    found = metrics.measure(labels, p, p.argmax(1), log_odds(logits))
+    assert found["auroc"] == found["average_precision"] == 1.0

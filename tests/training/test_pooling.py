@@ -41,3 +41,16 @@ def test_an_image_that_tests_twice_is_refused(tmp_path):
     folders = [fold(tmp_path / str(index), ("z", "b", 0.25)) for index in (1, 2)]
     with pytest.raises(GraftError, match="in the test part of two folds"):
         pooled(folders, DATA)
+
+
+def test_what_is_written_ranks_as_the_logits_did(tmp_path):
+    """All three are 1 when rounded; the other class's share, written in full, tells them apart."""
+    folder = RunFolder(tmp_path)
+    rows = [
+        {"path": name, "predicted": "b", "label": label, "p_b": 1.0, "p_a": share}
+        for name, label, share in (("x", "b", 1e-40), ("y", "a", 1e-20), ("z", "b", 1e-30))
+    ]
+    write_csv(folder.predictions, rows)
+    found = pooled([folder], DATA)
+    assert found.scores[:, 0].argsort().tolist() == [1, 2, 0]
+    assert (found.scores[:, 1] == -found.scores[:, 0]).all()

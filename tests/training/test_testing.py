@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from graft.data import ImageData, TransformedImages, array_images, make_loader
 from graft.training import Bundle, HowTested, linear, testing
-from graft.training.assessment import prediction_rows
+from graft.training.assessment import assess, prediction_rows
 from graft.training.trainer import quiet_lightning
 
 
@@ -85,7 +85,7 @@ def test_rows_name_image_prediction_and_label(tested, data):
     assert [row["path"] for row in rows] == [f"test/{index}.png" for index in range(13)]
     assert list(rows[0]) == ["path", "predicted", "label", "p_zebra", "p_ant", "p_cow"]
     for row, label, probabilities in zip(
-        rows, data.images.labels[10:], tested.logits.softmax(1), strict=True
+        rows, data.images.labels[10:], tested.logits.double().softmax(1), strict=True
     ):
         assert row["label"] == data.class_names[label]
         assert [row[f"p_{name}"] for name in data.class_names] == probabilities.tolist()
@@ -139,3 +139,25 @@ def test_the_module_is_laid_out_as_in_the_run(tiny, channels_last):
     assert module.channels_last == channels_last
     weight = backbone.get_submodule("stages.stem.0").weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == channels_last
+
+
+def test_what_rounds_to_one_is_ranked_by_its_logits(data):
+    """Single precision's softmax of the first three is 1, which would make the first class's AUROC .75."""
+    logits = torch.tensor([[30.0, 0], [25, 0], [20, 0], [0, 5]])
+    labels = torch.tensor([0, 0, 1, 1])
+    images = array_images(list("wxyz"), labels.numpy(), np.zeros((4, 2, 2), np.uint8))
+    two = ImageData(["a", "b"], {"all": images})
+    result = testing.TestResult({}, torch.zeros(2, 2), torch.arange(4), labels, logits)
+    for temperature in (1.0, 0.01):
+        assert assess(result.answers(two, temperature))[0]["auroc"] == 1.0
+
+
+def test_a_temperature_at_its_bound_is_told(bundle, loader, trainer, capsys, monkeypatch):
+    monkeypatch.setattr(testing, "fit_temperature", lambda *_: 99.99)
+    testing.calibrate(bundle, trainer(), loader(4, 4))
+    said = capsys.readouterr()
+    assert "calibrate: the temperature 99.99 is at the bound of its search" in said.out + said.err
+    assert bundle.temperature == 99.99
+    monkeypatch.setattr(testing, "fit_temperature", lambda *_: 3.0)
+    testing.calibrate(bundle, trainer(), loader(4, 4))
+    assert "bound" not in capsys.readouterr().out

@@ -13,6 +13,7 @@ from graft.data import ImageData
 from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
+from graft.reporting.few import few_errors
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
 from graft.runs import RunFolder, crossval_folder
 from graft.runs.files import read_csv, write_csv, write_json, write_text
@@ -79,7 +80,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
         for (repeat, fold, node), split, folder in zip(cuts, splits, runs, strict=True):
             print(f"\n{folder.path.name}: {fold} of {folds}", flush=True)
             given = [f"data.{key}={node[key]}" for key in ("folds", "fold", "split_seed")]
-            sizes = len(split["train"]) + len(split["val"]), len(split["test"])
+            sizes = len(split["train"]), len(split["val"]), len(split["test"])
             again = crossval_folder.again(folder)
             try:
                 found = train.run(
@@ -141,9 +142,12 @@ def write(
         )
         if figure.is_file()
     ]
-    write_text(path / "crossval.md", page(config["name"], cut, rows, done, figures))
+    few = few_errors(metrics)
+    write_text(path / "crossval.md", page(config["name"], cut, rows, done, figures, few))
     print()
     PlainConsole().print(printed(rows))
+    if few:
+        print(f"Pooled: {few}.")
     print(f"{CAVEAT} The first interval allows for it by the corrected t of Nadeau and Bengio.")
     print(path / "crossval.md")
 

@@ -14,6 +14,7 @@ from graft.data.recognition import Known, anywhere, in_place
 from graft.data.splits import to_test
 from graft.errors import GraftError, did_you_mean
 from graft.names import nfc
+from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
 from graft.runs.seen import Seen, counted, told
@@ -87,9 +88,11 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     write_json(folder.metrics_file, metrics)
     table = Table("metric", config["split"], "95 % interval", box=None)
     for key in metrics:
-        if key.startswith("test/") and not key.endswith(INTERVAL):
+        if key.startswith("test/") and not key.endswith((INTERVAL, "/errors")):
             table.add_row(key.removeprefix("test/"), *spelled(metrics, key))
     PlainConsole().print(table)
+    if few := few_errors(metrics):
+        print(few)
     if temperature is not None:
         print(calibration_line(metrics))
     print(path)

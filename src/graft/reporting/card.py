@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graft.plain_text import in_markdown
+from graft.reporting.few import few_errors
 
 
 def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: Mapping[str, Any]) -> str:
@@ -14,8 +15,9 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
     numbers = [
         f"| {key} | {value:.4f} | {_interval(metrics.get(f'{key}_ci'))} |"
         for key, value in metrics.items()
-        if "/" in key and isinstance(value, int | float)
+        if "/" in key and key != "test/errors" and isinstance(value, int | float)
     ]
+    few = few_errors(metrics)
     shown = ", ".join(map(in_markdown, class_names[:20])) + (
         f" and {len(class_names) - 20} more" if len(class_names) > 20 else ""
     )
@@ -34,6 +36,7 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
             "|---|---|---|",
             *numbers,
             "",
+            *([f"{few}.".capitalize(), ""] if few else []),
             "The test images were used once, after the epoch had been chosen. The numbers hold for images",
             "like those; other cameras, places or populations need a test of their own.",
             "",

@@ -11,12 +11,15 @@ from scipy import stats
 
 from graft.plain_text import in_markdown
 from graft.reporting.groups import ABSENT
+from graft.reporting.pairs import ROUNDING
 from graft.reporting.tables import markdown
 
 CAVEAT = (
     "The folds' training images overlap, so their numbers are not independent, and no interval from them\n"
     "is exact (Bengio and Grandvalet 2004)."
 )
+# The largest value of the metrics that are no shares.
+MOST = {"loss": math.inf, "log_loss": math.inf, "brier": 2.0}
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Fold:
     Attributes:
         repeat: from 1.
         fold: from 1.
-        trained: number of images that trained or validated.
+        trained: number of images that trained.
+        validated: number of images that validated.
         tested: number of images that tested.
         metrics: `test/accuracy` and so on; empty where it failed.
         reason: why it failed; empty if it did not.
@@ -35,6 +39,7 @@ class Fold:
     repeat: int
     fold: int
     trained: int
+    validated: int
     tested: int
     metrics: Mapping[str, Any]
     reason: str = ""
@@ -45,22 +50,26 @@ class Fold:
         return f"repeat {self.repeat} fold {self.fold}"
 
 
-def corrected_interval(values: Sequence[float], test_share: float) -> tuple[float, float] | None:
+def corrected_interval(
+    values: Sequence[float], test_share: float, most: float = math.inf
+) -> tuple[float, float] | None:
     """95 % interval of a mean over folds, by the corrected resampled t.
 
     Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52, pp. 239-281:
     mean ± t(n − 1) · s · √(1/n + n_test/n_train): the plain t interval, without the second term, is far too
-    narrow, because the folds share most of their training images. None of fewer than two values.
+    narrow, because the folds share most of their training images. None of fewer than two values, and none
+    where all are equal, as of folds without an error: then nothing is known of their spread.
 
     Args:
-        values: a metric of each fold, of all repeats.
-        test_share: n_test/n_train.
+        values: a metric of each fold, of all repeats; at least 0.
+        test_share: n_test/n_train, the latter without images that validate, which teach the model nothing.
+        most: the largest value that the metric can have.
     """
     n = len(values)
-    if n < 2:
+    if n < 2 or stdev(values) < ROUNDING:
         return None
     half = float(stats.t.ppf(0.975, n - 1)) * stdev(values) * math.sqrt(1 / n + test_share)
-    return mean(values) - half, mean(values) + half
+    return max(0.0, mean(values) - half), min(most, mean(values) + half)
 
 
 def rows_of(
@@ -79,7 +88,7 @@ def rows_of(
     for key in metrics:
         name = f"test/{key}"
         values = [fold.metrics[name] for fold in done if fold.metrics.get(name) is not None]
-        low, high = corrected_interval(values, share) or (None, None)
+        low, high = corrected_interval(values, share, MOST.get(key, 1.0)) or (None, None)
         row: dict[str, Any] = {"metric": key, "folds": len(values)}
         row |= {
             "mean": mean(values) if values else None,
@@ -133,7 +142,12 @@ def printed(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def page(
-    name: str, cut: str, rows: Sequence[Mapping[str, Any]], folds: Sequence[Fold], figures: Sequence[str]
+    name: str,
+    cut: str,
+    rows: Sequence[Mapping[str, Any]],
+    folds: Sequence[Fold],
+    figures: Sequence[str],
+    few: str = "",
 ) -> str:
     """A Markdown page: what was cut, the table, the folds, how to read the intervals, the figures.
 
@@ -143,15 +157,15 @@ def page(
         rows: from `rows_of`.
         folds: of all repeats.
         figures: their paths, relative to the page.
+        few: of `graft.reporting.few_errors`, of the pooled images.
     """
     count = max(fold.fold for fold in folds)
     repeats = max(fold.repeat for fold in folds)
-    head = ["fold", "trained and validated on", "tested on", "accuracy", "loss", "best epoch"]
+    head = ["fold", "trained on", "validated on", "tested on", "accuracy", "loss", "best epoch"]
     lines = [
         [
             fold.name,
-            str(fold.trained),
-            str(fold.tested),
+            *(str(count) for count in (fold.trained, fold.validated, fold.tested)),
             *(_number(fold.metrics.get(f"test/{key}")) for key in ("accuracy", "loss")),
             str(fold.metrics["epoch"] + 1) if fold.metrics else f"failed: {fold.reason}",
         ]
@@ -174,8 +188,10 @@ def page(
             "Mean, deviation and the first interval are over the folds. That interval is the corrected",
             "resampled t of Nadeau and Bengio (2003), an approximation.",
             CAVEAT,
-            "Pooled is over all images at once, each as the fold said that tested it, with a bootstrap",
-            f"interval over images; AUROC and the like then rank images by different models.{several}",
+            "Pooled is over all images at once, each as the fold said that tested it, with the interval of a",
+            "test: what other images would give for these models, not for others trained anew. AUROC and the",
+            f"like then rank images by different models.{several}",
+            *([f"Pooled: {few}."] if few else []),
             "",
             markdown(head, lines),
             "",

@@ -85,15 +85,18 @@ def difference(first: Group, second: Group, metric: str) -> Difference | None:
         for _, one, other in shared(first, second)
         if metric in one.metrics and metric in other.metrics
     ]
+    return paired(first.label, second.label, found) if found else None
+
+
+def paired(first: str, second: str, found: Sequence[float]) -> Difference:
+    """The mean of paired differences, at least one, with interval and test where there can be any."""
     n = len(found)
-    if not n:
-        return None
     error = stdev(found) / math.sqrt(n) if n > 1 else 0.0
     if error < ROUNDING:
-        return Difference(first.label, second.label, n, mean(found))
+        return Difference(first, second, n, mean(found))
     half = float(stats.t.ppf(0.975, n - 1)) * error
     p = 2 * float(stats.t.sf(abs(mean(found)) / error, n - 1))
-    return Difference(first.label, second.label, n, mean(found), mean(found) - half, mean(found) + half, p)
+    return Difference(first, second, n, mean(found), mean(found) - half, mean(found) + half, p)
 
 
 def differences(groups: Sequence[Group], metric: str) -> list[Difference]:

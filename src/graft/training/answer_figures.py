@@ -35,12 +35,11 @@ def precision_recall(answers: Answers, rows: Sequence[Mapping[str, Any]]) -> Fig
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    p = answers.probabilities
     there = [label for label, row in enumerate(rows) if row["average_precision"] is not None]
     there.sort(key=lambda label: rows[label]["average_precision"])
     for place, label in reversed(list(enumerate(there))):
         precision, recall, _ = precision_recall_curve(
-            answers.labels == label, p[:, label], drop_intermediate=True
+            answers.labels == label, answers.scores[:, label], drop_intermediate=True
         )
         style: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "alpha": 0.6}
         if place < len(COLOURS):

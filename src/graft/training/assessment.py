@@ -9,7 +9,7 @@ from PIL import Image
 from graft.runs import RunFolder
 from graft.runs.files import write_csv
 from graft.training import answer_figures, pictures
-from graft.training.bootstrap import Interval, intervals
+from graft.training.intervals import Interval, intervals
 from graft.training.metrics import ALL, OF_A_CLASS, PROBABILISTIC, Floats, Labels, measure, of_classes
 
 Metrics = dict[str, Any]
@@ -23,7 +23,8 @@ class Answers(NamedTuple):
         class_names: the C classes.
         names: of the images.
         labels: `(N,)` true classes.
-        probabilities: `(N, C)`.
+        probabilities: `(N, C)`, float64.
+        scores: `(N, C)`, which rank the images for each class: `graft.training.calibration.log_odds`.
         predicted: `(N,)`, the most probable class of each.
     """
 
@@ -31,20 +32,22 @@ class Answers(NamedTuple):
     names: Sequence[str]
     labels: Labels
     probabilities: Floats
+    scores: Floats
     predicted: Labels
 
 
 def assess(answers: Answers) -> tuple[Metrics, list[dict[str, Any]]]:
-    """Every metric with its bootstrap interval.
+    """Every metric with its interval, and how many predictions are wrong.
 
     Returns:
-        `accuracy`, `accuracy_ci` (`[low, high]`) and so on, None where undefined; and a row a class with
-        `class`, `support`, `precision`, `precision_low`, `precision_high` and so on.
+        `accuracy`, `accuracy_ci` (`[low, high]`) and so on, None where undefined or where no interval would
+        cover, and `errors`; and a row a class with `class`, `support`, `precision`, `precision_low`,
+        `precision_high` and so on.
     """
-    arrays = answers.labels, answers.probabilities, answers.predicted
+    arrays = answers.labels, answers.probabilities, answers.predicted, answers.scores
     classes = of_classes(*arrays)
     values, between = measure(*arrays, classes), intervals(*arrays)
-    metrics: Metrics = {}
+    metrics: Metrics = {"errors": int((answers.labels != answers.predicted).sum())}
     for key in ALL:
         metrics |= {key: values[key], f"{key}{INTERVAL}": _ends(values[key], between.whole[key])}
     rows = []
@@ -58,7 +61,6 @@ def assess(answers: Answers) -> tuple[Metrics, list[dict[str, Any]]]:
 
 
 def _ends(value: float | None, interval: Interval) -> list[float] | None:
-    # What the images themselves do not define has no interval, though none of the draws can define it either.
     return None if value is None or interval is None else list(interval)
 
 

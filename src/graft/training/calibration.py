@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from graft.training.metrics import Floats
+
 # Of the logarithm's search; a temperature of 100 leaves little but guessing.
 LIMITS = (0.01, 100.0)
 
@@ -11,6 +13,33 @@ LIMITS = (0.01, 100.0)
 def probabilities_of(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """softmax(z / T) of logits `(N, C)`, in their precision. T > 0 changes no order, and so no prediction."""
     return torch.softmax(logits / temperature, dim=1)
+
+
+def log_odds(logits: Floats) -> Floats:
+    """ln(p / (1 − p)) of the softmax of logits, `(N, C)`, in float64.
+
+    It orders the images for a class as their probabilities do, and keeps apart those whose probabilities
+    round to the same number: in single precision that begins 17 logits ahead, in double 37. Log-probabilities
+    are logits too.
+    """
+    from scipy.special import logsumexp
+
+    z = np.asarray(logits, np.float64)
+    rows, top = np.arange(len(z)), z.argmax(1)
+    total = logsumexp(z, axis=1, keepdims=True)
+    without_top = z.copy()
+    without_top[rows, top] = -np.inf
+    with np.errstate(divide="ignore"):
+        others = total + np.log1p(-np.exp(z - total))
+    # Of the largest, 1 − p would be what rounding left; the others are summed without it.
+    others[rows, top] = logsumexp(without_top, axis=1)
+    odds: Floats = np.nan_to_num(z - others)
+    return odds
+
+
+def at_bound(temperature: float) -> bool:
+    """Whether the search ended at one of `LIMITS`, where it did not find the best."""
+    return any(abs(float(np.log(temperature / limit))) < 1e-3 for limit in LIMITS)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float | None:

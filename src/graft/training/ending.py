@@ -10,6 +10,7 @@ from rich.table import Table
 from graft.console import PlainConsole
 from graft.freezing.lora import merge
 from graft.reporting import model_card
+from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.files import write_json, write_text
 from graft.runs.log import say
@@ -129,6 +130,8 @@ def show_result(folder: RunFolder) -> None:
     for key in ("accuracy", *(key for key in ALL if key != "accuracy"), "loss"):
         table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"))
     PlainConsole().print(table)
+    if few := few_errors(metrics):
+        say(few)
     if "temperature" in metrics:
         say(calibration_line(metrics))
     where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path

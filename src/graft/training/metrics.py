@@ -1,8 +1,8 @@
 """The one place that defines every metric.
 
-Those of a test are computed from labels `(N,)` and probabilities `(N, C)`, in float64, and are
-scikit-learn's where it has them. What is undefined, such as the recall of a class without an image, is None
-and enters no mean.
+Those of a test are computed from labels `(N,)` and probabilities `(N, C)`, in float64, those that rank images
+from scores `(N, C)` that keep apart what rounds to one probability. They are scikit-learn's where it has
+them. What is undefined, such as the recall of a class without an image, is None and enters no mean.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +50,7 @@ def measure(
     labels: Labels,
     probabilities: Floats,
     predicted: Labels,
+    scores: Floats,
     classes: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, float | None]:
     """Every metric of `ALL`; nothing for no images.
@@ -64,6 +65,7 @@ def measure(
         labels: `(N,)` true classes.
         probabilities: `(N, C)`.
         predicted: `(N,)`, the most probable class of each.
+        scores: `(N, C)`, ordered as the probabilities of each class: `graft.training.calibration.log_odds`.
         classes: what `of_classes` says of the same, if that is known already.
     """
     from sklearn.metrics import accuracy_score, log_loss
@@ -71,7 +73,7 @@ def measure(
     if not len(labels):
         return {}
     p = np.asarray(probabilities, np.float64)
-    classes = classes or of_classes(labels, p, predicted)
+    classes = classes or of_classes(labels, p, predicted, scores)
     mean = {key: _mean(row[key] for row in classes) for key in OF_A_CLASS}
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
@@ -85,7 +87,9 @@ def measure(
     }
 
 
-def of_classes(labels: Labels, probabilities: Floats, predicted: Labels) -> list[dict[str, Any]]:
+def of_classes(
+    labels: Labels, probabilities: Floats, predicted: Labels, scores: Floats
+) -> list[dict[str, Any]]:
     """For each of the C classes `support` and the metrics of `OF_A_CLASS`, the class against the rest.
 
     A class without an image has none of them; one that is every image's has no AUROC, since there is no
@@ -95,11 +99,11 @@ def of_classes(labels: Labels, probabilities: Floats, predicted: Labels) -> list
         labels: as `measure`.
         probabilities: as `measure`.
         predicted: as `measure`.
+        scores: as `measure`.
     """
     from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 
-    p = np.asarray(probabilities, np.float64)
-    every = np.arange(p.shape[1])
+    every = np.arange(probabilities.shape[1])
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=every, zero_division=0
     )
@@ -111,10 +115,10 @@ def of_classes(labels: Labels, probabilities: Floats, predicted: Labels) -> list
                 "precision": float(precision[label]),
                 "recall": float(recall[label]),
                 "f1": float(f1[label]),
-                "average_precision": float(average_precision_score(labels == label, p[:, label])),
+                "average_precision": float(average_precision_score(labels == label, scores[:, label])),
             }
         if 0 < row["support"] < len(labels):
-            row["auroc"] = float(roc_auc_score(labels == label, p[:, label]))
+            row["auroc"] = float(roc_auc_score(labels == label, scores[:, label]))
         rows.append(row)
     return rows
 
@@ -181,7 +185,7 @@ def expected_calibration_error(labels: Labels, probabilities: Floats, predicted:
     """Mean distance of accuracy and confidence over the bins, weighted by their images.
 
     Naeini et al. 2015, as in arXiv:1706.04599, eq. 3, with `BINS` bins. It is biased upwards where bins hold
-    few images, and more so in a bootstrap's draws, so that its interval lies above the value itself.
+    few images, so that its interval lies lower than the value does.
     """
     count, confidence, accuracy = reliability(labels, probabilities, predicted)
     there = count > 0

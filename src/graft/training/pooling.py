@@ -9,6 +9,7 @@ from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.training.assessment import Answers
+from graft.training.calibration import log_odds
 
 
 def pooled(folders: Sequence[RunFolder], data: ImageData) -> Answers:
@@ -28,10 +29,15 @@ def pooled(folders: Sequence[RunFolder], data: ImageData) -> Answers:
     if len(set(names)) < len(names):
         raise GraftError("folds: an image is in the test part of two folds")
     index_of = {name: index for index, name in enumerate(data.class_names)}
+    probabilities = np.array([[float(row[f"p_{name}"]) for name in data.class_names] for row in rows])
+    with np.errstate(divide="ignore"):
+        # Written in full, even those next to 0, which tell apart what rounds to 1.
+        scores = log_odds(np.log(probabilities))
     return Answers(
         data.class_names,
         names,
         np.array([index_of[row["label"]] for row in rows]),
-        np.array([[float(row[f"p_{name}"]) for name in data.class_names] for row in rows]),
+        probabilities,
+        scores,
         np.array([index_of[row["predicted"]] for row in rows]),
     )

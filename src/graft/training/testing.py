@@ -14,7 +14,7 @@ from graft.runs.log import say
 from graft.training import pictures
 from graft.training.assessment import Answers, write_assessment
 from graft.training.bundle import Bundle
-from graft.training.calibration import fit_temperature, probabilities_of
+from graft.training.calibration import at_bound, fit_temperature, log_odds, probabilities_of
 from graft.training.module import TransferModule
 from graft.training.progress import progress_bar
 from graft.training.ranks import lone_trainer
@@ -43,7 +43,8 @@ class TestResult(NamedTuple):
             data.class_names,
             [data.images.names[index] for index in self.indices.tolist()],
             self.labels.numpy(),
-            probabilities_of(self.logits, temperature).numpy(),
+            probabilities_of(self.logits.double(), temperature).numpy(),
+            log_odds(self.logits.double().numpy() / temperature),
             # Of the logits, so that no rounding of the softmax can make two classes alike.
             self.logits.argmax(1).numpy(),
         )
@@ -91,6 +92,12 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None
         say(
             f"warning: calibrate: all {len(found.labels)} validation images are right, so no temperature is "
             "best; it stays 1"
+        )
+    elif at_bound(temperature):
+        say(
+            f"warning: calibrate: the temperature {temperature:.4g} is at the bound of its search; the "
+            f"{len(found.labels)} validation images say that the model knows "
+            + ("next to nothing of them" if temperature > 1 else "all but all of them")
         )
     bundle.temperature = 1.0 if temperature is None else temperature
 
