@@ -1,6 +1,6 @@
 """The study's figure, from `results.csv`.
 
-.venv/bin/python experiments/hymenoptera/figure.py
+.venv/bin/python experiments/hymenoptera/bars.py
 """
 
 from pathlib import Path
