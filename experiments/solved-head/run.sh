@@ -46,4 +46,4 @@ for task in photos digits cifar10; do
   [ -e "$RUNS/$task.csv" ] || "$PYTHON" experiments/solved-head/draws.py "$RUNS/$task" &
 done
 wait
-"$PYTHON" experiments/solved-head/report.py "$RUNS"
+"$PYTHON" experiments/solved-head/solved_head.py "$RUNS"

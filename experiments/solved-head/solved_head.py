@@ -1,6 +1,6 @@
 """The study's table and figure, from the tables that `draws.py` leaves.
 
-    .venv/bin/python experiments/solved-head/report.py outputs/solved-head
+    .venv/bin/python experiments/solved-head/solved_head.py outputs/solved-head
 
 Prints the table as Markdown; writes `results.csv` and `figure.png` beside this file.
 """
