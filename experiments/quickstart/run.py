@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import graft
+from graft.runs.files import write_csv
 
 SEEDS = (0, 1, 2)
 SHOTS = 5
@@ -62,6 +63,12 @@ def main() -> None:
             metrics = graft.train([*TARGET, *chosen, f"hydra.run.dir={run}"]).metrics
             accuracies.setdefault(way, []).append(metrics["test/accuracy"])
 
+    rows = [
+        {"way": way, "seed": seed, "test/accuracy": value}
+        for way, values in accuracies.items()
+        for seed, value in zip(SEEDS, values, strict=True)
+    ]
+    write_csv(folder / "results.csv", rows)
     figure = folder / "quickstart.png"
     gain = mean(accuracies["fine-tuned"]) - mean(accuracies["from scratch"])
     title = f"Digits from glyphs, {SHOTS} labels a class: fine-tuning gains {gain:+.3f}"

@@ -8,6 +8,7 @@ from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
 from graft.console import PlainConsole
+from graft.freezing.apply import apply
 from graft.freezing.lora import merge
 from graft.reporting import model_card
 from graft.reporting.few import few_errors
@@ -108,6 +109,8 @@ def fitted(folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer,
         # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
         module = prepare(config)[1].module
         module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
+        # What trains there is the same in all epochs.
+        apply(parts.strategy, module.backbone.stages, 0)
     best = load_best(trainer, module)
     return Trained(module, trainer.current_epoch - 1 if best is None else best, seconds)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import FSDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
@@ -202,11 +203,17 @@ class TransferModule(pl.LightningModule):
         self._check_sums()
         self._report("train")
         trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
-        self.log("trainable_parameters", float(trainable))
-        self.log("train/penalty", weight_penalty(self.groups))
+        self.log("trainable_parameters", self._of_all(trainable))
+        self.log("train/penalty", self._of_all(weight_penalty(self.groups)))
         if self._sums()[1] > 0:
             self.log("train/regularizer", self.terms.compute())
             self.terms.reset()
+
+    def _of_all(self, total: float) -> float:
+        """A sum over the parameters, of which each process holds a part under FSDP, else all."""
+        if not isinstance(self.trainer.strategy, FSDPStrategy):
+            return float(total)
+        return float(ranks.summed(torch.tensor(float(total), device=self.device)))
 
     def on_validation_epoch_end(self) -> None:  # noqa: D102
         self._report("val")

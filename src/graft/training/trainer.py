@@ -88,6 +88,11 @@ def make_trainer(
             raise GraftError(
                 "trainer=fsdp wants what trains to be the same in all epochs; trainer=ddp does not"
             )
+        if "last" not in config["callbacks"]:
+            raise GraftError(
+                "trainer=fsdp tests the whole weights, which stand in last.ckpt alone; "
+                "it needs callbacks.last, as in callbacks=checkpoint"
+            )
     else:
         # To look for parameters without a gradient costs a walk over the graph in each step.
         settings["strategy"] = DDPStrategy(find_unused_parameters=changes)
@@ -124,5 +129,6 @@ def quiet_lightning() -> None:
         "The `srun` command is available",
         "It is recommended to use `self.log\\(.*sync_dist=True\\)`",  # all is pooled before it is logged
         ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
+        r"FSDP.state_dict_type\(\) and FSDP.set_state_dict_type\(\) are being deprecated",  # the same
     ):
         warnings.filterwarnings("ignore", message)
