@@ -17,4 +17,4 @@ where=hydra.sweep.dir=$RUNS/runs
 "$GRAFT" train -m data=csv "data.file=$RUNS/lists/\${seed}.csv" backbone=simple_cnn "backbone.weights=$SOURCE" \
   optimizer=adamw freeze=frozen,full loss.class_weights=null,balanced seed=0,1,2,3,4 'data.split_seed=${seed}' \
   threads=1 logger=none callbacks=checkpoint "$where"
-"$PYTHON" experiments/recipes/report.py "$RUNS" "$CURVES"
+"$PYTHON" experiments/recipes/recipes_report.py "$RUNS" "$CURVES"

@@ -1,6 +1,6 @@
 """The tables behind two recipes: `imbalanced` from runs of `run.sh`, `many_classes` from published curves.
 
-    .venv/bin/python experiments/recipes/report.py RUNS CURVES
+    .venv/bin/python experiments/recipes/recipes_report.py RUNS CURVES
 
 Prints them as Markdown; writes `results.csv` (a run a row) and `published.csv` (a value of a setting a row).
 """
