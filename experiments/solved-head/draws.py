@@ -69,7 +69,7 @@ def of(features: Tensor, labels: Tensor, chosen: np.ndarray) -> Labelled:
     return Labelled(features[chosen], labels[chosen])
 
 
-def trained(train: Labelled, val: Labelled, classes: int, seed: int) -> nn.Module:
+def trained(train: Labelled, val: Labelled, classes: int, seed: int) -> nn.Sequential:
     """A head trained by steps."""
     torch.manual_seed(seed)
     head = linear(train.features.shape[1], classes)
@@ -89,7 +89,7 @@ def trained(train: Labelled, val: Labelled, classes: int, seed: int) -> nn.Modul
     for _ in range(EPOCHS):
         for batch in torch.randperm(len(train.labels)).tensor_split(steps):
             optimizer.zero_grad()
-            cross_entropy(head(train.features[batch]), train.labels[batch]).backward()
+            cross_entropy(head(train.features[batch]), train.labels[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         if len(val.labels):

@@ -32,7 +32,7 @@ def lenient_output() -> Iterator[None]:
         _inside += 1
         if _inside == 1:
             _before[:] = [
-                (stream, stream.errors) for stream in (sys.stdout, sys.stderr) if _is_strict(stream)
+                (stream, str(stream.errors)) for stream in (sys.stdout, sys.stderr) if _is_strict(stream)
             ]
             for stream, _ in _before:
                 stream.reconfigure(errors="replace")

@@ -52,7 +52,7 @@ class KeptImages:
         if self.folder is not None:
             return _reopened, (self.folder,)
         if self._shared is None and self.pixels.nbytes <= _shareable():
-            self._shared = torch.from_numpy(self.pixels).share_memory_()
+            self._shared = torch.from_numpy(self.pixels).share_memory_()  # type: ignore[no-untyped-call]
             self.pixels = self._shared.numpy()
         return _received, (self.pixels if self._shared is None else self._shared, self.sizes)
 

@@ -1,6 +1,6 @@
 """Images as batches."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from graft.data.image_data import ImageSet, Indices
 from graft.data.image_transform import ImageTransform, Pixels
 from graft.data.images import ImageError
 from graft.data.kept_images import KeptImages
+from graft.data.sharing import EpochBatches
 from graft.data.transforms import PerImage
 from graft.data.workers import ImageLoader, outlive_sigterm, worker_count
 from graft.errors import GraftError
@@ -98,7 +99,7 @@ def make_loader(
     *,
     batch_size: int,
     num_workers: int | None = None,
-    batches: Collection[list[Any]] | None = None,
+    batches: EpochBatches | Sequence[list[Any]] | None = None,
 ) -> DataLoader[Any]:
     """Batches of `items`.
 

@@ -1,6 +1,6 @@
 """The LightningDataModule."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -159,7 +159,7 @@ class ImageDataModule(pl.LightningDataModule):
         return self._loader(items, self.batch_size, batches)
 
     def _loader(
-        self, items: TransformedImages, batch_size: int, batches: Collection[list[Any]] | None
+        self, items: TransformedImages, batch_size: int, batches: EpochBatches | Sequence[list[Any]] | None
     ) -> DataLoader[Any]:
         return make_loader(items, batch_size=batch_size, num_workers=self._workers, batches=batches)
 

@@ -64,8 +64,8 @@ def _by_depth(backbone: Any, lr: float, layer_decay: float) -> Iterator[tuple[st
         own = sorted({levels[id(p)] for p in (*decayed, *plain)})
         for number, level in enumerate(own, start=1):
             part = f"backbone.{name}" if len(own) == 1 else f"backbone.{name}.{number}"
-            of_level = tuple([p for p in some if levels[id(p)] == level] for some in (decayed, plain))
-            yield part, lr * layer_decay ** (highest - level), of_level
+            of_level = [[p for p in some if levels[id(p)] == level] for some in (decayed, plain)]
+            yield part, lr * layer_decay ** (highest - level), (of_level[0], of_level[1])
 
 
 def head_rate(lr: float, head_lr: float | str | None) -> float:

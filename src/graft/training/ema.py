@@ -109,7 +109,7 @@ class Ema(WeightAveraging):
             with trainer.precision_plugin.forward_context():
                 average(*entering(batch))
 
-        batches = getattr(loading, "same_epoch", trainer.train_dataloader)
+        batches: Any = getattr(loading, "same_epoch", trainer.train_dataloader)
         # Not in inference_mode, as validation is: the feature cache may compute what autograd will read. And
         # with the streams as they were, whatever a loader or a layer draws.
         with torch.inference_mode(False), random_stream(trainer.global_step):

@@ -9,7 +9,7 @@ PRIOR_IMAGES = 10
 
 def linear(
     width: int, classes: int, normalize: bool = True, bias: bool = True, standardize: bool = False
-) -> nn.Module:
+) -> nn.Sequential:
     """One dense layer.
 
     Args:

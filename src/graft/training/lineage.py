@@ -6,10 +6,11 @@ from typing import Any
 
 from graft.data import ImageData, Splits
 from graft.data.recognition import digests
+from graft.runs.bundles import bundle_folder
 from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
 from graft.schema import get
-from graft.training.bundle import SEEN, bundle_folder
+from graft.training.bundle import SEEN
 
 
 def seen_by(config: Mapping[str, Any], data: ImageData, splits: Splits) -> Seen:

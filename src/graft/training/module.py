@@ -129,8 +129,9 @@ class TransferModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Let all processes know what the first one asked the source, in whichever way they share weights."""
-        if isinstance(self.regularizer, nn.Module):
-            for buffer in self.regularizer.buffers():
+        regularizer: Any = self.regularizer
+        if isinstance(regularizer, nn.Module):
+            for buffer in regularizer.buffers():
                 buffer.copy_(ranks.of_first(buffer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102

@@ -77,7 +77,7 @@ def _starved(module: TransferModule, loading: ImageDataModule) -> list[tuple[str
     hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in named]
     try:
         with evaluating(module.backbone, module.head):
-            module.head(module.backbone(loading.first_images()[:1]))
+            module.head(module.backbone(loading.first_images(1)))
     finally:
         for hook in hooks:
             hook.remove()
