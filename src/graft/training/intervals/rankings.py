@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graft.training.intervals.proportions import Interval, proportion_ends
-from graft.training.intervals.skewed import hall_ends
+from graft.training.intervals.skewed import LEAST_FREEDOM, hall_ends
 from graft.training.metrics import Floats, Labels
 
 # Average precision of fewer images of a class is biased upwards by more than an interval makes good.
 LEAST = {"auroc": 2, "average_precision": 20}
-LEAST_FREEDOM = 3
 
 
 class Linear(NamedTuple):
