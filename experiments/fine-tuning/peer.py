@@ -15,11 +15,13 @@ import argparse
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-not-found]
 import torch
-from fastai.vision.all import (
+from fastai.vision.all import (  # type: ignore[import-not-found]
     CategoryBlock,
     ColReader,
     ColSplitter,
@@ -39,7 +41,7 @@ from PIL import Image
 from settings import NETWORKS, PAIRS, STAGES
 from torch import nn
 
-from graft.backbones import Backbone, simple_cnn, torchvision_backbone
+from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
 
 warnings.filterwarnings("ignore")
 
@@ -108,13 +110,13 @@ def tuned(pair: str, kind: str, draw: int, given: argparse.Namespace) -> dict[st
 class Resized(Transform):
     """Graft's evaluation transform: the shorter side to `resize`, then the middle `crop` pixels square."""
 
-    def __init__(self, preprocessing):
+    def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.resize, self.crop = preprocessing.resize, preprocessing.crop
         self.sampling = Image.Resampling[preprocessing.interpolation.upper()]
 
-    def encodes(self, image: Image.Image):
-        """Resize and cut one image."""
+    def encodes(self, image: Image.Image):  # type: ignore[no-untyped-def]
+        """Resize and cut one image; fastai would turn the result into what an annotation says."""
         share = self.resize / min(image.size)
         width, height = (max(self.resize, round(side * share)) for side in image.size)
         left, top = (width - self.crop) // 2, (height - self.crop) // 2
@@ -127,7 +129,7 @@ def network(pair: str, sources: Path) -> Backbone:
     import networks
 
     name, weights, sizes = NETWORKS[PAIRS[pair].network]
-    makers = {
+    makers: dict[str, Callable[..., Backbone]] = {
         "simple_cnn": simple_cnn,
         "small_resnet": networks.small_resnet,
         "efficientnet_lite0": networks.efficientnet_lite0,
@@ -137,7 +139,7 @@ def network(pair: str, sources: Path) -> Backbone:
     return makers[name](weights=str(sources / weights), **size)
 
 
-def model_of(pair: str, backbone: Backbone, classes: int):
+def model_of(pair: str, backbone: Backbone, classes: int) -> tuple[nn.Module, Any]:
     """The backbone as fastai cuts it, fastai's head on it, and fastai's groups of layers for it."""
     stages = list(backbone.stages.values())
     kind = PAIRS[pair].network

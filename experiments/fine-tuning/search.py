@@ -12,7 +12,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def tried(
 def network(pair: str, sources: Path) -> Backbone:
     """The pair's backbone with its source's weights."""
     name, weights, sizes = NETWORKS[PAIRS[pair].network]
-    makers = {
+    makers: dict[str, Callable[..., Backbone]] = {
         "simple_cnn": simple_cnn,
         "small_resnet": networks.small_resnet,
         "efficientnet_lite0": networks.efficientnet_lite0,
@@ -154,7 +154,7 @@ def trained(backbone: Backbone, train: Part, val: Part, words: dict[str, str], s
                 model(inputs), train[1][places], label_smoothing=float(words["loss.label_smoothing"])
             )
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
     model.eval()

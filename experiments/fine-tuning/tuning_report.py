@@ -159,9 +159,12 @@ def by_draws(rows: list[Row], setting: str, peer: str) -> str:
     said = []
     for pair in dict.fromkeys(row["pair"] for row in rows):
         chosen = {(row["setting"], row["draw"]): row["test/accuracy"] for row in rows if row["pair"] == pair}
-        draws = [draw for (name, draw) in chosen if name == setting and (peer, draw) in chosen]
-        mean, half = interval([float(chosen[setting, draw]) - float(chosen[peer, draw]) for draw in draws])
-        said.append(f"{pair} {mean:+.3f} ± {half:.3f}")
+        shared = [draw for (name, draw) in chosen if name == setting and (peer, draw) in chosen]
+        if shared:
+            mean, half = interval(
+                [float(chosen[setting, draw]) - float(chosen[peer, draw]) for draw in shared]
+            )
+            said.append(f"{pair} {mean:+.3f} ± {half:.3f}")
     return ", ".join(said)
 
 
@@ -177,11 +180,16 @@ def figure(rows: list[Row], final: list[Row], peers: list[str]) -> Figure:
             value = difference(searched, pair, f"lr{lr}-head1e-2", REFERENCE, "val/accuracy")
             if value:
                 points.append((float(lr), value[0]))
-        style = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
-        left.plot([x for x, _ in points], [y for _, y in points], label=pair, linewidth=1, **style)
+        style: dict[str, Any] = {
+            "color": COLOURS[place % len(COLOURS)],
+            "marker": MARKERS[place % len(MARKERS)],
+        }
+        if points:
+            left.plot([x for x, _ in points], [y for _, y in points], label=pair, linewidth=1, **style)
     left.axhline(0, color=GREY, linewidth=1)
     left.set(xscale="log", xlabel="optimizer.lr (log scale), with optimizer.head_lr=1e-2")
     left.set(ylabel="development accuracy, less that of 1e-4 and 3e-3")
+    left.set_title(f"The backbone's rate ({draws(searched)})")
     left.legend(fontsize=7, ncols=2)
     for place, setting in enumerate([*STAGES["final"].settings, *peers]):
         found = [(index, [r["test/accuracy"] for r in final if (r["pair"], r["setting"]) == (pair, setting)])
@@ -189,13 +197,23 @@ def figure(rows: list[Row], final: list[Row], peers: list[str]) -> Figure:
         kept = [(index, np.mean([float(value) for value in values])) for index, values in found if values]
         name = setting if setting in STAGES["final"].settings else f"fastai, {setting}"
         places = [index + 0.12 * place - 0.2 for index, _ in kept]
-        right.plot([mean for _, mean in kept], places, MARKERS[place], color=COLOURS[place], label=name)
+        if kept:
+            right.plot([mean for _, mean in kept], places, MARKERS[place], color=COLOURS[place], label=name)
     right.set_yticks(range(len(pairs)), pairs)
-    right.set(xlabel="test accuracy, mean of the draws")
+    right.set(xlabel="test accuracy, mean of the draws", title=f"Graft and fastai ({draws(final)})")
     right.legend(fontsize=8)
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return drawn
+
+
+def draws(rows: list[Row]) -> str:
+    """How many draws there are of each pair, in words."""
+    counts = [
+        len({row["draw"] for row in rows if row["pair"] == pair}) for pair in {row["pair"] for row in rows}
+    ]
+    most, least = max(counts, default=0), min(counts, default=0)
+    return f"draws of each pair: {least}" if least == most else f"draws of each pair: {least} to {most}"
 
 
 def interval(values: list[float]) -> tuple[float, float]:
