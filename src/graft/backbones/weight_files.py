@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor
 
 from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
+from graft.paths import expanded
+from graft.plain_text import encodable
 
 # By which Lightning's checkpoints are known.
 LIGHTNING = "pytorch-lightning_version"
@@ -49,7 +51,7 @@ def read_weights(path: str | Path) -> StateDicts:
     # Damaged bytes raise anything from KeyError to RuntimeError in the readers.
     try:
         if _is_safetensors(file):
-            found: Any = load_file(file)
+            found: Any = read_safetensors(file)
         else:
             found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -67,6 +69,17 @@ def read_weights(path: str | Path) -> StateDicts:
         )
         raise GraftError(f"{key}: nothing in the file is under {place}{hint}")
     return {place: state}
+
+
+def read_safetensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, on the CPU; the library opens no path that is not UTF-8.
+
+    Raises:
+        SafetensorError: the file is damaged.
+    """
+    if str(file) == encodable(str(file)):
+        return load_file(file)
+    return load(file.read_bytes())
 
 
 def recorded_preprocessing(path: str | Path) -> Preprocessing | None:
@@ -98,7 +111,7 @@ def recorded_backbone(path: str | Path) -> dict[str, Any]:
 
 def _described(path: str | Path) -> dict[str, Any] | None:
     """A bundle's description; None where there is none."""
-    folder = _bundle(Path(path).expanduser())
+    folder = _bundle(expanded(path))
     file = folder / BUNDLE_DESCRIPTION if folder else None
     if file is None or not file.is_file():
         return None

@@ -11,10 +11,11 @@ import torch
 import yaml
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graft.backbones import Preprocessing
+from graft.backbones.weight_files import read_safetensors
 from graft.building import build, build_later, check_trusted, one_line
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.data.levels import AllLevels, levels_from
@@ -173,7 +174,7 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     parts = read_description(file)
     check_trusted(parts, trust, str(file))
     try:
-        state = load_file(folder / WEIGHTS)
+        state = read_safetensors(folder / WEIGHTS)
     except SafetensorError as error:
         raise GraftError(f"{folder / WEIGHTS} is damaged: {one_line(error)}") from error
     except OSError as error:

@@ -1,11 +1,11 @@
 """What images a run's model has seen: its own, and those of models that it begins with or learns from."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from graft.data import ImageData, Splits
 from graft.data.recognition import digests
+from graft.paths import expanded
 from graft.runs.bundles import bundle_folder
 from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
@@ -24,7 +24,7 @@ def _before(config: Mapping[str, Any]) -> Seen:
     before = Seen()
     for key in ("backbone.weights", "distill.teacher"):
         path = get(config, key)
-        if not isinstance(path, str) or not (folder := Path(path).expanduser()).is_dir():
+        if not isinstance(path, str) or not (folder := expanded(path)).is_dir():
             continue
         if (seen := read_seen(bundle_folder(folder) / SEEN)) is None:
             say(f"{key}={path} has no record of the images that it has seen; they may test here")
