@@ -160,6 +160,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
 
     from graft.composition import prefer_own_options, register_resolvers
     from graft.explanation import explain_hydra
+    from graft.host import hydra_apart
     from graft.job import Job
     from graft.keys import conf_dir
     from graft.words import made_ready
@@ -167,15 +168,15 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     _check_flags(words)
     words = made_ready(command, words)
     register_resolvers()
-    prefer_own_options()
     job = Job(command)
-    app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(job)
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], *words]
     # With this set Hydra raises its errors instead of printing them and exiting with status 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        app()
+        with hydra_apart():
+            prefer_own_options()
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise explain_hydra(error, command, words) from error
     except OSError as error:
