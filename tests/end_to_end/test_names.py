@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 import graft
 from graft.cli import run
+from graft.plain_text import encodable
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 
@@ -44,6 +46,14 @@ def cp1252(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are Linux's")
 def test_every_command_takes_every_name(odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        every_command(odd, tmp_path, monkeypatch)
+    except Exception as error:
+        # Processes of pytest cannot send each other names that are not UTF-8.
+        pytest.fail(encodable("".join(traceback.format_exception(error))), pytrace=False)
+
+
+def every_command(odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     said = cp1252(monkeypatch)
