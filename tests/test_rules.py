@@ -78,7 +78,7 @@ EDGES = {
     "sweep.resume": ([None, "outputs/sweeps/x"], ["", 1]),
     "sweep.trial": ([None, "sqlite:///study.db#3"], ["", 1]),
     "run": ([None, "outputs/x"], ["", 1]),
-    "sort": (["val/accuracy", "val/loss"], ["test/accuracy", "train/loss", "accuracy", "val/", None]),
+    "sort": (["val/accuracy", "val/loss", None], ["test/accuracy", "train/loss", "accuracy", "val/"]),
     "over": ([["seed"], ["seed", "data.split_seed"], []], ["seed", None, [3]]),
     "precision": (["float32", "fast"], ["bf16-mixed", None]),
     "num_workers": ([None, 0], [-1, True]),

@@ -10,7 +10,7 @@ from graft.errors import GraftError
 from graft.paths import existing
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
-from graft.runs.identity import FREE
+from graft.runs.identity import FREE, MOVABLE
 from graft.runs.recorded import key_of, words_of
 from graft.runs.resuming import continued
 
@@ -42,7 +42,8 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]
 
 def free(words: Sequence[str]) -> list[str]:
     """Those of the words that may change a run that goes on, but for how it is started."""
-    return [word for word in words if key_of(word) in FREE and key_of(word) not in OF_A_START]
+    free_keys = {*FREE, *MOVABLE} - {*OF_A_START}
+    return [word for word in words if key_of(word) in free_keys]
 
 
 def again(fold: RunFolder) -> bool:

@@ -21,8 +21,9 @@ HOW = (
     "callbacks.progress.refresh_rate",
 )
 # What may change in a run that goes on. A later end makes another run of it, where the schedule allows that.
-# Where its images lie may too: whether they are the same is seen by their content.
-FREE = (*HOW, "trainer.max_epochs", "data.root", "data.file")
+FREE = (*HOW, "trainer.max_epochs")
+# Where a run's images lie may change too: whether they are the same is seen by their content.
+MOVABLE = ("data.root", "data.file")
 # What is no part of a run's fingerprint. Which sweep a job is of, and what was said of it, changes no job.
 LEFT_OUT = (*HOW, "sweep", "notes")
 # What tells no runs apart. Beside `HOW` it is what a run leaves, which is settled when it begins.

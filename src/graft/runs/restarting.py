@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from graft.runs import slurm
 from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder
-from graft.runs.identity import FREE
+from graft.runs.identity import FREE, MOVABLE
 from graft.runs.log import say
 from graft.runs.resuming import find_run, status_of
 
@@ -45,7 +45,7 @@ def going_on(
         if status_of(run).get("fingerprint") != fingerprint(config):
             return config, list(overrides)
         # The very words that began it: they change nothing but how it is gone on with.
-        return _trusting(config), [word for word in overrides if _key(word) in FREE]
+        return _trusting(config), [word for word in overrides if _key(word) in (*FREE, *MOVABLE)]
     if not slurm.started_again():
         return config, list(overrides)
     here = slurm.job()

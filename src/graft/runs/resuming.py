@@ -8,7 +8,7 @@ from typing import Any
 from graft.errors import GraftError
 from graft.older import completed
 from graft.runs.folder import RunFolder
-from graft.runs.identity import FREE
+from graft.runs.identity import FREE, MOVABLE
 from graft.runs.process import alive
 from graft.schema import get
 from graft.version import DISTRIBUTION
@@ -83,7 +83,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
             continue
         if (new := get(given, key)) == (old := get(config, key)) and not word.startswith("~"):
             continue
-        if key not in FREE:
+        if key not in (*FREE, *MOVABLE):
             raise GraftError(f"{key} cannot change in a run that goes on; start a new one for that")
         if key == "trainer.max_epochs":
             _check_longer(config, old, new)
