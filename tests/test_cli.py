@@ -101,7 +101,7 @@ TYPOS = [
     ),
     (["train", "optimizer=lbfgs"], "optimizer=lbfgs is not possible: the backbone must be frozen whole"),
     (["train", "head.standardize=true", "cache.features=off"], "head.standardize=true needs stored features"),
-    (["train", "optimizer=lbfgs", "lr_find=true"], "optimizer=lbfgs solves the head at once and has no use for lr_find"),
+    (["train", "optimizer=lbfgs", "lr_find=true"], "solves the head at once and has no use for lr_find"),
     (["train", "callbacks.last.minutes=-1"], "callbacks.last.minutes=-1 is wrong"),
     (["evaluate", "run=x", "data=digits", "data.batch_size=3"], "data.batch_size does nothing"),
     (["evaluate"], "run is missing"),
