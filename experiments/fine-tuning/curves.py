@@ -121,7 +121,8 @@ def drawn(
 
 def fit(matrix: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Least squares' coefficients."""
-    return np.linalg.lstsq(matrix, share, rcond=None)[0]
+    solution: np.ndarray = np.linalg.lstsq(matrix, share, rcond=None)[0]
+    return solution
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # type: ignore[import-not-found]
+import pandas as pd  # type: ignore[import-untyped]
 import torch
 from fastai.vision.all import (  # type: ignore[import-not-found]
     CategoryBlock,

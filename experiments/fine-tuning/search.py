@@ -126,7 +126,7 @@ def trained(backbone: Backbone, train: Part, val: Part, words: dict[str, str], s
     """Train once; what validation says of the last weights."""
     started = time.process_time()
     torch.manual_seed(seed)
-    head = linear(backbone.width, len(train[1].unique()))
+    head = linear(backbone.width, len(torch.unique(train[1])))
     groups = parameter_groups(
         backbone,
         head,
@@ -159,8 +159,8 @@ def trained(backbone: Backbone, train: Part, val: Part, words: dict[str, str], s
             schedule.step()
     model.eval()
     with torch.no_grad():
-        logits = torch.cat([model(some) for some in val[0].split(256)])
-        fitted = torch.cat([model(some) for some in train[0].split(256)])
+        logits = torch.cat([model(some) for some in torch.split(val[0], 256)])
+        fitted = torch.cat([model(some) for some in torch.split(train[0], 256)])
     return {
         "val/accuracy": (logits.argmax(1) == val[1]).float().mean().item(),
         "val/loss": functional.cross_entropy(logits, val[1]).item(),

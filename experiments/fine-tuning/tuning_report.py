@@ -137,7 +137,7 @@ def table(rows: list[Row], reference: str, metric: str = "val/accuracy") -> None
         mean, half = interval([value[0] for value in kept.values()])
         level = np.mean([value[1] for value in kept.values()]) if kept else float("nan")
         loss = np.mean([value[0] for value in losses if value])
-        cells = [f"{by_pair[pair][0]:+.3f}" if by_pair[pair] else "" for pair in pairs]
+        cells = [f"{value[0]:+.3f}" if (value := by_pair[pair]) else "" for pair in pairs]
         print(f"| {setting} | {level:.3f} | {mean:+.4f} ± {half:.4f} | {loss:+.3f} | {' | '.join(cells)} |")
 
 
