@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from graft.backbones import Backbone
 from graft.data import ImageDataModule
@@ -28,12 +29,15 @@ class MapSizes(pl.LightningModule):
         self.sums = torch.zeros(len(backbone), dtype=torch.float64)
         self.count = 0
 
-    def predict_step(self, batch: Batch, batch_index: int) -> None:
-        """Take note of preprocessed images `(B, 3, H, W)`."""
+    def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Take note of preprocessed images `(B, 3, H, W)`; gives the sums of squares."""
         maps = outputs(self.backbone, batch["image"])
         of_each = [out.float().square().flatten(1).mean(1).cpu().double().sum() for out in maps]
-        self.sums += torch.stack(of_each)
+        sums = torch.stack(of_each)
+        self.sums += sums
         self.count += len(batch["image"])
+        # Lightning warns of a step that gives nothing.
+        return sums
 
 
 def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: dict[str, Any]) -> None:
