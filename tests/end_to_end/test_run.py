@@ -109,7 +109,8 @@ def test_evaluation_repeats_the_numbers_to_the_last_digit(
     assert run(["evaluate", f"run={trained}", "accelerator=cpu", "hydra.run.dir=again"]) == 0
     again = json.loads((tmp_path / "again/metrics.json").read_text())
     reported = RunFolder.open(trained).metrics
-    assert again == {key: value for key, value in reported.items() if key.startswith("test/")}
+    tested = ("test/", "seen/")
+    assert again == {key: value for key, value in reported.items() if key.startswith(tested)}
     assert (tmp_path / "again/predictions.csv").read_text() == (trained / "predictions.csv").read_text()
 
 
@@ -174,8 +175,11 @@ def test_a_bundle_is_tested_on_other_images_whole(
     bundle = trained / "model"
     assert run(["evaluate", f"run={bundle}"]) == 2
     words = [f"run={bundle}", "data=image_folder", f"data.root={photos}", "hydra.run.dir=other"]
+    # Those that it was trained on, or that chose its weights, are no test, unless they are asked for.
     assert run(["evaluate", *words]) == 0
-    assert len(read_csv(tmp_path / "other/predictions.csv")) == 36
+    assert len(read_csv(tmp_path / "other/predictions.csv")) == len(read_csv(trained / "predictions.csv"))
+    assert run(["evaluate", *words[:-1], "split=all", "hydra.run.dir=whole"]) == 0
+    assert len(read_csv(tmp_path / "whole/predictions.csv")) == 36
 
 
 def test_the_runs_own_images_are_not_tested_whole_when_named_again(

@@ -198,7 +198,7 @@ class TransferModule(pl.LightningModule):
         indices, images, failures = batch
         if not indices:
             return batch
-        return indices, probabilities_of(self(images).float().cpu(), self.temperature), failures
+        return indices, probabilities_of(self(images).float().cpu().double(), self.temperature), failures
 
     def on_train_epoch_end(self) -> None:  # noqa: D102
         self._check_sums()
