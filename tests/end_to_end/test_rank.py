@@ -172,10 +172,13 @@ def test_a_head_that_takes_maps_is_asked_with_what_follows_it(photos: Path) -> N
     """SqueezeNet cuts at 0 before it pools; logits without that would give another LEEP and NCE."""
     torch.manual_seed(0)
     model = models.squeezenet1_0(num_classes=6).eval()
+    # Far enough from each other that no rounding changes the most probable class.
+    torch.nn.init.normal_(model.classifier[1].weight)
     torch.save(model.state_dict(), "source.pth")
     (row,) = ranked(photos, "backbones=[squeezenet1_0]", "weights.squeezenet1_0=source.pth")
     words = ["data=image_folder", f"data.root={photos}", "accelerator=cpu"]
-    assert run(["extract", *words, "backbone=squeezenet1_0", "hydra.run.dir=features"]) == 0
+    own = ["backbone=squeezenet1_0", "backbone.weights=source.pth"]
+    assert run(["extract", *words, *own, "hydra.run.dir=features"]) == 0
     table = [row for row in read_csv(Path("features/features.csv")) if row["split"] in ("train", "val")]
     labels = np.unique([row["label"] for row in table], return_inverse=True)[1]
     see = evaluation_transform(torchvision_backbone("squeezenet1_0").preprocessing)

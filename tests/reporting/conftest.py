@@ -64,12 +64,13 @@ def sweep(make_run: Callable[..., Path], tmp_path: Path) -> Path:
             "test/accuracy": frozen,
             "test/loss": 0.9,
         }
-        words = ["data=digits", f"seed={seed}"]
+        # Of the head's own solver there would be other keys to tell the two apart by.
+        words = ["data=digits", "optimizer=adamw", f"seed={seed}"]
         make_run(f"sweep/a{seed}", [*words, "freeze=frozen"], metrics, {0: "bee"}, [0.5, 0.8])
         better = {"val/accuracy": 0.9, "val/loss": 0.6, "test/accuracy": full, "test/loss": 0.8}
         make_run(
             f"sweep/b{seed}", [*words, "freeze=full"], better, {0: "bee", 1: "cat", 4: "ant"}, [0.6, 0.9]
         )
-    lr = ["data=digits", "freeze=full", "optimizer.lr=0.5", "seed=0"]
+    lr = ["data=digits", "optimizer=adamw", "freeze=full", "optimizer.lr=0.5", "seed=0"]
     make_run("sweep/c0", lr, status="failed", reason="the loss became nan")
     return tmp_path / "sweep"

@@ -48,7 +48,7 @@ def test_what_ranks_the_jobs_is_the_sweeps_metric(sweep, capsys):
     rows = read_csv(sweep / "summary.csv")
     assert [(row["rank"], row["freeze"]) for row in rows] == [("1", "frozen"), ("2", "full"), ("", "full")]
     page = (sweep / "summary.md").read_text()
-    assert page.startswith("# freeze=frozen optimizer.lr=0.001 is best on validation (test/loss 0.9000")
+    assert page.startswith("# freeze=frozen optimizer.lr=0.0005 is best on validation (test/loss 0.9000")
     assert page.index("val/loss") < page.index("val/accuracy")
     assert "test/loss 0.9000" in capsys.readouterr().out
 
