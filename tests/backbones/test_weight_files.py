@@ -105,7 +105,8 @@ def test_it_is_said_which_was_taken(tmp_path, trained, fresh, kind, place, capsy
 def test_two_that_fit_are_asked_about(tmp_path, trained, fresh, refused, same, capsys):
     own, path = trained[0].state_dict(), tmp_path / "a.pth"
     average = {key: value + 1 for key, value in own.items()}
-    torch.save({"state_dict": own, "state_dict_ema": average, "epoch": 3}, path)
+    wrapped = {f"module.{key}": value for key, value in own.items()}
+    torch.save({"state_dict": wrapped, "state_dict_ema": average, "epoch": 3}, path)
     message = refused(fresh, path)
     assert "holds the backbone 2 times, under state_dict and state_dict_ema" in message
     assert message.endswith(

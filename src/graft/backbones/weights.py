@@ -63,12 +63,13 @@ def fitting(backbone: Backbone, states: StateDicts, origin: str) -> dict[str, Te
     taken = ""
     for place, state in states.items():
         modern = {_modern(key): tensor for key, tensor in state.items()}
-        for prefix in _known(backbone, modern)[0]:
+        prefixes = _known(backbone, modern)[0]
+        for prefix in prefixes:
             own = {key: tensor for key, tensor in modern.items() if key.startswith(prefix)}
             # The same tensors once more leave nothing to choose.
             if not any(_same(own, other) for other in held.values()):
                 taken = place
-                held[f"{place}.{prefix}".strip(".")] = own
+                held[f"{place}.{prefix}".strip(".") if len(prefixes) > 1 else place] = own
     if len(held) > 1:
         places = " and ".join(place or "no key" for place in held)
         file = origin.removesuffix(f":{next(iter(states))}")

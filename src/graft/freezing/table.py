@@ -96,7 +96,7 @@ def printed(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=None, title=None)
     heads = ("stage", "parameters", "trainable", "from epoch", "lr", "weight decay", "norm layers")
     for index, title in enumerate(heads):
-        table.add_column(title, justify="left" if index in (0, 6) else "right")
+        table.add_column(title, justify="left" if index in (0, 6) else "right", no_wrap=title == "lr")
     for row in rows:
         cells = [f"{value:,}" if isinstance(value, int) else f"{value}" for value in row.values()]
         table.add_row(*(cell or "–" for cell in cells))
