@@ -172,7 +172,7 @@ def test_a_run_goes_on_with_its_own_images_alone(begun):
         check_same_images(begun.folder, begun.data, split(begun.data, seed=1))
     begun.older()
     check_same_images(begun.folder, images(NUMBERS), begun.splits)
-    with pytest.raises(GraftError, match=r"the images are not those that .*environment"):
+    with pytest.raises(GraftError, match=r"the images, or their split, are not those of .*env"):
         check_same_images(begun.folder, other, begun.splits)
 
 

@@ -70,7 +70,7 @@ def test_the_model_is_used_as_it_was_calibrated(
     assert run(["evaluate", f"run={calibrated.path}", "accelerator=cpu", "hydra.run.dir=again"]) == 0
     assert RunFolder(tmp_path / "again").predictions.read_text() == calibrated.predictions.read_text()
     again = json.loads((tmp_path / "again/metrics.json").read_text())
-    parts = ("test/", "uncalibrated/", "temperature")
+    parts = ("test/", "uncalibrated/", "temperature", "seen/")
     assert again == {key: value for key, value in calibrated.metrics.items() if key.startswith(parts)}
     first = read_csv(calibrated.predictions)[0]
     data = digits()

@@ -179,6 +179,8 @@ def test_a_run_goes_on_with_the_same_images_at_another_place(
         rows = read_csv(folder.split)
         write_csv(folder.split, [{key: row[key] for key in ("name", "label", "split")} for row in rows])
     images.rename(tmp_path / "moved")
+    assert run(["train", "resume=run"]) == 2
+    assert "; if the images have moved, data.root=… says where they are" in capsys.readouterr().err
     resume = ["train", "resume=run", *([kind] if kind else [])]
     (tmp_path / "more").mkdir()
     shutil.copytree(photos, tmp_path / "more", dirs_exist_ok=True)
@@ -191,11 +193,11 @@ def test_a_run_goes_on_with_the_same_images_at_another_place(
     assert run([*resume, f"data.root={images}"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert ("the images are not those that" if older else "is another image than the one that") in error
+    answers = ["is another image than the one that", "the images, or their split, are not those of"]
+    assert answers[older] in error
     assert run([*resume, "data.root=moved", "data.batch_size=4"]) == 2
     assert "data.batch_size cannot change" in capsys.readouterr().err
     assert run([*resume, "data.root=gone"]) == 2
-    assert "; if the images have moved, data.root=… says where they are" in capsys.readouterr().err
     assert run([*resume, "data.root=moved"]) == 0
     assert (folder.bundle / "model.safetensors").read_bytes() == (
         whole.bundle / "model.safetensors"

@@ -266,9 +266,12 @@ def test_however_it_is_trained(
 def test_another_split_and_a_live_process_are_refused(cut: Callable[..., RunFolder]) -> None:
     folder = cut(3)
     rows = read_csv(folder.split)
-    rows[0]["split"], rows[-1]["split"] = "train", "test"
     write_csv(folder.split, rows[1:])
     with pytest.raises(GraftError, match="1 images of the data are not listed"):
+        graft.train([f"resume={folder.path}"])
+    next(row for row in rows if row["split"] == "train")["split"] = "val"
+    write_csv(folder.split, rows)
+    with pytest.raises(GraftError, match="the images, or their split, are not those of"):
         graft.train([f"resume={folder.path}"])
     assert folder.status()["status"] == "failed"
     folder.set_status("running", pid=os.getppid(), host=os.uname().nodename, started="")
