@@ -192,7 +192,7 @@ def test_other_images_are_refused_before_anything_is_trained(
     shutil.copy("photos/red/00.png", "photos/blue/99.png")
     trained.clear()
     assert run(["crossval", "resume=out"]) == 2
-    assert "data: the split is no longer that of" in capsys.readouterr().err
+    assert "split.csv: 1 images of the data are not listed, such as blue/99.png" in capsys.readouterr().err
     assert trained == []
 
 

@@ -110,7 +110,9 @@ def test_entries_are_listed_and_removed(
     assert "fast" not in capsys.readouterr().out
     assert run(["cache", "prune", "older_than=1"]) == 0
     assert "removed 0 of 0" in capsys.readouterr().out
+    (tmp_path / "elsewhere").mkdir()
     assert run(["cache", "prune", "all", f"dir={tmp_path / 'elsewhere'}"]) == 0
+    assert run(["cache", "prune", "all", f"dir={tmp_path / 'nowhere'}"]) == 2
     assert run(["cache", "prune", "all"]) == 0
     assert "removed 1 of 1" in capsys.readouterr().out
     assert run(["cache", "list"]) == 0

@@ -29,7 +29,8 @@ FROM_EPOCH = {
 
 
 @pytest.mark.parametrize("freeze", FROM_EPOCH)
-def test_a_run(photos, tmp_path, freeze, capsys):
+def test_a_run(photos, tmp_path, freeze, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     path = tmp_path / "run"
     words = [*WORDS, f"data.root={photos}", f"freeze={freeze}", *SETTINGS.get(freeze, [])]
     run = graft.train([*words, f"hydra.run.dir={path}"])

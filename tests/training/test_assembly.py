@@ -73,6 +73,21 @@ def test_the_model_has_a_logit_for_each_class_of_the_data(made):
     assert loading.seed == 5
 
 
+def test_a_new_head_does_not_begin_as_that_with_which_its_backbone_was_trained(made, config, uneven):
+    source, loading = made()
+    trained = deepcopy(source.backbone)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(0.01)
+    heads = [
+        assembly.make_module(config, backbone, loading).head.state_dict()
+        for backbone in (source.backbone, trained, trained)
+    ]
+    first, second, third = (torch.cat([value.flatten() for value in head.values()]) for head in heads)
+    assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 0.3
+    assert torch.equal(second, third)
+
+
 def test_the_settings_reach_the_module(made, config):
     optimizer = {**config["optimizer"], "lr": 0.25, "head_lr": 0.5, "weight_decay": 0.125}
     module, _ = made(

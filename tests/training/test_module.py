@@ -258,7 +258,7 @@ def test_predicting_keeps_what_could_not_be_read(transfer):
     images = torch.randn(2, 3, 16, 16)
     indices, probabilities, failures = module.predict_step(([4, 7], images, [(5, "no image")]), 0)
     assert (indices, failures) == ([4, 7], [(5, "no image")])
-    torch.testing.assert_close(probabilities, module(images).softmax(1))
+    torch.testing.assert_close(probabilities, module(images).double().softmax(1))
     nothing = ([], torch.empty(0), [(5, "no image")])
     assert module.predict_step(nothing, 0) is nothing
 

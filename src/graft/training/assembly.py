@@ -1,5 +1,6 @@
 """From a resolved configuration to the parts of a run: its data and its model."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from graft.backbones.weights_place import absolute
 from graft.building import build, build_later
 from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
 from graft.data.opening import open_data, open_recorded, split_data
+from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
 from graft.paths import expanded
@@ -91,6 +93,17 @@ def make_strategy(config: Config, backbone: Backbone) -> Any:
     return strategy
 
 
+def fingerprint_of(backbone: Backbone) -> int:
+    """A whole number that depends on the backbone's weights.
+
+    A new head is drawn from it and the seed. Drawn from the seed alone, it would begin as the head began
+    with which the backbone was trained at the same seed: close to that head, and so to the answers.
+    """
+    *_, last = torch.zeros(1), *backbone.parameters()
+    data = last.detach().cpu().float().contiguous().numpy().tobytes()
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
+
+
 def make_module(
     config: Config, backbone: Backbone, loading: ImageDataModule, strategy: Any = None
 ) -> TransferModule:
@@ -104,7 +117,8 @@ def make_module(
     """
     classes = len(loading.data.class_names)
     train_labels = loading.data.images.labels[loading.splits["train"]]
-    head = build_later(config["head"], "head")(backbone.width, classes)
+    with random_stream(config["seed"], fingerprint_of(backbone)):
+        head = build_later(config["head"], "head")(backbone.width, classes)
     regularizer = build(config["regularizer"], "regularizer")
     if isinstance(regularizer, CoTuning):
         regularizer.adopt(source_head(backbone, config["backbone"].get("weights")), backbone.width, classes)
