@@ -11,11 +11,11 @@ import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from graft import keys
 from graft.composition import compose
+from graft.configuration import keys
+from graft.configuration.keys import PARTS, conf_dir, known_keys
 from graft.data import LOADING_KEYS
 from graft.errors import GraftError
-from graft.keys import PARTS, conf_dir, known_keys
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [path for path in FILES if path.parent != conf_dir() and not path.name.startswith("_")]

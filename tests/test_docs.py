@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from graft.keys import conf_dir, option_keys
+from graft.configuration.keys import conf_dir, option_keys
 
 ROOT = Path(__file__).parents[1]
 OBJECTIVE = (ROOT / "docs" / "objective.md").read_text(encoding="utf-8")

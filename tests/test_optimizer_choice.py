@@ -3,8 +3,8 @@
 import pytest
 
 from graft.composition import compose
+from graft.configuration.schema import solves
 from graft.errors import GraftError
-from graft.schema import solves
 
 FROZEN = ["data=digits", "freeze=frozen"]
 

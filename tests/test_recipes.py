@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from graft.composition import compose
+from graft.configuration.keys import conf_dir
 from graft.errors import GraftError
-from graft.keys import conf_dir
 
 RECIPES = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 ARTICLE = ("lenet_cifar10", "vgg16_features", "vgg16_fine_tuning")

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from graft import GraftError, train
 from graft.cli import run
 from graft.composition import compose
-from graft.schema import get
+from graft.configuration.schema import get
 from graft.words import made_ready, quoted
 
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from graft.keys import conf_dir
+from graft.configuration.keys import conf_dir
 
 BARE = f"""
 import hydra

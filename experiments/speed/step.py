@@ -39,8 +39,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
-from graft.building import build_later
 from graft.composition import compose
+from graft.configuration.building import build_later
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
 from graft.training import TransferModule, linear

@@ -94,7 +94,7 @@ def dispatch(words: list[str]) -> None:
         print(USAGE.format(commands="\n".join(f"  {name:9} {text}" for name, text in COMMANDS.items())))
         return
     if words[0] == "--version":
-        from graft.version import __version__
+        from graft.configuration.version import __version__
 
         print(f"graft {__version__}")
         return
@@ -159,10 +159,10 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from graft.composition import prefer_own_options, register_resolvers
+    from graft.configuration.keys import conf_dir
     from graft.explanation import explain_hydra
     from graft.host import hydra_apart
     from graft.job import Job
-    from graft.keys import conf_dir
     from graft.words import made_ready
 
     _check_flags(words)

@@ -10,16 +10,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
+from graft.configuration.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
+from graft.configuration.rules import clean_name
+from graft.configuration.schema import check_targets, check_together, check_values, get
 from graft.data import LOADING_KEYS
 from graft.data_of_run import data_of_run
 from graft.errors import GraftError
 from graft.explanation import explain_hydra
 from graft.host import hydra_apart
-from graft.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.optimizer_choice import FROZEN, choose_optimizer
 from graft.recipes import without_replaced
-from graft.rules import clean_name
-from graft.schema import check_targets, check_together, check_values, get
 from graft.words import made_ready
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from graft.plain_text import visible
+from graft.errors import visible
 
 
 class PlainConsole(Console):

@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from graft.configuration.keys import Plain
 from graft.errors import GraftError
-from graft.keys import Plain
 from graft.runs.folder import RunFolder
 from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run

@@ -2,14 +2,16 @@
 
 import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable
 
-from graft.plain_text import visible
-
 # Read once: `graft.cli.run_hydra` sets the variable for Hydra's own ends.
 WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+# But for the end of a line and the tabulator: a terminal would obey the others.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class GraftError(Exception):
@@ -17,6 +19,11 @@ class GraftError(Exception):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def visible(text: str) -> str:
+    r"""The text with control characters written out, as `\x1b`, so that no terminal obeys them."""
+    return _CONTROLS.sub(lambda control: f"\\x{ord(control[0]):02x}", text)
 
 
 def report(error: Exception) -> None:

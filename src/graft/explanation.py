@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
+from graft.configuration.keys import PARTS, conf_dir, known_keys, unknown_key
 from graft.errors import GraftError, did_you_mean
-from graft.keys import PARTS, conf_dir, known_keys, unknown_key
 
 
 def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> GraftError:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from graft.backbones.weights_place import file_and_place
+from graft.configuration.paths import check_room, existing, expanded, needed
+from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError
-from graft.paths import check_room, existing, expanded, needed
 from graft.reporting.records import run_folders
 from graft.runs.bundles import WEIGHTS, bundle_folder
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from graft.configuration.keys import Plain, conf_dir, known_keys
+from graft.configuration.schema import SOLVER, flatten, get
 from graft.errors import GraftError
-from graft.keys import Plain, conf_dir, known_keys
 from graft.runs.launch import launched
 from graft.runs.recorded import key_of
-from graft.schema import SOLVER, flatten, get
 
 FROZEN = "graft.freezing.Frozen"
 # Keys of the trainer that say how long, on what or by which steps to train.

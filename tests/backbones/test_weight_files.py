@@ -11,7 +11,7 @@ from torch import nn
 
 from graft.backbones import Preprocessing, load_weights, simple_cnn, torchvision_backbone
 from graft.backbones.weight_files import recorded_preprocessing
-from graft.backbones.weights_place import absolute, file_and_place
+from graft.configuration.weights_place import absolute, file_and_place
 from graft.errors import GraftError
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import graft
 from graft.cli import run
-from graft.plain_text import encodable
+from graft.configuration.plain_text import encodable
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 

@@ -17,12 +17,12 @@ from tensorboard.summary.writer import event_file_writer
 
 import graft
 from graft.cli import run
+from graft.configuration.version import __version__
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_yaml
 from graft.training import TransferModule
 from graft.training.interruption import Terminated
-from graft.version import __version__
 
 EPOCHS = 3
 # Sets the signal off within a training step; the run is a process of its own.

@@ -19,8 +19,8 @@ import graft
 from graft.cli import run
 from graft.commands import train as command
 from graft.composition import compose
+from graft.configuration.keys import conf_dir
 from graft.errors import GraftError
-from graft.keys import conf_dir
 from graft.runs import RunFolder
 from graft.runs.process import alive
 from graft.sweeps.launching import Outcome

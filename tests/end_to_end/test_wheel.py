@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import graft
+from graft.configuration.version import DISTRIBUTION, __version__
 from graft.runs import RunFolder
-from graft.version import DISTRIBUTION, __version__
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from graft.configuration.keys import conf_dir, option_nodes
 from graft.errors import GraftError
-from graft.keys import conf_dir, option_nodes
 from graft.ranking.candidates import cached_file, candidates
 
 OPTIONS = option_nodes("backbone", [conf_dir()])

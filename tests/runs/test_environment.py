@@ -9,9 +9,9 @@ from importlib.metadata import version
 
 import pytest
 
+from graft.configuration.version import __version__
 from graft.runs import environment
 from graft.runs.environment import describe_environment
-from graft.version import __version__
 
 MINE = {
     **{

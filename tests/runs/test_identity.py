@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from graft.composition import compose
+from graft.configuration.schema import flatten
 from graft.errors import GraftError
 from graft.reporting.groups import rank
 from graft.reporting.records import Run
@@ -13,7 +14,6 @@ from graft.runs import RunFolder
 from graft.runs.fingerprint import fingerprint
 from graft.runs.identity import FREE, HOW, LEFT_OUT, TECHNICAL, without
 from graft.runs.resuming import continued
-from graft.schema import flatten
 
 CONFIG = compose("train", ["scheduler=constant"])[0]
 # Another value for each key that is free.

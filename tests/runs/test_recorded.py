@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from graft.composition import compose
-from graft.keys import conf_dir
+from graft.configuration.keys import conf_dir
 from graft.runs import RunFolder
 from graft.runs.recorded import option_of, recorded, swept
 

@@ -7,8 +7,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from graft.composition import compose
-from graft.keys import conf_dir
-from graft.schema import flatten
+from graft.configuration.keys import conf_dir
+from graft.configuration.schema import flatten
 from graft.training import pictures, tensorboard
 from graft.training.epoch_table import EpochTable
 

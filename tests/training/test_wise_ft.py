@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from graft.backbones import simple_cnn
-from graft.building import build
+from graft.configuration.building import build
 from graft.errors import GraftError
 from graft.training import Bundle, HowTested, linear, load_bundle, save_bundle
 from graft.training.running_statistics import first, take_statistics

@@ -15,7 +15,7 @@ from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.torchvision_stages import FAMILIES, Family
 from graft.backbones.weight_files import StateDicts, read_weights, recorded_preprocessing
 from graft.backbones.weights import fitting, load_state
-from graft.backbones.weights_place import file_and_place
+from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
 
 

@@ -11,10 +11,10 @@ from safetensors.torch import load, load_file
 from torch import Tensor
 
 from graft.backbones.preprocessing import Preprocessing
-from graft.backbones.weights_place import file_and_place
+from graft.configuration.paths import expanded
+from graft.configuration.plain_text import encodable
+from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
-from graft.paths import expanded
-from graft.plain_text import encodable
 
 # By which Lightning's checkpoints are known.
 LIGHTNING = "pytorch-lightning_version"

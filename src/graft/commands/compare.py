@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from graft.configuration.rules import USUAL
 from graft.errors import GraftError
 from graft.reporting import figures, tables
 from graft.reporting.findings import verdict
@@ -12,7 +13,6 @@ from graft.reporting.page import comparison_page, disagreements, image_rows, rec
 from graft.reporting.pairs import Images, differences, images
 from graft.reporting.records import Run, find_runs
 from graft.reporting.summary import show
-from graft.rules import USUAL
 from graft.runs.files import write_csv, write_figure, write_text
 from graft.runs.recorded import metric_of_sweep
 

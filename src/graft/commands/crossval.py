@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from graft.building import check_trusted
 from graft.commands import train
+from graft.configuration.building import check_trusted
 from graft.console import PlainConsole
 from graft.data import ImageData
 from graft.data.opening import open_data, open_recorded, split_data

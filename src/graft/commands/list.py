@@ -5,9 +5,9 @@ from fnmatch import fnmatch
 
 from rich.table import Table
 
+from graft.configuration.keys import conf_dir
 from graft.console import PlainConsole
 from graft.errors import GraftError, did_you_mean
-from graft.keys import conf_dir
 
 
 def topics() -> list[str]:

@@ -10,19 +10,19 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from graft.building import check_trusted, one_line
+from graft.configuration.building import check_trusted, one_line
+from graft.configuration.older import OF_A_START
+from graft.configuration.schema import solves
 from graft.data import recorded_rows
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback, changes
-from graft.older import OF_A_START
 from graft.runs import RunFolder, slurm
 from graft.runs.files import write_csv, write_yaml
 from graft.runs.fingerprint import fingerprint
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
-from graft.schema import solves
 from graft.training import (
     assembly,
     cache_decision,

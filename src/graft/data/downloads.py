@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from graft.configuration.paths import expanded
 from graft.data.image_data import ImageData, ImageSet, array_images, file_images
 from graft.errors import GraftError, did_you_mean
-from graft.paths import expanded
 
 # Each opens torchvision's class with its own words for the splits; labels are read without decoding images.
 Opener = Callable[[Any, Path, bool], ImageData]

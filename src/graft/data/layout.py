@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from graft.configuration.names import nfc
 from graft.data.parts import PARTS, parts_of, word_in
 from graft.data.walk import Walk, joined
 from graft.errors import GraftError
-from graft.names import nfc
 
 
 class Layout(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.building import build
+from graft.configuration.building import build
 from graft.data import LOADING_KEYS
 from graft.data.headers import MOST, is_deep, said_of_several, some_of
 from graft.data.image_data import ImageData

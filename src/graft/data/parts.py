@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from graft.configuration.names import nfc
 from graft.data.image_data import ImageData, file_images
 from graft.errors import GraftError
-from graft.names import nfc
 
 PARTS = ("train", "val", "test")
 # What a folder or a cell of a manifest may be called, and the part it means.

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from graft.configuration.names import nfc
 from graft.data.image_data import ImageData
 from graft.data.splits import SPLITS, Splits, from_lists
 from graft.errors import GraftError, did_you_mean
-from graft.names import nfc
 
 
 def split_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from graft.configuration.plain_text import in_markdown
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
 from graft.inspection.tables import class_rows, copy_rows, size_lines
-from graft.plain_text import in_markdown
 from graft.reporting.tables import markdown
 
 # Rows of a table on the page; all of them stand in the CSV.

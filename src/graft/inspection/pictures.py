@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
+from graft.configuration.plain_text import in_figure
 from graft.inspection.inspection import Inspection
 from graft.inspection.looks import Look, readable
-from graft.plain_text import in_figure
 
 # Side of a tile, and room around it, px.
 TILE, GAP = 96, 4

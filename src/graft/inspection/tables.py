@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from graft.data.splits import SPLITS
+from graft.errors import visible
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
 from graft.inspection.looks import readable
-from graft.plain_text import visible
 
 Row = dict[str, Any]
 # Classes on the terminal and on the page; all of them stand in classes.csv.

@@ -11,8 +11,8 @@ import torch
 from torchvision import models
 
 from graft.backbones import supported_names
+from graft.configuration.paths import expanded
 from graft.errors import GraftError, did_you_mean
-from graft.paths import expanded
 
 Node = dict[str, Any]
 WEIGHTS_DIR = "GRAFT_WEIGHTS_DIR"

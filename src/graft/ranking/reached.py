@@ -10,7 +10,7 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from graft.backbones.weight_files import BUNDLE_WEIGHTS
-from graft.backbones.weights_place import file_and_place
+from graft.configuration.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
 from graft.reporting.records import Run
 from graft.runs.identity import TECHNICAL, without

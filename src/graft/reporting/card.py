@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graft.plain_text import in_markdown
+from graft.configuration.plain_text import in_markdown
 from graft.reporting.few import few_errors
 
 

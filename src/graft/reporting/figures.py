@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from graft.plain_text import in_figure
+from graft.configuration.plain_text import in_figure
+from graft.configuration.rules import less_is_better
 from graft.reporting.findings import thrift
 from graft.reporting.groups import Group, Ranking
 from graft.reporting.tables import COSTS
-from graft.rules import less_is_better
 
 # Okabe and Ito's colours, which most colour-blind people tell apart; each with its own marker.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")

@@ -2,9 +2,9 @@
 
 import math
 
+from graft.configuration.rules import less_is_better
 from graft.reporting.groups import Group, Ranking
 from graft.reporting.pairs import Difference
-from graft.rules import less_is_better
 
 
 def verdict(ranking: Ranking, found: list[Difference]) -> str:

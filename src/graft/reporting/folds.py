@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from scipy import stats
 
-from graft.plain_text import in_markdown
+from graft.configuration.plain_text import in_markdown
 from graft.reporting.groups import ABSENT
 from graft.reporting.pairs import ROUNDING
 from graft.reporting.tables import markdown

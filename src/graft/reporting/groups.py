@@ -11,9 +11,9 @@ from typing import Any
 
 from scipy import stats
 
+from graft.configuration.rules import less_is_better
 from graft.errors import GraftError
 from graft.reporting.records import Run
-from graft.rules import less_is_better
 from graft.runs.identity import TECHNICAL, without
 from graft.runs.recorded import key_of
 

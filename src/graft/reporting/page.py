@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from graft.plain_text import in_markdown
+from graft.configuration.plain_text import in_markdown
 from graft.reporting.groups import Ranking
 from graft.reporting.pairs import FEW, Difference, Images, recalls
 from graft.reporting.tables import cells, difference_cells, markdown

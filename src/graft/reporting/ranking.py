@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from graft.plain_text import in_figure, in_markdown
+from graft.configuration.plain_text import in_figure, in_markdown
 
 Row = Mapping[str, Any]
 # Key of a row, heading, and how its value is written.

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from graft.configuration.names import nfc
+from graft.configuration.paths import existing, expanded
 from graft.errors import GraftError
-from graft.names import nfc
-from graft.paths import existing, expanded
 from graft.runs import RunFolder
 from graft.runs.csv_rows import Rows
 from graft.runs.files import read_csv

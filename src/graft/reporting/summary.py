@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from graft.configuration.plain_text import in_markdown
+from graft.configuration.rules import USUAL
 from graft.console import PlainConsole
-from graft.plain_text import in_markdown
 from graft.reporting.figures import bars
 from graft.reporting.findings import verdict
 from graft.reporting.groups import Ranking, rank
 from graft.reporting.pairs import differences
 from graft.reporting.records import find_runs
 from graft.reporting.tables import cells, group_rows, left_out, markdown, printed
-from graft.rules import USUAL
 from graft.runs.files import write_csv, write_figure, write_text
 
 

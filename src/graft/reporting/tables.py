@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from graft.plain_text import in_markdown
+from graft.configuration.plain_text import in_markdown
 from graft.reporting.groups import ABSENT, Group, Ranking, spell
 from graft.reporting.pairs import Difference
 from graft.reporting.records import Skipped

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from graft.configuration.paths import existing
 from graft.errors import GraftError
-from graft.paths import existing
 from graft.runs.folder import RunFolder
 
 WEIGHTS = "model.safetensors"

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from graft.configuration.paths import existing
 from graft.errors import GraftError
-from graft.paths import existing
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
 from graft.runs.identity import FREE, MOVABLE

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import distributions
 from typing import Any
 
-from graft.version import DISTRIBUTION, __version__
+from graft.configuration.version import DISTRIBUTION, __version__
 
 
 def describe_environment() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from graft.plain_text import encodable
+from graft.configuration.plain_text import encodable
 from graft.runs.csv_rows import Rows
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from graft.configuration.paths import check_room, existing, expanded
 from graft.errors import GraftError
-from graft.paths import check_room, existing, expanded
 from graft.runs import slurm
 from graft.runs.files import write_json
 from graft.runs.process import this_process

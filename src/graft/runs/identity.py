@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from graft.schema import flatten
+from graft.configuration.schema import flatten
 
 # How a run is started and computed: what it comes to is the same but for rounding. So these may change in a
 # run that goes on, and neither make a job of a sweep another one nor tell runs apart.

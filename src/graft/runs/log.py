@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from graft.plain_text import encodable, visible
+from graft.configuration.plain_text import encodable
+from graft.errors import visible
 
 _log = logging.getLogger("graft.run")
 

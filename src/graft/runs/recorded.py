@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
+from graft.configuration.keys import Plain, conf_dir, known_keys
+from graft.configuration.older import completed
+from graft.configuration.rules import USUAL
+from graft.configuration.schema import BUILT, flatten
 from graft.errors import GraftError
-from graft.keys import Plain, conf_dir, known_keys
-from graft.older import completed
-from graft.rules import USUAL
 from graft.runs.folder import RunFolder
-from graft.schema import BUILT, flatten
 
 
 def recorded(folder: RunFolder) -> Plain:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graft.configuration.older import completed
+from graft.configuration.schema import get
+from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
-from graft.older import completed
 from graft.runs.folder import RunFolder
 from graft.runs.identity import FREE, MOVABLE
 from graft.runs.process import alive
-from graft.schema import get
-from graft.version import DISTRIBUTION
 
 Config = Mapping[str, Any]
 

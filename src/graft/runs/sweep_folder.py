@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from graft.configuration.paths import existing, expanded
 from graft.errors import GraftError
-from graft.paths import existing, expanded
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
 from graft.runs.process import alive

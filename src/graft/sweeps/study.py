@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from graft.configuration.rules import less_is_better
+from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
-from graft.rules import less_is_better
-from graft.version import DISTRIBUTION
 
 NAME = "graft"
 

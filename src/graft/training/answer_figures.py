@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from graft.plain_text import in_figure
+from graft.configuration.plain_text import in_figure
 from graft.reporting.figures import COLOURS, GREY, LINES
 from graft.training.metrics import BINS, expected_calibration_error, reliability
 

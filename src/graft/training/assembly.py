@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
-from graft.backbones.weights_place import absolute
-from graft.building import build, build_later
+from graft.configuration.building import build, build_later
+from graft.configuration.paths import expanded
+from graft.configuration.schema import solves
+from graft.configuration.weights_place import absolute
 from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
 from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
-from graft.paths import expanded
 from graft.regularization import CoTuning
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
-from graft.schema import solves
 from graft.training import checks, ranks
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from graft.backbones import Preprocessing
 from graft.backbones.weight_files import read_safetensors
-from graft.building import build, build_later, check_trusted, one_line
+from graft.configuration.building import build, build_later, check_trusted, one_line
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.data.levels import AllLevels, levels_from
 from graft.errors import GraftError

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
+from graft.configuration.schema import solves
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.features.folder import sized
 from graft.features.keys import same_transform
 from graft.freezing.apply import phases
 from graft.freezing.prefix import frozen_prefix
-from graft.schema import solves
 from graft.training.exactness import reasons_against, reasons_against_solving
 from graft.training.feature_cache import FeatureCache
 from graft.training.head import standardizes

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 from torch import Tensor
 
-from graft.building import one_line
+from graft.configuration.building import one_line
 from graft.errors import GraftError
 from graft.runs.files import sync_folder, whole, write_text
 from graft.runs.log import say

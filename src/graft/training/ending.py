@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
+from graft.configuration.schema import flatten
 from graft.console import PlainConsole
 from graft.freezing.apply import apply
 from graft.freezing.lora import merge
@@ -16,7 +17,6 @@ from graft.runs import RunFolder
 from graft.runs.files import write_json, write_text
 from graft.runs.log import say
 from graft.runs.recorded import swept
-from graft.schema import flatten
 from graft.training import pictures, tensorboard
 from graft.training.assembly import Parts, prepare
 from graft.training.assessment import spelled

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from graft.configuration.paths import expanded
+from graft.configuration.schema import get
 from graft.data import ImageData, Splits
 from graft.data.recognition import digests
-from graft.paths import expanded
 from graft.runs.bundles import bundle_folder
 from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
-from graft.schema import get
 from graft.training.bundle import SEEN
 
 

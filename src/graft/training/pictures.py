@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from graft.backbones import Preprocessing
-from graft.plain_text import in_figure
+from graft.configuration.plain_text import in_figure
 
 # Above this many classes the cells of a confusion matrix are too small for numbers.
 NUMBERED = 20

@@ -7,7 +7,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from graft.building import build
+from graft.configuration.building import build
 from graft.freezing.apply import apply
 from graft.optim import LBFGS
 from graft.runs import RunFolder

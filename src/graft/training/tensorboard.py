@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import Tensor
 
-from graft.plain_text import encodable
+from graft.configuration.plain_text import encodable
 
 # The HParams tab is for comparing runs: what people vary, and nothing else. Of each of these groups the
 # chosen option is shown; of those whose keys are all of that kind, every key; of the others, single ones.

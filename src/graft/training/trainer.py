@@ -8,9 +8,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy
 
-from graft.building import build, build_later
+from graft.configuration.building import build, build_later
+from graft.configuration.plain_text import encodable
 from graft.errors import GraftError
-from graft.plain_text import encodable
 from graft.runs.log import say
 from graft.training import ranks
 from graft.training.checkpoint_files import CheckedIO

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from graft.building import build
+from graft.configuration.building import build
 from graft.errors import GraftError
 from graft.runs.bundles import DESCRIPTION, bundle_folder
 from graft.training.bundle import Bundle, read_description

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graft.building import build, check_trusted
+from graft.configuration.building import build, check_trusted
 from graft.errors import GraftError
 
 
@@ -22,7 +22,7 @@ from graft.errors import GraftError
         {"_target_": "graft.data.module.torch.load", "f": "x.pth", "weights_only": False},
         {"_target_": "torch.nn.functional.torch.load", "f": "x.pth", "weights_only": False},
         {"_target_": "graft.training.bundle.write_yaml", "path": "x", "value": 1},
-        {"_target_": "graft.building.build", "node": {"_target_": "torch.nn.ReLU"}, "key": "x"},
+        {"_target_": "graft.configuration.building.build", "node": {"_target_": "torch.nn.ReLU"}, "key": "x"},
         {"backbone": {"name": "${oc.env:HOME}"}},
     ],
 )

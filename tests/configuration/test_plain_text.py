@@ -7,8 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from graft.configuration.plain_text import encodable, in_figure, in_markdown
 from graft.console import PlainConsole
-from graft.plain_text import encodable, in_figure, in_markdown, visible
+from graft.errors import visible
 
 NAMES = [
     "G[/y]",

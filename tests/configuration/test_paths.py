@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from graft.configuration.paths import check_room, existing, expanded
 from graft.errors import GraftError
-from graft.paths import check_room, existing, expanded
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from graft.composition import compose
+from graft.configuration.older import OF_A_START, completed
+from graft.configuration.schema import flatten
 from graft.errors import GraftError
-from graft.older import OF_A_START, completed
-from graft.schema import flatten
 
 WORDS = {
     "plain": [],

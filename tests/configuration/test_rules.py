@@ -2,7 +2,7 @@
 
 import pytest
 
-from graft.rules import RULES, clean_name, number, one_of, or_null, whole
+from graft.configuration.rules import RULES, clean_name, number, one_of, or_null, whole
 
 NAN, INFINITY = float("nan"), float("inf")
 # For a key what is just right, and what is just wrong.

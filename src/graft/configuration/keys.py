@@ -11,8 +11,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from graft.configuration.schema import BUILT, flatten, get
 from graft.errors import GraftError, nearest
-from graft.schema import BUILT, flatten, get
 
 Plain = dict[str, Any]
 # Options of these groups change keys of other groups instead of having keys of their own.
@@ -22,9 +22,9 @@ PARTS = (*BUILT, "logger", "callbacks")
 
 def conf_dir() -> Path:
     """The shipped Hydra tree: inside an installed package, or at the top of a checkout."""
-    here = Path(__file__).resolve().parent
-    packaged = here / "conf"
-    return packaged if packaged.is_dir() else here.parents[1] / "conf"
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "conf"
+    return packaged if packaged.is_dir() else package.parents[1] / "conf"
 
 
 def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]) -> Plain:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from graft.cli import run
+from graft.configuration.version import DISTRIBUTION, __version__
 from graft.errors import GraftError
 from graft.sweeps.study import import_optuna
-from graft.version import DISTRIBUTION, __version__
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 READ = ("src", "conf", "docs", "experiments", "README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml")
 SETTINGS = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from graft.paths import expanded
+from graft.configuration.paths import expanded
 
 
 def file_and_place(given: str | Path) -> tuple[Path, str | None]:

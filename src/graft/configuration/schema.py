@@ -7,8 +7,8 @@ the ranges, the choices and the rules between keys.
 from collections.abc import Mapping
 from typing import Any
 
+from graft.configuration.rules import RULES, TEXTS, VALIDATED, WATCHED, less_is_better, rule_of_default
 from graft.errors import GraftError, did_you_mean
-from graft.rules import RULES, TEXTS, VALIDATED, WATCHED, less_is_better, rule_of_default
 
 Config = Mapping[str, Any]
 # Groups whose option is one object; those of `logger` and `callbacks` are several.

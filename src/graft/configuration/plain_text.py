@@ -5,17 +5,12 @@ Not as commands to a terminal, as a formula in a figure, or as Markdown.
 
 import re
 
-# But for the end of a line and the tabulator: a terminal would obey the others.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+from graft.errors import visible
+
 # What stands for the bytes of a name that is not UTF-8.
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # All that begins something in Markdown; an underscore inside of a word begins nothing.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])")
-
-
-def visible(text: str) -> str:
-    r"""The text with control characters written out, as `\x1b`, so that no terminal obeys them."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def encodable(text: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
+from graft.configuration.keys import PARTS, Plain, conf_dir, known_keys
+from graft.configuration.schema import BUILT, flatten
 from graft.errors import GraftError
-from graft.keys import PARTS, Plain, conf_dir, known_keys
-from graft.schema import BUILT, flatten
 
 # Keys of `train.yaml` that say how a run is started; none is recorded.
 OF_A_START = ("resume", "trust", "sweep", "notes")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from graft.configuration.schema import check_together, check_values, flatten, get
 from graft.errors import GraftError
-from graft.schema import check_together, check_values, flatten, get
 
 
 def at(key, value):
