@@ -11,10 +11,9 @@ import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration import keys
-from graft.configuration.keys import PARTS, conf_dir, known_keys
-from graft.data import LOADING_KEYS
+from graft.configuration.keys import LOADING_KEYS, PARTS, conf_dir, known_keys
 from graft.errors import GraftError
 
 FILES = sorted(conf_dir().rglob("*.yaml"))

@@ -164,8 +164,8 @@ def test_from_threads_beside_a_loop(photos: Path, tmp_path: Path, monkeypatch: p
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_process_takes_its_own_turn_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from graft.composition import _process_id
-    from graft.host import hydra_apart
+    from graft.composition.composing import _process_id
+    from graft.composition.hydra_apart import hydra_apart
 
     own = _process_id()
     reader, writer = os.pipe()

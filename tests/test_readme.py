@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from graft.cli import COMMANDS, run
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.runs.files import read_csv
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -39,7 +39,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms import v2
 
 from graft.commands.train import fit, trainer_of
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.data import ImageDataModule
 from graft.data.sharing import EpochBatches
 from graft.training import assembly, cache_decision

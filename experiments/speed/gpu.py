@@ -22,7 +22,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from graft.backbones import torchvision_backbone
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.building import build_later
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback

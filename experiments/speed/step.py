@@ -39,7 +39,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.building import build_later
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback

@@ -41,9 +41,9 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     import threading
     from pathlib import Path
 
-    from graft.composition import compose
+    from graft.composition.composing import compose
+    from graft.composition.needed_paths import check_paths
     from graft.host import undisturbed
-    from graft.needed_paths import check_paths
     from graft.runs.folder import refuse_taken
     from graft.runs.restarting import going_on
 

@@ -158,12 +158,12 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from graft.composition import prefer_own_options, register_resolvers
+    from graft.composition.composing import prefer_own_options, register_resolvers
+    from graft.composition.explanation import explain_hydra
+    from graft.composition.hydra_apart import hydra_apart
+    from graft.composition.words import made_ready
     from graft.configuration.keys import conf_dir
-    from graft.explanation import explain_hydra
-    from graft.host import hydra_apart
     from graft.job import Job
-    from graft.words import made_ready
 
     _check_flags(words)
     words = made_ready(command, words)

@@ -1,37 +1,23 @@
 """The program that calls Graft has a life of its own: what a call leaves as it was.
 
-Random streams, warnings, loggers, environment, signals, torch's settings, Hydra: all of these belong to the
-process, and a run needs them in its own way.
+Random streams, warnings, loggers, environment, signals, torch's settings: all of these belong to the process,
+and a run needs them in its own way. Hydra's state is in `graft.composition.hydra_apart`.
 """
 
 import logging
 import os
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from graft.composition.hydra_apart import turn
 from graft.output import lenient_output
-
-# A run seeds the streams of the whole process, so a second one would spoil both: it waits.
-_turn = threading.RLock()
-
-
-def _new_turn() -> None:
-    """In a forked process nobody is left who would end the turn."""
-    global _turn
-    _turn = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_turn)
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Train in the block, one thread at a time; afterwards the process is as it was, whatever happened."""
-    with _turn, lenient_output(), warnings.catch_warnings(), _kept_environment(), _kept_loggers():
+    with turn(), lenient_output(), warnings.catch_warnings(), _kept_environment(), _kept_loggers():
         import matplotlib as mpl
         import torch
 
@@ -114,36 +100,3 @@ def _kept_loggers() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def hydra_apart() -> Iterator[None]:
-    """Let the block use a Hydra of its own; a program that uses Hydra too keeps its options and state."""
-    from hydra.core.config_store import ConfigStore
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.core.plugins import Plugins
-    from hydra.core.singleton import Singleton
-    from hydra.version import VersionBase
-
-    # Those that hold what a program has chosen; the others know plugins, which take time to find.
-    own = {GlobalHydra, HydraConfig, VersionBase}
-    singleton: Any = Singleton
-    with _turn:
-        # Found once in a process, when they put their options into the store.
-        Plugins.instance()
-        store = ConfigStore.instance()
-        before, options = singleton._instances, store.repo
-        singleton._instances = {kind: found for kind, found in before.items() if kind not in own}
-        store.repo = _copied(options)
-        try:
-            yield
-        finally:
-            made = {kind: found for kind, found in singleton._instances.items() if kind not in own}
-            singleton._instances = {**made, **before}
-            store.repo = options
-
-
-def _copied(options: dict[str, Any]) -> dict[str, Any]:
-    """The tree of a ConfigStore, whose leaves nobody changes."""
-    return {name: _copied(found) if isinstance(found, dict) else found for name, found in options.items()}

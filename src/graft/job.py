@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from graft import errors
-from graft.composition import check, register_resolvers
+from graft.composition.composing import check, register_resolvers
+from graft.composition.needed_paths import check_paths
 from graft.configuration.older import OF_A_START
 from graft.errors import GraftError, reason_of, report
-from graft.needed_paths import check_paths
 from graft.output import lenient_output
 from graft.runs import crossval_folder
 from graft.runs.files import write_text, write_yaml

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.older import OF_A_START, completed
 from graft.configuration.schema import flatten
 from graft.errors import GraftError

@@ -12,7 +12,8 @@ from hydra.utils import get_method, instantiate
 from PIL import Image
 
 import graft.data
-from graft.data import LOADING_KEYS, split
+from graft.configuration.keys import LOADING_KEYS
+from graft.data import split
 
 CONF = Path(__file__).parents[2] / "conf"
 DATA = sorted(file for file in (CONF / "data").glob("*.yaml") if file.stem != "_loading")

@@ -18,7 +18,7 @@ import yaml
 import graft
 from graft.cli import run
 from graft.commands import train as command
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir
 from graft.errors import GraftError
 from graft.runs import RunFolder

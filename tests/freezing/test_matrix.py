@@ -8,7 +8,7 @@ import yaml
 from torch import nn
 
 from graft.backbones import simple_cnn, torchvision_backbone
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.errors import GraftError
 from graft.freezing.apply import apply, statistics_move
 from graft.freezing.parts import parts

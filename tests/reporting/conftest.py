@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.runs.files import write_csv, write_json, write_yaml
 
 # Labels of twelve test images, four a class.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.runs.fingerprint import fingerprint
 
 WORDS = ["data=digits", "freeze=frozen", "trainer.max_epochs=3"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.schema import flatten
 from graft.errors import GraftError
 from graft.reporting.groups import rank

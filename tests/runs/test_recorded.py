@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir
 from graft.runs import RunFolder
 from graft.runs.recorded import option_of, recorded, swept

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import write_yaml

@@ -9,7 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from graft.backbones import Backbone
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.data import ImageData, ImageDataModule, array_images
 from graft.data.opening import split_data
 from graft.errors import GraftError

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.errors import GraftError
 from graft.training import checks
 

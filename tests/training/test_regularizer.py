@@ -7,7 +7,7 @@ from torchvision import models
 
 import graft
 from graft.backbones import SourceHead
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.errors import GraftError
 from graft.regularization import L1, L2, L2SP, BatchSpectralShrinkage, CoTuning, Delta, StochNorm
 

@@ -6,7 +6,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir
 from graft.configuration.schema import flatten
 from graft.training import pictures, tensorboard

@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.profilers import SimpleProfiler
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.training import Checkpoints

@@ -38,12 +38,6 @@ if TYPE_CHECKING:
     from graft.data.transforms import training_transform as training_transform
     from graft.data.workers import default_workers as default_workers
 
-# The keys that every option of the group `data` has (conf/data/_loading.yaml); its others are the source's.
-LOADING_KEYS = (
-    *("batch_size", "num_workers", "cache_images"),
-    *("val_fraction", "test_fraction", "split_seed", "folds", "fold", "shots", "fraction"),
-)
-
 # Public name to the module that defines it; no module may bear the name of a public function.
 _HOMES = {
     "DataFacts": "facts",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.configuration.building import build
-from graft.data import LOADING_KEYS
+from graft.configuration.keys import LOADING_KEYS
 from graft.data.headers import MOST, is_deep, said_of_several, some_of
 from graft.data.image_data import ImageData
 from graft.data.images import read_values

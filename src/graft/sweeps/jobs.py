@@ -8,15 +8,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from graft.composition import check
+from graft.composition.composing import check
+from graft.composition.explanation import explain_hydra
+from graft.composition.needed_paths import check_paths
+from graft.composition.words import quoted
 from graft.errors import GraftError
-from graft.explanation import explain_hydra
-from graft.needed_paths import check_paths
 from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
 from graft.runs.sweep_folder import SweepFolder
-from graft.words import quoted
 
 
 class Planned(NamedTuple):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from graft.composition.words import quoted
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
@@ -14,7 +15,6 @@ from graft.sweeps.report import Failed, conclude, say_how_to_go_on
 from graft.sweeps.setup import Sweep
 from graft.sweeps.spaces import corners, read
 from graft.sweeps.study import import_optuna, name_of, open_study
-from graft.words import quoted
 
 
 class Settings(NamedTuple):

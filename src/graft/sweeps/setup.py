@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from hydra.core.plugins import Plugins
 from omegaconf import open_dict, read_write
 
+from graft.composition.words import quoted
 from graft.errors import GraftError
 from graft.job import Job
 from graft.runs import slurm
 from graft.runs.launch import launched
 from graft.runs.restarting import root_of
 from graft.runs.sweep_folder import SweepFolder
-from graft.words import quoted
 
 
 class Sweep(NamedTuple):

@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from graft.composition.data_of_run import kept_from_hydra
+from graft.composition.explanation import named_folders
 from graft.configuration.keys import PARTS, RECIPES
 from graft.configuration.paths import existing
 from graft.configuration.rules import TEXTS
-from graft.data_of_run import kept_from_hydra
-from graft.explanation import named_folders
 
 # Of Hydra's own, and of groups, whose options people name.
 TEXT_KEYS = {*TEXTS, *PARTS, *RECIPES, "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}

@@ -7,9 +7,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from graft import GraftError, train
 from graft.cli import run
-from graft.composition import compose
+from graft.composition.composing import compose
+from graft.composition.words import made_ready, quoted
 from graft.configuration.schema import get
-from graft.words import made_ready, quoted
 
 
 def read(word: str, command: str = "train") -> object:

@@ -10,17 +10,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
-from graft.configuration.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
+from graft.composition.data_of_run import data_of_run
+from graft.composition.explanation import explain_hydra
+from graft.composition.hydra_apart import hydra_apart
+from graft.composition.optimizer_choice import FROZEN, choose_optimizer
+from graft.composition.recipes import without_replaced
+from graft.composition.words import made_ready
+from graft.configuration.keys import LOADING_KEYS, Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.configuration.rules import clean_name
 from graft.configuration.schema import check_targets, check_together, check_values, get
-from graft.data import LOADING_KEYS
-from graft.data_of_run import data_of_run
 from graft.errors import GraftError
-from graft.explanation import explain_hydra
-from graft.host import hydra_apart
-from graft.optimizer_choice import FROZEN, choose_optimizer
-from graft.recipes import without_replaced
-from graft.words import made_ready
 
 
 def register_resolvers() -> None:

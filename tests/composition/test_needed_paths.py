@@ -8,7 +8,7 @@ import pytest
 
 from graft import GraftError, load, train
 from graft.cli import run
-from graft.needed_paths import check_paths
+from graft.composition.needed_paths import check_paths
 
 IMAGES = "data=image_folder"
 MANIFEST = "data=csv"

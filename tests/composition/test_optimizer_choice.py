@@ -2,7 +2,7 @@
 
 import pytest
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.schema import solves
 from graft.errors import GraftError
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from graft.composition import compose
+from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir
 from graft.errors import GraftError
 

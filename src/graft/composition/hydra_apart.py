@@ -1,0 +1,58 @@
+"""A program that uses Hydra itself keeps its options and state while Graft composes."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+# A call of Graft's uses what belongs to the whole process (random streams, Hydra), so a second one waits.
+_turn = threading.RLock()
+
+
+def _new_turn() -> None:
+    """In a forked process nobody is left who would end the turn."""
+    global _turn
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_turn)
+
+
+def turn() -> AbstractContextManager[Any]:
+    """The lock that a thread holds while it composes or trains."""
+    return _turn
+
+
+@contextmanager
+def hydra_apart() -> Iterator[None]:
+    """Let the block use a Hydra of its own; a program that uses Hydra too keeps its options and state."""
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.plugins import Plugins
+    from hydra.core.singleton import Singleton
+    from hydra.version import VersionBase
+
+    # Those that hold what a program has chosen; the others know plugins, which take time to find.
+    own = {GlobalHydra, HydraConfig, VersionBase}
+    singleton: Any = Singleton
+    with turn():
+        # Found once in a process, when they put their options into the store.
+        Plugins.instance()
+        store = ConfigStore.instance()
+        before, options = singleton._instances, store.repo
+        singleton._instances = {kind: found for kind, found in before.items() if kind not in own}
+        store.repo = _copied(options)
+        try:
+            yield
+        finally:
+            made = {kind: found for kind, found in singleton._instances.items() if kind not in own}
+            singleton._instances = {**made, **before}
+            store.repo = options
+
+
+def _copied(options: dict[str, Any]) -> dict[str, Any]:
+    """The tree of a ConfigStore, whose leaves nobody changes."""
+    return {name: _copied(found) if isinstance(found, dict) else found for name, found in options.items()}
