@@ -15,8 +15,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from graft.reporting.figures import COLOURS, GREY, LINES, MARKERS
 from graft.reporting.groups import Spread, spread
-from graft.reporting.records import find_runs
 from graft.runs.files import write_csv
+from graft.runs.records import find_runs
 
 HERE = Path(__file__).parent
 SHOTS, SEEDS = (1, 3, 10, 30, 100), 5

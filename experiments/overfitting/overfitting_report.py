@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter
 
 from graft.reporting.figures import COLOURS, GREY, MARKERS
 from graft.reporting.groups import Spread, spread
-from graft.reporting.records import find_runs
 from graft.runs.files import write_csv
+from graft.runs.records import find_runs
 
 HERE = Path(__file__).parent
 LABELS = (5, 20, 100)

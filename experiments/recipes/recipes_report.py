@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from graft.reporting.groups import Spread, spread
-from graft.reporting.records import find_runs
 from graft.runs.files import read_csv, write_csv
+from graft.runs.records import find_runs
 
 HERE = Path(__file__).parent
 RARE = 2  # of five classes

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from graft.ranking.reached import fine_tuned, reached_by, starting_point
-from graft.reporting.records import find_runs
 from graft.runs import RunFolder
 from graft.runs.files import write_json, write_yaml
+from graft.runs.records import find_runs
 
 
 def make_run(path: Path, accuracy: float | None, **changes: Any) -> RunFolder:

@@ -10,7 +10,7 @@ from graft.reporting import figures
 from graft.reporting.findings import thrift, verdict
 from graft.reporting.groups import rank
 from graft.reporting.pairs import differences
-from graft.reporting.records import find_runs
+from graft.runs.records import find_runs
 
 
 def ranked(path):

@@ -10,7 +10,7 @@ from scipy import stats
 
 from graft.errors import GraftError
 from graft.reporting.groups import rank, spread
-from graft.reporting.records import find_runs
+from graft.runs.records import find_runs
 
 
 def ranked(path, sort="val/accuracy", over=("seed",)):

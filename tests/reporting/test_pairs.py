@@ -5,7 +5,7 @@ from scipy import stats
 
 from graft.reporting.groups import rank
 from graft.reporting.pairs import Difference, corrected, difference, images, mcnemar, recalls
-from graft.reporting.records import find_runs
+from graft.runs.records import find_runs
 
 FROZEN, FULL = [0.7, 0.72, 0.8], [0.6, 0.65, 0.67]
 

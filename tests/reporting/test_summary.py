@@ -3,9 +3,9 @@
 import pytest
 
 from graft.commands.compare import sort_of
-from graft.reporting.records import find_runs
 from graft.reporting.summary import summarize
 from graft.runs.files import read_csv, write_yaml
+from graft.runs.records import find_runs
 from graft.sweeps.report import conclude
 
 

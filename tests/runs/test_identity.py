@@ -9,10 +9,10 @@ from graft.composition.composing import compose
 from graft.configuration.schema import flatten
 from graft.errors import GraftError
 from graft.reporting.groups import rank
-from graft.reporting.records import Run
 from graft.runs import RunFolder
 from graft.runs.fingerprint import fingerprint
 from graft.runs.identity import FREE, HOW, LEFT_OUT, TECHNICAL, without
+from graft.runs.records import Run
 from graft.runs.resuming import continued
 
 CONFIG = compose("train", ["scheduler=constant"])[0]

@@ -11,10 +11,10 @@ from graft.reporting.findings import verdict
 from graft.reporting.groups import Ranking, rank
 from graft.reporting.page import comparison_page, disagreements, image_rows, recall_rows
 from graft.reporting.pairs import Images, differences, images
-from graft.reporting.records import Run, find_runs
 from graft.reporting.summary import show
 from graft.runs.files import write_csv, write_figure, write_text
 from graft.runs.recorded import metric_of_sweep
+from graft.runs.records import Run, find_runs
 
 
 def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:

@@ -19,8 +19,8 @@ from graft.ranking.candidates import Candidate, candidates
 from graft.ranking.costs import cost_of
 from graft.ranking.reached import fine_tuned, reached_by
 from graft.reporting import ranking
-from graft.reporting.records import Run, find_runs
 from graft.runs.files import write_csv, write_text
+from graft.runs.records import Run, find_runs
 from graft.training import assembly, pictures
 from graft.training.checks import check_device
 from graft.training.ranks import lone_trainer

@@ -9,8 +9,8 @@ from typing import Any
 from graft.configuration.paths import check_room, existing, expanded, needed
 from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError
-from graft.reporting.records import run_folders
 from graft.runs.bundles import WEIGHTS, bundle_folder
+from graft.runs.records import run_folders
 
 # As torchvision names weights. Which of them a network has, torchvision says.
 NAMED_WEIGHTS = re.compile(r"DEFAULT|[A-Z0-9]+_[A-Z0-9_]+")

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from graft.backbones.weight_files import BUNDLE_WEIGHTS
 from graft.configuration.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
-from graft.reporting.records import Run
 from graft.runs.identity import TECHNICAL, without
+from graft.runs.records import Run
 
 METRIC = "val/accuracy"
 # What of a backbone's node changes training alone.

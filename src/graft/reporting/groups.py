@@ -13,9 +13,9 @@ from scipy import stats
 
 from graft.configuration.rules import less_is_better
 from graft.errors import GraftError
-from graft.reporting.records import Run
 from graft.runs.identity import TECHNICAL, without
 from graft.runs.recorded import key_of
+from graft.runs.records import Run
 
 # Of keys that tell groups apart equally well, these are said.
 FIRST = (

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 from scipy import stats
 
 from graft.reporting.groups import Group
-from graft.reporting.records import Run
+from graft.runs.records import Run
 
 # With fewer pairs an interval is wide because the spread is hardly known; that is said.
 FEW = 5

@@ -10,9 +10,9 @@ from graft.reporting.figures import bars
 from graft.reporting.findings import verdict
 from graft.reporting.groups import Ranking, rank
 from graft.reporting.pairs import differences
-from graft.reporting.records import find_runs
 from graft.reporting.tables import cells, group_rows, left_out, markdown, printed
 from graft.runs.files import write_csv, write_figure, write_text
+from graft.runs.records import find_runs
 
 
 def summarize(folder: Path, sort: str = USUAL, over: Sequence[str] = ("seed",)) -> Ranking | None:

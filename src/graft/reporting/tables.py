@@ -8,7 +8,7 @@ from rich.table import Table
 from graft.configuration.plain_text import in_markdown
 from graft.reporting.groups import ABSENT, Group, Ranking, spell
 from graft.reporting.pairs import Difference
-from graft.reporting.records import Skipped
+from graft.runs.records import Skipped
 
 # Beside the metric that orders.
 ALWAYS = ("val/accuracy", "test/accuracy")

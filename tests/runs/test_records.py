@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graft.errors import GraftError
-from graft.reporting.records import find_runs
+from graft.runs.records import find_runs
 
 
 def names(runs):
