@@ -43,7 +43,7 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
 
     from graft.composition.composing import compose
     from graft.composition.needed_paths import check_paths
-    from graft.host import undisturbed
+    from graft.processes.host import undisturbed
     from graft.runs.folder import refuse_taken
     from graft.runs.restarting import going_on
 
@@ -82,7 +82,7 @@ def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     # Told before torch is imported.
     bundle_folder(path)
     with warnings.catch_warnings():
-        from graft.host import kept_random, plain_torch
+        from graft.processes.host import kept_random, plain_torch
         from graft.training import load_bundle
 
         with kept_random(), plain_torch():

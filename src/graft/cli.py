@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from graft.errors import GraftError, did_you_mean, report
-from graft.output import lenient_output
+from graft.processes.output import lenient_output
 from graft.runs.launch import Launch, launched
 
 COMMANDS = {
@@ -139,7 +139,7 @@ def _train_launched(launch: Launch, words: list[str]) -> None:
             run_hydra("train", words)
         finally:
             if not shows:
-                from graft.training import ranks
+                from graft.processes import ranks
 
                 ranks.dismiss()
     elif not shows:

@@ -12,7 +12,7 @@ from graft.composition.composing import check, register_resolvers
 from graft.composition.needed_paths import check_paths
 from graft.configuration.older import OF_A_START
 from graft.errors import GraftError, reason_of, report
-from graft.output import lenient_output
+from graft.processes.output import lenient_output
 from graft.runs import crossval_folder
 from graft.runs.files import write_text, write_yaml
 from graft.runs.fingerprint import fingerprint

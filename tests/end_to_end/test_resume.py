@@ -19,10 +19,10 @@ import graft
 from graft.cli import run
 from graft.configuration.version import __version__
 from graft.errors import GraftError
+from graft.processes.interruption import Terminated
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_yaml
 from graft.training import TransferModule
-from graft.training.interruption import Terminated
 
 EPOCHS = 3
 # Sets the signal off within a training step; the run is a process of its own.

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from graft.errors import GraftError
+from graft.processes.random_state import random_state, set_random_state
 from graft.training import Checkpoints, checkpoint_files
 from graft.training.checkpoint_files import NEEDED, STATE, CheckedIO, keep_previous, load_checked, newest
-from graft.training.random_state import random_state, set_random_state
 
 
 def checkpoint(step):

@@ -7,8 +7,8 @@ from torchvision import models
 
 from graft.backbones import Backbone, SourceHead, simple_cnn, source_network, torchvision_backbone
 from graft.errors import GraftError
+from graft.processes.random_state import random_state
 from graft.training import Bundle, HowTested, linear, mlp, save_bundle
-from graft.training.random_state import random_state
 from graft.training.source_head import source_head
 
 

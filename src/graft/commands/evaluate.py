@@ -14,6 +14,7 @@ from graft.data.opening import open_data, open_recorded
 from graft.data.recognition import Known, anywhere, in_place
 from graft.data.splits import to_test
 from graft.errors import GraftError, did_you_mean
+from graft.processes.ranks import lone_trainer
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
@@ -21,7 +22,6 @@ from graft.runs.seen import Seen, counted, told
 from graft.training import Bundle, load_bundle
 from graft.training.assessment import INTERVAL, spelled
 from graft.training.checks import check_device
-from graft.training.ranks import lone_trainer
 from graft.training.running_statistics import MOST, first, take_statistics
 from graft.training.testing import calibrate, calibration_line, make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning

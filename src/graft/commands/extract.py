@@ -19,12 +19,12 @@ from graft.data.splits import by_parts
 from graft.errors import GraftError
 from graft.features import FeatureStore, ImageFeatures
 from graft.features.fast import FastPrefix
+from graft.processes.ranks import lone_trainer
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
 from graft.runs.seen import Seen
 from graft.training import Bundle, assembly, load_bundle
 from graft.training.checks import check_device
-from graft.training.ranks import lone_trainer
 from graft.training.trainer import quiet_lightning
 
 Config = dict[str, Any]

@@ -15,6 +15,7 @@ from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
 from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
+from graft.processes.ranks import lone_trainer
 from graft.ranking.candidates import Candidate, candidates
 from graft.ranking.costs import cost_of
 from graft.ranking.reached import fine_tuned, reached_by
@@ -23,7 +24,6 @@ from graft.runs.files import write_csv, write_text
 from graft.runs.records import Run, find_runs
 from graft.training import assembly, pictures
 from graft.training.checks import check_device
-from graft.training.ranks import lone_trainer
 from graft.training.source_head import known_source_head
 from graft.training.trainer import quiet_lightning
 from graft.transferability import all_scores, rank_correlations

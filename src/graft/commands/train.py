@@ -17,31 +17,28 @@ from graft.data import recorded_rows
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback, changes
+from graft.processes import ranks
+from graft.processes.interruption import Terminated, interruptible
+from graft.processes.random_state import random_state, set_random_state
+from graft.processes.threads import kept_threads
 from graft.runs import RunFolder, slurm
 from graft.runs.files import write_csv, write_yaml
 from graft.runs.fingerprint import fingerprint
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
-from graft.training import (
-    assembly,
-    cache_decision,
-    ranks,
-)
+from graft.training import assembly, cache_decision
 from graft.training.assembly import Parts, prepare
 from graft.training.beginning import record_start, show_training_images
 from graft.training.checkpoint_files import newest
 from graft.training.ending import fitted, show_result, test_and_write
 from graft.training.epoch_table import EpochTable
-from graft.training.interruption import Terminated, interruptible
 from graft.training.later_test import test_later
 from graft.training.lr_finder import found_factor, scaled
 from graft.training.pruning import Pruning
-from graft.training.random_state import random_state, set_random_state
 from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head
 from graft.training.source_maps import measure_maps
-from graft.training.threads import kept_threads
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
 Config = dict[str, Any]

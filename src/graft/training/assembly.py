@@ -19,15 +19,16 @@ from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
+from graft.processes import ranks
+from graft.processes.threads import threads
 from graft.regularization import CoTuning
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
-from graft.training import checks, ranks
+from graft.training import checks
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 from graft.training.single_images import check_single_images
 from graft.training.source_head import source_head
-from graft.training.threads import threads
 
 Config = Mapping[str, Any]
 

@@ -20,7 +20,7 @@ from graft.configuration.building import build, build_later, check_trusted, one_
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.data.levels import AllLevels, levels_from
 from graft.errors import GraftError
-from graft.host import plain_torch
+from graft.processes.host import plain_torch
 from graft.runs.bundles import DESCRIPTION, WEIGHTS, bundle_folder
 from graft.runs.files import whole, write_yaml
 from graft.runs.seen import Seen, read_seen

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from graft.training import ranks
+from graft.processes import ranks
+from graft.processes.interruption import defer, is_pending, raise_pending
+from graft.processes.random_state import random_state, set_random_state
 from graft.training.checkpoint_files import LAST, keep_previous
 from graft.training.epoch_table import EpochTable
-from graft.training.interruption import defer, is_pending, raise_pending
-from graft.training.random_state import random_state, set_random_state
 
 
 class Checkpoints(pl.callbacks.Checkpoint):

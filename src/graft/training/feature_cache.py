@@ -20,10 +20,10 @@ from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
 from graft.features.loading import Boundary
 from graft.freezing.prefix import frozen_prefix
+from graft.processes.interruption import is_pending, raise_pending
 from graft.runs.log import say
 from graft.training.assembly import backbone_name
 from graft.training.head import fit_standardization, standardizes
-from graft.training.interruption import is_pending, raise_pending
 from graft.training.module import TransferModule
 
 # Bytes of a value by Lightning's word for the precision; others have 4.

@@ -9,8 +9,8 @@ from pytorch_lightning.tuner.tuning import Tuner
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.freezing.apply import apply
+from graft.processes.ranks import lone_trainer
 from graft.training.module import TransferModule
-from graft.training.ranks import lone_trainer
 from graft.training.trainer import quiet_lightning
 
 STEPS = 100

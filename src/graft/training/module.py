@@ -18,9 +18,9 @@ from graft.errors import GraftError
 from graft.features.extraction import filled_up
 from graft.freezing.strategies import head_rate
 from graft.optim import Span, parameter_groups, weight_penalty
+from graft.processes import ranks
 from graft.regularization import Regularizer
 from graft.regularization.behaviour import outputs
-from graft.training import ranks
 from graft.training.calibration import probabilities_of
 from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss

@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
-from graft.output import is_terminal
+from graft.processes.output import is_terminal
 from graft.runs.log import say
 
 

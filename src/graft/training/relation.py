@@ -10,9 +10,9 @@ from torch.nn.functional import softmax
 from graft.backbones import SourceHead, source_network
 from graft.data import ImageDataModule
 from graft.errors import GraftError
+from graft.processes.ranks import lone_trainer
 from graft.regularization import CoTuning
 from graft.training.module import Batch, TransferModule
-from graft.training.ranks import lone_trainer
 from graft.training.trainer import quiet_lightning
 
 

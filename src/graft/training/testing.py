@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from graft.data import ImageData
+from graft.processes.ranks import lone_trainer
 from graft.runs import RunFolder
 from graft.runs.log import say
 from graft.training import pictures
@@ -17,7 +18,6 @@ from graft.training.bundle import Bundle
 from graft.training.calibration import at_bound, fit_temperature, log_odds, probabilities_of
 from graft.training.module import TransferModule
 from graft.training.progress import progress_bar
-from graft.training.ranks import lone_trainer
 
 
 class TestResult(NamedTuple):

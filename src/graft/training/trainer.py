@@ -11,8 +11,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from graft.configuration.building import build, build_later
 from graft.configuration.plain_text import encodable
 from graft.errors import GraftError
+from graft.processes import ranks
 from graft.runs.log import say
-from graft.training import ranks
 from graft.training.checkpoint_files import CheckedIO
 from graft.training.unprofiled import Unprofiled
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 import pytorch_lightning as pl
 
-from graft.training.interruption import Terminated, defer, interruptible
+from graft.processes.interruption import Terminated, defer, interruptible
 
 
 @pytest.fixture(autouse=True)

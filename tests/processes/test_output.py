@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from graft.cli import guarded
-from graft.output import is_terminal, lenient_output
+from graft.processes.output import is_terminal, lenient_output
 
 
 def cp1252(monkeypatch: pytest.MonkeyPatch) -> io.TextIOWrapper:

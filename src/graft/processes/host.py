@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from graft.composition.hydra_apart import turn
-from graft.output import lenient_output
+from graft.processes.output import lenient_output
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def undisturbed() -> Iterator[None]:
 @contextmanager
 def kept_random() -> Iterator[None]:
     """Afterwards torch, NumPy and Python draw as if nothing had been drawn in the block."""
-    from graft.training.random_state import random_state, set_random_state
+    from graft.processes.random_state import random_state, set_random_state
 
     before = random_state()
     try:

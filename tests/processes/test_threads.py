@@ -6,9 +6,9 @@ import os
 import pytest
 import torch
 
+from graft.processes.threads import kept_threads, threads
 from graft.runs import RunFolder
 from graft.runs.resuming import continued
-from graft.training.threads import kept_threads, threads
 
 
 @pytest.mark.parametrize(

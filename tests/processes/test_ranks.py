@@ -6,7 +6,7 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from graft.errors import GraftError
 from graft.freezing.strategies import Full, Gradual
-from graft.training import ranks
+from graft.processes import ranks
 from graft.training.trainer import make_trainer
 
 TRAINER = {
