@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from graft.configuration.plain_text import encodable, in_figure, in_markdown
-from graft.console import PlainConsole
 from graft.errors import visible
+from graft.reporting.console import PlainConsole
 
 NAMES = [
     "G[/y]",

@@ -2,8 +2,8 @@
 
 import io
 
-from graft.console import PlainConsole
 from graft.reporting import ranking
+from graft.reporting.console import PlainConsole
 
 SCORES = {
     "probe": 0.9,

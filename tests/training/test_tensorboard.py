@@ -9,7 +9,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir
 from graft.configuration.schema import flatten
-from graft.training import pictures, tensorboard
+from graft.reporting import pictures
+from graft.training import tensorboard
 from graft.training.epoch_table import EpochTable
 
 CONFIG = {

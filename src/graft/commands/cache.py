@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.table import Table
 
 from graft.configuration.paths import existing
-from graft.console import PlainConsole
 from graft.data.cache_location import cache_folder
 from graft.errors import GraftError, did_you_mean
 from graft.features.folder import Entry, chosen, entries, remove, sized, unreadable
+from graft.reporting.console import PlainConsole
 
 ACTIONS = ("list", "prune")
 USAGE = """Usage: graft cache list [dir=FOLDER]

@@ -8,11 +8,12 @@ import torch
 
 from graft.commands import train
 from graft.configuration.building import check_trusted
-from graft.console import PlainConsole
 from graft.data import ImageData
 from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
+from graft.reporting import pictures
+from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
 from graft.runs import RunFolder, crossval_folder
@@ -20,7 +21,6 @@ from graft.runs.files import read_csv, write_csv, write_json, write_text
 from graft.runs.launch import launched
 from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run
-from graft.training import pictures
 from graft.training.assessment import assess, confusion_of, prediction_rows, write_assessment
 from graft.training.metrics import ALL
 from graft.training.pooling import pooled

@@ -8,13 +8,13 @@ from rich.table import Table
 
 from graft.configuration.building import check_trusted
 from graft.configuration.names import nfc
-from graft.console import PlainConsole
 from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform, split_from_rows
 from graft.data.opening import open_data, open_recorded
 from graft.data.recognition import Known, anywhere, in_place
 from graft.data.splits import to_test
 from graft.errors import GraftError, did_you_mean
 from graft.processes.ranks import lone_trainer
+from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json

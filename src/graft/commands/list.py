@@ -6,8 +6,8 @@ from fnmatch import fnmatch
 from rich.table import Table
 
 from graft.configuration.keys import conf_dir
-from graft.console import PlainConsole
 from graft.errors import GraftError, did_you_mean
+from graft.reporting.console import PlainConsole
 
 
 def topics() -> list[str]:

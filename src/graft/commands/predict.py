@@ -8,12 +8,12 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.table import Table
 
-from graft.console import PlainConsole
 from graft.data import PathImages, collate_readable, find_images
 from graft.data.headers import MOST, said_of_several, some_of
 from graft.data.opening import levels_of
 from graft.data.workers import ImageLoader, worker_count
 from graft.errors import GraftError
+from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv
 from graft.runs.seen import counted, told
 from graft.training import Bundle, Prediction, load_bundle

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from graft.backbones import Backbone, source_network
 from graft.commands.extract import features_of
-from graft.console import PlainConsole
 from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
 from graft.data.opening import open_data, split_data
@@ -19,10 +18,11 @@ from graft.processes.ranks import lone_trainer
 from graft.ranking.candidates import Candidate, candidates
 from graft.ranking.costs import cost_of
 from graft.ranking.reached import fine_tuned, reached_by
-from graft.reporting import ranking
+from graft.reporting import pictures, ranking
+from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv, write_text
 from graft.runs.records import Run, find_runs
-from graft.training import assembly, pictures
+from graft.training import assembly
 from graft.training.checks import check_device
 from graft.training.source_head import known_source_head
 from graft.training.trainer import quiet_lightning

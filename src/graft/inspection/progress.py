@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import Progress, TaskID
 
-from graft.console import PlainConsole
+from graft.reporting.console import PlainConsole
 
 # Seconds between two lines.
 TELL_EVERY = 20.0

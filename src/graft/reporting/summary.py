@@ -5,7 +5,7 @@ from pathlib import Path
 
 from graft.configuration.plain_text import in_markdown
 from graft.configuration.rules import USUAL
-from graft.console import PlainConsole
+from graft.reporting.console import PlainConsole
 from graft.reporting.figures import bars
 from graft.reporting.findings import verdict
 from graft.reporting.groups import Ranking, rank

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from graft.reporting import pictures
 from graft.runs import RunFolder
 from graft.runs.files import write_csv
-from graft.training import answer_figures, pictures
+from graft.training import answer_figures
 from graft.training.intervals import Interval, intervals
 from graft.training.metrics import ALL, OF_A_CLASS, PROBABILISTIC, Floats, Labels, measure, of_classes
 

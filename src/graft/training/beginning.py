@@ -6,15 +6,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from graft.console import PlainConsole
 from graft.data import recorded_rows
 from graft.freezing.table import freeze_table, printed
+from graft.reporting import pictures
+from graft.reporting.console import PlainConsole
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
 from graft.runs.files import write_csv, write_json, write_yaml
 from graft.runs.log import say
 from graft.runs.seen import told
-from graft.training import pictures, tensorboard
+from graft.training import tensorboard
 from graft.training.assembly import Parts
 from graft.training.lineage import seen_among, seen_by
 

@@ -8,16 +8,16 @@ from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
 from graft.configuration.schema import flatten
-from graft.console import PlainConsole
 from graft.freezing.apply import apply
 from graft.freezing.lora import merge
-from graft.reporting import model_card
+from graft.reporting import model_card, pictures
+from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.files import write_json, write_text
 from graft.runs.log import say
 from graft.runs.recorded import swept
-from graft.training import pictures, tensorboard
+from graft.training import tensorboard
 from graft.training.assembly import Parts, prepare
 from graft.training.assessment import spelled
 from graft.training.bundle import Bundle, HowTested, save_bundle

@@ -11,10 +11,11 @@ from graft.configuration.building import build
 from graft.freezing.apply import apply
 from graft.optim import LBFGS
 from graft.processes.interruption import is_pending, raise_pending
+from graft.reporting import pictures
 from graft.runs import RunFolder
 from graft.runs.files import write_csv
 from graft.runs.log import say
-from graft.training import pictures, tensorboard
+from graft.training import tensorboard
 from graft.training.assembly import Parts
 from graft.training.ending import Trained
 from graft.training.feature_cache import FeatureCache

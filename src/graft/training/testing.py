@@ -10,9 +10,9 @@ from torch import Tensor
 
 from graft.data import ImageData
 from graft.processes.ranks import lone_trainer
+from graft.reporting import pictures
 from graft.runs import RunFolder
 from graft.runs.log import say
-from graft.training import pictures
 from graft.training.assessment import Answers, write_assessment
 from graft.training.bundle import Bundle
 from graft.training.calibration import at_bound, fit_temperature, log_odds, probabilities_of

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from graft.backbones import Preprocessing
-from graft.training import pictures
+from graft.reporting import pictures
 
 
 def counted(classes):
