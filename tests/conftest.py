@@ -1,7 +1,8 @@
-"""Small real runs that several tests look at, made once."""
+"""Small images, networks and runs that tests of several rooms share."""
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,152 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "run"
     words = ["data=image_folder", f"data.root={photos}", "data.batch_size=8", "trainer.max_epochs=2"]
     return graft.train([*words, "trainer=cpu", f"hydra.run.dir={path}"]).path
+
+
+@pytest.fixture
+def paint():
+    """Write an image of one colour; its folders are made."""
+
+    def paint(path, colour=(200, 30, 30), size=(12, 10)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, colour).save(path)
+        return path
+
+    return paint
+
+
+@pytest.fixture
+def tree(tmp_path, paint):
+    """Make `{"train/ants": 3}` images below `tmp_path / "photos"`, every one another colour."""
+
+    def tree(folders):
+        root = tmp_path / "photos"
+        root.mkdir(exist_ok=True)
+        for place, (folder, count) in enumerate(folders.items()):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                paint(root / folder / f"{index:02d}.png", (index, 40 * place, 100))
+        return root
+
+    return tree
+
+
+@pytest.fixture
+def noise():
+    """Data in memory: `{"train": [20, 20]}` images a class, every pixel random."""
+
+    from graft.data import ImageData, array_images
+
+    def noise(counts, size=8, class_names=None):
+        stream = np.random.default_rng(0)
+        parts = {}
+        for part, numbers in counts.items():
+            labels = np.repeat(np.arange(len(numbers)), numbers)
+            # Classes mixed, so that an order by class would show.
+            labels = stream.permutation(labels)
+            pixels = stream.integers(0, 256, (len(labels), size, size, 3), dtype=np.uint8)
+            parts[part] = array_images([f"{part}/{i:03d}" for i in range(len(labels))], labels, pixels)
+        classes = len(next(iter(counts.values())))
+        return ImageData(class_names or [f"class{i}" for i in range(classes)], parts)
+
+    return noise
+
+
+@pytest.fixture
+def tiny():
+    """Make a backbone with what freezing can go wrong in: BatchNorm and dropout, in three stages."""
+
+    import torch
+    from torch import nn
+
+    from graft.backbones import Backbone, Preprocessing
+
+    def tiny(seed=0, dropout=0.3):
+        torch.manual_seed(seed)
+        stages = {
+            "stem": nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU()),
+            "body": nn.Sequential(nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5), nn.Dropout(dropout)),
+            "top": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 6)),
+        }
+        return Backbone(stages, width=6, preprocessing=Preprocessing(resize=16, crop=16))
+
+    return tiny
+
+
+@pytest.fixture
+def transfer(tiny):
+    """Make a module for 3 classes; `lr=0` keeps the weights, so that losses can be computed by hand."""
+
+    import torch
+
+    from graft.optim import constant
+    from graft.training import TransferModule, linear
+
+    def transfer(lr=0.1, backbone=None, optimizer=torch.optim.SGD, schedule=constant, **settings):
+        backbone = backbone or tiny()
+        # Torch's optimizers want a rate of their own, although each group has one.
+        factory = partial(optimizer, lr=lr)
+        rates = {"lr": lr, "head_lr": None, "weight_decay": settings.pop("weight_decay", 0.0)}
+        head = linear(backbone.width, 3)
+        return TransferModule(
+            backbone, head, classes=3, optimizer=factory, schedule=schedule, rates=rates, **settings
+        )
+
+    return transfer
+
+
+@pytest.fixture
+def items():
+    """Make `count` random images of 16 pixels as a list of what a batch is made of."""
+
+    import torch
+
+    def items(count, seed=0):
+        noise = torch.Generator().manual_seed(seed)
+        labels = torch.randint(0, 3, (count,), generator=noise)
+        images = torch.randn(count, 3, 16, 16, generator=noise)
+        return [
+            {"image": image, "label": label, "index": torch.tensor(100 + index)}
+            for index, (image, label) in enumerate(zip(images, labels, strict=True))
+        ]
+
+    return items
+
+
+@pytest.fixture
+def loader(items):
+    """Make batches of such images, in order."""
+
+    from torch.utils.data import DataLoader
+
+    def loader(count, batch_size, seed=0):
+        return DataLoader(items(count, seed), batch_size=batch_size)
+
+    return loader
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """Make a Trainer that says and writes nothing of its own."""
+
+    import pytorch_lightning as pl
+
+    from graft.training.trainer import quiet_lightning
+
+    def trainer(epochs=1, callbacks=(), loggers=(), **settings):
+        quiet_lightning()
+        return pl.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=epochs,
+            callbacks=list(callbacks),
+            logger=list(loggers),
+            default_root_dir=tmp_path,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(c, pl.callbacks.Checkpoint) for c in callbacks),
+            enable_progress_bar=any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks),
+            num_sanity_val_steps=0,
+            **settings,
+        )
+
+    return trainer

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graft.data import ImageSet, image_folder
+from graft.data import ImageSet
+from graft.sources import image_folder
 
 SEEDS = (0, 1, 2)
 EPOCHS, BATCH = 10, 100

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from graft.data import ImageSet, digits, image_folder
+from graft.data import ImageSet
+from graft.sources import digits, image_folder
 
 LABELS, DRAWS = (5, 20, 100), 10
 # Test images that are kept of each target; a run's share of the time goes into them.

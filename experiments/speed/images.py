@@ -30,7 +30,8 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from graft.backbones import Preprocessing
-from graft.data import ImageData, ImageDataModule, Splits, image_folder, training_transform
+from graft.data import ImageData, ImageDataModule, Splits, training_transform
+from graft.sources import image_folder
 
 PAIRS = 5
 SCALE = (0.35, 1.0)

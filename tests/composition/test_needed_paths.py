@@ -158,7 +158,7 @@ def test_from_python() -> None:
 def test_what_will_be_made_may_be_absent() -> None:
     config = {
         "data": {
-            "_target_": "graft.data.torchvision_data",
+            "_target_": "graft.sources.torchvision_data",
             "name": "cifar10",
             "root": "new",
             "download": True,

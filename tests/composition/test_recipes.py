@@ -55,7 +55,7 @@ def test_an_option_beside_a_recipe_brings_its_own_values() -> None:
 
 def test_what_options_share_stays_the_recipe_s() -> None:
     config = composed("experiment=lenet_cifar10", "data=image_folder", "data.root=x", "trainer=cpu")
-    assert config["data"]["_target_"] == "graft.data.image_folder"
+    assert config["data"]["_target_"] == "graft.sources.image_folder"
     assert (config["data"]["batch_size"], config["data"]["val_fraction"]) == (100, 0.0)
     assert "download" not in config["data"]
     assert (config["trainer"]["accelerator"], config["trainer"]["max_epochs"]) == ("cpu", 10)

@@ -110,7 +110,7 @@ def test_a_number_in_a_file_is_asked_to_be_quoted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own/data").mkdir(parents=True)
-    text = "defaults:\n  - _loading\n  - _self_\n_target_: graft.data.image_folder\nroot: "
+    text = "defaults:\n  - _loading\n  - _self_\n_target_: graft.sources.image_folder\nroot: "
     (tmp_path / "own/data/mine.yaml").write_text(f"{text}0123\n")
     assert run(["train", "--config-dir=own", "data=mine"]) == 2
     expected = "data.root=83 is wrong: it must be a path or a name, or null; YAML reads 83 as no text, so"

@@ -31,7 +31,7 @@ def test_foreign_targets_are_refused(node: dict[str, object]) -> None:
         check_trusted(node, [], "model.yaml")
 
 
-@pytest.mark.parametrize("target", ["torch.nn.Linear", "graft.data.image_folder", "graft.training.mlp"])
+@pytest.mark.parametrize("target", ["torch.nn.Linear", "graft.sources.image_folder", "graft.training.mlp"])
 def test_what_runs_are_made_of_is_trusted(target: str) -> None:
     check_trusted({"_target_": target}, [], "model.yaml")
 

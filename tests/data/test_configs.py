@@ -12,6 +12,7 @@ from hydra.utils import get_method, instantiate
 from PIL import Image
 
 import graft.data
+import graft.sources
 from graft.configuration.keys import LOADING_KEYS
 from graft.data import split
 
@@ -34,7 +35,7 @@ def test_a_data_option_names_its_sources_arguments_and_nothing_else(file):
     assert config.pop("defaults") == ["_loading", "_self_"]
     assert list(config) == ["_target_", *arguments(config)]
     assert not set(config) & set(LOADING_KEYS)
-    if config["_target_"] == "graft.data.torchvision_data":
+    if config["_target_"] == "graft.sources.torchvision_data":
         assert config["name"] == file.stem
         assert config["root"] == "${oc.env:GRAFT_DATA_DIR,data}"
 
@@ -50,7 +51,7 @@ def test_the_shared_keys_are_those_that_the_code_expects():
 
 def test_defaults_of_glyphs_are_the_signatures():
     config = read(CONF / "data" / "glyphs.yaml")
-    signature = inspect.signature(graft.data.glyphs).parameters
+    signature = inspect.signature(graft.sources.glyphs).parameters
     assert {key: config[key] for key in signature} == {key: p.default for key, p in signature.items()}
 
 
@@ -80,11 +81,11 @@ def test_a_file_opens_with_what_it_is_when_to_pick_it_and_an_example(file):
 
 
 def test_every_public_name_is_there_and_importing_the_package_needs_no_torch():
-    for name in graft.data._HOMES:
-        assert getattr(graft.data, name).__module__ == f"graft.data.{graft.data._HOMES[name]}"
+    for room in (graft.data, graft.sources):
+        for name, module in room._HOMES.items():
+            assert getattr(room, name).__module__ == f"{room.__name__}.{module}"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = graft.data.nothing
-    code = (
-        "import sys, graft.data; graft.data.image_folder; assert not {'torch', 'sklearn'} & set(sys.modules)"
-    )
+    needed = "assert not {'torch', 'sklearn'} & set(sys.modules)"
+    code = f"import sys, graft.data, graft.sources; graft.sources.image_folder; {needed}"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from graft.data import ImageData, ImageError, array_images, data_facts, image_folder, split
+from graft.data import ImageData, ImageError, array_images, data_facts, split
+from graft.sources import image_folder
 
 
 def make(class_names=("a", "b"), names="wxyz", labels=(0, 1, 0, 1), pixels=(1, 2, 3, 4)):

@@ -11,7 +11,7 @@ from graft.data import ImageError, read_image, to_rgb
 from graft.data.headers import is_deep
 from graft.data.images import read_values, stored_mode
 from graft.data.levels import AS_DECLARED, Levels, chosen_levels, find_levels, fitting, levels_from
-from graft.data.opening import open_data
+from graft.sources.opening import open_data
 
 
 def png(path, values):
@@ -50,7 +50,7 @@ def photos(tmp_path, noise):
 
 
 def opened(root, model=None):
-    return open_data({"_target_": "graft.data.image_folder", "root": str(root)}, model)
+    return open_data({"_target_": "graft.sources.image_folder", "root": str(root)}, model)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from graft.data import digits, glyphs
+from graft.sources import digits, glyphs
 
 
 def pixels(data):

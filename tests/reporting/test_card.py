@@ -7,7 +7,7 @@ from graft.reporting import model_card
 CONFIG = {
     "name": "simple_cnn-full",
     "seed": 7,
-    "data": {"_target_": "graft.data.digits", "batch_size": 32},
+    "data": {"_target_": "graft.sources.digits", "batch_size": 32},
     "backbone": {"_target_": "graft.backbones.simple_cnn", "weights": None},
     "freeze": {"_target_": "graft.freezing.Full"},
 }
@@ -42,7 +42,7 @@ def test_a_named_backbone_and_its_weights_are_named():
 
 
 def test_a_folder_of_images_is_named():
-    data = {"_target_": "graft.data.image_folder", "root": "photos/2026"}
+    data = {"_target_": "graft.sources.image_folder", "root": "photos/2026"}
     assert "- Data: photos/2026" in lines({**CONFIG, "data": data})
 
 

@@ -11,9 +11,9 @@ from torch import nn
 from graft.backbones import Backbone
 from graft.composition.composing import compose
 from graft.data import ImageData, ImageDataModule, array_images
-from graft.data.opening import split_data
 from graft.errors import GraftError
 from graft.runs import RunFolder
+from graft.sources.opening import split_data
 from graft.training import TransferModule, assembly
 from graft.training.assembly import class_weights
 from graft.training.trainer import make_callbacks, make_trainer

@@ -16,7 +16,7 @@ from graft.training.epoch_table import EpochTable
 CONFIG = {
     "seed": 0,
     "name": "mine",
-    "data": {"_target_": "graft.data.digits", "batch_size": 32, "shots": None, "num_workers": 3},
+    "data": {"_target_": "graft.sources.digits", "batch_size": 32, "shots": None, "num_workers": 3},
     "backbone": {"_target_": "graft.backbones.torchvision", "name": "resnet18", "weights": "DEFAULT"},
     "freeze": {"_target_": "graft.freezing.LastK", "k": 2, "norm": None},
     "augment": {"_target_": "graft.data.training_transform", "_partial_": True, "crop_scale": [0.5, 1.0]},

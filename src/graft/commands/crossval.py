@@ -9,7 +9,6 @@ import torch
 from graft.commands import train
 from graft.configuration.building import check_trusted
 from graft.data import ImageData
-from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
 from graft.reporting import pictures
@@ -21,6 +20,7 @@ from graft.runs.files import read_csv, write_csv, write_json, write_text
 from graft.runs.launch import launched
 from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run
+from graft.sources.opening import open_data, open_recorded, split_data
 from graft.training.assessment import assess, confusion_of, prediction_rows, write_assessment
 from graft.training.metrics import ALL
 from graft.training.pooling import pooled

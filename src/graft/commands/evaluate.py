@@ -9,7 +9,6 @@ from rich.table import Table
 from graft.configuration.building import check_trusted
 from graft.configuration.names import nfc
 from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform, split_from_rows
-from graft.data.opening import open_data, open_recorded
 from graft.data.recognition import Known, anywhere, in_place
 from graft.data.splits import to_test
 from graft.errors import GraftError, did_you_mean
@@ -19,6 +18,7 @@ from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
 from graft.runs.seen import Seen, counted, told
+from graft.sources.opening import open_data, open_recorded
 from graft.training import Bundle, load_bundle
 from graft.training.assessment import INTERVAL, spelled
 from graft.training.checks import check_device

@@ -13,7 +13,6 @@ from graft.commands.evaluate import saved_config
 from graft.data import ImageData, Splits, evaluation_transform, split_from_rows, split_rows
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
-from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.recognition import anywhere
 from graft.data.splits import by_parts
 from graft.errors import GraftError
@@ -23,6 +22,7 @@ from graft.processes.ranks import lone_trainer
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
 from graft.runs.seen import Seen
+from graft.sources.opening import open_data, open_recorded, split_data
 from graft.training import Bundle, assembly, load_bundle
 from graft.training.checks import check_device
 from graft.training.trainer import quiet_lightning

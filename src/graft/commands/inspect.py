@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from graft.data.image_data import ImageData
-from graft.data.opening import open_data, split_data
 from graft.data.splits import Splits, by_parts
 from graft.errors import GraftError
 from graft.inspection import pictures
@@ -15,6 +14,7 @@ from graft.inspection.progress import progress
 from graft.inspection.tables import class_rows, copy_rows, image_rows, show, summary
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv, write_figure, write_json, write_text
+from graft.sources.opening import open_data, split_data
 
 
 class Leaks(RuntimeError):

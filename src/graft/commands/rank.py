@@ -12,7 +12,6 @@ from graft.backbones import Backbone, source_network
 from graft.commands.extract import features_of
 from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
-from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
 from graft.processes.ranks import lone_trainer
 from graft.ranking.candidates import Candidate, candidates
@@ -22,6 +21,7 @@ from graft.reporting import pictures, ranking
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv, write_text
 from graft.runs.records import Run, find_runs
+from graft.sources.opening import open_data, split_data
 from graft.training import assembly
 from graft.training.checks import check_device
 from graft.training.source_head import known_source_head

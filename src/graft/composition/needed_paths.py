@@ -50,7 +50,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
 
 def _check_data(data: Mapping[str, Any]) -> None:
     # By name, for a user's own option may build these and leave keys out.
-    target, root = str(data.get("_target_")).removeprefix("graft.data."), data.get("root")
+    target, root = str(data.get("_target_")).removeprefix("graft.sources."), data.get("root")
     if target == "image_folder":
         existing("data.root", root, "folder")
     elif target == "csv_manifest":

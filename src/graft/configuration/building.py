@@ -13,6 +13,7 @@ TRUSTED = (
     "graft.freezing.",
     "graft.optim.",
     "graft.regularization.",
+    "graft.sources.",
     "graft.training.",
     "torch.nn.",
     "torch.optim.",
@@ -22,6 +23,7 @@ TRUSTED = (
 HOMES = (
     "graft.backbones.",
     "graft.data.",
+    "graft.sources.",
     "graft.freezing.",
     "graft.optim.",
     "graft.training.ema.",
@@ -37,6 +39,21 @@ HOMES = (
     "pytorch_lightning.loggers.",
     "pytorch_lightning.trainer.",
 )
+# Where names that runs and bundles may have recorded stand now.
+MOVED = {
+    f"graft.data.{name}": f"graft.sources.{name}"
+    for name in ("csv_manifest", "digits", "glyphs", "image_folder", "torchvision_data")
+}
+
+
+def with_todays_names(node: Any) -> Any:
+    """Plain values in which every `_target_`, at any depth, has the name that it has today."""
+    if isinstance(node, Mapping):
+        values = {key: with_todays_names(value) for key, value in node.items()}
+        if isinstance(target := values.get("_target_"), str):
+            values["_target_"] = MOVED.get(target, target)
+        return values
+    return [with_todays_names(value) for value in node] if isinstance(node, list) else node
 
 
 def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
@@ -54,7 +71,7 @@ def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
     from hydra.utils import instantiate
 
     try:
-        return instantiate(dict(node), _convert_="all", **extra)
+        return instantiate(with_todays_names(node), _convert_="all", **extra)
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None:

@@ -1,16 +1,12 @@
-"""Datasets, splits, transforms and the LightningDataModule; importing this package imports no torch."""
+"""Images with labels, splits, transforms and the LightningDataModule; importing this imports no torch."""
 
 from typing import TYPE_CHECKING
 
 from graft.lazy import lazily
 
 if TYPE_CHECKING:
-    from graft.data.bundled import digits as digits
-    from graft.data.downloads import torchvision_data as torchvision_data
-    from graft.data.drawing import glyphs as glyphs
     from graft.data.facts import DataFacts as DataFacts
     from graft.data.facts import data_facts as data_facts
-    from graft.data.folders import image_folder as image_folder
     from graft.data.image_data import ImageData as ImageData
     from graft.data.image_data import ImageSet as ImageSet
     from graft.data.image_data import array_images as array_images
@@ -20,15 +16,11 @@ if TYPE_CHECKING:
     from graft.data.images import to_rgb as to_rgb
     from graft.data.loading import TransformedImages as TransformedImages
     from graft.data.loading import make_loader as make_loader
-    from graft.data.manifests import csv_manifest as csv_manifest
     from graft.data.mixing import cutmix as cutmix
     from graft.data.mixing import mixup as mixup
     from graft.data.mixing import mixup_or_cutmix as mixup_or_cutmix
     from graft.data.mixing import unmixed as unmixed
     from graft.data.module import ImageDataModule as ImageDataModule
-    from graft.data.prediction import PathImages as PathImages
-    from graft.data.prediction import collate_readable as collate_readable
-    from graft.data.prediction import find_images as find_images
     from graft.data.split_table import recorded_rows as recorded_rows
     from graft.data.split_table import split_from_rows as split_from_rows
     from graft.data.split_table import split_rows as split_rows
@@ -46,20 +38,13 @@ _HOMES = {
     "ImageError": "images",
     "ImageSet": "image_data",
     "Splits": "splits",
-    "PathImages": "prediction",
     "TransformedImages": "loading",
     "array_images": "image_data",
-    "collate_readable": "prediction",
-    "csv_manifest": "manifests",
     "cutmix": "mixing",
     "data_facts": "facts",
     "default_workers": "workers",
-    "digits": "bundled",
     "evaluation_transform": "transforms",
     "file_images": "image_data",
-    "find_images": "prediction",
-    "glyphs": "drawing",
-    "image_folder": "folders",
     "make_loader": "loading",
     "mixup": "mixing",
     "mixup_or_cutmix": "mixing",
@@ -69,7 +54,6 @@ _HOMES = {
     "recorded_rows": "split_table",
     "split_rows": "split_table",
     "to_rgb": "images",
-    "torchvision_data": "downloads",
     "training_transform": "transforms",
     "unmixed": "mixing",
 }

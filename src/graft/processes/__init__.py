@@ -1,1 +1,1 @@
-"""Several processes of one run, and this one: threads, signals, random streams, standard output. Imports no torch."""
+"""The processes of a run, and what belongs to each: threads, signals, random streams, output."""

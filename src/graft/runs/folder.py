@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from graft.configuration.building import with_todays_names
 from graft.configuration.paths import check_room, existing, expanded
 from graft.errors import GraftError
 from graft.runs import slurm
@@ -136,8 +137,8 @@ class RunFolder:
         return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
 
     def read_config(self) -> dict[str, Any]:
-        """The resolved configuration as plain values."""
-        return dict(yaml.safe_load(self.config.read_text(encoding="utf-8")))
+        """The resolved configuration as plain values, with today's names of what it builds."""
+        return dict(with_todays_names(yaml.safe_load(self.config.read_text(encoding="utf-8"))))
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from graft.configuration.paths import expanded
 from graft.configuration.schema import solves
 from graft.configuration.weights_place import absolute
 from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
-from graft.data.opening import open_data, open_recorded, split_data
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
@@ -24,6 +23,7 @@ from graft.processes.threads import threads
 from graft.regularization import CoTuning
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
+from graft.sources.opening import open_data, open_recorded, split_data
 from graft.training import checks
 from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from graft.backbones import Preprocessing
 from graft.backbones.weight_files import read_safetensors
-from graft.configuration.building import build, build_later, check_trusted, one_line
+from graft.configuration.building import build, build_later, check_trusted, one_line, with_todays_names
 from graft.data import evaluation_transform, read_image, to_rgb
 from graft.data.levels import AllLevels, levels_from
 from graft.errors import GraftError
@@ -205,7 +205,7 @@ def read_description(file: Path) -> dict[str, Any]:
         GraftError: names the file and what is wrong with it.
     """
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = with_todays_names(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise GraftError(f"{file} is damaged: {' '.join(str(error).split())}") from error
     right: dict[str, Callable[[Any], bool]] = {

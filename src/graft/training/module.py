@@ -13,7 +13,6 @@ from torchmetrics import MeanMetric
 
 from graft.backbones import Backbone
 from graft.data.mixing import Mix
-from graft.data.prediction import ReadableBatch
 from graft.errors import GraftError
 from graft.features.extraction import filled_up
 from graft.freezing.strategies import head_rate
@@ -21,6 +20,7 @@ from graft.optim import Span, parameter_groups, weight_penalty
 from graft.processes import ranks
 from graft.regularization import Regularizer
 from graft.regularization.behaviour import outputs
+from graft.sources.prediction import ReadableBatch
 from graft.training.calibration import probabilities_of
 from graft.training.distillation import Distillation
 from graft.training.loss import classification_loss

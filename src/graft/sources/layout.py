@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from graft.configuration.names import nfc
-from graft.data.parts import PARTS, parts_of, word_in
-from graft.data.walk import Walk, joined
 from graft.errors import GraftError
+from graft.sources.parts import PARTS, parts_of, word_in
+from graft.sources.walk import Walk, joined
 
 
 class Layout(NamedTuple):

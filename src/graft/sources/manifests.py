@@ -9,9 +9,9 @@ from graft.configuration.names import nfc, on_disk
 from graft.configuration.paths import expanded
 from graft.data.formats import suffixes
 from graft.data.image_data import ImageData
-from graft.data.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
+from graft.sources.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
 
 # Those that are read; the first two must be there.
 COLUMNS = ("path", "label", "split", "group")

@@ -5,11 +5,11 @@ from pathlib import Path
 from graft.configuration.names import nfc
 from graft.configuration.paths import existing
 from graft.data.image_data import ImageData
-from graft.data.layout import find_layout, refuse_folders_in_between
-from graft.data.parts import NamedImages, number_classes
-from graft.data.walk import OWN, LeftOut, Walk, joined, told
 from graft.errors import GraftError
 from graft.runs.own_folders import own_marks
+from graft.sources.layout import find_layout, refuse_folders_in_between
+from graft.sources.parts import NamedImages, number_classes
+from graft.sources.walk import OWN, LeftOut, Walk, joined, told
 
 
 def image_folder(root: str, nested: bool = False) -> ImageData:

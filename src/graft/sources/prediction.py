@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 from graft.configuration.paths import expanded
 from graft.data.images import ImageError, read_image
 from graft.data.levels import AllLevels
-from graft.data.walk import Walk, told
 from graft.errors import GraftError
+from graft.sources.walk import Walk, told
 
 Item = tuple[int, Tensor | None, str]
 # Indices and images `(B, 3, H, W)` of what could be read; index and reason of what could not.

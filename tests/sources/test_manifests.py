@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
-from graft.data import csv_manifest
 from graft.errors import GraftError
+from graft.sources import csv_manifest
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from graft.data import PathImages, collate_readable, find_images, image_folder
 from graft.errors import GraftError
+from graft.sources import PathImages, collate_readable, find_images, image_folder
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from graft.data import ImageData, array_images
-from graft.data.opening import open_data, split_data
 from graft.errors import GraftError
+from graft.sources.opening import open_data, split_data
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_data_of_another_kind_is_refused() -> None:
 
 def test_to_open_and_split_costs_no_torch() -> None:
     code = (
-        "import sys\nfrom graft.data.opening import open_data, split_data\n"
-        "node = {'_target_': 'graft.data.digits'}\nsplit_data(node, open_data(node))\n"
+        "import sys\nfrom graft.sources.opening import open_data, split_data\n"
+        "node = {'_target_': 'graft.sources.digits'}\nsplit_data(node, open_data(node))\n"
         "sys.exit(bool({'torch', 'pytorch_lightning'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -9,8 +9,8 @@ import pytest
 from torchvision import datasets
 from torchvision.datasets import cifar, flowers102, utils
 
-from graft.data import torchvision_data
 from graft.errors import GraftError
+from graft.sources import torchvision_data
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import unicodedata
 import numpy as np
 import pytest
 
-from graft.data import image_folder, split
+from graft.data import split
 from graft.errors import GraftError
+from graft.sources import image_folder
 
 
 def refused(root, *words):
