@@ -121,8 +121,9 @@ def transfer(tiny):
 
     import torch
 
+    from graft.models import linear
     from graft.optim import constant
-    from graft.training import TransferModule, linear
+    from graft.training import TransferModule
 
     def transfer(lr=0.1, backbone=None, optimizer=torch.optim.SGD, schedule=constant, **settings):
         backbone = backbone or tiny()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from graft.cli import COMMANDS, run
+from graft.cli.console import run
+from graft.commands import COMMANDS
 from graft.composition.composing import compose
 from graft.runs.files import read_csv
 

@@ -9,12 +9,12 @@ from sklearn.model_selection import StratifiedKFold
 from tallies import Tally
 from worlds import World
 
+from graft.evaluation.calibration import log_odds
+from graft.evaluation.intervals import intervals
+from graft.evaluation.metrics import surprises
 from graft.reporting.folds import corrected_interval
 from graft.reporting.groups import spread
 from graft.reporting.pairs import paired
-from graft.training.calibration import log_odds
-from graft.training.intervals import intervals
-from graft.training.metrics import surprises
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""How often the intervals of a test hold the true metric: `graft.training.intervals`, of many test sets."""
+"""How often the intervals of a test hold the true metric: `graft.evaluation.intervals`, of many test sets."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from scipy import special
 from tallies import Tally
 from worlds import TIMES, World
 
-from graft.training.calibration import log_odds
-from graft.training.intervals import intervals
-from graft.training.intervals.calibration_gap import calibration_ends
-from graft.training.intervals.skewed import mean_ends
-from graft.training.metrics import squared_distances, surprises
+from graft.evaluation.calibration import log_odds
+from graft.evaluation.intervals import intervals
+from graft.evaluation.intervals.calibration_gap import calibration_ends
+from graft.evaluation.intervals.skewed import mean_ends
+from graft.evaluation.metrics import squared_distances, surprises
 
 CLASSES = (2, 3, 10)
 RATIOS = (1, 9)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate, optimize, special, stats
 
-from graft.training.calibration import log_odds
-from graft.training.intervals.rankings import class_statistics
-from graft.training.metrics import expected_calibration_error, squared_distances, surprises
+from graft.evaluation.calibration import log_odds
+from graft.evaluation.intervals.rankings import class_statistics
+from graft.evaluation.metrics import expected_calibration_error, squared_distances, surprises
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

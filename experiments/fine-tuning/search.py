@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
+from graft.models.head import linear
 from graft.optim.groups import parameter_groups
 from graft.runs.files import read_csv
-from graft.training.head import linear
 
 DEFAULTS = {
     "trainer.max_epochs": "10",

@@ -20,12 +20,12 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from graft.evaluation.calibration import fit_temperature
+from graft.evaluation.metrics import expected_calibration_error
+from graft.models import linear
+from graft.objective.solving import Labelled, solve
 from graft.optim import LBFGS
 from graft.runs.files import read_csv, write_csv
-from graft.training import linear
-from graft.training.calibration import fit_temperature
-from graft.training.metrics import expected_calibration_error
-from graft.training.solving import Labelled, solve
 
 SHOTS, DRAWS, EPOCHS = (1, 2, 3, 5, 10, 30, 100), 10, 20
 

@@ -42,7 +42,8 @@ from graft.commands.train import fit, trainer_of
 from graft.composition.composing import compose
 from graft.data import ImageDataModule
 from graft.data.sharing import EpochBatches
-from graft.training import assembly, cache_decision
+from graft.training import assembly
+from graft.training.cache import decision as cache_decision
 
 BATCH, LR, JOBS = 32, 1e-3, 20
 SHARED = [

@@ -26,8 +26,9 @@ from graft.composition.composing import compose
 from graft.configuration.building import build_later
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
-from graft.training import TransferModule, assembly, linear
-from graft.training.epoch_table import EpochTable
+from graft.models import linear
+from graft.training import TransferModule, assembly
+from graft.training.loggers.epoch_table import EpochTable
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
 CLASSES, LR, ROUNDS = 1000, 1e-4, 3

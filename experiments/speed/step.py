@@ -43,8 +43,9 @@ from graft.composition.composing import compose
 from graft.configuration.building import build_later
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
-from graft.training import TransferModule, linear
-from graft.training.epoch_table import EpochTable
+from graft.models import linear
+from graft.training import TransferModule
+from graft.training.loggers.epoch_table import EpochTable
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer, quiet_lightning
 
 CLASSES, EPOCHS, LR = 10, 3, 1e-4

@@ -17,8 +17,8 @@ from graft.errors import GraftError as GraftError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from graft.models import Bundle
     from graft.runs import RunFolder
-    from graft.training import Bundle
 
 
 def train(overrides: Sequence[str] = ()) -> RunFolder:
@@ -82,8 +82,8 @@ def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     # Told before torch is imported.
     bundle_folder(path)
     with warnings.catch_warnings():
+        from graft.models import load_bundle
         from graft.processes.host import kept_random, plain_torch
-        from graft.training import load_bundle
 
         with kept_random(), plain_torch():
             return load_bundle(path, trust)

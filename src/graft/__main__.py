@@ -1,5 +1,5 @@
 """`python -m graft COMMAND`: the console command, also for launchers that start modules."""
 
-from graft.cli import main
+from graft.cli.console import main
 
 main()

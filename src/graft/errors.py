@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 
-# Read once: `graft.cli.run_hydra` sets the variable for Hydra's own ends.
+# Read once: `graft.cli.hydra_run.run_hydra` sets the variable for Hydra's own ends.
 WANTS_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 # But for the end of a line and the tabulator: a terminal would obey the others.

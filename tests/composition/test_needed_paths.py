@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graft import GraftError, load, train
-from graft.cli import run
+from graft.cli.console import run
 from graft.composition.needed_paths import check_paths
 
 IMAGES = "data=image_folder"

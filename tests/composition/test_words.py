@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from graft import GraftError, train
-from graft.cli import run
+from graft.cli.console import run
 from graft.composition.composing import compose
 from graft.composition.words import made_ready, quoted
 from graft.configuration.schema import get

@@ -18,10 +18,10 @@ from graft.errors import GraftError
         {"_target_": "graftier.evil"},
         {"_target_": "torch.hub.load"},
         # Names that begin like trusted ones and lead elsewhere.
-        {"_target_": "graft.cli.os.system", "command": "touch {marker}"},
+        {"_target_": "graft.cli.console.os.system", "command": "touch {marker}"},
         {"_target_": "graft.data.module.torch.load", "f": "x.pth", "weights_only": False},
         {"_target_": "torch.nn.functional.torch.load", "f": "x.pth", "weights_only": False},
-        {"_target_": "graft.training.bundle.write_yaml", "path": "x", "value": 1},
+        {"_target_": "graft.models.bundle.write_yaml", "path": "x", "value": 1},
         {"_target_": "graft.configuration.building.build", "node": {"_target_": "torch.nn.ReLU"}, "key": "x"},
         {"backbone": {"name": "${oc.env:HOME}"}},
     ],
@@ -31,7 +31,7 @@ def test_foreign_targets_are_refused(node: dict[str, object]) -> None:
         check_trusted(node, [], "model.yaml")
 
 
-@pytest.mark.parametrize("target", ["torch.nn.Linear", "graft.sources.image_folder", "graft.training.mlp"])
+@pytest.mark.parametrize("target", ["torch.nn.Linear", "graft.sources.image_folder", "graft.models.mlp"])
 def test_what_runs_are_made_of_is_trusted(target: str) -> None:
     check_trusted({"_target_": target}, [], "model.yaml")
 

@@ -111,14 +111,14 @@ def test_mixed_images_have_no_training_accuracy_to_watch():
 
 
 def test_an_average_needs_more_than_half_precision():
-    averaged = {"callbacks": {"ema": {"_target_": "graft.training.ema.Ema"}}}
+    averaged = {"callbacks": {"ema": {"_target_": "graft.training.Ema"}}}
     check_together({**averaged, "trainer": {"precision": "bf16-mixed"}})
     with pytest.raises(GraftError, match=r"^callbacks\.ema needs weights in single precision.*bf16-true$"):
         check_together({**averaged, "trainer": {"precision": "bf16-true"}})
 
 
 def test_co_tuning_needs_weights():
-    tuned = {"regularizer": {"_target_": "graft.regularization.CoTuning"}}
+    tuned = {"regularizer": {"_target_": "graft.objective.CoTuning"}}
     with pytest.raises(GraftError, match=r"^regularizer=co_tuning asks .* backbone\.weights=null has none"):
         check_together({**tuned, "backbone": {"weights": None}})
     check_together({**tuned, "backbone": {"weights": "IMAGENET1K_V1"}})
@@ -128,7 +128,7 @@ def test_co_tuning_needs_weights():
 
 def test_batch_statistics_of_all_gpus_would_replace_the_regularisers_layers():
     config = {
-        "regularizer": {"_target_": "graft.regularization.StochNorm"},
+        "regularizer": {"_target_": "graft.objective.StochNorm"},
         "trainer": {"sync_batchnorm": True},
     }
     with pytest.raises(GraftError, match="does not go with regularizer=stochnorm"):

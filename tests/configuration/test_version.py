@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graft.cli import run
+from graft.cli.console import run
 from graft.configuration.version import DISTRIBUTION, __version__
 from graft.errors import GraftError
 from graft.sweeps.study import import_optuna

@@ -9,12 +9,12 @@ import torch
 import yaml
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.data import split_from_rows
+from graft.evaluation.calibration import fit_temperature
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.sources import digits
-from graft.training.calibration import fit_temperature
 
 WORDS = ["data=digits", "data.fraction=0.2", "trainer.max_epochs=2", "trainer=cpu", "logger=none"]
 

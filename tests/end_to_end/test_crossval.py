@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from graft.cli import run
+from graft.cli.console import run
 from graft.commands import train as train_command
 from graft.errors import GraftError
 from graft.features import image_features

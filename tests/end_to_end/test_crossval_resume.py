@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from graft.cli import run
+from graft.cli.console import run
 from graft.commands import train as train_command
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_yaml

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.errors import GraftError
 from graft.features import image_features
 from graft.runs.files import read_csv

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.data import ImageSet
 from graft.errors import GraftError
 from graft.features import folder, image_features

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.cli import run
+from graft.cli.console import run
 from graft.runs.files import read_csv
 
 FILES = {"inspect.md", "inspect.json", "images.csv", "classes.csv", "sheet.png"}

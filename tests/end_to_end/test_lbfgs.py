@@ -11,12 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.errors import GraftError
 from graft.features import FeatureStore
+from graft.objective import solving
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
-from graft.training import solving
 
 
 @pytest.fixture(scope="module")

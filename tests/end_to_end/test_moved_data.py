@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv
 

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.configuration.plain_text import encodable
 from graft.runs import RunFolder
 from graft.runs.files import read_csv

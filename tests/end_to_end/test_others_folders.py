@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graft.cli import guarded, run
+from graft.cli.console import guarded, run
 from graft.data.cache_location import cache_folder
 from graft.errors import GraftError
 from graft.features.folder import entries, unreadable

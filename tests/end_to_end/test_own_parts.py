@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.errors import GraftError
 from graft.runs.files import read_csv
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv

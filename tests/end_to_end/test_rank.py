@@ -10,7 +10,7 @@ from torchvision import models
 
 import graft
 from graft.backbones import torchvision_backbone
-from graft.cli import run
+from graft.cli.console import run
 from graft.commands import rank
 from graft.data import evaluation_transform, image_data, read_image
 from graft.ranking import costs

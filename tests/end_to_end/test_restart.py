@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.training import TransferModule
@@ -118,7 +118,7 @@ def test_a_job_whose_time_is_up_comes_back_and_goes_on(
 
 def test_the_words_are_known_after_a_stop_before_the_first_checkpoint(job: Job, whole: RunFolder) -> None:
     with job.monkeypatch.context() as patch:
-        patch.setattr("graft.training.checkpoints.Checkpoints.save", lambda *args: None)
+        patch.setattr("graft.training.callbacks.checkpoints.Checkpoints.save", lambda *args: None)
         for again in (False, True):
             assert job.start(WORDS, again=again, stop={1: signal.SIGUSR1}) == 138
     assert job.start(WORDS) == 0

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.configuration.version import __version__
 from graft.errors import GraftError
 from graft.processes.interruption import Terminated
@@ -323,7 +323,7 @@ def test_what_an_older_graft_did_not_say_is_asked_for(
 
 def test_code_of_others_is_not_run(cut: Callable[..., RunFolder]) -> None:
     folder = cut(1)
-    folder.config.write_text(folder.config.read_text().replace("graft.training.mlp", "os.system"))
+    folder.config.write_text(folder.config.read_text().replace("graft.models.mlp", "os.system"))
     with pytest.raises(GraftError, match="not trusted"):
         graft.train([f"resume={folder.path}"])
 

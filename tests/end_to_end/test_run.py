@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.commands.train import run as train_as_recorded
 from graft.errors import GraftError
 from graft.runs import RunFolder

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from graft.cli import run
+from graft.cli.console import run
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.runs.sweep_folder import SweepFolder

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import graft
-from graft.cli import run
+from graft.cli.console import run
 from graft.commands import train as command
 from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from graft.cli import guarded
+from graft.cli.console import guarded
 from graft.processes.output import is_terminal, lenient_output
 
 

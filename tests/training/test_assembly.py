@@ -92,7 +92,7 @@ def test_the_settings_reach_the_module(made, config):
     optimizer = {**config["optimizer"], "lr": 0.25, "head_lr": 0.5, "weight_decay": 0.125}
     module, _ = made(
         optimizer=optimizer,
-        head={"_target_": "graft.training.mlp", "hidden": 9},
+        head={"_target_": "graft.models.mlp", "hidden": 9},
         loss={"label_smoothing": 0.3, "class_weights": [1, 2, 3]},
         channels_last=True,
     )

@@ -12,7 +12,8 @@ from graft.data import mixup
 from graft.errors import GraftError
 from graft.freezing import Frozen, Full, LastK
 from graft.freezing.apply import FreezeCallback
-from graft.training import Checkpoints, TransferModule, linear
+from graft.models import linear
+from graft.training import Checkpoints, TransferModule
 from graft.training import module as module_of
 
 

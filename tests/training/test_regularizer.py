@@ -9,7 +9,7 @@ import graft
 from graft.backbones import SourceHead
 from graft.composition.composing import compose
 from graft.errors import GraftError
-from graft.regularization import L1, L2, L2SP, BatchSpectralShrinkage, CoTuning, Delta, StochNorm
+from graft.objective import L1, L2, L2SP, BatchSpectralShrinkage, CoTuning, Delta, StochNorm
 
 
 @pytest.mark.parametrize("kind", [L1, L2, L2SP, Delta, BatchSpectralShrinkage, StochNorm])
@@ -64,7 +64,7 @@ def test_a_run_with_it_leaves_a_plain_model(tmp_path, name):
         ]
     )
     kinds = {type(layer).__module__ for layer in graft.load(run.path).model.modules()}
-    assert not any(kind.startswith("graft.regularization") for kind in kinds)
+    assert not any(kind.startswith("graft.objective") for kind in kinds)
     header = run.path.joinpath("metrics.csv").read_text().splitlines()[0]
     assert ("train/regularizer" in header) == (name in ("l2_sp", "delta"))
 

@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader
 
 from graft.backbones import SourceHead
 from graft.errors import GraftError
+from graft.objective import L2, CoTuning
 from graft.processes.random_state import random_state
-from graft.regularization import L2, CoTuning
 from graft.training.relation import learn_relation
 
 TRAINER = {"accelerator": "cpu", "devices": 1}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from graft.cli import run
+from graft.cli.console import run
 
 WORDS = [
     *("train", "backbone=resnet18", "backbone.weights=null", "trainer=cpu", "logger=none", "threads=1"),

@@ -7,9 +7,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from graft.errors import GraftError
+from graft.objective import L2, Delta
+from graft.objective.behaviour import outputs
 from graft.processes.random_state import random_state
-from graft.regularization import L2, Delta
-from graft.regularization.behaviour import outputs
 from graft.training.source_maps import measure_maps
 
 TRAINER = {"accelerator": "cpu", "devices": 1}

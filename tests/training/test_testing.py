@@ -8,8 +8,10 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from graft.data import ImageData, TransformedImages, array_images, make_loader
-from graft.training import Bundle, HowTested, linear, testing
-from graft.training.assessment import assess, prediction_rows
+from graft.evaluation.answers import prediction_rows
+from graft.evaluation.assessment import assess
+from graft.models import Bundle, HowTested, linear
+from graft.training import testing
 from graft.training.trainer import quiet_lightning
 
 

@@ -12,7 +12,7 @@ from graft.composition.composing import compose
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.training import Checkpoints
-from graft.training.progress import EpochLines
+from graft.training.callbacks.progress import EpochLines
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 from graft.training.unprofiled import Unprofiled
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from graft.cli import run
-from graft.training.checkpoint_files import CheckedIO, load_checked
+from graft.cli.console import run
+from graft.training.callbacks.checkpoint_files import CheckedIO, load_checked
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
@@ -32,7 +32,7 @@ def test_what_was_written_long_ago_does_not_wait(
     tmp_path: Path, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(100))
-    monkeypatch.setattr("graft.training.checkpoint_files.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("graft.training.callbacks.checkpoint_files.time.monotonic", lambda: next(clock))
     files = CheckedIO(seconds)
     for step in (1, 2, 3):
         files.save_checkpoint({"global_step": step}, tmp_path / BEST)
@@ -43,7 +43,7 @@ def test_what_waited_never_takes_the_place_of_a_later_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("graft.training.checkpoint_files.time.monotonic", lambda: now)
+    monkeypatch.setattr("graft.training.callbacks.checkpoint_files.time.monotonic", lambda: now)
     files = CheckedIO(seconds=1)
     for step, now in ((1, 0.0), (2, 0.5), (3, 2.0)):  # noqa: B007
         files.save_checkpoint({"global_step": step}, tmp_path / BEST)

@@ -1,1 +1,14 @@
-"""One short module a command: compose parts, call them, write results."""
+"""The commands, a module each: they put parts together, call them and say what came out."""
+
+COMMANDS = {
+    "inspect": "look at images first: classes, sizes, damage, copies across splits",
+    "train": "train a head, and as much of a backbone as you say, on your images",
+    "crossval": "train anew on each of several folds: mean, deviation, interval",
+    "evaluate": "test a run or bundle again, on its own or other images",
+    "predict": "say what a run or bundle sees in images; writes a CSV",
+    "compare": "put runs side by side: a table, intervals, paired tests, figures",
+    "extract": "write the features that a backbone gives for each image",
+    "rank": "say which backbone suits some images, before anything is trained",
+    "cache": "list or remove what is kept of computed features",
+    "list": "name what there is to choose: graft list backbones [pattern], graft list data, …",
+}

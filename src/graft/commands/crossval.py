@@ -11,6 +11,10 @@ from graft.configuration.building import check_trusted
 from graft.data import ImageData
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
+from graft.evaluation.answers import confusion_of, prediction_rows
+from graft.evaluation.assessment import assess, write_assessment
+from graft.evaluation.metrics import ALL
+from graft.evaluation.pooling import pooled
 from graft.reporting import pictures
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
@@ -21,9 +25,6 @@ from graft.runs.launch import launched
 from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run
 from graft.sources.opening import open_data, open_recorded, split_data
-from graft.training.assessment import assess, confusion_of, prediction_rows, write_assessment
-from graft.training.metrics import ALL
-from graft.training.pooling import pooled
 
 Config = dict[str, Any]
 OWN = ("folds", "repeats")

@@ -12,6 +12,9 @@ from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform,
 from graft.data.recognition import Known, anywhere, in_place
 from graft.data.splits import to_test
 from graft.errors import GraftError, did_you_mean
+from graft.evaluation.assessment import INTERVAL, spelled
+from graft.models import Bundle, load_bundle
+from graft.models.wise_ft import move_towards_source
 from graft.processes.ranks import lone_trainer
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
@@ -19,13 +22,10 @@ from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json
 from graft.runs.seen import Seen, counted, told
 from graft.sources.opening import open_data, open_recorded
-from graft.training import Bundle, load_bundle
-from graft.training.assessment import INTERVAL, spelled
 from graft.training.checks import check_device
 from graft.training.running_statistics import MOST, first, take_statistics
 from graft.training.testing import calibrate, calibration_line, make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
-from graft.training.wise_ft import move_towards_source
 
 Config = dict[str, Any]
 

@@ -18,12 +18,13 @@ from graft.data.splits import by_parts
 from graft.errors import GraftError
 from graft.features import FeatureStore, ImageFeatures
 from graft.features.fast import FastPrefix
+from graft.models import Bundle, load_bundle
 from graft.processes.ranks import lone_trainer
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
 from graft.runs.seen import Seen
 from graft.sources.opening import open_data, open_recorded, split_data
-from graft.training import Bundle, assembly, load_bundle
+from graft.training import assembly
 from graft.training.checks import check_device
 from graft.training.trainer import quiet_lightning
 

@@ -11,12 +11,12 @@ from rich.table import Table
 from graft.data.headers import MOST, said_of_several, some_of
 from graft.data.workers import ImageLoader, worker_count
 from graft.errors import GraftError
+from graft.models import Bundle, Prediction, load_bundle
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv
 from graft.runs.seen import counted, told
 from graft.sources import PathImages, collate_readable, find_images
 from graft.sources.opening import levels_of
-from graft.training import Bundle, Prediction, load_bundle
 from graft.training.checks import check_device
 from graft.training.testing import make_tester, tested_module
 from graft.training.trainer import quiet_lightning

@@ -13,6 +13,7 @@ from graft.commands.extract import features_of
 from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
 from graft.errors import GraftError
+from graft.models.source_head import known_source_head
 from graft.processes.ranks import lone_trainer
 from graft.ranking.candidates import Candidate, candidates
 from graft.ranking.costs import cost_of
@@ -24,7 +25,6 @@ from graft.runs.records import Run, find_runs
 from graft.sources.opening import open_data, split_data
 from graft.training import assembly
 from graft.training.checks import check_device
-from graft.training.source_head import known_source_head
 from graft.training.trainer import quiet_lightning
 from graft.transferability import all_scores, rank_correlations
 from graft.transferability.scores import NAMES

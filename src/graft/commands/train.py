@@ -27,15 +27,16 @@ from graft.runs.fingerprint import fingerprint
 from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
-from graft.training import assembly, cache_decision
+from graft.sweeps.pruning import Pruning
+from graft.training import assembly
 from graft.training.assembly import Parts, prepare
 from graft.training.beginning import record_start, show_training_images
-from graft.training.checkpoint_files import newest
+from graft.training.cache import decision as cache_decision
+from graft.training.callbacks.checkpoint_files import newest
 from graft.training.ending import fitted, show_result, test_and_write
-from graft.training.epoch_table import EpochTable
 from graft.training.later_test import test_later
+from graft.training.loggers.epoch_table import EpochTable
 from graft.training.lr_finder import found_factor, scaled
-from graft.training.pruning import Pruning
 from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head
 from graft.training.source_maps import measure_maps

@@ -12,7 +12,8 @@ TRUSTED = (
     "graft.data.",
     "graft.freezing.",
     "graft.optim.",
-    "graft.regularization.",
+    "graft.models.",
+    "graft.objective.",
     "graft.sources.",
     "graft.training.",
     "torch.nn.",
@@ -26,12 +27,10 @@ HOMES = (
     "graft.sources.",
     "graft.freezing.",
     "graft.optim.",
-    "graft.training.ema.",
-    "graft.training.checkpoints.",
-    "graft.regularization.",
-    "graft.training.head.",
-    "graft.training.progress.",
-    "graft.training.step_table.",
+    "graft.objective.",
+    "graft.models.head.",
+    "graft.training.callbacks.",
+    "graft.training.loggers.",
     "torch.nn.modules.",
     "torch.optim.",
     "torchvision.transforms.v2.",
@@ -41,8 +40,16 @@ HOMES = (
 )
 # Where names that runs and bundles may have recorded stand now.
 MOVED = {
-    f"graft.data.{name}": f"graft.sources.{name}"
-    for name in ("csv_manifest", "digits", "glyphs", "image_folder", "torchvision_data")
+    **{
+        f"graft.data.{name}": f"graft.sources.{name}"
+        for name in ("csv_manifest", "digits", "glyphs", "image_folder", "torchvision_data")
+    },
+    **{
+        f"graft.regularization.{name}": f"graft.objective.{name}"
+        for name in ("BatchSpectralShrinkage", "CoTuning", "Delta", "L1", "L2", "L2SP", "StochNorm", "none")
+    },
+    **{f"graft.training.{name}": f"graft.models.{name}" for name in ("linear", "mlp")},
+    "graft.training.callbacks.ema.Ema": "graft.training.Ema",
 }
 
 
@@ -133,7 +140,7 @@ def check_trusted(node: Any, trust: Iterable[str], where: str) -> None:
 def _check_target(target: str, own: tuple[str, ...], where: str) -> None:
     """Refuse a target whose name, or whose place of definition, is not allowed.
 
-    The name alone would not do: `graft.cli.os.system` begins like one of ours.
+    The name alone would not do: `graft.cli.console.os.system` begins like one of ours.
     """
     named = target
     if f"{target}.".startswith((*TRUSTED, *own)):

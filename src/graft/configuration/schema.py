@@ -99,7 +99,7 @@ def check_together(config: Config) -> None:
             )
     mixed = get(config, "mix._target_") not in (None, "graft.data.unmixed")
     regularizer, decay = get(config, "regularizer._target_"), get(config, "optimizer.weight_decay")
-    if regularizer == "graft.regularization.L2SP" and decay:
+    if regularizer == "graft.objective.L2SP" and decay:
         raise GraftError(
             f"regularizer=l2_sp draws weights to their source and optimizer.weight_decay={decay} to zero;"
             " add optimizer.weight_decay=0"
@@ -111,7 +111,7 @@ def check_together(config: Config) -> None:
     if config.get("compile") and str(regularizer).endswith(looks):
         raise GraftError("compile=true does not go with a regularizer that looks at each stage's output")
     backbone = config.get("backbone") or {}
-    if regularizer == "graft.regularization.CoTuning" and backbone.get("weights", "") is None:
+    if regularizer == "graft.objective.CoTuning" and backbone.get("weights", "") is None:
         raise GraftError(
             "regularizer=co_tuning asks the head that the backbone was trained with, and"
             " backbone.weights=null has none; give torchvision's weights, or a Graft run or bundle"

@@ -1,7 +1,7 @@
 """Several processes that train one model: how they start, meet, and agree.
 
-Rank 0 alone reads the command line. It starts the others as `python -m graft.rank FOLDER`, which read the
-configuration that stands there; where torchrun or srun has started all of them, they wait until rank 0
+Rank 0 alone reads the command line. It starts the others as `python -m graft.cli.follow FOLDER`, which read
+the configuration that stands there; where torchrun or srun has started all of them, they wait until rank 0
 announces the folder. Lightning finds a process group that exists, and starts nothing.
 """
 
@@ -144,7 +144,7 @@ def together(size: int, folder: RunFolder, checkpoint: Path | None) -> Iterator[
 
 def _start(size: int, folder: RunFolder, checkpoint: Path | None) -> list["subprocess.Popen[bytes]"]:
     """Start ranks 1 to `size` - 1; they find what this process can import."""
-    command = [sys.executable, "-m", "graft.rank", str(folder.path), str(checkpoint or "")]
+    command = [sys.executable, "-m", "graft.cli.follow", str(folder.path), str(checkpoint or "")]
     paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TORCH_CPP_LOG_LEVEL": "ERROR"}
     return [
         subprocess.Popen(

@@ -8,11 +8,11 @@ from omegaconf import open_dict, read_write
 
 from graft.composition.words import quoted
 from graft.errors import GraftError
-from graft.job import Job
 from graft.runs import slurm
 from graft.runs.launch import launched
 from graft.runs.restarting import root_of
 from graft.runs.sweep_folder import SweepFolder
+from graft.sweeps.job import Job
 
 
 class Sweep(NamedTuple):

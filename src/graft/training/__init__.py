@@ -1,13 +1,7 @@
-"""The LightningModule and what surrounds it: metrics, callbacks, progress, the bundle."""
+"""How a run trains: the LightningModule, the Trainer, callbacks, loggers, the feature cache."""
 
-from graft.training.bundle import Bundle as Bundle
-from graft.training.bundle import HowTested as HowTested
-from graft.training.bundle import Prediction as Prediction
-from graft.training.bundle import load_bundle as load_bundle
-from graft.training.bundle import save_bundle as save_bundle
-from graft.training.checkpoints import Checkpoints as Checkpoints
-from graft.training.head import linear as linear
-from graft.training.head import mlp as mlp
+from graft.training.callbacks.checkpoints import Checkpoints as Checkpoints
+from graft.training.callbacks.ema import Ema as Ema
+from graft.training.callbacks.progress import progress_bar as progress_bar
+from graft.training.loggers.step_table import StepTable as StepTable
 from graft.training.module import TransferModule as TransferModule
-from graft.training.progress import progress_bar as progress_bar
-from graft.training.step_table import StepTable as StepTable

@@ -18,17 +18,17 @@ from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
+from graft.models.source_head import source_head
+from graft.objective import CoTuning
+from graft.objective.distillation import make_distillation
 from graft.processes import ranks
 from graft.processes.threads import threads
-from graft.regularization import CoTuning
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.sources.opening import open_data, open_recorded, split_data
 from graft.training import checks
-from graft.training.distillation import make_distillation
 from graft.training.module import TransferModule
 from graft.training.single_images import check_single_images
-from graft.training.source_head import source_head
 
 Config = Mapping[str, Any]
 

@@ -15,9 +15,9 @@ from graft.runs.environment import describe_environment
 from graft.runs.files import write_csv, write_json, write_yaml
 from graft.runs.log import say
 from graft.runs.seen import told
-from graft.training import tensorboard
 from graft.training.assembly import Parts
 from graft.training.lineage import seen_among, seen_by
+from graft.training.loggers import tensorboard
 
 Config = Mapping[str, Any]
 

@@ -8,8 +8,11 @@ from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
 from graft.configuration.schema import flatten
+from graft.evaluation.assessment import spelled
+from graft.evaluation.metrics import ALL
 from graft.freezing.apply import apply
 from graft.freezing.lora import merge
+from graft.models.bundle import Bundle, HowTested, save_bundle
 from graft.reporting import model_card, pictures
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
@@ -17,16 +20,13 @@ from graft.runs import RunFolder
 from graft.runs.files import write_json, write_text
 from graft.runs.log import say
 from graft.runs.recorded import swept
-from graft.training import tensorboard
 from graft.training.assembly import Parts, prepare
-from graft.training.assessment import spelled
-from graft.training.bundle import Bundle, HowTested, save_bundle
-from graft.training.checkpoint_files import LAST, load_checked
-from graft.training.epoch_table import EpochTable
+from graft.training.callbacks.checkpoint_files import LAST, load_checked
+from graft.training.callbacks.progress import progress_bar
 from graft.training.lineage import seen_among, seen_by
-from graft.training.metrics import ALL
+from graft.training.loggers import tensorboard
+from graft.training.loggers.epoch_table import EpochTable
 from graft.training.module import TransferModule
-from graft.training.progress import progress_bar
 from graft.training.testing import calibrate, calibration_line, test, tested_module, write_test
 from graft.training.trainer import make_trainer
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
+from graft.models.bundle import load_bundle
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
 from graft.sources.opening import open_recorded
-from graft.training.bundle import load_bundle
 from graft.training.checks import check_device
 from graft.training.lineage import seen_among
 from graft.training.testing import make_tester, test, tested_module, write_test

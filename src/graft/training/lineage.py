@@ -7,10 +7,10 @@ from graft.configuration.paths import expanded
 from graft.configuration.schema import get
 from graft.data import ImageData, Splits
 from graft.data.recognition import digests
+from graft.models.bundle import SEEN
 from graft.runs.bundles import bundle_folder
 from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
-from graft.training.bundle import SEEN
 
 
 def seen_by(config: Mapping[str, Any], data: ImageData, splits: Splits) -> Seen:

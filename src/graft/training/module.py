@@ -14,17 +14,17 @@ from torchmetrics import MeanMetric
 from graft.backbones import Backbone
 from graft.data.mixing import Mix
 from graft.errors import GraftError
+from graft.evaluation.calibration import probabilities_of
+from graft.evaluation.tally import Tally
 from graft.features.extraction import filled_up
 from graft.freezing.strategies import head_rate
+from graft.objective import Regularizer
+from graft.objective.behaviour import outputs
+from graft.objective.distillation import Distillation
+from graft.objective.loss import classification_loss
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.processes import ranks
-from graft.regularization import Regularizer
-from graft.regularization.behaviour import outputs
 from graft.sources.prediction import ReadableBatch
-from graft.training.calibration import probabilities_of
-from graft.training.distillation import Distillation
-from graft.training.loss import classification_loss
-from graft.training.tally import Tally
 
 # `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
 # stage `start`, a whole number.

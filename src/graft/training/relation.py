@@ -10,8 +10,8 @@ from torch.nn.functional import softmax
 from graft.backbones import SourceHead, source_network
 from graft.data import ImageDataModule
 from graft.errors import GraftError
+from graft.objective import CoTuning
 from graft.processes.ranks import lone_trainer
-from graft.regularization import CoTuning
 from graft.training.module import Batch, TransferModule
 from graft.training.trainer import quiet_lightning
 

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import update_bn
 
+from graft.objective.stochastic_norm import StochasticBatchNorm2d
 from graft.processes import ranks
-from graft.regularization.stochastic_norm import StochasticBatchNorm2d
 from graft.training.module import Batch
 
 # Images that statistics are taken from, unless told: more of them change little.

@@ -9,17 +9,17 @@ import torch
 
 from graft.configuration.building import build
 from graft.freezing.apply import apply
+from graft.objective.solving import Labelled, solve
 from graft.optim import LBFGS
 from graft.processes.interruption import is_pending, raise_pending
 from graft.reporting import pictures
 from graft.runs import RunFolder
 from graft.runs.files import write_csv
 from graft.runs.log import say
-from graft.training import tensorboard
 from graft.training.assembly import Parts
+from graft.training.cache.feature_cache import FeatureCache
 from graft.training.ending import Trained
-from graft.training.feature_cache import FeatureCache
-from graft.training.solving import Labelled, solve
+from graft.training.loggers import tensorboard
 
 
 def solve_head(

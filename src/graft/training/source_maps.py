@@ -9,8 +9,8 @@ from torch import Tensor
 from graft.backbones import Backbone
 from graft.data import ImageDataModule
 from graft.errors import GraftError
-from graft.regularization import Delta
-from graft.regularization.behaviour import outputs
+from graft.objective import Delta
+from graft.objective.behaviour import outputs
 from graft.training.module import Batch, TransferModule
 from graft.training.relation import ask
 

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from graft.data import ImageData
+from graft.evaluation.answers import Answers
+from graft.evaluation.assessment import write_assessment
+from graft.evaluation.calibration import at_bound, fit_temperature, log_odds, probabilities_of
+from graft.models.bundle import Bundle
 from graft.processes.ranks import lone_trainer
 from graft.reporting import pictures
 from graft.runs import RunFolder
 from graft.runs.log import say
-from graft.training.assessment import Answers, write_assessment
-from graft.training.bundle import Bundle
-from graft.training.calibration import at_bound, fit_temperature, log_odds, probabilities_of
+from graft.training.callbacks.progress import progress_bar
 from graft.training.module import TransferModule
-from graft.training.progress import progress_bar
 
 
 class TestResult(NamedTuple):

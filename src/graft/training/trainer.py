@@ -13,7 +13,7 @@ from graft.configuration.plain_text import encodable
 from graft.errors import GraftError
 from graft.processes import ranks
 from graft.runs.log import say
-from graft.training.checkpoint_files import CheckedIO
+from graft.training.callbacks.checkpoint_files import CheckedIO
 from graft.training.unprofiled import Unprofiled
 
 Config = Mapping[str, Any]

@@ -1,0 +1,119 @@
+"""Knowledge distillation: a student learns the labels and what a trained teacher says of the same images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, kl_div, log_softmax
+
+from graft.backbones import Preprocessing
+from graft.errors import GraftError
+from graft.models.bundle import Bundle, load_bundle
+
+
+def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T²·KL(softmax(teacher/T) ‖ softmax(student/T)), the mean over the batch (arXiv:1503.02531).
+
+    Softening divides the gradient by about T²; multiplied by it again, the divergence keeps its weight
+    beside the labels' loss whatever T is. Towards T → ∞ its gradient is (z̃_student − z̃_teacher) / (B·C), of
+    logits z̃ that are centred over the classes.
+
+    Args:
+        student: logits `(B, C)`.
+        teacher: logits `(B, C)`.
+        temperature: T, above 0.
+    """
+    said, true = (log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
+    return temperature**2 * kl_div(said, true, reduction="batchmean", log_target=True)
+
+
+class Teacher:
+    """A bundle's model that answers a student's batches in the student's classes.
+
+    No `nn.Module`, so that the student's module neither trains, saves, compiles nor averages it.
+
+    Args:
+        bundle: the teacher.
+        preprocessing: how the student's images were made.
+        class_names: the student's C classes, in order.
+
+    Raises:
+        GraftError: the teacher's classes are others.
+    """
+
+    def __init__(self, bundle: Bundle, preprocessing: Preprocessing, class_names: Sequence[str]) -> None:
+        if other := sorted(set(bundle.class_names) ^ set(class_names)):
+            some = ", ".join(other[:5])
+            raise GraftError(f"distill.teacher: teacher and student must know the same classes; see {some}")
+        self.model = bundle.model.eval().requires_grad_(False)
+        self.order = torch.tensor([bundle.class_names.index(name) for name in class_names])
+        self.size = bundle.preprocessing.crop
+        first, own = preprocessing, bundle.preprocessing
+        self.same = (first.mean, first.std, first.crop) == (own.mean, own.std, own.crop)
+        # The student's mean and std, and the teacher's own.
+        self.scales = torch.tensor([first.mean, first.std, own.mean, own.std]).view(4, 3, 1, 1)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Teacher":
+        """One teacher is enough for every copy of the student."""
+        return self
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """The student's images `(B, 3, H, W)`, normalised, to logits `(B, C)` in float32."""
+        if self.order.device != images.device:
+            self.model.to(images.device)
+            self.order, self.scales = self.order.to(images.device), self.scales.to(images.device)
+        logits: Tensor = self.model(self.prepared(images).to(next(self.model.parameters()).dtype))
+        return logits.float()[:, self.order]
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """The same images at the teacher's size, mean and std."""
+        if self.same:
+            return images
+        mean, std, own_mean, own_std = self.scales
+        pixels = images.float() * std + mean
+        if pixels.shape[-1] != self.size:
+            pixels = interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=True)
+        normalised: Tensor = (pixels - own_mean) / own_std
+        return normalised
+
+
+class Distillation:
+    """(1 − w)·loss + w·`softened_divergence` from a teacher.
+
+    Args:
+        teacher: answers the batches that the student sees, mixed ones too.
+        temperature: T.
+        weight: w, from 0 to 1.
+    """
+
+    def __init__(self, teacher: Teacher, temperature: float, weight: float) -> None:
+        self.teacher = teacher
+        self.temperature = temperature
+        self.weight = weight
+
+    def __call__(self, images: Tensor, logits: Tensor, loss: Tensor) -> Tensor:
+        """The scalar loss of images `(B, 3, H, W)` with logits `(B, C)` whose labels' loss is `loss`."""
+        divergence = softened_divergence(logits.float(), self.teacher(images), self.temperature)
+        return (1 - self.weight) * loss + self.weight * divergence
+
+
+def make_distillation(
+    settings: dict[str, Any], preprocessing: Preprocessing, class_names: Sequence[str]
+) -> Distillation | None:
+    """What the configuration's `distill` asks for; None without a teacher.
+
+    Raises:
+        GraftError: there is no such teacher, its code is not trusted, or its classes are others.
+    """
+    if settings["teacher"] is None:
+        return None
+    try:
+        bundle = load_bundle(settings["teacher"], settings["trust"])
+    except GraftError as error:
+        # It speaks of the keys of `graft evaluate`.
+        message = str(error).replace("run=", "distill.teacher=", 1).replace(" trust=", " distill.trust=")
+        raise GraftError(message) from error
+    teacher = Teacher(bundle, preprocessing, class_names)
+    return Distillation(teacher, settings["temperature"], settings["weight"])

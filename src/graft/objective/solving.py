@@ -1,0 +1,245 @@
+"""The head of a frozen backbone, solved on stored features instead of trained by steps.
+
+What a head of one dense layer should be is a convex problem, so there is nothing to tune but its penalty,
+and that is chosen among a path of them by images that the solution was not made of.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from graft.data.image_data import Indices
+from graft.evaluation.tally import Tally
+from graft.models.head import fit_standardization, standardizes
+from graft.objective.loss import classification_loss
+from graft.optim import LBFGS
+from graft.optim.lbfgs import Minimum
+from graft.runs.log import say
+
+# Half a decade apart, from a head that says little but how frequent each class is.
+PENALTIES = tuple(float(f"{10 ** (2 - step / 2):.3g}") for step in range(15))
+# So many penalties in a row that are worse than the best end the path: weaker ones overfit more.
+WORSE = 3
+# Of cross-validation inside the training part, where nothing validates.
+FOLDS = 5
+# What few images leave open is drawn to the usual penalty, within a decade or so: experiments/solved-head.
+USUAL, DECADES = 1.0, 2.0
+# Cross-validation of few images is repeated until so many have judged.
+JUDGES = 40
+
+
+class Labelled(NamedTuple):
+    """Features `(N, D)` of some images, and their classes `(N,)`."""
+
+    features: Tensor
+    labels: Tensor
+
+
+class Choice(NamedTuple):
+    """A head that is solved, and what led to it.
+
+    Attributes:
+        penalty: λ of the head.
+        path: a row for each penalty that was tried: `penalty`, `train/loss`, and `val/loss` and
+            `val/accuracy` of what it was judged by.
+        judge: by what the penalty was chosen, in words.
+        metrics: of the solved head: `train/loss` and so on, `val/loss` and so on.
+    """
+
+    penalty: float
+    path: list[dict[str, float]]
+    judge: str
+    metrics: dict[str, float]
+
+
+def solve(
+    head: nn.Sequential,
+    solver: LBFGS,
+    train: Labelled,
+    val: Labelled,
+    *,
+    groups: Indices | None = None,
+    seed: int = 0,
+    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    check: Callable[[], None] = lambda: None,
+) -> Choice:
+    """Solve a head in place: its standardisation is fitted, its dense layer is the minimum.
+
+    The penalty is the solver's own where it has one; else the one with the lowest loss on `val`; without
+    images there, by cross-validation of `train`; where no class has two images, `USUAL`.
+
+    Args:
+        head: ends in a dense layer, before which nothing trains.
+        solver: how the minimum is found.
+        train: of what the head is made.
+        val: by what the penalty is chosen; may be empty.
+        groups: `(N,)` which images of `train` belong together, so that no fold parts them.
+        seed: of the folds.
+        class_weights: as in training.
+        label_smoothing: as in training.
+        check: called after each penalty; may raise to stop.
+    """
+    dense = head[-1]
+    assert isinstance(dense, nn.Linear)
+
+    def path(part: Labelled, penalties: Sequence[float]) -> Iterator[Minimum]:
+        """The minima on `part`, whose standardisation the head has from here on."""
+        inputs = _before(head, part.features, fit=True)
+
+        def loss(logits: Tensor) -> Tensor:
+            weights = None if class_weights is None else class_weights.to(logits)
+            return classification_loss(logits, part.labels, weights, label_smoothing)[0]
+
+        for minimum in solver.minima(
+            inputs, dense.out_features, loss, penalties, bias=dense.bias is not None
+        ):
+            check()
+            yield minimum
+
+    rows: list[dict[str, float]] = []
+    if solver.weight_decay is not None:
+        judge, penalty = "optimizer.weight_decay", solver.weight_decay
+        minimum = next(path(train, (penalty,)))
+    elif len(val.labels):
+        judge = f"{len(val.labels)} validation images"
+        rows, minimum = _judged(head, path(train, PENALTIES), val)
+    elif folds := _folds(train.labels.numpy(), groups, seed):
+        judge = f"cross-validation of the training images in {len(folds)} folds"
+        rows = _crossed(head, train, folds, lambda part: path(part, PENALTIES))
+        minimum = next(path(train, (_best(rows, len(train.labels))["penalty"],)))
+    else:
+        judge = "default, as no class has two images and nothing validates"
+        minimum = next(path(train, (USUAL,)))
+    if rows and minimum.penalty in (PENALTIES[0], PENALTIES[-1]):
+        say(f"warning: the best penalty, {minimum.penalty:g}, is at the end of those tried")
+    if minimum.gradient > solver.tolerance_grad:
+        say(f"warning: optimizer.max_iter={solver.max_iter} ended with a gradient of {minimum.gradient:.1g}")
+    _put(dense, minimum)
+    metrics = {"train/penalty": 0.5 * minimum.penalty * float(minimum.weight.square().sum())}
+    for name, part in (("train", train), ("val", val)):
+        metrics |= {f"{name}/{key}": value for key, value in _measured(head, part).items()}
+    # What was minimised, as in every run: with class weights and smoothing.
+    metrics["train/loss"] = minimum.loss
+    return Choice(minimum.penalty, rows, judge, metrics)
+
+
+@torch.no_grad()
+def _before(head: nn.Sequential, features: Tensor, fit: bool = False) -> Tensor:
+    """What reaches the dense layer of features `(N, D)`."""
+    if fit and standardizes(head):
+        fit_standardization(head, features)
+    inputs: Tensor = head[:-1](features)
+    return inputs
+
+
+def _judged(
+    head: nn.Sequential, minima: Iterator[Minimum], val: Labelled
+) -> tuple[list[dict[str, float]], Minimum]:
+    """A row a penalty, and the minimum of the best; the path ends where it has long got worse."""
+    rows: list[dict[str, float]] = []
+    solved: list[Minimum] = []
+    inputs = None
+    for minimum in minima:
+        # Only now has the head the standardisation of what the minima are made of.
+        inputs = _before(head, val.features).double() if inputs is None else inputs
+        rows.append({**_about(minimum), **_validated(minimum, inputs, val.labels)})
+        solved.append(minimum)
+        best = rows.index(_best(rows, len(val.labels)))
+        if len(rows) - 1 - best >= WORSE:
+            break
+    return rows, solved[best]
+
+
+def _best(rows: list[dict[str, float]], judges: int) -> dict[str, float]:
+    """The row of the highest posterior: likelihood of the `judges`, log-normal prior of the penalty."""
+
+    def surprise(row: dict[str, float]) -> float:
+        return judges * row["val/loss"] + 0.5 * (math.log10(row["penalty"] / USUAL) / DECADES) ** 2
+
+    return min(rows, key=surprise)
+
+
+def _crossed(
+    head: nn.Sequential,
+    train: Labelled,
+    folds: list[tuple[Indices, Indices]],
+    path: Callable[[Labelled], Iterator[Minimum]],
+) -> list[dict[str, float]]:
+    """A row a penalty, of all folds together: each image is judged by what it was no part of."""
+    shares, parts = [], []
+    for learn, judge in folds:
+        rows: list[dict[str, float]] = []
+        inputs = None
+        for minimum in path(Labelled(train.features[learn], train.labels[learn])):
+            inputs = _before(head, train.features[judge]).double() if inputs is None else inputs
+            rows.append({**_about(minimum), **_validated(minimum, inputs, train.labels[judge])})
+        parts.append(rows)
+        shares.append(len(judge))
+    return [
+        {key: float(np.average([row[key] for row in rows], weights=shares)) for key in rows[0]}
+        for rows in zip(*parts, strict=True)
+    ]
+
+
+def _about(minimum: Minimum) -> dict[str, float]:
+    return {"penalty": minimum.penalty, "train/loss": minimum.loss}
+
+
+def _validated(minimum: Minimum, inputs: Tensor, labels: Tensor) -> dict[str, float]:
+    logits = inputs @ minimum.weight.T + minimum.bias
+    right = (logits.argmax(1) == labels).double().mean()
+    return {"val/loss": float(cross_entropy(logits, labels)), "val/accuracy": float(right)}
+
+
+def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Indices, Indices]]:
+    """Parts to learn from and to judge by; none where they cannot be parted.
+
+    The only image of a class is always learnt from: without it the class would be unheard of.
+    """
+    counts = np.bincount(labels)
+    single = counts[labels] == 1
+    divided, alone = np.flatnonzero(~single), np.flatnonzero(single)
+    belonging = None if groups is None else groups[divided]
+    parted = len(divided) if belonging is None else len(np.unique(belonging))
+    count = min(FOLDS, int(counts.max()), parted)
+    if count < 2:
+        return []
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    with warnings.catch_warnings():
+        # A class with fewer images than folds is in some of them alone, which is all that can be had.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        folds = [
+            fold
+            for repeat in range(max(1, JUDGES // len(divided)))
+            for fold in kind(count, shuffle=True, random_state=seed + repeat).split(
+                np.zeros(len(divided)), labels[divided], belonging
+            )
+        ]
+    return [(np.concatenate([divided[learn], alone]), divided[judge]) for learn, judge in folds if len(judge)]
+
+
+@torch.no_grad()
+def _put(dense: nn.Linear, minimum: Minimum) -> None:
+    dense.weight.copy_(minimum.weight)
+    if dense.bias is not None:
+        dense.bias.copy_(minimum.bias)
+
+
+@torch.no_grad()
+def _measured(head: nn.Sequential, part: Labelled) -> dict[str, float]:
+    """Loss and what a confusion matrix says, as of any epoch; nothing of no images."""
+    dense = head[-1]
+    assert isinstance(dense, nn.Linear)
+    if not len(part.labels):
+        return {}
+    tally = Tally(dense.out_features)
+    tally.update(head(part.features), part.labels)
+    return tally.compute()

@@ -1,0 +1,132 @@
+"""What Hydra calls with each composed configuration: a single run, or one job of a sweep, in any process."""
+
+import gc
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from graft import errors
+from graft.composition.composing import check, register_resolvers
+from graft.composition.needed_paths import check_paths
+from graft.configuration.older import OF_A_START
+from graft.errors import GraftError, reason_of, report
+from graft.processes.output import lenient_output
+from graft.runs import crossval_folder
+from graft.runs.files import write_text, write_yaml
+from graft.runs.fingerprint import fingerprint
+from graft.runs.folder import RunFolder, refuse_taken, remove_empty
+from graft.runs.restarting import going_on
+
+
+class JobFailed(GraftError):
+    """What a failed job of a sweep raises: the reason in one line, and nothing that its memory hangs on."""
+
+
+class Job:
+    """A command to be called with a configuration; launchers send it to processes of their own.
+
+    A single run's error goes to `failures`, because Hydra adds lines of its own to one that is raised; a
+    sweep's jobs raise, so that launchers and sweepers see which failed.
+
+    Args:
+        command: `train`, `evaluate`, `predict` or `extract`.
+    """
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.failures: list[Exception] = []
+        self.wants_tracebacks = errors.WANTS_TRACEBACKS
+        # Where a sweep's earlier starts are; the sweeper, which fixes `hydra.sweep.dir`, sets it before.
+        self.root: Path | None = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process, where Hydra composes the configuration before it calls."""
+        self.__dict__.update(state)
+        # Else by the variable that `graft.cli.hydra_run.run_hydra` has set meanwhile.
+        errors.WANTS_TRACEBACKS = self.wants_tracebacks
+        register_resolvers()
+
+    def __call__(self, cfg: Any) -> Any:
+        """Check the configuration and run the command with it.
+
+        Raises:
+            JobFailed: a job of a sweep failed; its folder says why.
+        """
+        # Here too: a launcher's process has a standard output of its own.
+        with lenient_output():
+            return self._call(cfg)
+
+    def _call(self, cfg: Any) -> Any:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        own: Any = HydraConfig.get()
+        folder = Path(own.runtime.output_dir)
+        if own.mode != RunMode.MULTIRUN:
+            try:
+                return self._run(cfg, own, own.run, folder)
+            except Exception as error:
+                self.failures.append(error)
+                return None
+            finally:
+                remove_empty(folder)
+        print(f"\njob {own.job.num}: {' '.join(own.overrides.task)}", flush=True)
+        try:
+            return self._run(cfg, own, own.sweep, folder)
+        except Exception as error:
+            report(error)
+            reason, text = reason_of(error), "".join(traceback.format_exception(error))
+            _forget(error)
+        finally:
+            remove_empty(folder)
+        # Outside of the block, so that no reference to the error is left.
+        _free_memory()
+        if self.command == "train":
+            self._record(cfg, own, folder, reason, text)
+        raise JobFailed(reason)
+
+    def _run(self, cfg: Any, own: Any, node: Any, folder: Path) -> Any:
+        config, overrides = check(cfg, own, self.command), list(own.overrides.task)
+        if self.command == "train":
+            if config["sweep"]["resume"] is not None:
+                raise GraftError("sweep.resume goes on with a sweep, so it needs -m or sweep=…")
+            config, overrides = going_on(config, node, overrides, self.root)
+        elif self.command == "crossval" and config["resume"]:
+            config, overrides = crossval_folder.going_on(config, overrides)
+        if not config.get("resume"):
+            refuse_taken(folder)
+        check_paths(config, self.command)
+        # Imported, and torch with it, only now that the words are known to be right, and paths to be there.
+        return import_module(f"graft.commands.{self.command}").run(config, folder, overrides)
+
+    def _record(self, cfg: Any, own: Any, folder: Path, reason: str, text: str) -> None:
+        """Leave a folder that says why, where the job failed before it had one."""
+        config = check(cfg, own, self.command)
+        if config["resume"] or (folder / "status.json").exists():
+            return
+        run = RunFolder.claim(folder, fingerprint=fingerprint(config))
+        write_yaml(run.config, {key: config[key] for key in config if key not in OF_A_START})
+        write_yaml(run.overrides, list(own.overrides.task))
+        write_text(run.log, text)
+        run.set_status("failed", reason=reason)
+
+
+def _forget(error: BaseException) -> None:
+    """Let go of what the frames hold that an error went through: a network and its memory, above all."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    # An error may stand, by way of others, in its own chain.
+    while waiting:
+        found = waiting.pop()
+        if found is not None and id(found) not in seen:
+            seen.add(id(found))
+            traceback.clear_frames(found.__traceback__)
+            waiting += [found.__cause__, found.__context__]
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

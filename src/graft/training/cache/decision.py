@@ -1,0 +1,138 @@
+"""Whether a run reads stored boundary tensors, in which epochs, and what is said about it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+
+from graft.configuration.schema import solves
+from graft.data import ImageDataModule
+from graft.errors import GraftError
+from graft.features.folder import sized
+from graft.features.keys import same_transform
+from graft.freezing.apply import phases
+from graft.freezing.prefix import frozen_prefix
+from graft.models.head import standardizes
+from graft.training.cache.exactness import reasons_against, reasons_against_solving
+from graft.training.cache.feature_cache import FeatureCache
+from graft.training.module import TransferModule
+
+
+class Decision(NamedTuple):
+    """Whether stored tensors are read.
+
+    Attributes:
+        cache: what gives them; None: every epoch reads images.
+        line: what to say about it; empty where nothing is frozen, so that nothing could be stored.
+    """
+
+    cache: FeatureCache | None
+    line: str
+
+
+def decide(
+    config: Mapping[str, Any],
+    loading: ImageDataModule,
+    module: TransferModule,
+    strategy: Any,
+    trainer: pl.Trainer,
+    processes: int,
+) -> Decision:
+    """Whether the run reads stored boundary tensors, before anything is computed.
+
+    Args:
+        config: the resolved configuration.
+        loading: the images.
+        module: what trains.
+        strategy: says what is frozen.
+        trainer: says on which device and at which precision.
+        processes: how many train together.
+
+    Raises:
+        GraftError: something in the configuration needs them, and they cannot be had.
+    """
+    if solves(config):
+        return _for_solving(config, loading, module, strategy, trainer)
+    views, stages = config["cache"]["views"], module.backbone.stages
+    epochs = max(1, trainer.max_epochs or 1)
+    starts = phases(strategy, stages, epochs)
+    wanted = wish(config, module)
+    if config["cache"]["features"] in ("off", False):
+        if wanted:
+            raise GraftError(f"{wanted} needs stored features; leave cache.features=off out")
+        return Decision(None, "")
+    if not (wanted or frozen_prefix(strategy, stages, [0])):
+        return Decision(None, "")
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    reasons = reasons_against(config, module, loading, strategy, callbacks, processes)
+    if standardizes(module.head) and (views or frozen_prefix(strategy, stages, [0]) < len(stages)):
+        reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")
+    if config["trainer"]["limit_train_batches"] is not None and not wanted:
+        reasons.append("trainer.limit_train_batches trains on few of the images")
+    if reasons:
+        return _none(wanted, "; ".join(reasons))
+    if views and same_transform(loading.training, loading.evaluation):
+        raise GraftError(f"{wanted} does nothing: this augmentation draws nothing, so all views are alike")
+    cache = FeatureCache(config, module, loading, strategy, trainer, wanted)
+    lines, why = [], ""
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], epochs], strict=True)):
+        stop = frozen_prefix(strategy, stages, starts[: number + 1])
+        # What is read in a single epoch is worth storing for later runs alone.
+        if not stop or (start > 0 and end - start < 2 and not wanted):
+            continue
+        lacking, size = cache.lacking(stop, end - start)
+        if lacking and cache.probed.draws:
+            return _none(wanted, "what is frozen draws at random, in evaluation mode too")
+        if why := cache.store.room_for(lacking * size) or "":
+            if wanted and start == 0:
+                return _none(wanted, why)
+            continue
+        cache.sizes[stop] = size
+        to_do = f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
+        name = module.backbone.stage_names[stop - 1]
+        lines.append(f"epochs {start + 1}-{end} train on what {name} gives ({to_do})")
+    if not lines:
+        return _none(wanted, why)
+    kept = f", {views} augmented views of each image" if views else ""
+    if cache.fast:
+        kept += ", in bfloat16, validation too; the test runs the whole network at trainer.precision"
+    return Decision(cache, f"cache: {'; '.join(lines)}{kept}, in {cache.store.path}")
+
+
+def _for_solving(
+    config: Mapping[str, Any],
+    loading: ImageDataModule,
+    module: TransferModule,
+    strategy: Any,
+    trainer: pl.Trainer,
+) -> Decision:
+    """A head that is solved reads all features once, stored or not."""
+    stages = module.backbone.stages
+    starts = phases(strategy, stages, max(1, trainer.max_epochs or 1))
+    if reasons := reasons_against_solving(module.head, frozen_prefix(strategy, stages, starts) < len(stages)):
+        raise GraftError(f"optimizer=lbfgs is not possible: {'; '.join(reasons)}")
+    cache = FeatureCache(config, module, loading, strategy, trainer, None)
+    if config["cache"]["features"] in ("off", False):
+        return Decision(cache, "")
+    lacking, size = cache.lacking(len(stages), 1)
+    if why := cache.store.room_for(lacking * size):
+        return Decision(cache, f"cache: not used: {why}")
+    cache.sizes[len(stages)] = size
+    to_do = f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
+    return Decision(cache, f"cache: the head is solved on features ({to_do}), in {cache.store.path}")
+
+
+def wish(config: Mapping[str, Any], module: TransferModule) -> str | None:
+    """The word of the configuration that cannot do without stored tensors, or None."""
+    words = {
+        "head.standardize=true": standardizes(module.head),
+        f"cache.views={config['cache']['views']}": config["cache"]["views"] is not None,
+        "cache.features=on": config["cache"]["features"] in ("on", True),
+    }
+    return next((word for word, holds in words.items() if holds), None)
+
+
+def _none(wanted: str | None, why: str) -> Decision:
+    if wanted:
+        raise GraftError(f"{wanted} is not possible: {why}")
+    return Decision(None, f"cache: not used: {why}")

@@ -1,0 +1,1 @@
+"""What Lightning calls while a run trains: checkpoints, the moving average, progress."""

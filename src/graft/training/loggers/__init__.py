@@ -1,0 +1,1 @@
+"""Where a run's numbers go: TensorBoard, a row an epoch, a row a step."""
