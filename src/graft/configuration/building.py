@@ -49,7 +49,7 @@ MOVED = {
         for name in ("BatchSpectralShrinkage", "CoTuning", "Delta", "L1", "L2", "L2SP", "StochNorm", "none")
     },
     **{f"graft.training.{name}": f"graft.models.{name}" for name in ("linear", "mlp")},
-    "graft.training.callbacks.ema.Ema": "graft.training.Ema",
+    "graft.training.ema.Ema": "graft.training.Ema",
 }
 
 
