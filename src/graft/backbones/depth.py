@@ -25,24 +25,27 @@ def depths(stages: Mapping[str, nn.Module], blocks: Blocks = ()) -> tuple[dict[i
     if not with_blocks:
         each = {id(p): level for level, stage in enumerate(stages.values()) for p in stage.parameters()}
         return each, len(stages) - 1
-    found: dict[int, int] = {}
+    level_of: dict[int, int] = {}
     first, level = with_blocks[0], -1
     if first > 0:
-        found, level = {id(p): 0 for stage in pieces[:first] for _, own in stage for p in own}, 0
+        level_of, level = (
+            {id(p): 0 for stage in pieces[:first] for _, parameters in stage for p in parameters},
+            0,
+        )
     behind: list[nn.Parameter] = []
     for index, stage in enumerate(pieces[first:], first):
         begins = index in with_blocks
         if begins:
-            found |= dict.fromkeys(map(id, behind), level)
+            level_of |= dict.fromkeys(map(id, behind), level)
             behind = []
-        for is_block, own in stage:
+        for is_block, parameters in stage:
             if not is_block:
-                behind += own
+                behind += parameters
                 continue
-            found |= dict.fromkeys(map(id, behind), level + begins)
+            level_of |= dict.fromkeys(map(id, behind), level + begins)
             level, behind, begins = level + 1, [], False
-            found |= dict.fromkeys(map(id, own), level)
-    return found | dict.fromkeys(map(id, behind), level + 1), level + 1
+            level_of |= dict.fromkeys(map(id, parameters), level)
+    return level_of | dict.fromkeys(map(id, behind), level + 1), level + 1
 
 
 def _pieces(module: nn.Module, blocks: Blocks) -> Iterator[tuple[bool, list[nn.Parameter]]]:
@@ -50,7 +53,7 @@ def _pieces(module: nn.Module, blocks: Blocks) -> Iterator[tuple[bool, list[nn.P
     if isinstance(module, blocks):
         yield True, list(module.parameters())
         return
-    if own := list(module.parameters(recurse=False)):
-        yield False, own
+    if parameters := list(module.parameters(recurse=False)):
+        yield False, parameters
     for child in module.children():
         yield from _pieces(child, blocks)

@@ -95,17 +95,17 @@ def preprocessing_of(entry: Any) -> Preprocessing:
 def _named_weights(name: str, weights: str | None) -> Any:
     """The member of the model's weights enum that `weights` names; None if it is a path or None."""
     listed = models.get_model_weights(name).__members__
-    own = [key for key, entry in listed.items() if entry.name == key]
-    if weights is None or weights in own:
+    names = [key for key, entry in listed.items() if entry.name == key]
+    if weights is None or weights in names:
         return listed[weights] if weights else None
     if weights in listed:
         why = "it stands for other weights in another version of torchvision"
-        raise GraftError(f"backbone.weights={weights} is refused: {why}; name one of {', '.join(own)}")
+        raise GraftError(f"backbone.weights={weights} is refused: {why}; name one of {', '.join(names)}")
     path, _ = file_and_place(weights)
     if path.suffix or path.name != weights or path.exists():
         return None
-    near = did_you_mean(weights, own)
-    raise GraftError(f"backbone.weights={weights} is no file, and {name} has {', '.join(own)}{near}")
+    near = did_you_mean(weights, names)
+    raise GraftError(f"backbone.weights={weights} is no file, and {name} has {', '.join(names)}{near}")
 
 
 def _fetch(entry: Any, name: str) -> Mapping[str, Tensor]:
@@ -123,10 +123,10 @@ def _fetch(entry: Any, name: str) -> Mapping[str, Tensor]:
     return state
 
 
-def _check_size(image_size: int, name: str, family: Family, own: int, source: Any) -> None:
-    if family.sizes == "one" and image_size != own:
+def _check_size(image_size: int, name: str, family: Family, native: int, source: Any) -> None:
+    if family.sizes == "one" and image_size != native:
         raise GraftError(
-            f"backbone.image_size={image_size}: {name} takes {own} only, its positions are fixed"
+            f"backbone.image_size={image_size}: {name} takes {native} only, its positions are fixed"
         )
     smallest = source.meta["min_size"][0]
     if family.sizes == "least" and image_size < smallest:

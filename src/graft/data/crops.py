@@ -61,9 +61,9 @@ def random_resized_boxes(sizes: Sizes, scale: Sequence[float], uniform: Floats) 
     tries = np.rint(np.sqrt(np.stack([area / ratio, area * ratio], 2))).astype(np.int64)
     fits = ((tries > 0) & (tries <= sizes[:, None])).all(2)
     first = tries[np.arange(len(sizes)), fits.argmax(1)]
-    found = fits.any(1, keepdims=True)
-    extents = np.where(found, first, _largest(sizes))
-    corners = np.where(found, _below(sizes - extents + 1, uniform[:, :2]), (sizes - extents) // 2)
+    any_fits = fits.any(1, keepdims=True)
+    extents = np.where(any_fits, first, _largest(sizes))
+    corners = np.where(any_fits, _below(sizes - extents + 1, uniform[:, :2]), (sizes - extents) // 2)
     return np.concatenate([corners, extents], 1)
 
 

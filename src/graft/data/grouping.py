@@ -38,11 +38,11 @@ def draw(counts: Counts, share: float, rng: np.random.Generator) -> NDArray[np.b
         `(G,)`.
     """
     total = counts.sum(0)
-    found: list[tuple[float, NDArray[np.bool_]]] = []
+    draws: list[tuple[float, NDArray[np.bool_]]] = []
     for _ in range(min(DRAWS, 1 + STEPS // len(counts))):
         taken = _nearer(counts, _in_order(counts, share, rng.permutation(len(counts))), share)
-        found.append((float(_cost(counts[taken].sum(0), total, share, even=True)), taken))
-    return min(found, key=lambda one: one[0])[1]
+        draws.append((float(_cost(counts[taken].sum(0), total, share, even=True)), taken))
+    return min(draws, key=lambda drawn: drawn[0])[1]
 
 
 def _cost(drawn: Counts, total: Counts, share: float, *, even: bool) -> NDArray[np.float64] | float:

@@ -43,19 +43,19 @@ def keep(items: TransformedImages, where: str, workers: int, room: float = AUTO_
         return None
     if where == "disk":
         return _on_disk(items, workers)
-    size, found = _foreseen(items, workers)
+    size, decoded = _foreseen(items, workers)
     if where == "auto":
         # What is foreseen spares the work; the exact number is counted on the way.
-        return in_memory(found, room) if size <= room else None
+        return in_memory(decoded, room) if size <= room else None
     if size > (memory := _memory()):
         raise _no_room("ram", size, memory, "disk keeps them in a file")
-    return in_memory(found, float("inf"))
+    return in_memory(decoded, float("inf"))
 
 
 def _on_disk(items: TransformedImages, workers: int) -> KeptImages:
     folder = cache_folder() / "images" / _key(items)
-    if (found := opened(folder)) is not None:
-        return found
+    if (kept := opened(folder)) is not None:
+        return kept
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         size, decoded = _foreseen(items, workers)
@@ -78,12 +78,11 @@ def _key(items: TransformedImages) -> str:
 
 def code_version() -> str:
     """Changes with the code that turns a file into pixels, here and in the libraries."""
-    own = b"".join(
+    sources = b"".join(
         Path(str(module.__file__)).read_bytes() for module in (images, levels, deep_images, image_transform)
     )
-    return (
-        f"{hashlib.sha256(own).hexdigest()} {PIL.__version__} {torchvision.__version__} {torch.__version__}"
-    )
+    digest = hashlib.sha256(sources).hexdigest()
+    return f"{digest} {PIL.__version__} {torchvision.__version__} {torch.__version__}"
 
 
 class _Prepared(Dataset[Pixels]):

@@ -146,14 +146,14 @@ class ImageTransform:
     def _cut(self, into: Pixels, pixels: Pixels, box: NDArray[np.int64]) -> None:
         """Write one box into a square of zeros; what lies outside the image stays black."""
         top, left, height, width = box.tolist()
-        found = pixels[max(top, 0) : top + height, max(left, 0) : left + width]
+        inside = pixels[max(top, 0) : top + height, max(left, 0) : left + width]
         if self.crop_scale is None:
             above, before = max(-top, 0), max(-left, 0)
-            into[above : above + found.shape[0], before : before + found.shape[1]] = found
+            into[above : above + inside.shape[0], before : before + inside.shape[1]] = inside
             return
         mode = InterpolationMode(self.preprocessing.interpolation)
         side = [self.preprocessing.crop] * 2
-        into[:] = _pixels(functional.resize(_tensor_or_image(found, mode), side, mode, antialias=True))
+        into[:] = _pixels(functional.resize(_tensor_or_image(inside, mode), side, mode, antialias=True))
 
     def _normalised(self, images: Tensor) -> Tensor:
         """`(B, H, W, 3)` uint8 to `(B, 3, H, W)` float32, to the last bit as torchvision does it."""
@@ -161,11 +161,11 @@ class ImageTransform:
             torch.tensor(values, dtype=torch.float32).view(3, 1, 1)
             for values in (self.preprocessing.mean, self.preprocessing.std)
         )
-        found = torch.empty(len(images), 3, *images.shape[1:3])
+        normalised = torch.empty(len(images), 3, *images.shape[1:3])
         # Image by image, each of which fits a core's own cache.
-        for into, image in zip(found, images, strict=True):
+        for into, image in zip(normalised, images, strict=True):
             into.copy_(image.permute(2, 0, 1)).div_(255).sub_(mean).div_(std)
-        return found
+        return normalised
 
 
 def _middle_resized(image: Image.Image, side: int, mode: InterpolationMode) -> Image.Image:

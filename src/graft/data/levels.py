@@ -115,27 +115,29 @@ def find_levels(
             continue
         if np.isfinite(values).all():
             seen.setdefault(kind, []).append((float(values.min()), float(values.max()), _some(values)))
-    found = {}
+    levels_of = {}
     for kind, images in seen.items():
         lowest, highest = min(low for low, _, _ in images), max(high for _, high, _ in images)
         levels = fitting(lowest, highest, np.concatenate([some for _, _, some in images]))
-        found[kind] = Seen(lowest, highest, levels)
-    return found
+        levels_of[kind] = Seen(lowest, highest, levels)
+    return levels_of
 
 
-def chosen_levels(found: Mapping[str, Seen], model: AllLevels | None) -> tuple[AllLevels | None, list[str]]:
+def chosen_levels(
+    seen_levels: Mapping[str, Seen], model: AllLevels | None
+) -> tuple[AllLevels | None, list[str]]:
     """The levels to read some images by, and what is to be said of them.
 
     Args:
-        found: what the images hold.
+        seen_levels: what the images hold.
         model: the levels that a model's own images were read by; they go before, so that it sees the same.
     """
-    levels = {kind: (model or {}).get(kind, seen.levels) for kind, seen in found.items()}
+    levels = {kind: (model or {}).get(kind, seen.levels) for kind, seen in seen_levels.items()}
     notes = []
-    for kind, (lowest, highest, own) in found.items():
+    for kind, (lowest, highest, fitting_levels) in seen_levels.items():
         black, white = levels[kind]
         values = f"images of more than 8 bits: their values run from {lowest:g} to {highest:g}"
-        if levels[kind] == own:
+        if levels[kind] == fitting_levels:
             notes.append(f"{values}; {black:g} is taken as black, {white:g} as white")
         elif levels[kind] != AS_DECLARED:
             said = f"{black:g} is taken as black, {white:g} as white, as the model was trained"

@@ -56,17 +56,17 @@ def in_place(folder: RunFolder, data: ImageData, seen: Seen | None, split: str) 
     """
     rows = read_csv(folder.split) if folder.split.is_file() else []
     try:
-        own = split_from_rows(rows, data, str(folder.split))
+        splits = split_from_rows(rows, data, str(folder.split))
     except GraftError as error:
         raise GraftError(f"{error}; give data=… to test what is there now, but for what was seen") from error
     if seen is None:
-        return Known(own, _split_of(own), [])
-    digest_of = digests(data, range(len(data.images)) if split == "all" else own[split])
+        return Known(splits, _split_of(splits), [])
+    digest_of = digests(data, range(len(data.images)) if split == "all" else splits[split])
     names, before = data.images.names, {row["name"]: row.get("sha256") for row in rows}
     other = [names[i] for i, digest in digest_of.items() if before.get(names[i]) not in (None, digest)]
     changed = f"{len(other):,} of these images are no longer what they were"
     notes = [f"warning: {changed}, such as {other[0]}"] if other else []
-    return Known(own, _roles(digest_of, seen), notes)
+    return Known(splits, _roles(digest_of, seen), notes)
 
 
 def anywhere(folder: RunFolder, data: ImageData, seen: Seen | None, otherwise: Callable[[], Splits]) -> Known:
@@ -88,8 +88,8 @@ def anywhere(folder: RunFolder, data: ImageData, seen: Seen | None, otherwise: C
     rows = read_csv(folder.split) if folder.split.is_file() else []
     if seen is None:
         if _same_by_fingerprint(folder, rows, data):
-            own = split_from_rows(rows, data, str(folder.split))
-            return Known(own, _split_of(own), [])
+            splits = split_from_rows(rows, data, str(folder.split))
+            return Known(splits, _split_of(splits), [])
         what = f"{folder.path} has no record of the images that its model has seen"
         return Known(otherwise(), {}, [f"warning: {what}, so whether these are among them is not known"])
     digest_of = digests(data, range(len(data.images)))
@@ -140,7 +140,7 @@ def _split_of(splits: Splits) -> dict[int, str]:
 
 def _splits(data: ImageData, split_of: Mapping[int, str], rule: str) -> Splits:
     lists = {
-        split: np.array(sorted(index for index, own in split_of.items() if own == split), np.int64)
+        split: np.array(sorted(index for index, given in split_of.items() if given == split), np.int64)
         for split in SPLITS[:3]
     }
     return from_lists(data, lists, rule)
@@ -175,8 +175,8 @@ def check_same_images(folder: RunFolder, data: ImageData, splits: Splits) -> Non
     if not folder.split.is_file():
         return
     rows, names = read_csv(folder.split), data.images.names
-    recorded, now = _split_of(split_from_rows(rows, data, str(folder.split))), _split_of(splits)
-    if moved := [names[index] for index in range(len(names)) if recorded[index] != now[index]]:
+    recorded, current = _split_of(split_from_rows(rows, data, str(folder.split))), _split_of(splits)
+    if moved := [names[index] for index in range(len(names)) if recorded[index] != current[index]]:
         raise GraftError(f"data: the split is no longer that of {folder.split}, first at {moved[0]}")
     for index, row in enumerate(rows):
         if row.get("sha256") not in (None, data.identity(index)):

@@ -86,5 +86,5 @@ def even_batches(count: int, batch_size: int, share: Share) -> list[list[int]]:
     most = -(-count // share.size)
     # With batches of one, a process that has an image less than another would have an empty batch.
     batches = -(-most // max(2, batch_size // share.size))
-    own = np.arange(share.rank, count, share.size)
-    return [part.tolist() for part in np.array_split(own, batches)]
+    indices = np.arange(share.rank, count, share.size)
+    return [part.tolist() for part in np.array_split(indices, batches)]

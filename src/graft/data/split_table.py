@@ -54,9 +54,9 @@ def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: 
         if index in seen:
             raise GraftError(f"{source}: {name} is listed twice")
         seen.add(index)
-        now = data.class_names[data.images.labels[index]]
-        if nfc(label) != nfc(now):
-            raise GraftError(f"{source}: {name} was labelled {label}, and is labelled {now} now")
+        current = data.class_names[data.images.labels[index]]
+        if nfc(label) != nfc(current):
+            raise GraftError(f"{source}: {name} was labelled {label}, and is labelled {current} now")
         if split not in lists:
             raise GraftError(
                 f"{source}: {name} is to {split}, none of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"

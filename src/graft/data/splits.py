@@ -135,12 +135,12 @@ def by_parts(data: ImageData, rule: str) -> Splits:
         rule: why, in words.
     """
     ends = np.cumsum([len(part) for part in data.parts.values()])
-    own = {
+    indices = {
         name: np.arange(end - len(part), end)
         for (name, part), end in zip(data.parts.items(), ends.tolist(), strict=True)
         if name != "all"
     }
-    return from_lists(data, own, rule)
+    return from_lists(data, indices, rule)
 
 
 def to_test(data: ImageData) -> Splits:
@@ -156,14 +156,14 @@ def to_test(data: ImageData) -> Splits:
 
 def _given(data: ImageData) -> dict[str, Indices]:
     """The source's parts as train, val and test, before anything is drawn."""
-    found: dict[str, Indices] = {}
+    indices: dict[str, Indices] = {}
     start = 0
     for part, images in data.parts.items():
-        found["train" if part == "all" else part] = np.arange(start, start + len(images))
+        indices["train" if part == "all" else part] = np.arange(start, start + len(images))
         start += len(images)
-    if "val" in found and "test" not in found:
-        found["test"] = found.pop("val")
-    return found
+    if "val" in indices and "test" not in indices:
+        indices["test"] = indices.pop("val")
+    return indices
 
 
 def _fold(

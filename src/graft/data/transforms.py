@@ -31,11 +31,11 @@ class PerImage:
         self, prepared: Sequence[Pixels], seed: int | None, epochs: Numbers, indices: Numbers
     ) -> Tensor:
         """Images of any sizes to a batch; each has streams of its own, unless `seed` is None."""
-        found = []
+        tensors = []
         for pixels, epoch, index in zip(prepared, epochs.tolist(), indices.tolist(), strict=True):
             with nullcontext() if seed is None else random_stream(seed, epoch, index):
-                found.append(self.transform(Image.fromarray(pixels)))
-        return torch.stack(found)
+                tensors.append(self.transform(Image.fromarray(pixels)))
+        return torch.stack(tensors)
 
 
 def evaluation_transform(preprocessing: Preprocessing) -> ImageTransform:

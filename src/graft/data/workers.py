@@ -68,8 +68,8 @@ def default_workers(processes: int = 1) -> int:
     Args:
         processes: how many train on this machine, and share its cores.
     """
-    own = cores() // processes
-    return 0 if own <= 2 or obstacle() else min(8, own - 1)
+    share = cores() // processes
+    return 0 if share <= 2 or obstacle() else min(8, share - 1)
 
 
 def check_workers(asked: int | None, key: str = "num_workers") -> None:

@@ -52,7 +52,7 @@ def near_copies(
         np.array([look.small for look in distinct]).reshape(-1, SIDE * SIDE),
     )
     members = list(same.values())
-    return sorted(sorted(i for one in joined for i in members[one]) for joined in connected(pairs))
+    return sorted(sorted(i for member in joined for i in members[member]) for joined in connected(pairs))
 
 
 def near_pairs(hashes: NDArray[np.bool_], bits: int, told: Callable[[int], None]) -> Pairs:
@@ -75,7 +75,7 @@ def alike(pairs: Pairs, small: NDArray[np.uint8]) -> Pairs:
     grey = small.astype(np.float32)
     grey -= grey.mean(1, keepdims=True)
     grey /= np.linalg.norm(grey, axis=1, keepdims=True).clip(min=1e-6)
-    return [(one, other) for one, other in pairs if float(grey[one] @ grey[other]) >= ALIKE]
+    return [(first, second) for first, second in pairs if float(grey[first] @ grey[second]) >= ALIKE]
 
 
 def connected(pairs: Pairs) -> list[list[int]]:

@@ -29,24 +29,24 @@ class Finding(NamedTuple):
 
 def find(inspection: Inspection) -> list[Finding]:
     """All findings: leaks, warnings, notes."""
-    own = [("warning" if note.startswith("warning: ") else "note", note) for note in inspection.data.notes]
-    found = [
+    notes = [("warning" if note.startswith("warning: ") else "note", note) for note in inspection.data.notes]
+    findings = [
         *(Finding("leak", text) for text in _leaks(inspection)),
         *(Finding("warning", text) for text in _warnings(inspection)),
-        *(Finding(kind, note.removeprefix("warning: ")) for kind, note in own),
+        *(Finding(kind, note.removeprefix("warning: ")) for kind, note in notes),
         *(Finding("note", text) for text in _notes(inspection)),
     ]
-    return sorted(found, key=lambda finding: KINDS.index(finding.kind))
+    return sorted(findings, key=lambda finding: KINDS.index(finding.kind))
 
 
 def _leaks(inspection: Inspection) -> Iterator[str]:
     names, split_of = inspection.data.images.names, inspection.split_of
     kinds = ((inspection.exact, EXACT), (inspection.near, NEAR))
     for (sets, how), (first, second) in ((kind, pair) for kind in kinds for pair in combinations(APART, 2)):
-        there = [one for one in sets if {first, second} <= {split_of[i] for i in one}]
-        copies = [i for one in there for i in one if split_of[i] == second]
-        if there:
-            source = next(i for i in there[0] if split_of[i] == first)
+        shared = [copies_of for copies_of in sets if {first, second} <= {split_of[i] for i in copies_of}]
+        copies = [i for copies_of in shared for i in copies_of if split_of[i] == second]
+        if shared:
+            source = next(i for i in shared[0] if split_of[i] == first)
             yield (
                 f"{_with_copies(inspection, len(copies), second, how)} in {first}, "
                 f"such as {names[copies[0]]}, of {names[source]}"
@@ -63,9 +63,9 @@ def _warnings(inspection: Inspection) -> Iterator[str]:
         count = _number(len(unreadable), "image cannot", "images cannot")
         yield f"{count} be read, such as {unreadable[0][1]}"
     if sets := inspection.contradictions():
-        one = sets[0]
-        other = next(i for i in one if inspection.label(i) != inspection.label(one[0]))
-        such = " and ".join(f"{names[i]} ({inspection.label(i)})" for i in (one[0], other))
+        first = sets[0]
+        other = next(i for i in first if inspection.label(i) != inspection.label(first[0]))
+        such = " and ".join(f"{names[i]} ({inspection.label(i)})" for i in (first[0], other))
         count = _number(sum(map(len, sets)), "image agrees", "images agree")
         yield f"{count} in every pixel with others of another class, such as {such}"
     yield from _within(inspection, inspection.exact, EXACT)
@@ -95,10 +95,10 @@ def _within(inspection: Inspection, sets: Sequence[Sequence[int]], how: tuple[st
     """How many images of a split could go, because others of it are their copies."""
     names, split_of = inspection.data.images.names, inspection.split_of
     for split in APART:
-        inside = [[i for i in one if split_of[i] == split] for one in sets]
-        spare = sum(len(one) - 1 for one in inside if one)
+        inside = [[i for i in members if split_of[i] == split] for members in sets]
+        spare = sum(len(members) - 1 for members in inside if members)
         if spare:
-            such = next(one for one in inside if len(one) > 1)
+            such = next(members for members in inside if len(members) > 1)
             count = _with_copies(inspection, spare, split, how)
             yield f"{count} in {split} too, such as {names[such[1]]}, of {names[such[0]]}"
 
@@ -133,5 +133,5 @@ def _with_copies(inspection: Inspection, count: int, split: str, how: tuple[str,
     return f"{count:,} of {len(inspection.splits[split]):,} {split} images {how[count != 1]}"
 
 
-def _number(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
+def _number(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural}"

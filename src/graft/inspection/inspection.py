@@ -62,19 +62,19 @@ class Inspection:
     def leaks(self, sets: Sequence[Sequence[int]]) -> list[Sequence[int]]:
         """Those sets of images that are in two or three of train, val and test."""
         split_of = self.split_of
-        return [one for one in sets if len({split_of[i] for i in one} & set(APART)) > 1]
+        return [members for members in sets if len({split_of[i] for i in members} & set(APART)) > 1]
 
     def contradictions(self) -> list[list[int]]:
         """Sets of images that agree in every pixel, but not in their class."""
         labels = self.data.images.labels
-        return [one for one in self.exact if len(set(labels[one].tolist())) > 1]
+        return [members for members in self.exact if len(set(labels[members].tolist())) > 1]
 
     def divided_groups(self) -> list[list[int]]:
         """The images of each group, such as a patient, that is in two or three of train, val and test."""
         members: dict[str, list[int]] = {}
         for index, group in enumerate(self.data.groups or []):
             members.setdefault(group, []).append(index)
-        return [list(one) for one in self.leaks(list(members.values()))]
+        return [list(group) for group in self.leaks(list(members.values()))]
 
 
 def inspect_images(
@@ -94,5 +94,5 @@ def inspect_images(
         told: called now and then with what is being done, and for how many images it is done.
     """
     looks = all_looks(data.images, threads, lambda done: told("looked at", done))
-    found = near_copies(looks, near, lambda done: told("compared", done)) if near is not None else []
-    return Inspection(data, splits, looks, exact_copies(looks), found)
+    near_sets = near_copies(looks, near, lambda done: told("compared", done)) if near is not None else []
+    return Inspection(data, splits, looks, exact_copies(looks), near_sets)

@@ -77,17 +77,17 @@ def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]
     def batch(start: int) -> list[Look | str]:
         return [look_at(images, index) for index in range(start, min(start + BATCH, len(images)))]
 
-    found: list[Look | str] = []
+    gathered: list[Look | str] = []
     # Threads, since to decode, scale and hash take no turns in Python.
     with ThreadPoolExecutor(min(8, cores()) if threads is None else max(1, threads)) as pool:
         try:
             for looks in pool.map(batch, starts):
-                found += looks
-                told(len(found))
+                gathered += looks
+                told(len(gathered))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return found
+    return gathered
 
 
 def readable(looks: list[Look | str]) -> Iterator[tuple[int, Look]]:

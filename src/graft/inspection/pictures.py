@@ -20,10 +20,10 @@ SHOWN = 3
 
 def sheet(inspection: Inspection, samples: int, seed: int) -> Figure:
     """A row of images for each class, drawn at random."""
-    there = np.array([index for index, _ in readable(inspection.looks)], np.int64)
+    shown = np.array([index for index, _ in readable(inspection.looks)], np.int64)
     labels = inspection.data.images.labels
     names = inspection.data.class_names[:CLASSES]
-    drawn = np.random.default_rng(seed).permutation(there)
+    drawn = np.random.default_rng(seed).permutation(shown)
     rows = [[int(i) for i in drawn[labels[drawn] == label][:samples]] for label in range(len(names))]
     left_out = len(inspection.data.class_names) - len(names)
     title = f"{len(labels):,} images of {len(inspection.data.class_names)} classes; up to {samples} of each"
@@ -56,10 +56,10 @@ def copies(inspection: Inspection) -> Figure | None:
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 1.05 / height, wspace=0.05, hspace=0.35)
     for axes in grid.ravel():
         axes.set_axis_off()
-    exact = {tuple(one) for one in inspection.exact}
-    for place, one in enumerate(shown):
-        kind = "same pixels" if tuple(one) in exact else "near copies"
-        for column, index in enumerate(_chosen(inspection, one)):
+    exact = {tuple(members) for members in inspection.exact}
+    for place, members in enumerate(shown):
+        kind = "same pixels" if tuple(members) in exact else "near copies"
+        for column, index in enumerate(_chosen(inspection, members)):
             axes = grid[place // 2, place % 2 * SHOWN + column]
             axes.imshow(np.asarray(_tile(inspection, index)))
             where = f"{inspection.split_of[index]}, {inspection.label(index)}"
@@ -71,13 +71,13 @@ def copies(inspection: Inspection) -> Figure | None:
     return figure
 
 
-def _chosen(inspection: Inspection, one: Sequence[int]) -> list[int]:
+def _chosen(inspection: Inspection, members: Sequence[int]) -> list[int]:
     """Some images of a set: one of each split and class first."""
     kinds: dict[tuple[str, str], list[int]] = {}
-    for index in one:
+    for index in members:
         kinds.setdefault((inspection.split_of[index], inspection.label(index)), []).append(index)
-    firsts = [members[0] for members in kinds.values()]
-    return (firsts + [index for index in one if index not in firsts])[:SHOWN]
+    firsts = [indices[0] for indices in kinds.values()]
+    return (firsts + [index for index in members if index not in firsts])[:SHOWN]
 
 
 def _canvas(inspection: Inspection, rows: Sequence[Sequence[int]], columns: int) -> np.ndarray:

@@ -49,14 +49,14 @@ def copy_rows(inspection: Inspection) -> Iterator[Row]:
     names, split_of = inspection.data.images.names, inspection.split_of
     number = 0
     for kind, sets in (("exact", inspection.exact), ("near", inspection.near)):
-        leaks = {tuple(one) for one in inspection.leaks(sets)}
-        for one in sets:
+        leaks = {tuple(members) for members in inspection.leaks(sets)}
+        for members in sets:
             number += 1
-            for index in one:
+            for index in members:
                 yield {
                     "set": number,
                     "kind": kind,
-                    "leak": tuple(one) in leaks,
+                    "leak": tuple(members) in leaks,
                     "path": names[index],
                     "split": split_of[index],
                     "label": inspection.label(index),
@@ -71,7 +71,7 @@ def size_lines(inspection: Inspection) -> list[str]:
     sides = ("width", [look.width for look in looks]), ("height", [look.height for look in looks])
     modes = ", ".join(f"{mode} {count:,}" for mode, count in inspection.modes.most_common())
     return [
-        *(f"{side}: {min(found)} to {max(found)} px, median {median(found):g}" for side, found in sides),
+        *(f"{side}: {min(pixels)} to {max(pixels)} px, median {median(pixels):g}" for side, pixels in sides),
         f"stored as: {modes}",
     ]
 

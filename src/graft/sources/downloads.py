@@ -48,17 +48,17 @@ def _arrays(data_set: Any, folder: Path, download: bool) -> ImageData:
     """CIFAR and Fashion-MNIST: small enough to be held in memory."""
     sets = {part: data_set(folder, train=part == "train", download=download) for part in ("train", "test")}
     parts = {}
-    for part, found in sets.items():
-        names = [f"{part}/{index:05d}" for index in range(len(found.targets))]
+    for part, images in sets.items():
+        names = [f"{part}/{index:05d}" for index in range(len(images.targets))]
         # An ndarray in CIFAR, a tensor in MNIST.
-        pixels = found.data if hasattr(found.data, "astype") else found.data.numpy()
-        parts[part] = array_images(names, [int(target) for target in found.targets], pixels)
+        pixels = images.data if hasattr(images.data, "astype") else images.data.numpy()
+        parts[part] = array_images(names, [int(target) for target in images.targets], pixels)
     return ImageData(list(sets["train"].classes), parts)
 
 
 def _flowers(data_set: Any, folder: Path, download: bool) -> ImageData:
     sets = {part: data_set(folder, split=part, download=download) for part in ("train", "val", "test")}
-    parts = {part: _files(found._image_files, found._labels, folder) for part, found in sets.items()}
+    parts = {part: _files(images._image_files, images._labels, folder) for part, images in sets.items()}
     return ImageData(list(data_set.classes), parts)
 
 
@@ -67,14 +67,14 @@ def _pets(data_set: Any, folder: Path, download: bool) -> ImageData:
         part: data_set(folder, split=word, download=download)
         for part, word in (("train", "trainval"), ("test", "test"))
     }
-    parts = {part: _files(found._images, found._labels, folder) for part, found in sets.items()}
+    parts = {part: _files(images._images, images._labels, folder) for part, images in sets.items()}
     return ImageData(list(sets["train"].classes), parts)
 
 
 def _eurosat(data_set: Any, folder: Path, download: bool) -> ImageData:
-    found = data_set(folder, download=download)
+    images = data_set(folder, download=download)
     return ImageData(
-        list(found.classes), {"all": _files([path for path, _ in found.samples], found.targets, folder)}
+        list(images.classes), {"all": _files([path for path, _ in images.samples], images.targets, folder)}
     )
 
 

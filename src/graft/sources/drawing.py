@@ -107,17 +107,17 @@ def _origins(uniform: Floats, bends: Floats) -> Floats:
 
 def _smooth(knots: Floats) -> Floats:
     """Values at 4x4 knots, `(N, 2, 4, 4)`, spread over the bitmap, `(N, 2, 32, 32)`, linearly."""
-    at = np.linspace(0, _KNOTS - 1, _DRAWN, dtype=np.float32)
-    weights = np.clip(1 - np.abs(at[:, None] - np.arange(_KNOTS, dtype=np.float32)), 0, 1)
+    positions = np.linspace(0, _KNOTS - 1, _DRAWN, dtype=np.float32)
+    weights = np.clip(1 - np.abs(positions[:, None] - np.arange(_KNOTS, dtype=np.float32)), 0, 1)
     spread: Floats = weights @ knots @ weights.T
     return spread
 
 
-def _sample(images: Floats, at: Floats) -> Floats:
+def _sample(images: Floats, points: Floats) -> Floats:
     """Images `(N, H, H)` read at `(N, 2, h, w)` by linear interpolation; beyond the border, the border."""
-    at = np.clip(at, 0, images.shape[-1] - 1.001)
-    low = at.astype(np.int64)
-    (y, x), (v, u) = np.moveaxis(low, 1, 0), np.moveaxis(at - low, 1, 0)
+    points = np.clip(points, 0, images.shape[-1] - 1.001)
+    low = points.astype(np.int64)
+    (y, x), (v, u) = np.moveaxis(low, 1, 0), np.moveaxis(points - low, 1, 0)
     n = np.arange(len(images))[:, None, None]
     upper = images[n, y, x] * (1 - u) + images[n, y, x + 1] * u
     lower = images[n, y + 1, x] * (1 - u) + images[n, y + 1, x + 1] * u
@@ -133,8 +133,8 @@ def _thicken(blurred: Floats, uniform: Floats) -> Floats:
     """
     share = 0.14 + 0.34 * uniform
     ranked = np.sort(blurred.reshape(len(blurred), -1), axis=1)
-    at = ((1 - share) * ranked.shape[1]).astype(np.int64)
+    place = ((1 - share) * ranked.shape[1]).astype(np.int64)
     # A slim digit cannot cover that much: below 0.12 the paper itself would turn grey.
-    threshold = np.maximum(ranked[np.arange(len(ranked)), at], 0.12)[:, None, None]
+    threshold = np.maximum(ranked[np.arange(len(ranked)), place], 0.12)[:, None, None]
     inked: Floats = np.clip((blurred - threshold) * 6 + 0.5, 0, 1)
     return inked

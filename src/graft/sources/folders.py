@@ -44,9 +44,9 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
     }
     for folders in classes.values() if not nested else ():
         refuse_folders_in_between(walk, folders)
-    found, left_out = walk.below([path for folders in classes.values() for path in folders])
+    files, left_out = walk.below([path for folders in classes.values() for path in folders])
     empty: list[str] = []
-    parts = {part: _read_part(folders, found, left_out, empty) for part, folders in classes.items()}
+    parts = {part: _read_part(folders, files, left_out, empty) for part, folders in classes.items()}
     above = list(dict.fromkeys([layout.top, *layout.parts.values()]))
     loose = [joined(place, name) for place in above for name in walk.listing(place).images]
     if not any(images.names for images in parts.values()):
@@ -65,18 +65,18 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
 
 
 def _read_part(
-    folders: list[str], found: dict[str, list[str]], left_out: list[LeftOut], empty: list[str]
+    folders: list[str], files: dict[str, list[str]], left_out: list[LeftOut], empty: list[str]
 ) -> NamedImages:
     """The images of one part, in the order of their names; `empty` gets what is said of empty folders."""
     images = NamedImages()
     for folder in folders:
-        if not found[folder]:
+        if not files[folder]:
             inside = [why for path, why in left_out if path == folder or path.startswith(f"{folder}/")]
             if OWN in inside:
                 continue
             why = f"; left out there: {', '.join(sorted(set(inside)))}" if inside else ""
             empty.append(f"the class folder {folder} holds no images{why}")
             continue
-        images.names.extend(found[folder])
-        images.classes.extend([nfc(Path(folder).name)] * len(found[folder]))
+        images.names.extend(files[folder])
+        images.classes.extend([nfc(Path(folder).name)] * len(files[folder]))
     return images

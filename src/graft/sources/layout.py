@@ -92,13 +92,13 @@ def _parts_in(walk: Walk, top: str) -> dict[str, str]:
     }
     words = sure.get((), {name: word for words in sure.values() for name, word in words.items()})
     meant = parts_of(words.values())
-    found: dict[str, str] = {}
+    folder_of: dict[str, str] = {}
     for name, word in words.items():
         part = meant[word]
-        if part in found:
-            raise GraftError(f"{walk.source}: {found[part]} and {name} both mean {part}; keep one")
-        found[part] = name
-    return {part: found[part] for part in PARTS if part in found}
+        if part in folder_of:
+            raise GraftError(f"{walk.source}: {folder_of[part]} and {name} both mean {part}; keep one")
+        folder_of[part] = name
+    return {part: folder_of[part] for part in PARTS if part in folder_of}
 
 
 def _within(walk: Walk, part: str) -> str:

@@ -58,8 +58,8 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
     for images in parts.values():
         images.names[:] = [spelled[name] for name in images.names]
     ordered: dict[str, NamedImages] = {part: parts[part] for part in PARTS if part in parts}
-    found = ordered or parts or {"all": NamedImages()}
-    return number_classes(source, folder, found, _divided(found))
+    kept = ordered or parts or {"all": NamedImages()}
+    return number_classes(source, folder, kept, _divided(kept))
 
 
 def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, str]:
@@ -73,8 +73,8 @@ def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, s
     first: dict[str, str] = {}
     above: dict[str, str] = {}
     for name, line in lines.items():
-        found = name if (folder / name).is_file() else on_disk(folder, name)
-        spelled[name], path = found, folder / found
+        spelling = name if (folder / name).is_file() else on_disk(folder, name)
+        spelled[name], path = spelling, folder / spelling
         if not path.is_file():
             missing.append(name)
             continue
@@ -115,13 +115,13 @@ def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
                 f"{did_you_mean(wanted, rows.columns)}"
             )
     kept = {column: rows.columns.index(column) for column in COLUMNS if column in rows.columns}
-    found = []
+    read = []
     for line, cells in rows:
         row = {column: cells[place].strip() for column, place in kept.items()}
         if taken := _taken_in(row, cells, kept["path"]):
             raise GraftError(f"{source}, line {line}: {taken}; is a quote left open?")
-        found.append((line, row))
-    return found
+        read.append((line, row))
+    return read
 
 
 def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int) -> str:

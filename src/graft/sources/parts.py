@@ -38,11 +38,11 @@ def parts_of(words: Iterable[str]) -> dict[str, str]:
     `eval` is val where nothing else is, and test where something else is val and nothing is test.
     """
     plain = {word: nfc(word).strip().casefold() for word in words}
-    found = {word: PART_WORDS[text] for word, text in plain.items() if text in PART_WORDS}
-    surely = {part for word, part in found.items() if plain[word] not in _EITHER}
+    part_of = {word: PART_WORDS[text] for word, text in plain.items() if text in PART_WORDS}
+    surely = {part for word, part in part_of.items() if plain[word] not in _EITHER}
     if "val" in surely and "test" not in surely:
-        found |= {word: "test" for word in found if plain[word] in _EITHER}
-    return found
+        part_of |= {word: "test" for word in part_of if plain[word] in _EITHER}
+    return part_of
 
 
 def word_in(name: str) -> tuple[str, tuple[str, ...]] | None:
@@ -80,11 +80,11 @@ def number_classes(
     class_names = sorted({name for images in parts.values() for name in images.classes})
     if not class_names:
         raise GraftError(f"{source}: no images found")
-    found = list(notes)
+    told = list(notes)
     untrainable = untrainable or _untrainable(source, parts, class_names)
     for part, images in parts.items():
         if missing := sorted(set(class_names) - set(images.classes)):
-            found.append(f"{part} has no images of {', '.join(missing)}")
+            told.append(f"{part} has no images of {', '.join(missing)}")
     index_of = {name: index for index, name in enumerate(class_names)}
     return ImageData(
         class_names,
@@ -92,7 +92,7 @@ def number_classes(
             part: file_images(root, images.names, [index_of[name] for name in images.classes])
             for part, images in parts.items()
         },
-        found,
+        told,
         [group for images in parts.values() for group in images.groups] or None,
         untrainable=untrainable,
     )

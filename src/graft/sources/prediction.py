@@ -40,8 +40,8 @@ def find_images(source: str) -> FoundImages:
     if path.is_file():
         return FoundImages([path], [])
     if path.is_dir():
-        found, left_out = Walk(path, key).below([""])
-        files = sorted(path / name for name in found[""])
+        names, left_out = Walk(path, key).below([""])
+        files = sorted(path / name for name in names[""])
     elif glob.has_magic(source):
         matches = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
         files, left_out = Walk(Path(), key).among(matches)

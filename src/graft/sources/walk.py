@@ -90,18 +90,18 @@ class Walk:
         Raises:
             GraftError: a folder cannot be listed.
         """
-        found: dict[str, list[str]] = {top: [] for top in tops}
+        files_below: dict[str, list[str]] = {top: [] for top in tops}
         left_out: list[LeftOut] = []
         entered = {self._real(above) for top in tops for above in _above(top)}
-        files: set[str] = set()
+        real_paths: set[str] = set()
         links: deque[tuple[str, str, bool]] = deque()
 
         def take(top: str, path: str, real: str) -> None:
-            if real in files:
+            if real in real_paths:
                 left_out.append(LeftOut(path, REPEATED))
             else:
-                files.add(real)
-                found[top].append(path)
+                real_paths.add(real)
+                files_below[top].append(path)
 
         def enter(top: str, folder: str) -> None:
             pending = [folder]
@@ -136,14 +136,14 @@ class Walk:
                 enter(top, path)
             else:
                 take(top, path, self._real(path))
-        return {top: sorted(paths) for top, paths in found.items()}, left_out
+        return {top: sorted(paths) for top, paths in files_below.items()}, left_out
 
     def among(self, paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
         """Those of some paths that are images, sorted, each file once, and what was left out of them.
 
         A folder is left out where none of the images lies in it.
         """
-        found: dict[str, Path] = {}
+        kept: dict[str, Path] = {}
         folders: list[Path] = []
         left_out: list[LeftOut] = []
         # Of several paths to one file that without links counts.
@@ -155,13 +155,13 @@ class Walk:
                 folders.append(path)
             elif why:
                 left_out.append(LeftOut(str(path), why))
-            elif os.path.realpath(path) in found:
+            elif os.path.realpath(path) in kept:
                 left_out.append(LeftOut(str(path), REPEATED))
             else:
-                found[os.path.realpath(path)] = path
-        inside = {above for path in found.values() for above in path.parents}
+                kept[os.path.realpath(path)] = path
+        inside = {above for path in kept.values() for above in path.parents}
         left_out += [LeftOut(str(path), FOLDER) for path in folders if path not in inside]
-        return sorted(found.values()), left_out
+        return sorted(kept.values()), left_out
 
     def _read(self, folder: str) -> Listing:
         path = self.root / folder
@@ -193,8 +193,8 @@ class Walk:
                 return SYSTEM, True
             if entry.is_symlink() and _lies_in(path):
                 return REPEATED, True
-            own = os.path.realpath(path) == self._cache or own_marks(path)
-            return OWN if own else "", True
+            is_grafts = os.path.realpath(path) == self._cache or own_marks(path)
+            return OWN if is_grafts else "", True
         if name.startswith(".") or name in _SYSTEM_FILES:
             return SYSTEM, False
         # A link to nothing is an image that cannot be read, which what reads it says.
