@@ -30,6 +30,17 @@ def test_without_a_source_head_two_are_left_open(example) -> None:
     assert [name for name, value in found.items() if value is None] == ["leep", "nce"]
 
 
+@pytest.mark.parametrize("name", ["h_score", "leep", "logme", "nce", "transrate"])
+def test_a_name_is_the_function_though_a_module_bears_it_too(name) -> None:
+    """Whichever of both is imported first."""
+    code = (
+        f"import graft.transferability.{name}, graft.transferability as t\n"
+        f"from graft.transferability.{name} import {name} as function\n"
+        f"assert t.{name} is function and callable(function)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_to_import_them_costs_no_scipy() -> None:
     code = (
         "import sys\nfrom graft.transferability import all_scores\n"

@@ -15,9 +15,10 @@ from graft.reporting.findings import thrift
 from graft.reporting.groups import Group, Ranking
 from graft.reporting.tables import COSTS
 
-# Okabe and Ito's colours, which most colour-blind people tell apart; each with its own marker.
+# Okabe and Ito's colours, which most colour-blind people tell apart; those of several marks have
+# as many markers and one more, so that both together come round later.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
-MARKERS = "osD^vPX"
+MARKERS = "osD^vPX*"
 LINES = ("-", "--", "-.", ":", "-", "--", "-.")
 GREY = "#999999"
 

@@ -10,8 +10,7 @@ from rich.table import Table
 from scipy import stats
 
 from graft.configuration.plain_text import in_markdown
-from graft.reporting.groups import ABSENT
-from graft.reporting.pairs import ROUNDING
+from graft.reporting.groups import ABSENT, ROUNDING
 from graft.reporting.tables import markdown
 
 CAVEAT = (
@@ -68,8 +67,9 @@ def corrected_interval(
     n = len(values)
     if n < 2 or stdev(values) < ROUNDING:
         return None
-    half = float(stats.t.ppf(0.975, n - 1)) * stdev(values) * math.sqrt(1 / n + test_share)
-    return max(0.0, mean(values) - half), min(most, mean(values) + half)
+    error = stdev(values) * math.sqrt(1 / n + test_share)
+    low, high = map(float, stats.t.interval(0.95, n - 1, mean(values), error))
+    return max(0.0, low), min(most, high)
 
 
 def rows_of(

@@ -30,6 +30,8 @@ FIRST = (
     "optimizer",
 )
 ABSENT = "–"
+# Values that are equal differ by less than this.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ def spread(values: Sequence[float]) -> Spread:
     if n < 2:
         return Spread(n, values[0] if n else math.nan)
     middle, deviation = mean(values), stdev(values)
-    half = float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
-    return Spread(n, middle, deviation, middle - half, middle + half)
+    if deviation < ROUNDING:
+        return Spread(n, middle, deviation, middle, middle)
+    low, high = map(float, stats.ttest_1samp(values, 0.0).confidence_interval())
+    return Spread(n, middle, deviation, low, high)
 
 
 @dataclass(frozen=True)

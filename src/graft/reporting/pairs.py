@@ -1,6 +1,5 @@
 """Two groups of runs compared seed by seed, and two runs image by image."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,13 +7,11 @@ from statistics import mean, stdev
 
 from scipy import stats
 
-from graft.reporting.groups import Group
+from graft.reporting.groups import ROUNDING, Group
 from graft.runs.records import Run
 
 # With fewer pairs an interval is wide because the spread is hardly known; that is said.
 FEW = 5
-# Accuracies that differ equally do so to this.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -80,23 +77,22 @@ def shared(first: Group, second: Group) -> list[tuple[str, Run, Run]]:
 
 def difference(first: Group, second: Group, metric: str) -> Difference | None:
     """Compare two groups pair by pair; None where no repetition of both has the metric."""
-    found = [
-        float(one.metrics[metric]) - float(other.metrics[metric])
-        for _, one, other in shared(first, second)
-        if metric in one.metrics and metric in other.metrics
+    values = [
+        float(run.metrics[metric]) - float(other.metrics[metric])
+        for _, run, other in shared(first, second)
+        if metric in run.metrics and metric in other.metrics
     ]
-    return paired(first.label, second.label, found) if found else None
+    return paired(first.label, second.label, values) if values else None
 
 
-def paired(first: str, second: str, found: Sequence[float]) -> Difference:
+def paired(first: str, second: str, values: Sequence[float]) -> Difference:
     """The mean of paired differences, at least one, with interval and test where there can be any."""
-    n = len(found)
-    error = stdev(found) / math.sqrt(n) if n > 1 else 0.0
-    if error < ROUNDING:
-        return Difference(first, second, n, mean(found))
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    p = 2 * float(stats.t.sf(abs(mean(found)) / error, n - 1))
-    return Difference(first, second, n, mean(found), mean(found) - half, mean(found) + half, p)
+    n = len(values)
+    if n < 2 or stdev(values) < ROUNDING:
+        return Difference(first, second, n, mean(values))
+    test = stats.ttest_1samp(values, 0.0)
+    low, high = map(float, test.confidence_interval())
+    return Difference(first, second, n, mean(values), low, high, float(test.pvalue))
 
 
 def differences(groups: Sequence[Group], metric: str) -> list[Difference]:

@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from graft.configuration.plain_text import in_figure, in_markdown
+from graft.reporting.figures import COLOURS, MARKERS
+from graft.reporting.tables import markdown
+from graft.transferability.scores import NAMES
 
 Row = Mapping[str, Any]
 # Key of a row, heading, and how its value is written.
@@ -29,11 +32,6 @@ COLUMNS = (
     ("images_per_second", "images/s", "{:.0f}"),
 )
 HEADINGS = {key: heading for key, heading, _ in COLUMNS}
-# The columns that are scores.
-NAMES = ("probe", "knn", "logme", "h_score", "leep", "nce", "transrate")
-# Okabe and Ito's colours, which most colour-blind people tell apart.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 NOTES = """\
 - **probe**: accuracy of a ridge classifier on standardised features, 5-fold stratified cross-validation;
   **k-NN**: of the 20 nearest neighbours by cosine, leave-one-out. Both are shares of images.
@@ -65,15 +63,15 @@ def _filled(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
 
 def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> None:
     """Print the ranking, what failed, and how the scores agree with what was reached."""
-    there, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
-    columns = _filled(there)
+    ranked, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
+    columns = _filled(ranked)
     scores = [column for column in columns if column[0] in NAMES]
     # In two, so that both fit a terminal of 80 columns.
     for part in (scores, [column for column in columns if column not in scores]):
         table = Table("backbone", box=None)
         for _, heading, _ in part:
             table.add_column(heading, justify="right", no_wrap=True)
-        for row in there:
+        for row in ranked:
             table.add_row(row["backbone"], *_cells(row, part))
         console.print(table)
     for row in failed:
@@ -97,23 +95,27 @@ def _agreement(row: Row) -> list[str]:
 
 def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
     """The ranking as Markdown; `data` says on what it was made."""
-    there, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
-    columns = _filled(there)
-    headings = ["backbone", *(heading for _, heading, _ in columns)]
-    lines = [f"# Backbones ranked on {data}", "", _line(headings), _line(["---"] * len(headings))]
-    lines += [_line([row["backbone"], *_cells(row, columns)]) for row in there]
-    lines += ["", "![Score against cost](figure.png)", "", NOTES, ""]
+    ranked, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
+    columns = _filled(ranked)
+    head = ["backbone", *(heading for _, heading, _ in columns)]
+    table = markdown(head, [[row["backbone"], *_cells(row, columns)] for row in ranked])
+    lines = [
+        f"# Backbones ranked on {data}",
+        "",
+        table,
+        "",
+        "![Score against cost](figure.png)",
+        "",
+        NOTES,
+        "",
+    ]
     if failed:
         lines += ["Not ranked:", "", *(f"- {in_markdown(_failure(row))}" for row in failed), ""]
     if correlations:
+        head = ["score", "weighted Kendall tau", "Spearman", "backbones"]
         lines += ["Rank correlation of each score with what fine-tuning reached:", ""]
-        lines += [_line(["score", "weighted Kendall tau", "Spearman", "backbones"]), _line(["---"] * 4)]
-        lines += [_line(_agreement(row)) for row in correlations] + [""]
+        lines += [markdown(head, [_agreement(row) for row in correlations]), ""]
     return "\n".join(lines)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(in_markdown, cells))} |"
 
 
 def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
@@ -125,16 +127,16 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
         largest: the share of the largest class, which answers without a look at the image reach; drawn where
             it is near.
     """
-    there = [row for row in rows if not row["reason"]]
+    ranked = [row for row in rows if not row["reason"]]
     # The legend below has three names a line.
-    drawn = Figure(figsize=(9.5, 4.2 + 0.2 * (len(there) // 3)), layout="constrained")
-    best = there[0]
+    drawn = Figure(figsize=(9.5, 4.2 + 0.2 * (len(ranked) // 3)), layout="constrained")
+    best = ranked[0]
     finding = (
         f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
     )
     drawn.suptitle(in_figure(finding))
     left, right = drawn.subplots(1, 2, sharey=True)
-    for place, row in enumerate(there):
+    for place, row in enumerate(ranked):
         error = (row["probe"] * (1 - row["probe"]) / images) ** 0.5
         # Marker and colour both, for whoever tells few colours apart.
         look = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 3}

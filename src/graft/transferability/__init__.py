@@ -5,34 +5,13 @@ source classes' probabilities `(N, S)`. Of each score more is better, and none i
 Importing this package imports neither scipy nor scikit-learn.
 """
 
-from typing import TYPE_CHECKING
-
-from graft.lazy import lazily
-
-if TYPE_CHECKING:
-    from graft.transferability.coding_rate import transrate as transrate
-    from graft.transferability.conditional_entropy import nce as nce
-    from graft.transferability.evidence import logme as logme
-    from graft.transferability.expected_prediction import leep as leep
-    from graft.transferability.h_scores import h_score as h_score
-    from graft.transferability.h_scores import plain_h_score as plain_h_score
-    from graft.transferability.linear_probe import probe_accuracy as probe_accuracy
-    from graft.transferability.neighbours import knn_accuracy as knn_accuracy
-    from graft.transferability.rank_correlation import rank_correlations as rank_correlations
-    from graft.transferability.scores import all_scores as all_scores
-
-# Public name to the module that defines it; no module may bear the name of a public function.
-_HOMES = {
-    "all_scores": "scores",
-    "h_score": "h_scores",
-    "knn_accuracy": "neighbours",
-    "leep": "expected_prediction",
-    "logme": "evidence",
-    "nce": "conditional_entropy",
-    "plain_h_score": "h_scores",
-    "probe_accuracy": "linear_probe",
-    "rank_correlations": "rank_correlation",
-    "transrate": "coding_rate",
-}
-
-__getattr__ = lazily(__name__, _HOMES)
+# Not lazily: a module that bears its function's name would take the name when it is first imported.
+from graft.transferability.h_score import h_score as h_score
+from graft.transferability.leep import leep as leep
+from graft.transferability.linear_probe import probe_accuracy as probe_accuracy
+from graft.transferability.logme import logme as logme
+from graft.transferability.nce import nce as nce
+from graft.transferability.neighbours import knn_accuracy as knn_accuracy
+from graft.transferability.rank_correlation import rank_correlations as rank_correlations
+from graft.transferability.scores import all_scores as all_scores
+from graft.transferability.transrate import transrate as transrate

@@ -17,13 +17,13 @@ def labelled(values: ArrayLike, labels: ArrayLike) -> tuple[Floats, Labels]:
     Raises:
         ValueError: the shapes do not fit, there is no image, or a value is NaN or infinite.
     """
-    found = np.asarray(values, np.float64)
+    matrix = np.asarray(values, np.float64)
     ids: NDArray[Any] = np.asarray(labels)
-    if found.ndim != 2 or ids.ndim != 1 or len(found) != len(ids) or not found.size:
-        raise ValueError(f"expected (N, D) and (N,), not {found.shape} and {ids.shape}")
-    if not np.isfinite(found).all():
+    if matrix.ndim != 2 or ids.ndim != 1 or len(matrix) != len(ids) or not matrix.size:
+        raise ValueError(f"expected (N, D) and (N,), not {matrix.shape} and {ids.shape}")
+    if not np.isfinite(matrix).all():
         raise ValueError("a value is NaN or infinite")
-    return found, np.unique(ids, return_inverse=True)[1].astype(np.int64)
+    return matrix, np.unique(ids, return_inverse=True)[1].astype(np.int64)
 
 
 def source_probabilities(values: ArrayLike, labels: ArrayLike) -> tuple[Floats, Labels]:
@@ -32,10 +32,10 @@ def source_probabilities(values: ArrayLike, labels: ArrayLike) -> tuple[Floats, 
     Raises:
         ValueError: also, a row is no distribution; logits are not probabilities.
     """
-    found, places = labelled(values, labels)
-    if (found < 0).any() or not np.allclose(found.sum(1), 1, atol=1e-4):
+    matrix, places = labelled(values, labels)
+    if (matrix < 0).any() or not np.allclose(matrix.sum(1), 1, atol=1e-4):
         raise ValueError("expected probabilities: rows of numbers >= 0 that sum to 1, not logits")
-    return found, places
+    return matrix, places
 
 
 def entropy(counts: Floats) -> float:

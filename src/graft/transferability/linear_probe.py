@@ -33,15 +33,15 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int = FOLDS, s
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    found, places = labelled(features, labels)
+    matrix, places = labelled(features, labels)
     counts = np.bincount(places)
     if len(counts) < 2:
         raise ValueError("one class alone gives nothing to tell apart")
-    penalties = PENALTIES * found.size
+    penalties = PENALTIES * matrix.size
     probe = make_pipeline(StandardScaler(), RidgeClassifierCV(penalties))
     parts = StratifiedKFold(max(2, min(folds, int(counts.min()))), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A class with a single image; what that means is said above.
         warnings.filterwarnings("ignore", "The least populated class")
-        said = cross_val_predict(probe, found, places, cv=parts)
+        said = cross_val_predict(probe, matrix, places, cv=parts)
     return float((said == places).mean())

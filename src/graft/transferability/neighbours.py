@@ -26,13 +26,13 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = NEIGHBOURS) ->
     """
     from sklearn.neighbors import NearestNeighbors
 
-    found, places = labelled(features, labels)
-    count = len(found)
+    matrix, places = labelled(features, labels)
+    count = len(matrix)
     if count < 2:
         raise ValueError("one image has no neighbour")
     k = min(k, count - 1)
     # Asked for no points in particular, it leaves each point out of its own neighbours.
-    nearest = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(found)
+    nearest = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(matrix)
     distances, neighbours = nearest.kneighbors()
     votes = np.zeros((count, places.max() + 1))
     # Against the nearest one, so that no exponential overflows and none but far ones vanish.

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from graft.transferability.coding_rate import transrate
-from graft.transferability.conditional_entropy import nce
-from graft.transferability.evidence import logme
-from graft.transferability.expected_prediction import leep
-from graft.transferability.h_scores import h_score
+from graft.transferability.h_score import h_score
+from graft.transferability.leep import leep
 from graft.transferability.linear_probe import probe_accuracy
+from graft.transferability.logme import logme
+from graft.transferability.nce import nce
 from graft.transferability.neighbours import knn_accuracy
+from graft.transferability.transrate import transrate
 
 # In the order in which they are shown.
 NAMES = ("probe", "knn", "logme", "h_score", "leep", "nce", "transrate")

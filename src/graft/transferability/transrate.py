@@ -26,10 +26,10 @@ def transrate(features: ArrayLike, labels: ArrayLike, eps: float = EPS) -> float
     Raises:
         ValueError: the shapes do not fit, or a feature is NaN or infinite.
     """
-    found, places = labelled(features, labels)
-    centred = found - found.mean(0)
+    matrix, places = labelled(features, labels)
+    centred = matrix - matrix.mean(0)
     classes = [centred[places == place] for place in range(places.max() + 1)]
-    within = sum(len(own) / len(centred) * _rate(own, eps) for own in classes)
+    within = sum(len(members) / len(centred) * _rate(members, eps) for members in classes)
     # Of equal rates rounding may leave a difference.
     return max(0.0, float(_rate(centred, eps) - within))
 

@@ -24,10 +24,10 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     """
     from sklearn.covariance import ledoit_wolf
 
-    found, places = labelled(features, labels)
-    largest = np.abs(found).max() or 1.0
+    matrix, places = labelled(features, labels)
+    largest = np.abs(matrix).max() or 1.0
     # To a size at which nothing over- or underflows, which changes nothing else.
-    centred = found / largest - (found / largest).mean(0)
+    centred = matrix / largest - (matrix / largest).mean(0)
     # Of constant features rounding alone is left.
     if np.abs(centred).max() <= _rounding(features):
         return 0.0
@@ -41,35 +41,6 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     except np.linalg.LinAlgError:
         solved = np.linalg.lstsq(shrunk, root.T, rcond=None)[0]
     return float((1 - alpha) * (root.T * solved).sum())
-
-
-def plain_h_score(features: ArrayLike, labels: ArrayLike, rcond: float | None = None) -> float:
-    """tr(Σ_f⁺ Σ_z): the H-score as published (Bao et al., ICIP 2019), without shrinkage.
-
-    Equal to the sum of the squared canonical correlations of features and one-hot labels, and computed as
-    that: the features' own directions come from an SVD of the features, not of their covariance, which would
-    square the ratio of the largest to the smallest and let rounding in.
-
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-        rcond: directions whose singular value is below this share of the largest are no directions; None:
-            max(N, D) times the epsilon of the features' type, whose rounding is no variance either.
-
-    Returns:
-        From 0 to the rank of Σ_z, which is at most C − 1.
-
-    Raises:
-        ValueError: the shapes do not fit, or a feature is NaN or infinite.
-    """
-    found, places = labelled(features, labels)
-    centred = found - found.mean(0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
-    limit = max(found.shape) * _rounding(features) if rcond is None else rcond
-    # Against the features before they are centred: of constant ones rounding alone is left.
-    kept = sizes > limit * np.linalg.norm(found)
-    means, weights = _between(left[:, kept], places)
-    return float(len(found) * (weights[:, None] * means**2).sum())
 
 
 def _rounding(features: ArrayLike) -> float:

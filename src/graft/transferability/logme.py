@@ -42,9 +42,9 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         ValueError: the shapes do not fit, or a feature is NaN or infinite.
     """
-    found, places = labelled(features, labels)
+    matrix, places = labelled(features, labels)
     targets = np.eye(places.max() + 1)[:, places].T
-    return float(np.mean([part.value for part in evidences(found, targets)]))
+    return float(np.mean([part.value for part in evidences(matrix, targets)]))
 
 
 def evidences(features: Floats, targets: Floats) -> list[Evidence]:
@@ -70,21 +70,21 @@ def evidences(features: Floats, targets: Floats) -> list[Evidence]:
         t = np.exp(log_t)[..., None]
         q = outside[target] + (inside[:, target] ** 2 * (t / (values + t))).sum(-1)
         spread = np.log1p(values / t).sum(-1) / count
-        found: Floats = -0.5 * (np.log(2 * np.pi * q / count) + 1 + spread)
-        return found
+        evidence: Floats = -0.5 * (np.log(2 * np.pi * q / count) + 1 + spread)
+        return evidence
 
     grid = np.linspace(largest - np.log(SPAN), largest + np.log(SPAN), POINTS)
     best = []
     for target in range(targets.shape[1]):
-        at = int(profile(grid, target).argmax())
-        bounds = grid[max(at - 1, 0)], grid[min(at + 1, POINTS - 1)]
+        peak = int(profile(grid, target).argmax())
+        bounds = grid[max(peak - 1, 0)], grid[min(peak + 1, POINTS - 1)]
         refined = minimize_scalar(
             lambda log_t, target=target: -float(profile(np.asarray(log_t), target)),
             bounds=bounds,
             method="bounded",
             options={"xatol": TOLERANCE},
         )
-        log_t = max((grid[at], float(refined.x)), key=lambda x: float(profile(np.asarray(x), target)))
+        log_t = max((grid[peak], float(refined.x)), key=lambda x: float(profile(np.asarray(x), target)))
         t = np.exp(log_t)
         q = outside[target] + float((inside[:, target] ** 2 * (t / (values + t))).sum())
         beta = count / q

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from graft.transferability import logme
-from graft.transferability.evidence import Evidence, evidences
+from graft.transferability.logme import Evidence, evidences
 
 EYE = np.eye
 
