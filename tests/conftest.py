@@ -123,6 +123,7 @@ def transfer(tiny):
 
     from graft.models import linear
     from graft.optim import constant
+    from graft.tasks import SingleLabel
     from graft.training import TransferModule
 
     def transfer(lr=0.1, backbone=None, optimizer=torch.optim.SGD, schedule=constant, **settings):
@@ -131,8 +132,10 @@ def transfer(tiny):
         factory = partial(optimizer, lr=lr)
         rates = {"lr": lr, "head_lr": None, "weight_decay": settings.pop("weight_decay", 0.0)}
         head = linear(backbone.width, 3)
+        loss = {key: settings.pop(key) for key in ("label_smoothing", "class_weights") if key in settings}
+        task = SingleLabel(["a", "b", "c"], **loss)
         return TransferModule(
-            backbone, head, classes=3, optimizer=factory, schedule=schedule, rates=rates, **settings
+            backbone, head, task=task, optimizer=factory, schedule=schedule, rates=rates, **settings
         )
 
     return transfer

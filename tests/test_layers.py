@@ -20,6 +20,7 @@ FLOORS = (
     {"ranking", "inspection"},
     {"objective"},
     {"models"},
+    {"tasks"},
     {"evaluation"},
     {"features", "optim", "reporting"},
     {"freezing"},

@@ -27,6 +27,7 @@ from graft.configuration.building import build_later
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
+from graft.tasks import SingleLabel
 from graft.training import TransferModule, assembly
 from graft.training.loggers.epoch_table import EpochTable
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
@@ -99,7 +100,7 @@ def ours(data: Batches, folder: Path) -> float:
     module = TransferModule(
         backbone,
         linear(backbone.width, CLASSES),
-        classes=CLASSES,
+        task=SingleLabel([str(label) for label in range(CLASSES)]),
         optimizer=assembly.make_optimizer(config),
         schedule=build_later(config["scheduler"], "scheduler"),
         rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},

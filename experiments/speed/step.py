@@ -44,6 +44,7 @@ from graft.configuration.building import build_later
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
+from graft.tasks import SingleLabel
 from graft.training import TransferModule
 from graft.training.loggers.epoch_table import EpochTable
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer, quiet_lightning
@@ -209,7 +210,7 @@ def ours(case: Case, folder: Path) -> Cost:
     module = TransferModule(
         backbone,
         linear(backbone.width, CLASSES),
-        classes=CLASSES,
+        task=SingleLabel([str(label) for label in range(CLASSES)]),
         optimizer=partial(torch.optim.AdamW, lr=LR),
         schedule=build_later(config["scheduler"], "scheduler"),
         rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},

@@ -1,16 +1,15 @@
-"""What a test comes to is written whole: numbers, intervals, classes, figures."""
+"""What a test comes to: numbers, intervals, classes, figures."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from graft.configuration.metric_names import ASSESSED, OF_A_CLASS
 from graft.evaluation import answer_figures
-from graft.evaluation.answers import Answers, confusion_of, prediction_rows
-from graft.evaluation.assessment import assess, spelled, write_assessment
+from graft.evaluation.answers import Answers, confusion_of
+from graft.evaluation.assessment import assess, spelled
 from graft.evaluation.calibration import log_odds
-from graft.evaluation.metrics import ALL, OF_A_CLASS, PROBABILISTIC, measure
-from graft.runs import RunFolder
-from graft.runs.files import read_csv
+from graft.evaluation.metrics import measure
 
 
 def answered(count=60, sharpness=1.0):
@@ -33,10 +32,10 @@ def blank(row):
 def test_each_metric_stands_beside_its_interval():
     answers = answered()
     metrics, rows = assess(answers)
-    assert list(metrics) == ["errors", *(name for key in ALL for name in (key, f"{key}_ci"))]
+    assert list(metrics) == ["errors", *(name for key in ASSESSED for name in (key, f"{key}_ci"))]
     assert metrics["errors"] == (answers.labels != answers.predicted).sum()
     _, _, labels, p, scores, predicted = answers
-    assert {key: metrics[key] for key in ALL} == measure(labels, p, predicted, scores)
+    assert {key: metrics[key] for key in ASSESSED} == measure(labels, p, predicted, scores)
     for key in ("accuracy", "log_loss", "brier"):
         low, high = metrics[f"{key}_ci"]
         assert low < metrics[key] < high
@@ -48,42 +47,9 @@ def test_each_metric_stands_beside_its_interval():
             assert 0 <= row[f"{key}_low"] <= row[key] <= row[f"{key}_high"] <= 1
 
 
-def test_what_is_undefined_is_written_as_nothing(tmp_path):
-    folder = RunFolder(tmp_path)
-    write_assessment(folder, answered(), blank)
-    zebra, _, cow = read_csv(folder.classes)
-    assert list(zebra) == [
-        *("class", "support"),
-        *(name for key in OF_A_CLASS for name in (key, f"{key}_low", f"{key}_high")),
-    ]
-    assert cow == {**dict.fromkeys(zebra, ""), "class": "cow", "support": "0"}
-    one = answered()
-    one = one._replace(labels=np.zeros(60, int))
-    metrics = write_assessment(folder, one, blank)
-    assert metrics["test/auroc"] is metrics["test/auroc_ci"] is None
-
-
-def test_everything_is_written(tmp_path):
-    folder = RunFolder(tmp_path)
-    metrics = write_assessment(folder, answered(), blank, answered(sharpness=4))
-    for path in (folder.precision_figure, folder.reliability_figure, folder.mistakes_figure):
-        with Image.open(path) as picture:
-            assert min(picture.size) > 300
-    assert {key for key in metrics if key.startswith("uncalibrated/")} == {
-        f"uncalibrated/{name}" for key in PROBABILISTIC for name in (key, f"{key}_ci")
-    }
-    assert metrics["uncalibrated/log_loss"] != metrics["test/log_loss"]
-    rows = read_csv(folder.predictions)
-    assert len(rows) == 60
-    assert rows == [{key: str(value) for key, value in row.items()} for row in prediction_rows(answered())]
-
-
-def test_no_mistakes_are_no_picture(tmp_path):
+def test_no_mistakes_are_no_picture():
     answers = answered()
-    right = answers._replace(predicted=answers.labels)
-    assert answer_figures.mistakes(right, blank) is None
-    write_assessment(RunFolder(tmp_path), right, blank)
-    assert not RunFolder(tmp_path).mistakes_figure.exists()
+    assert answer_figures.mistakes(answers._replace(predicted=answers.labels), blank) is None
 
 
 def test_the_surest_mistakes_come_first():

@@ -11,8 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from graft.models import linear
 from graft.objective import solving
-from graft.objective.solving import PENALTIES, Labelled, solve
+from graft.objective.solving import PENALTIES, Labelled
 from graft.optim import LBFGS
+from graft.tasks import SingleLabel
 
 NOTHING = Labelled(torch.empty(0, 64), torch.empty(0, dtype=torch.long))
 
@@ -25,6 +26,12 @@ def digits():
     return [
         Labelled(*(part[rows] for part in whole)) for rows in (slice(200), slice(200, 400), slice(400, None))
     ]
+
+
+def solve(*given, label_smoothing=0.0, class_weights=None, **settings):
+    names = [str(digit) for digit in range(10)]
+    task = SingleLabel(names, label_smoothing=label_smoothing, class_weights=class_weights)
+    return solving.solve(*given, task=task, **settings)
 
 
 def head(**settings):

@@ -14,8 +14,8 @@ from graft.data import ImageData, ImageDataModule, array_images
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.sources.opening import split_data
+from graft.tasks.single_label import class_weights
 from graft.training import TransferModule, assembly
-from graft.training.assembly import class_weights
 from graft.training.trainer import make_callbacks, make_trainer
 
 
@@ -107,8 +107,8 @@ def test_the_settings_reach_the_module(made, config):
     assert isinstance(made_optimizer, torch.optim.AdamW)
     assert [group["lr"] for group in made_optimizer.param_groups] == [0.25, 0.25, 0.5, 0.5]
     assert [layer.out_features for layer in module.head if isinstance(layer, nn.Linear)] == [9, 3]
-    assert module.label_smoothing == 0.3
-    assert module.class_weights.tolist() == [1.0, 2.0, 3.0]
+    assert module.task.label_smoothing == 0.3
+    assert module.task.class_weights.tolist() == [1.0, 2.0, 3.0]
     assert module.channels_last
 
 
@@ -133,7 +133,7 @@ def test_balanced_weights_are_scikit_learns_of_the_training_images(made, uneven)
     module, loading = made(loss={"label_smoothing": 0.0, "class_weights": "balanced"})
     labels = uneven.images.labels[loading.splits["train"]]
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    assert module.class_weights.tolist() == pytest.approx(expected.tolist())
+    assert module.task.class_weights.tolist() == pytest.approx(expected.tolist())
     assert not np.allclose(
         compute_class_weight("balanced", classes=np.arange(3), y=uneven.images.labels), expected
     )

@@ -13,6 +13,7 @@ from graft.errors import GraftError
 from graft.freezing import Frozen, Full, LastK
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
+from graft.tasks import SingleLabel
 from graft.training import Checkpoints, TransferModule
 from graft.training import module as module_of
 
@@ -266,10 +267,10 @@ def test_predicting_keeps_what_could_not_be_read(transfer):
 
 def test_channels_last_changes_the_layout_and_no_answer(tiny):
     head = linear(6, 3)
-    plain = TransferModule(tiny(), head, classes=3).eval()
+    plain = TransferModule(tiny(), head, task=SingleLabel(["a", "b", "c"])).eval()
     images = torch.randn(4, 3, 16, 16)
     expected = plain(images)
-    last = TransferModule(tiny(), head, classes=3, channels_last=True).eval()
+    last = TransferModule(tiny(), head, task=SingleLabel(["a", "b", "c"]), channels_last=True).eval()
     weight = last.backbone.get_submodule("stages.stem.0").weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     seen = []

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from graft.data import ImageData, TransformedImages, array_images, make_loader
-from graft.evaluation.answers import prediction_rows
+from graft.evaluation.answers import confusion_of
 from graft.evaluation.assessment import assess
 from graft.models import Bundle, HowTested, linear
 from graft.training import testing
@@ -73,7 +73,8 @@ def test_the_metrics_are_those_of_the_predictions(tested, data):
     guessed = tested.logits.argmax(1).numpy()
     labels = data.images.labels[10:]
     assert tested.labels.tolist() == labels.tolist()
-    assert np.array_equal(tested.confusion.numpy(), confusion_matrix(labels, guessed, labels=range(3)))
+    counts = confusion_of(tested.answers(data))
+    assert np.array_equal(counts, confusion_matrix(labels, guessed, labels=range(3)))
     assert tested.metrics["test/accuracy"] == pytest.approx((guessed == labels).mean())
     expected = cross_entropy(tested.logits.double(), torch.from_numpy(labels))
     assert tested.metrics["test/loss"] == pytest.approx(float(expected), rel=1e-5)
@@ -83,7 +84,7 @@ def test_the_metrics_are_those_of_the_predictions(tested, data):
 
 
 def test_rows_name_image_prediction_and_label(tested, data):
-    rows = prediction_rows(tested.answers(data))
+    rows = tested.task.rows(tested.answers(data))
     assert [row["path"] for row in rows] == [f"test/{index}.png" for index in range(13)]
     assert list(rows[0]) == ["path", "predicted", "label", "p_zebra", "p_ant", "p_cow"]
     for row, label, probabilities in zip(
@@ -101,7 +102,7 @@ def test_a_second_test_starts_anew_and_gives_the_same_bits(bundle, data, loader,
     second = testing.test(tester, module, loader(10, 4))
     assert torch.equal(first.logits, second.logits)
     assert first.metrics == second.metrics
-    assert int(second.confusion.sum()) == 10
+    assert int(module.tally("test").confusion.sum()) == 10
 
 
 def test_testing_changes_no_weight_and_no_statistic(bundle, loader, trainer):

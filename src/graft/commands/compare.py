@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.configuration.rules import USUAL
+from graft.configuration.metric_names import USUAL
 from graft.errors import GraftError
 from graft.reporting import figures, tables
 from graft.reporting.findings import verdict

@@ -4,18 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from graft.commands import train
 from graft.configuration.building import check_trusted
+from graft.configuration.metric_names import ASSESSED
 from graft.data import ImageData
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
-from graft.evaluation.answers import confusion_of, prediction_rows
-from graft.evaluation.assessment import assess, write_assessment
-from graft.evaluation.metrics import ALL
-from graft.evaluation.pooling import pooled
-from graft.reporting import pictures
+from graft.evaluation.answers import Answers
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.reporting.folds import CAVEAT, Fold, page, printed, rows_of
@@ -25,6 +20,8 @@ from graft.runs.launch import launched
 from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run
 from graft.sources.opening import open_data, open_recorded, split_data
+from graft.tasks import SingleLabel, Task
+from graft.tasks.pooling import pooled
 
 Config = dict[str, Any]
 OWN = ("folds", "repeats")
@@ -122,16 +119,17 @@ def write(
     Figures and the table of the classes are those of the first repeat that has a fold.
     """
     place = {name: index for index, name in enumerate(data.images.names)}
-    answers = {repeat: pooled(folders, data) for repeat, folders in kept.items() if folders}
+    task = SingleLabel(data.class_names)
+    answers = {repeat: pooled(task, folders, data) for repeat, folders in kept.items() if folders}
     first, *others = answers.values()
     folder = RunFolder(path)
-    metrics = write_assessment(folder, first, lambda row: data.images[place[first.names[row]]])
-    confusion = pictures.confusion_figure(torch.from_numpy(confusion_of(first)), data.class_names)
-    pictures.save_figure(confusion, folder.confusion_figure)
+    metrics = task.write(folder, first, lambda row: data.images[place[first.names[row]]])
     write_json(folder.metrics_file, metrics)
-    together = [metrics, *({f"test/{key}": v for key, v in assess(other)[0].items()} for other in others)]
-    write_csv(folder.predictions, [row for repeat in answers for row in _rows(repeat, kept[repeat], answers)])
-    rows = rows_of(done, together, [*ALL, "loss"])
+    assessed = [task.assess(other)[0] for other in others]
+    together = [metrics, *({f"test/{key}": value for key, value in row.items()} for row in assessed)]
+    said = [_rows(task, repeat, kept[repeat], answers[repeat]) for repeat in answers]
+    write_csv(folder.predictions, [row for rows in said for row in rows])
+    rows = rows_of(done, together, [*ASSESSED, "loss"])
     write_csv(path / "crossval.csv", rows)
     figures = [
         figure.relative_to(path.absolute()).as_posix()
@@ -153,13 +151,11 @@ def write(
     print(path / "crossval.md")
 
 
-def _rows(repeat: int, folders: list[RunFolder], answers: Any) -> list[dict[str, Any]]:
+def _rows(task: Task, repeat: int, folders: list[RunFolder], answers: Answers) -> list[dict[str, Any]]:
     """The out-of-fold predictions of one repeat, each with the fold that tested it."""
     fold_of = {
         row["path"]: folder.read_config()["data"]["fold"]
         for folder in folders
         for row in read_csv(folder.predictions)
     }
-    return [
-        {**row, "repeat": repeat, "fold": fold_of[row["path"]]} for row in prediction_rows(answers[repeat])
-    ]
+    return [{**row, "repeat": repeat, "fold": fold_of[row["path"]]} for row in task.rows(answers)]

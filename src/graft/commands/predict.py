@@ -17,6 +17,7 @@ from graft.runs.files import write_csv
 from graft.runs.seen import counted, told
 from graft.sources import PathImages, collate_readable, find_images
 from graft.sources.opening import levels_of
+from graft.tasks.single_label import probability_columns
 from graft.training.checks import check_device
 from graft.training.testing import make_tester, tested_module
 from graft.training.trainer import quiet_lightning
@@ -91,7 +92,7 @@ def row_of(file: Path, prediction: Prediction, top_k: int | None) -> dict[str, A
     """Path, predicted class, and the probability of every class or of the `top_k` most probable."""
     row: dict[str, Any] = {"path": str(file), "predicted": prediction.label}
     if top_k is None:
-        return row | {f"p_{name}": p for name, p in prediction.probabilities.items()}
+        return row | probability_columns(prediction.probabilities)
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top_k]
     for place, (name, probability) in enumerate(ranked, start=1):
         row |= {f"class_{place}": name, f"p_{place}": probability}

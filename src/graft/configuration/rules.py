@@ -90,22 +90,6 @@ BATCHES = or_null(
         lambda value: _is_number(value) and value > 0 and (value <= 1 or _is_whole(value)),
     )
 )
-# What training and validation log, and so what a callback can watch.
-WATCHED = [
-    f"{part}/{metric}"
-    for part in ("val", "train")
-    for metric in ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro")
-]
-VALIDATED = [key for key in WATCHED if key.startswith("val/")]
-# What chooses among runs where nothing else is asked for.
-USUAL = "val/accuracy"
-
-
-def less_is_better(metric: str) -> bool:
-    """The direction of `val/loss` and the like; of all other metrics more is better."""
-    return metric.endswith(("loss", "brier", "ece"))
-
-
 PRECISIONS = (
     "32-true",
     "16-mixed",

@@ -7,7 +7,8 @@ the ranges, the choices and the rules between keys.
 from collections.abc import Mapping
 from typing import Any
 
-from graft.configuration.rules import RULES, TEXTS, VALIDATED, WATCHED, less_is_better, rule_of_default
+from graft.configuration.metric_names import VALIDATED, WATCHED, lower_is_better
+from graft.configuration.rules import RULES, TEXTS, rule_of_default
 from graft.errors import GraftError, did_you_mean
 
 Config = Mapping[str, Any]
@@ -138,7 +139,7 @@ def _check_monitor(key: str, monitor: Any, mode: Any) -> None:
         if str(monitor).startswith("test/"):
             hint = ": the test set is for the end, so nothing is chosen on it"
         raise GraftError(f"{key}.monitor={monitor} is no metric that can be watched{hint}")
-    right = "min" if less_is_better(str(monitor)) else "max"
+    right = "min" if lower_is_better(str(monitor)) else "max"
     if mode is not None and mode != right:
         raise GraftError(f"{key}.mode={mode} does not fit {monitor}; it must be {right}")
 

@@ -1,7 +1,7 @@
-"""What a model said of some images, as arrays, rows and counts."""
+"""What a model said of some images, as arrays and counts."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,16 +26,6 @@ class Answers(NamedTuple):
     probabilities: Floats
     scores: Floats
     predicted: Labels
-
-
-def prediction_rows(answers: Answers) -> list[dict[str, Any]]:
-    """One row an image: path, predicted and true class, one probability a class."""
-    classes, rows = answers.class_names, []
-    lists = (answers.predicted.tolist(), answers.labels.tolist(), answers.probabilities.tolist())
-    for name, predicted, label, probabilities in zip(answers.names, *lists, strict=True):
-        row = {"path": name, "predicted": classes[predicted], "label": classes[label]}
-        rows.append(row | {f"p_{cls}": p for cls, p in zip(classes, probabilities, strict=True)})
-    return rows
 
 
 def confusion_of(answers: Answers) -> Labels:

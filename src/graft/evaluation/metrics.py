@@ -1,4 +1,4 @@
-"""The one place that defines every metric.
+"""The one place that computes every metric of `graft.configuration.metric_names`.
 
 Those of a test are computed from labels `(N,)` and probabilities `(N, C)`, in float64, those that rank images
 from scores `(N, C)` that keep apart what rounds to one probability. They are scikit-learn's where it has
@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graft.configuration.metric_names import OF_A_CLASS, SINGLE_LABEL
+
 Labels = NDArray[np.int64]
 Floats = NDArray[np.float64]
-# A class against the rest, in the order of a table's columns.
-OF_A_CLASS = ("precision", "recall", "f1", "auroc", "average_precision")
-# Those that look at probabilities, and so change with the temperature of the softmax.
-PROBABILISTIC = ("auroc", "average_precision", "log_loss", "brier", "ece")
-ALL = ("accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", *PROBABILISTIC)
 BINS = 15
 
 
@@ -53,7 +50,7 @@ def measure(
     scores: Floats,
     classes: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, float | None]:
-    """Every metric of `ALL`; nothing for no images.
+    """Every metric of `ASSESSED`; nothing for no images.
 
     `precision_macro`, `recall_macro`, `f1_macro`, `auroc` and `average_precision` are means of `of_classes`;
     `balanced_accuracy` is `recall_macro` by its other name. `log_loss` is in nats, a probability being at
@@ -78,9 +75,7 @@ def measure(
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
         "balanced_accuracy": mean["recall"],
-        **{f"{key}_macro": mean[key] for key in ("precision", "recall", "f1")},
-        "auroc": mean["auroc"],
-        "average_precision": mean["average_precision"],
+        **{metric.name: mean[metric.of_class] for metric in SINGLE_LABEL if metric.of_class},
         "log_loss": float(log_loss(labels, normalized(p), labels=np.arange(p.shape[1]))),
         "brier": float(squared_distances(labels, p).mean()),
         "ece": expected_calibration_error(labels, p, predicted),

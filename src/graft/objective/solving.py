@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from graft.data.image_data import Indices
-from graft.evaluation.tally import Tally
 from graft.models.head import fit_standardization, standardizes
-from graft.objective.loss import classification_loss
 from graft.optim import LBFGS
 from graft.optim.lbfgs import Minimum
 from graft.runs.log import say
+from graft.tasks import Task
 
 # Half a decade apart, from a head that says little but how frequent each class is.
 PENALTIES = tuple(float(f"{10 ** (2 - step / 2):.3g}") for step in range(15))
@@ -65,10 +64,9 @@ def solve(
     train: Labelled,
     val: Labelled,
     *,
+    task: Task,
     groups: Indices | None = None,
     seed: int = 0,
-    class_weights: Tensor | None = None,
-    label_smoothing: float = 0.0,
     check: Callable[[], None] = lambda: None,
 ) -> Choice:
     """Solve a head in place: its standardisation is fitted, its dense layer is the minimum.
@@ -81,10 +79,9 @@ def solve(
         solver: how the minimum is found.
         train: of what the head is made.
         val: by what the penalty is chosen; may be empty.
+        task: says the training loss, and what is tallied.
         groups: `(N,)` which images of `train` belong together, so that no fold parts them.
         seed: of the folds.
-        class_weights: as in training.
-        label_smoothing: as in training.
         check: called after each penalty; may raise to stop.
     """
     dense = head[-1]
@@ -95,8 +92,7 @@ def solve(
         inputs = _before(head, part.features, fit=True)
 
         def loss(logits: Tensor) -> Tensor:
-            weights = None if class_weights is None else class_weights.to(logits)
-            return classification_loss(logits, part.labels, weights, label_smoothing)[0]
+            return task.loss(logits, part.labels)[0]
 
         for minimum in solver.minima(
             inputs, dense.out_features, loss, penalties, bias=dense.bias is not None
@@ -125,7 +121,7 @@ def solve(
     _put(dense, minimum)
     metrics = {"train/penalty": 0.5 * minimum.penalty * float(minimum.weight.square().sum())}
     for name, part in (("train", train), ("val", val)):
-        metrics |= {f"{name}/{key}": value for key, value in _measured(head, part).items()}
+        metrics |= {f"{name}/{key}": value for key, value in _measured(task, head, part).items()}
     # What was minimised, as in every run: with class weights and smoothing.
     metrics["train/loss"] = minimum.loss
     return Choice(minimum.penalty, rows, judge, metrics)
@@ -234,12 +230,10 @@ def _put(dense: nn.Linear, minimum: Minimum) -> None:
 
 
 @torch.no_grad()
-def _measured(head: nn.Sequential, part: Labelled) -> dict[str, float]:
+def _measured(task: Task, head: nn.Sequential, part: Labelled) -> dict[str, float]:
     """Loss and what a confusion matrix says, as of any epoch; nothing of no images."""
-    dense = head[-1]
-    assert isinstance(dense, nn.Linear)
     if not len(part.labels):
         return {}
-    tally = Tally(dense.out_features)
+    tally = task.tally()
     tally.update(head(part.features), part.labels)
     return tally.compute()

@@ -10,12 +10,12 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from graft.backbones.weight_files import BUNDLE_WEIGHTS
+from graft.configuration.metric_names import USUAL
 from graft.configuration.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
 from graft.runs.identity import TECHNICAL, without
 from graft.runs.records import Run
 
-METRIC = "val/accuracy"
 # What of a backbone's node changes training alone.
 IN_TRAINING = ("weights", "drop_path")
 
@@ -41,7 +41,7 @@ def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[dict[str, An
     """
     found = []
     for run in runs:
-        if run.status != "finished" or METRIC not in run.metrics:
+        if run.status != "finished" or USUAL not in run.metrics:
             continue
         try:
             environment = json.loads(run.folder.environment.read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[dict[str, An
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if same and not frozen:
-            found.append((config, float(run.metrics[METRIC])))
+            found.append((config, float(run.metrics[USUAL])))
     return found
 
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from graft.configuration.metric_names import lower_is_better, metric_of
 from graft.configuration.plain_text import in_figure
-from graft.configuration.rules import less_is_better
 from graft.reporting.findings import thrift
 from graft.reporting.groups import Group, Ranking
 from graft.reporting.tables import COSTS
@@ -43,7 +43,7 @@ def bars(ranking: Ranking, title: str) -> Figure:
         axes.annotate(str(s), (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
     axes.set_yticks(range(len(groups)), labels, fontsize=9)
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    axes.set_xlim(0, 1 if _is_share(metric) else 1.05 * max(ends, default=1.0))
+    axes.set_xlim(0, 1 if metric_of(metric).most == 1 else 1.05 * max(ends, default=1.0))
     several = any(s.n > 1 for s in spreads)
     note = "bar: mean; line: its 95 % interval; dots: runs" if several else "one run each: no interval"
     axes.set_xlabel(f"{_named(metric)} ({note})")
@@ -136,7 +136,7 @@ def _curve_title(
 ) -> str:
     """Where the first group's mean is best."""
     group, points = drawn[0]
-    choose = min if less_is_better(metric) else max
+    choose = min if lower_is_better(metric) else max
     epoch, values = choose(points, key=lambda point: mean(point[1]))
     first = f"the best on validation, {group.label}," if ranking.ranked and len(drawn) > 1 else group.label
     text = f"{first} is at its best {_named(metric)} of {mean(values):.3f} in epoch {epoch + 1}"
@@ -159,11 +159,6 @@ def _named(metric: str) -> str:
     """`test/f1_macro` as `test F1 macro`, with its unit where it has one."""
     part, _, name = metric.partition("/")
     return f"{ {'val': 'validation', 'train': 'training'}.get(part, part) } {name.replace('_', ' ')}"
-
-
-def _is_share(metric: str) -> bool:
-    """Whether a metric runs from 0 to 1."""
-    return not metric.endswith("loss")
 
 
 def _wrapped(text: str, width: int) -> str:

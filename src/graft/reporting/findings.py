@@ -2,7 +2,7 @@
 
 import math
 
-from graft.configuration.rules import less_is_better
+from graft.configuration.metric_names import lower_is_better
 from graft.reporting.groups import Group, Ranking
 from graft.reporting.pairs import Difference
 
@@ -27,7 +27,7 @@ def verdict(ranking: Ranking, found: list[Difference]) -> str:
     if pair.low is None:
         why = "with one pair" if pair.n == 1 else f"from {pair.n} pairs that differ equally"
         return f"{text}; {why} no one can say whether that is chance"
-    sign = -1 if less_is_better(tested) else 1
+    sign = -1 if lower_is_better(tested) else 1
     where = f"(95 %: {pair.low:+.3f} to {pair.high:+.3f})"
     if not pair.clear:
         return (

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from scipy import stats
 
+from graft.configuration.metric_names import metric_of
 from graft.configuration.plain_text import in_markdown
 from graft.reporting.groups import ABSENT, ROUNDING
 from graft.reporting.tables import markdown
@@ -17,8 +18,6 @@ CAVEAT = (
     "The folds' training images overlap, so their numbers are not independent, and no interval from them\n"
     "is exact (Bengio and Grandvalet 2004)."
 )
-# The largest value of the metrics that are no shares.
-MOST = {"loss": math.inf, "log_loss": math.inf, "brier": 2.0}
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def rows_of(
     for key in metrics:
         name = f"test/{key}"
         values = [fold.metrics[name] for fold in done if fold.metrics.get(name) is not None]
-        low, high = corrected_interval(values, share, MOST.get(key, 1.0)) or (None, None)
+        low, high = corrected_interval(values, share, metric_of(key).most) or (None, None)
         row: dict[str, Any] = {"metric": key, "folds": len(values)}
         row |= {
             "mean": mean(values) if values else None,

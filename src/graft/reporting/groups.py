@@ -11,7 +11,7 @@ from typing import Any
 
 from scipy import stats
 
-from graft.configuration.rules import less_is_better
+from graft.configuration.metric_names import lower_is_better
 from graft.errors import GraftError
 from graft.runs.identity import TECHNICAL, without
 from graft.runs.recorded import key_of
@@ -278,5 +278,5 @@ def _place(group: Group, sort: str) -> tuple[bool, bool, float, str, str]:
     # What a search ended early is none of those that it chooses from.
     ended = all(run.pruned for run in group.runs.values())
     began = min(run.started for run in group.runs.values())
-    signed = value if less_is_better(sort) else -value
+    signed = value if lower_is_better(sort) else -value
     return missing, ended, 0.0 if missing else signed, began, group.label

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -36,9 +37,9 @@ def picture_of(grid: Tensor) -> Figure:
     return figure
 
 
-def confusion_figure(confusion: Tensor, class_names: Sequence[str]) -> Figure:
+def confusion_figure(confusion: ArrayLike, class_names: Sequence[str]) -> Figure:
     """A confusion matrix `(C, C)`, rows being true classes, coloured by the share of its row."""
-    counts = confusion.cpu().double().numpy()
+    counts = np.asarray(confusion, np.float64)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     classes = len(class_names)
     side = min(16.0, 3.0 + 0.45 * classes)

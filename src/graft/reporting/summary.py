@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from graft.configuration.metric_names import USUAL
 from graft.configuration.plain_text import in_markdown
-from graft.configuration.rules import USUAL
 from graft.reporting.console import PlainConsole
 from graft.reporting.figures import bars
 from graft.reporting.findings import verdict

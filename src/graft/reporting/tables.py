@@ -5,13 +5,14 @@ from typing import Any
 
 from rich.table import Table
 
+from graft.configuration.metric_names import USUAL
 from graft.configuration.plain_text import in_markdown
 from graft.reporting.groups import ABSENT, Group, Ranking, spell
 from graft.reporting.pairs import Difference
 from graft.runs.records import Skipped
 
 # Beside the metric that orders.
-ALWAYS = ("val/accuracy", "test/accuracy")
+ALWAYS = (USUAL, USUAL.replace("val/", "test/"))
 NO_INTERVAL = {1: "none from one pair", 2: "none: all differ equally"}
 COSTS = {"trainable_parameters": "trainable parameters", "seconds": "seconds"}
 

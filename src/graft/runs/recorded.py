@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from graft.configuration.keys import Plain, conf_dir, known_keys
+from graft.configuration.metric_names import USUAL
 from graft.configuration.older import completed
-from graft.configuration.rules import USUAL
 from graft.configuration.schema import BUILT, flatten
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder

@@ -6,7 +6,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from graft.configuration.rules import USUAL
+from graft.configuration.metric_names import USUAL
 from graft.errors import GraftError
 from graft.runs.fingerprint import fingerprint
 from graft.sweeps.jobs import Planned, apart, check_inputs, checked, planned

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from graft.configuration.rules import USUAL
+from graft.configuration.metric_names import USUAL
 
 # In what the runs of one cross-validation differ.
 OF_FOLDS = ("seed", "data.fold", "data.split_seed")

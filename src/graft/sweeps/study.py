@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from graft.configuration.rules import less_is_better
+from graft.configuration.metric_names import lower_is_better
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
 
@@ -49,7 +49,7 @@ def open_study(
         study_name=NAME,
         storage=storage,
         load_if_exists=True,
-        direction="minimize" if less_is_better(metric) else "maximize",
+        direction="minimize" if lower_is_better(metric) else "maximize",
     )
     known = study.user_attrs.get("metric", metric)
     if known != metric:

@@ -1,13 +1,11 @@
 """From a resolved configuration to the parts of a run: its data and its model."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 
 from graft.backbones import Backbone, Preprocessing
 from graft.configuration.building import build, build_later
@@ -26,6 +24,8 @@ from graft.processes.threads import threads
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.sources.opening import open_data, open_recorded, split_data
+from graft.tasks import SingleLabel, Task
+from graft.tasks.single_label import class_weights
 from graft.training import checks
 from graft.training.module import TransferModule
 from graft.training.single_images import check_single_images
@@ -105,6 +105,21 @@ def fingerprint_of(backbone: Backbone) -> int:
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
 
 
+def make_task(config: Config, loading: ImageDataModule) -> Task:
+    """What is predicted, with the loss that the configuration asks for.
+
+    Raises:
+        GraftError: the class weights are not one a class.
+    """
+    names, loss = loading.data.class_names, config["loss"]
+    labels = loading.data.images.labels[loading.splits["train"]]
+    return SingleLabel(
+        names,
+        label_smoothing=loss["label_smoothing"],
+        class_weights=class_weights(loss["class_weights"], labels, len(names)),
+    )
+
+
 def make_module(
     config: Config, backbone: Backbone, loading: ImageDataModule, strategy: Any = None
 ) -> TransferModule:
@@ -117,7 +132,6 @@ def make_module(
         strategy: from `make_strategy`.
     """
     classes = len(loading.data.class_names)
-    train_labels = loading.data.images.labels[loading.splits["train"]]
     with random_stream(config["seed"], fingerprint_of(backbone)):
         head = build_later(config["head"], "head")(backbone.width, classes)
     regularizer = build(config["regularizer"], "regularizer")
@@ -127,13 +141,11 @@ def make_module(
     module = TransferModule(
         backbone,
         head,
-        classes=classes,
+        task=make_task(config, loading),
         optimizer=optimizer,
         schedule=build_later(config["scheduler"], "scheduler"),
         rates=None if optimizer is None else rates(config),
         strategy=strategy,
-        label_smoothing=config["loss"]["label_smoothing"],
-        class_weights=class_weights(config["loss"]["class_weights"], train_labels, classes),
         mix=build_later(config["mix"], "mix")(classes),
         distill=make_distillation(config["distill"], backbone.preprocessing, loading.data.class_names),
         channels_last=config["channels_last"],
@@ -161,22 +173,6 @@ def rates(config: Config) -> dict[str, Any]:
     """What `parameter_groups` wants of the optimizer's settings; a user's own node may leave some out."""
     defaults = {"lr": None, "head_lr": None, "weight_decay": 0.0, "layer_decay": 1.0}
     return {key: config["optimizer"].get(key, default) for key, default in defaults.items()}
-
-
-def class_weights(wanted: str | Sequence[float] | None, labels: np.ndarray, classes: int) -> Tensor | None:
-    """`(C,)` loss weights: none, those given, or `balanced`: N / (C · n_c), as scikit-learn defines it.
-
-    Raises:
-        GraftError: the list given has not one number a class.
-    """
-    if wanted is None:
-        return None
-    if wanted == "balanced":
-        counts = np.bincount(labels, minlength=classes).clip(min=1)
-        return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
-    if len(wanted) != classes:
-        raise GraftError(f"loss.class_weights has {len(wanted)} numbers, but there are {classes} classes")
-    return torch.tensor([float(weight) for weight in wanted], dtype=torch.float32)
 
 
 class Parts(NamedTuple):

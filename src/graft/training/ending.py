@@ -7,9 +7,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
+from graft.configuration.metric_names import ASSESSED
 from graft.configuration.schema import flatten
+from graft.evaluation.answers import confusion_of
 from graft.evaluation.assessment import spelled
-from graft.evaluation.metrics import ALL
 from graft.freezing.apply import apply
 from graft.freezing.lora import merge
 from graft.models.bundle import Bundle, HowTested, save_bundle
@@ -73,7 +74,8 @@ def test_and_write(
         temperature = bundle.temperature if config["calibrate"] else None
         tested_metrics = write_test(folder, result, loading.data, temperature)
         tested_metrics |= seen_among(seen, loading.data, loading.splits["test"])
-        confusion = pictures.confusion_figure(result.confusion, class_names)
+        answers = result.answers(loading.data)
+        confusion = pictures.confusion_figure(confusion_of(answers), class_names)
     row = {key: value for key, value in table.row(trained.epoch).items() if key.startswith("val/")}
     metrics = {
         **row,
@@ -130,7 +132,7 @@ def show_result(folder: RunFolder) -> None:
     """Print one table and, last, the run's path."""
     metrics = folder.metrics
     table = Table("metric", "validation", "test", "95 % interval", box=None)
-    for key in ("accuracy", *(key for key in ALL if key != "accuracy"), "loss"):
+    for key in (*ASSESSED, "loss"):
         table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"))
     PlainConsole().print(table)
     if few := few_errors(metrics):

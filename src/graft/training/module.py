@@ -14,17 +14,16 @@ from torchmetrics import MeanMetric
 from graft.backbones import Backbone
 from graft.data.mixing import Mix
 from graft.errors import GraftError
-from graft.evaluation.calibration import probabilities_of
-from graft.evaluation.tally import Tally
 from graft.features.extraction import filled_up
 from graft.freezing.strategies import head_rate
 from graft.objective import Regularizer
 from graft.objective.behaviour import outputs
 from graft.objective.distillation import Distillation
-from graft.objective.loss import classification_loss
 from graft.optim import Span, parameter_groups, weight_penalty
 from graft.processes import ranks
 from graft.sources.prediction import ReadableBatch
+from graft.tasks import Task
+from graft.tasks.tally import Tally
 
 # `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
 # stage `start`, a whole number.
@@ -39,37 +38,33 @@ class TransferModule(pl.LightningModule):
     Args:
         backbone: images `(N, 3, H, W)` to features `(N, D)`.
         head: features `(N, D)` to logits `(N, C)`.
-        classes: C.
+        task: says the loss, what is tallied and what is predicted.
         optimizer: called with the parameter groups; may be left out, with `schedule` and `rates`, where
             the module is only tested.
         schedule: called with the optimizer and the `Span` of the run.
         rates: `lr`, `head_lr`, `weight_decay` and `layer_decay` of the parameter groups.
         strategy: the freeze strategy, which may have a word on the rates.
-        label_smoothing: share of the target spread over all classes, in training only.
-        class_weights: `(C,)` weight of each class in the training loss, or None.
         mix: what happens to a training batch before anything sees it, or None.
         distill: adds what a teacher says to the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
         regularizer: gives the term that is added to the training loss; None adds nothing.
-        temperature: what logits are divided by where probabilities are predicted.
+        temperature: what logits are divided by where images are predicted.
     """
 
     backbone: Backbone
     head: nn.Module
-    class_weights: Tensor | None
+    task: Task
 
     def __init__(
         self,
         backbone: Backbone,
         head: nn.Module,
         *,
-        classes: int,
+        task: Task,
         optimizer: Callable[[list[dict[str, Any]]], Optimizer] | None = None,
         schedule: Callable[[Optimizer, Span], dict[str, Any] | None] | None = None,
         rates: dict[str, Any] | None = None,
         strategy: Any = None,
-        label_smoothing: float = 0.0,
-        class_weights: Tensor | None = None,
         mix: Mix | None = None,
         distill: Distillation | None = None,
         channels_last: bool = False,
@@ -84,8 +79,7 @@ class TransferModule(pl.LightningModule):
         self.strategy_of_freezing = strategy
         # The epochs in which the strategy changes what trains; kept up to date by `FreezeCallback`.
         self.phases: list[int] = [0]
-        self.label_smoothing = label_smoothing
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.task = task
         self.mix = mix
         self.distill = distill
         self.channels_last = channels_last
@@ -97,7 +91,7 @@ class TransferModule(pl.LightningModule):
         self.groups = self.grouped(rates) if rates else []
         # Not `self.log`, whose running mean no checkpoint has.
         self.terms = MeanMetric(nan_strategy="disable")
-        self.tallies = nn.ModuleDict({f"{name}_tally": Tally(classes) for name in ("train", "val", "test")})
+        self.tallies = nn.ModuleDict({f"{name}_tally": task.tally() for name in ("train", "val", "test")})
         self.temperature = temperature
         # Of a test: index, label and logits, `(B,)`, `(B,)` and `(B, C)`, of each batch.
         self.outputs: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -139,7 +133,7 @@ class TransferModule(pl.LightningModule):
         if self.mix is not None:
             images, target = self.mix(images, target)
         logits, boundaries = self._watched(images, start)
-        loss, weight = classification_loss(logits, target, self.class_weights, self.label_smoothing)
+        loss, weight = self.task.loss(logits, target)
         if self.distill is not None:
             loss = self.distill(images, logits, loss)
         total = _own_share(loss, weight, len(target)) + self._regularize(images, boundaries, target)
@@ -194,11 +188,12 @@ class TransferModule(pl.LightningModule):
         self.outputs.append((batch["index"].cpu(), labels.cpu(), logits.float().cpu()))
 
     def predict_step(self, batch: ReadableBatch, batch_index: int) -> ReadableBatch:
-        """A batch of `collate_readable` with probabilities `(B, C)` in place of its images."""
+        """A batch of `collate_readable` with predictions `(B, C)` in place of its images."""
         indices, images, failures = batch
         if not indices:
             return batch
-        return indices, probabilities_of(self(images).float().cpu().double(), self.temperature), failures
+        outputs = self(images).float().cpu().double()
+        return indices, self.task.predictions(outputs, self.temperature), failures
 
     def on_train_epoch_end(self) -> None:  # noqa: D102
         self._check_sums()

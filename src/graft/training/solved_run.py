@@ -47,8 +47,7 @@ def solve_head(
         *labelled,
         groups=groups,
         seed=config["data"].get("split_seed", 0),
-        class_weights=module.class_weights,
-        label_smoothing=module.label_smoothing,
+        task=module.task,
         check=lambda: raise_pending(is_pending()),
     )
     say(f"solved with a penalty of {choice.penalty:g}, chosen by {choice.judge}")

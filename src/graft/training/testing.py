@@ -10,13 +10,12 @@ from torch import Tensor
 
 from graft.data import ImageData
 from graft.evaluation.answers import Answers
-from graft.evaluation.assessment import write_assessment
-from graft.evaluation.calibration import at_bound, fit_temperature, log_odds, probabilities_of
+from graft.evaluation.calibration import at_bound, fit_temperature
 from graft.models.bundle import Bundle
 from graft.processes.ranks import lone_trainer
-from graft.reporting import pictures
 from graft.runs import RunFolder
 from graft.runs.log import say
+from graft.tasks import SingleLabel, Task
 from graft.training.callbacks.progress import progress_bar
 from graft.training.module import TransferModule
 
@@ -25,30 +24,23 @@ class TestResult(NamedTuple):
     """What a test gives.
 
     Attributes:
+        task: that was tested.
         metrics: `test/loss`, `test/accuracy`, …, as they were tallied.
-        confusion: `(C, C)` counts, rows being true classes.
         indices: `(N,)` which image each row of `logits` belongs to.
         labels: `(N,)` true classes.
         logits: `(N, C)`, float32.
     """
 
+    task: Task
     metrics: dict[str, float]
-    confusion: Tensor
     indices: Tensor
     labels: Tensor
     logits: Tensor
 
     def answers(self, data: ImageData, temperature: float = 1.0) -> Answers:
-        """What the model said of each image, in words of the data that was tested."""
-        return Answers(
-            data.class_names,
-            [data.images.names[index] for index in self.indices.tolist()],
-            self.labels.numpy(),
-            probabilities_of(self.logits.double(), temperature).numpy(),
-            log_odds(self.logits.double().numpy() / temperature),
-            # Of the logits, so that no rounding of the softmax can make two classes alike.
-            self.logits.argmax(1).numpy(),
-        )
+        """What the model said of each image of the data that was tested."""
+        names = [data.images.names[index] for index in self.indices.tolist()]
+        return self.task.answers(names, self.labels, self.logits, temperature)
 
 
 def tested_module(bundle: Bundle) -> TransferModule:
@@ -60,7 +52,7 @@ def tested_module(bundle: Bundle) -> TransferModule:
     return TransferModule(
         backbone,
         bundle.model.get_submodule("head"),
-        classes=len(bundle.class_names),
+        task=SingleLabel(bundle.class_names),
         channels_last=bundle.tested.channels_last,
         temperature=bundle.temperature,
     )
@@ -79,10 +71,9 @@ def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
 def test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any]) -> TestResult:
     """Run the module over the loader's images, in order."""
     trainer.test(module, dataloaders=loader, verbose=False)
-    tally = module.tally("test")
-    metrics = {f"test/{key}": value for key, value in tally.compute().items()}
+    metrics = {f"test/{key}": value for key, value in module.tally("test").compute().items()}
     indices, labels, logits = (torch.cat(column) for column in zip(*module.outputs, strict=True))
-    return TestResult(metrics, tally.confusion.cpu(), indices, labels, logits)
+    return TestResult(module.task, metrics, indices, labels, logits)
 
 
 def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None:
@@ -106,7 +97,7 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None
 def write_test(
     folder: RunFolder, result: TestResult, data: ImageData, temperature: float | None
 ) -> dict[str, Any]:
-    """Write what `write_assessment` does, and the confusion matrix as a figure.
+    """Write what the task makes of a test.
 
     Args:
         folder: where.
@@ -115,18 +106,16 @@ def write_test(
         temperature: of the model's softmax; None where it never was calibrated.
 
     Returns:
-        The metrics: those that were tallied, those of `write_assessment`, and the temperature.
+        The metrics: those that were tallied, those of `Task.write`, and the temperature.
     """
     plain = result.answers(data)
     answers = plain if temperature is None else result.answers(data, temperature)
     indices = result.indices.tolist()
-    found = write_assessment(
+    measured = result.task.write(
         folder, answers, lambda row: data.images[indices[row]], None if temperature is None else plain
     )
-    confusion = pictures.confusion_figure(result.confusion, data.class_names)
-    pictures.save_figure(confusion, folder.confusion_figure)
     # What the tally has too is the tally's, to the last digit as validation has it.
-    metrics = {**result.metrics, **{key: value for key, value in found.items() if key not in result.metrics}}
+    metrics = result.metrics | {key: measured[key] for key in measured if key not in result.metrics}
     return metrics if temperature is None else {**metrics, "temperature": temperature}
 
 

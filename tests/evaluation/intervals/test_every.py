@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import special
 
+from graft.configuration.metric_names import ASSESSED, OF_A_CLASS
 from graft.evaluation.calibration import log_odds
 from graft.evaluation.intervals import intervals
-from graft.evaluation.metrics import ALL, OF_A_CLASS
 
 SETS, IMAGES = 250, 100
 
@@ -29,7 +29,7 @@ def drawn(seed, images=IMAGES, right=0.99):
 
 def test_every_metric_has_one_or_none():
     found = intervals(*told(*drawn(0, right=0.8)))
-    assert set(found.whole) == set(ALL)
+    assert set(found.whole) == set(ASSESSED)
     assert set(found.classes) == set(OF_A_CLASS)
     for low, high in found.whole.values():
         assert low < high

@@ -49,8 +49,8 @@ class Tally(Metric):
         self.loss_sum.add_(mean * total)
         self.weight.add_(total)
         if labels.ndim == 1:
-            one = self.confusion.new_ones(())
-            self.confusion.index_put_((labels, logits.argmax(1)), one, accumulate=True)
+            image = self.confusion.new_ones(())
+            self.confusion.index_put_((labels, logits.argmax(1)), image, accumulate=True)
 
     def counts(self) -> dict[str, Tensor]:
         """What was added so far, on the CPU: `confusion` `(C, C)`, `loss_sum` and `weight`."""

@@ -4,7 +4,8 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from graft.evaluation.tally import Tally
+from graft.configuration.metric_names import EACH_EPOCH
+from graft.tasks.tally import Tally
 
 
 @pytest.mark.parametrize("sizes", [[21], [8, 8, 5], [20, 1]])
@@ -19,6 +20,7 @@ def test_uneven_batches_are_pooled(sizes: list[int]) -> None:
     assert found["loss"] == pytest.approx(log_loss(labels, probabilities, labels=range(4)), rel=1e-5)
     assert found["accuracy"] == pytest.approx(accuracy_score(labels, logits.argmax(1)))
     assert tally.confusion.sum() == 21
+    assert tuple(found) == EACH_EPOCH
 
 
 def test_a_weighted_loss_is_pooled_by_weight() -> None:
