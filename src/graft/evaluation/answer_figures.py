@@ -31,9 +31,9 @@ def precision_recall(answers: Answers, rows: Sequence[Mapping[str, Any]]) -> Fig
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    there = [label for label, row in enumerate(rows) if row["average_precision"] is not None]
-    there.sort(key=lambda label: rows[label]["average_precision"])
-    for place, label in reversed(list(enumerate(there))):
+    drawn = [label for label, row in enumerate(rows) if row["average_precision"] is not None]
+    drawn.sort(key=lambda label: rows[label]["average_precision"])
+    for place, label in reversed(list(enumerate(drawn))):
         precision, recall, _ = precision_recall_curve(
             answers.labels == label, answers.scores[:, label], drop_intermediate=True
         )
@@ -43,9 +43,9 @@ def precision_recall(answers: Answers, rows: Sequence[Mapping[str, Any]]) -> Fig
             style = {"color": COLOURS[place], "linestyle": LINES[place], "label": name}
         axes.step(recall, precision, where="post", **style)
     handles, labels = axes.get_legend_handles_labels()
-    if len(there) > len(COLOURS):
+    if len(drawn) > len(COLOURS):
         handles.append(axes.plot([], [], color=GREY)[0])
-        labels.append(f"the other {len(there) - len(COLOURS)}")
+        labels.append(f"the other {len(drawn) - len(COLOURS)}")
     handles, labels = (
         handles[: len(COLOURS)][::-1] + handles[len(COLOURS) :],
         (labels[: len(COLOURS)][::-1] + labels[len(COLOURS) :]),
@@ -54,8 +54,8 @@ def precision_recall(answers: Answers, rows: Sequence[Mapping[str, Any]]) -> Fig
     axes.set(xlabel="recall (share of the class that is found)", xlim=(0, 1.005), ylim=(0, 1.02))
     axes.set_ylabel("precision (share of the found that is right)")
     axes.grid(alpha=0.3)
-    worst = rows[there[0]]
-    mean = np.mean([rows[label]["average_precision"] for label in there])
+    worst = rows[drawn[0]]
+    mean = np.mean([rows[label]["average_precision"] for label in drawn])
     figure.suptitle(
         f"Average precision {mean:.3f} over the classes; hardest to find is "
         f"{_plain(worst['class'], 40)} with {worst['average_precision']:.3f}",
@@ -71,22 +71,31 @@ def reliability_figure(answers: Answers, uncalibrated: Answers | None = None) ->
     edges = np.linspace(0, 1, BINS + 1)
     above.plot((0, 1), (0, 1), color="black", linewidth=1, linestyle=":", label="confidence is accuracy")
     count, confidence, accuracy = reliability(answers.labels, answers.probabilities, answers.predicted)
-    there = count > 0
+    filled = count > 0
     width = 0.9 / BINS
     middles = (edges[:-1] + edges[1:]) / 2
-    above.bar(middles[there], accuracy[there], width, color=COLOURS[4], label="accuracy of a bin")
+    above.bar(middles[filled], accuracy[filled], width, color=COLOURS[4], label="accuracy of a bin")
     above.plot(
-        confidence[there], accuracy[there], "o-", color=COLOURS[0], label="at the bin's mean confidence"
+        confidence[filled], accuracy[filled], "o-", color=COLOURS[0], label="at the bin's mean confidence"
     )
     below.bar(middles, count, width, color=COLOURS[4])
     if uncalibrated is not None:
-        was = reliability(uncalibrated.labels, uncalibrated.probabilities, uncalibrated.predicted)
-        some = was.images > 0
+        before = reliability(uncalibrated.labels, uncalibrated.probabilities, uncalibrated.predicted)
+        filled_before = before.images > 0
         above.plot(
-            was.confidence[some], was.accuracy[some], "s--", color=COLOURS[5], label="before calibration"
+            before.confidence[filled_before],
+            before.accuracy[filled_before],
+            "s--",
+            color=COLOURS[5],
+            label="before calibration",
         )
         below.step(
-            edges, [*was.images, was.images[-1]], where="post", color=COLOURS[5], linestyle="--", linewidth=1
+            edges,
+            [*before.images, before.images[-1]],
+            where="post",
+            color=COLOURS[5],
+            linestyle="--",
+            linewidth=1,
         )
     above.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1))
     below.set(xlabel="confidence (probability of the predicted class)", ylabel="images")

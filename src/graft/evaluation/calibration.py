@@ -55,15 +55,15 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float | None:
     from scipy.optimize import minimize_scalar
 
     z = logits.double().numpy()
-    own = z[np.arange(len(z)), labels.numpy()]
-    if (own == z.max(1)).all():
+    of_label = z[np.arange(len(z)), labels.numpy()]
+    if (of_label == z.max(1)).all():
         return None
 
     def loss(log_temperature: float) -> float:
         scaled = z / np.exp(log_temperature)
         top = scaled.max(1)
         total = np.log(np.exp(scaled - top[:, None]).sum(1)) + top
-        return float((total - own / np.exp(log_temperature)).mean())
+        return float((total - of_label / np.exp(log_temperature)).mean())
 
-    found = minimize_scalar(loss, bounds=np.log(LIMITS), method="bounded", options={"xatol": 1e-8})
-    return float(np.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=np.log(LIMITS), method="bounded", options={"xatol": 1e-8})
+    return float(np.exp(minimum.x))

@@ -31,10 +31,10 @@ def from_confusion(confusion: Tensor) -> dict[str, float]:
     if total == 0:
         return {}
     right, support, predicted = confusion.diag(), confusion.sum(1), confusion.sum(0)
-    there = support > 0
-    recall = right[there] / support[there]
-    precision = right[there] / predicted[there].clamp(min=1)
-    f1 = 2 * right[there] / (support[there] + predicted[there])
+    present = support > 0
+    recall = right[present] / support[present]
+    precision = right[present] / predicted[present].clamp(min=1)
+    f1 = 2 * right[present] / (support[present] + predicted[present])
     return {
         "accuracy": float(right.sum() / total),
         "precision_macro": float(precision.mean()),
@@ -126,8 +126,8 @@ def surprises(labels: Labels, probabilities: Floats) -> Floats:
     """
     epsilon = np.finfo(np.float64).eps
     whole = normalized(probabilities)
-    found: Floats = -np.log(np.clip(whole[np.arange(len(labels)), labels], epsilon, 1 - epsilon))
-    return found
+    nats: Floats = -np.log(np.clip(whole[np.arange(len(labels)), labels], epsilon, 1 - epsilon))
+    return nats
 
 
 def normalized(probabilities: Floats) -> Floats:
@@ -139,8 +139,8 @@ def normalized(probabilities: Floats) -> Floats:
 
 def squared_distances(labels: Labels, probabilities: Floats) -> Floats:
     """`(N,)`: Σ_c (p_c − [c is the true class])²."""
-    own = probabilities[np.arange(len(labels)), labels]
-    distances: Floats = (probabilities**2).sum(1) - own**2 + (1 - own) ** 2
+    of_label = probabilities[np.arange(len(labels)), labels]
+    distances: Floats = (probabilities**2).sum(1) - of_label**2 + (1 - of_label) ** 2
     return distances
 
 
@@ -183,10 +183,10 @@ def expected_calibration_error(labels: Labels, probabilities: Floats, predicted:
     few images, so that its interval lies lower than the value does.
     """
     count, confidence, accuracy = reliability(labels, probabilities, predicted)
-    there = count > 0
-    return float((count * np.abs(accuracy - confidence))[there].sum() / count.sum())
+    filled = count > 0
+    return float((count * np.abs(accuracy - confidence))[filled].sum() / count.sum())
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return float(np.mean(there)) if there else None
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None

@@ -46,18 +46,18 @@ def intervals(labels: Labels, probabilities: Floats, predicted: Labels, scores: 
         "ece": calibration_ends(labels, probabilities, predicted),
     }
     # A class that is never predicted has no image that could say how precise it is.
-    there, said = support > 0, (support > 0) & (guessed > 0)
+    present, predicted_too = support > 0, (support > 0) & (guessed > 0)
     return Intervals(
         whole,
         {
-            "precision": _where(said, *proportion_ends(hits, guessed)),
-            "recall": _where(there, *proportion_ends(hits, support)),
-            "f1": _where(there, *f1_ends(hits, support, guessed)),
+            "precision": _where(predicted_too, *proportion_ends(hits, guessed)),
+            "recall": _where(present, *proportion_ends(hits, support)),
+            "f1": _where(present, *f1_ends(hits, support, guessed)),
             **ranked,
         },
     )
 
 
-def _where(there: Labels, low: Floats, high: Floats) -> list[Interval]:
-    ends = zip(there.tolist(), low.tolist(), high.tolist(), strict=True)
-    return [(start, end) if some else None for some, start, end in ends]
+def _where(defined: Labels, low: Floats, high: Floats) -> list[Interval]:
+    ends = zip(defined.tolist(), low.tolist(), high.tolist(), strict=True)
+    return [(start, end) if known else None for known, start, end in ends]

@@ -47,12 +47,12 @@ def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], d
             continue
         values = np.array([ranked[place][key].value for place in some])
         influence = np.stack([ranked[place][key].influence for place in some])
-        own = told[some]
+        assessed = told[some]
         squares = influence**2
-        in_class = np.where(labels == own[:, None], squares, 0.0).sum(1)
+        in_class = np.where(labels == assessed[:, None], squares, 0.0).sum(1)
         two: Floats = np.stack([in_class, squares.sum(1) - in_class], axis=1)
-        sizes = np.stack([support[own], images - support[own]], axis=1)
-        for label, end in zip(own.tolist(), _ends(values, influence, two, sizes), strict=True):
+        sizes = np.stack([support[assessed], images - support[classes_of]], axis=1)
+        for label, end in zip(assessed.tolist(), _ends(values, influence, two, sizes), strict=True):
             ends[key][label] = end
         if all(end is not None for end in ends[key]):
             mean = influence.mean(0)
@@ -73,21 +73,21 @@ def class_statistics(positive: NDArray[np.bool_], scores: Floats) -> dict[str, L
     """
     # Images of one score are one step of the threshold, from the highest score down.
     steps, step = np.unique(-scores, return_inverse=True)
-    own = np.bincount(step, positive, len(steps))
+    hits = np.bincount(step, positive, len(steps))
     others = np.bincount(step, ~positive, len(steps))
-    positives, negatives = own.sum(), others.sum()
-    found, above = own.cumsum(), (own + others).cumsum()
+    positives, negatives = hits.sum(), others.sum()
+    hits_above, above = hits.cumsum(), (hits + others).cumsum()
     unbiased = np.where(positive, positives / (positives - 1), negatives / (negatives - 1)) ** 0.5
 
     beaten = 1 - (others.cumsum() - others / 2) / negatives
-    beating = (found - own / 2) / positives
-    auroc = float((own * beaten).sum() / positives)
+    beating = (hits_above - hits / 2) / positives
+    auroc = float((hits * beaten).sum() / positives)
     placed = np.where(positive, (beaten[step] - auroc) / positives, (beating[step] - auroc) / negatives)
 
-    precision = found / above
-    average = float((own * precision).sum() / positives)
-    gained = (own / above)[::-1].cumsum()[::-1]
-    lost = (own * found / above**2)[::-1].cumsum()[::-1]
+    precision = hits_above / above
+    average = float((hits * precision).sum() / positives)
+    gained = (hits / above)[::-1].cumsum()[::-1]
+    lost = (hits * hits_above / above**2)[::-1].cumsum()[::-1]
     moved = (np.where(positive, precision[step] - average + gained[step], 0.0) - lost[step]) / positives
     return {
         "auroc": Linear(auroc, placed * unbiased),
@@ -114,8 +114,8 @@ def _ends(values: Floats, influence: Floats, squares: Floats, sizes: Labels) -> 
 
     variance = squares.sum(1)
     # Rounding leaves a value of 1 with influences of 1e-17.
-    some = (variance > 1e-20) & (values > 0) & (values < 1)
-    variance = np.where(some, variance, 1.0)
+    varies = (variance > 1e-20) & (values > 0) & (values < 1)
+    variance = np.where(varies, variance, 1.0)
     welch = variance**2 / np.maximum((squares**2 / np.maximum(sizes - 1, 1)).sum(1), 1e-300)
     fourth = (influence**4).sum(1) - (squares**2 / np.maximum(sizes, 1)).sum(1)
     few = np.clip(
@@ -126,5 +126,5 @@ def _ends(values: Floats, influence: Floats, squares: Floats, sizes: Labels) -> 
     skew = (influence**3).sum(1) / variance**1.5
     low_skewed, high_skewed = hall_ends(values, variance**0.5, skew, stdtrit(few, 0.975))
     low, high = np.clip(np.minimum(low, low_skewed), 0, 1), np.clip(np.maximum(high, high_skewed), 0, 1)
-    rows = zip(some.tolist(), low.tolist(), high.tolist(), strict=True)
-    return [(start, end) if there else None for there, start, end in rows]
+    rows = zip(varies.tolist(), low.tolist(), high.tolist(), strict=True)
+    return [(start, end) if defined else None for defined, start, end in rows]

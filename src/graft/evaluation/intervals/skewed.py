@@ -31,8 +31,8 @@ def hall_ends(
     k = np.where(np.abs(skew) < 1e-9, 1e-9, skew)
 
     def inverted(t: Floats) -> Floats:
-        found: Floats = 3 / k * (np.cbrt(1 + k * (t - k / 6)) - 1)
-        return found
+        root: Floats = 3 / k * (np.cbrt(1 + k * (t - k / 6)) - 1)
+        return root
 
     return value - inverted(q) * error, value - inverted(-q) * error
 
