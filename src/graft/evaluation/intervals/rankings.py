@@ -47,12 +47,12 @@ def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], d
             continue
         values = np.array([ranked[place][key].value for place in some])
         influence = np.stack([ranked[place][key].influence for place in some])
-        assessed = told[some]
+        kept = told[some]
         squares = influence**2
-        in_class = np.where(labels == assessed[:, None], squares, 0.0).sum(1)
+        in_class = np.where(labels == kept[:, None], squares, 0.0).sum(1)
         two: Floats = np.stack([in_class, squares.sum(1) - in_class], axis=1)
-        sizes = np.stack([support[assessed], images - support[classes_of]], axis=1)
-        for label, end in zip(assessed.tolist(), _ends(values, influence, two, sizes), strict=True):
+        sizes = np.stack([support[kept], images - support[classes_of]], axis=1)
+        for label, end in zip(kept.tolist(), _ends(values, influence, two, sizes), strict=True):
             ends[key][label] = end
         if all(end is not None for end in ends[key]):
             mean = influence.mean(0)
