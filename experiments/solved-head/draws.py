@@ -26,6 +26,7 @@ from graft.models import linear
 from graft.objective.solving import Labelled, solve
 from graft.optim import LBFGS
 from graft.runs.files import read_csv, write_csv
+from graft.tasks import SingleLabel
 
 SHOTS, DRAWS, EPOCHS = (1, 2, 3, 5, 10, 30, 100), 10, 20
 
@@ -56,7 +57,7 @@ def main(folder: Path) -> None:
                     head = linear(features.shape[1], len(names), standardize=way == "solved")
                     penalty: float | str = ""
                     if way == "solved":
-                        penalty = solve(head, LBFGS(), train, val, seed=draw).penalty
+                        penalty = solve(head, LBFGS(), train, val, task=SingleLabel(names), seed=draw).penalty
                     else:
                         head = trained(train, val, len(names), draw)
                     results.append({**known, "way": way, "penalty": penalty, **measured(head, val, test)})

@@ -11,6 +11,7 @@ from graft.data import ImageData, TransformedImages, array_images, make_loader
 from graft.evaluation.answers import confusion_of
 from graft.evaluation.assessment import assess
 from graft.models import Bundle, HowTested, linear
+from graft.tasks import SingleLabel
 from graft.training import testing
 from graft.training.trainer import quiet_lightning
 
@@ -150,7 +151,7 @@ def test_what_rounds_to_one_is_ranked_by_its_logits(data):
     labels = torch.tensor([0, 0, 1, 1])
     images = array_images(list("wxyz"), labels.numpy(), np.zeros((4, 2, 2), np.uint8))
     two = ImageData(["a", "b"], {"all": images})
-    result = testing.TestResult({}, torch.zeros(2, 2), torch.arange(4), labels, logits)
+    result = testing.TestResult(SingleLabel(two.class_names), {}, torch.arange(4), labels, logits)
     for temperature in (1.0, 0.01):
         assert assess(result.answers(two, temperature))[0]["auroc"] == 1.0
 

@@ -51,7 +51,7 @@ def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], d
         squares = influence**2
         in_class = np.where(labels == kept[:, None], squares, 0.0).sum(1)
         two: Floats = np.stack([in_class, squares.sum(1) - in_class], axis=1)
-        sizes = np.stack([support[kept], images - support[classes_of]], axis=1)
+        sizes = np.stack([support[kept], images - support[kept]], axis=1)
         for label, end in zip(kept.tolist(), _ends(values, influence, two, sizes), strict=True):
             ends[key][label] = end
         if all(end is not None for end in ends[key]):
