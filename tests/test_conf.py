@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from graft.composition.composing import compose
 from graft.configuration import keys
-from graft.configuration.keys import LOADING_KEYS, PARTS, conf_dir, known_keys
+from graft.configuration.key_table import LOADING_KEYS, PARTS
+from graft.configuration.keys import conf_dir, known_keys
 from graft.errors import GraftError
 
 FILES = sorted(conf_dir().rglob("*.yaml"))

@@ -40,6 +40,7 @@ from torchvision.transforms import v2
 
 from graft.commands.train import fit, trainer_of
 from graft.composition.composing import compose
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.data.sharing import EpochBatches
 from graft.training import assembly
@@ -131,9 +132,9 @@ class UsualProbe(pl.LightningModule):
         return torch.optim.Adam(self.head.parameters(), LR)
 
 
-def prepared(words: list[str]) -> tuple[dict[str, Any], assembly.Parts]:
+def prepared(words: list[str]) -> tuple[RunConfig, assembly.Parts]:
     """Data and network of a run."""
-    config, parts, _ = assembly.prepare(compose("train", words)[0])
+    config, parts, _ = assembly.prepare(RunConfig.of(compose("train", words)[0]))
     return config, parts
 
 
@@ -142,7 +143,7 @@ def usual(words: list[str], folder: Path, root: Path) -> Outcome:
     config, parts = prepared(words)
     loading, network = parts.loading, parts.module
     probe = UsualProbe(copy.deepcopy(network.backbone), copy.deepcopy(network.head), 2)
-    photos, epochs = Photos(loading, root, "train"), config["trainer"]["max_epochs"]
+    photos, epochs = Photos(loading, root, "train"), config.trainer["max_epochs"]
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=epochs,

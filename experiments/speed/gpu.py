@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from graft.backbones import torchvision_backbone
 from graft.composition.composing import compose
 from graft.configuration.building import build_later
+from graft.configuration.run_config import RunConfig
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
@@ -95,14 +96,14 @@ def ours(data: Batches, folder: Path) -> float:
     """Seconds a step of what `graft train` sets up."""
     words = [f"trainer={'gpu' if data.device.type == 'cuda' else 'cpu'}", "trainer.precision=bf16-mixed"]
     words += ["trainer.max_epochs=1", "trainer.benchmark=true", "channels_last=true"]
-    config, _ = compose("train", words)
+    config = RunConfig.of(compose("train", words)[0])
     backbone = torchvision_backbone("resnet50", None)
     module = TransferModule(
         backbone,
         linear(backbone.width, CLASSES),
         task=SingleLabel([str(label) for label in range(CLASSES)]),
         optimizer=assembly.make_optimizer(config),
-        schedule=build_later(config["scheduler"], "scheduler"),
+        schedule=build_later(config.scheduler, "scheduler"),
         rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
         strategy=Full(),
         channels_last=True,

@@ -41,6 +41,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
 from graft.composition.composing import compose
 from graft.configuration.building import build_later
+from graft.configuration.run_config import RunConfig
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
@@ -205,14 +206,14 @@ def usual(case: Case, folder: Path) -> Cost:
 
 def ours(case: Case, folder: Path) -> Cost:
     """What `graft train` sets up, and how it sets it up."""
-    config, _ = compose("train", ["trainer=cpu", f"trainer.max_epochs={EPOCHS}"])
+    config = RunConfig.of(compose("train", ["trainer=cpu", f"trainer.max_epochs={EPOCHS}"])[0])
     data, backbone = InMemory(case), case.backbone()
     module = TransferModule(
         backbone,
         linear(backbone.width, CLASSES),
         task=SingleLabel([str(label) for label in range(CLASSES)]),
         optimizer=partial(torch.optim.AdamW, lr=LR),
-        schedule=build_later(config["scheduler"], "scheduler"),
+        schedule=build_later(config.scheduler, "scheduler"),
         rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
         strategy=Full(),
     )

@@ -43,22 +43,23 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
 
     from graft.composition.composing import compose
     from graft.composition.needed_paths import check_paths
+    from graft.configuration.run_config import RunConfig
     from graft.processes.host import undisturbed
     from graft.runs.folder import refuse_taken
     from graft.runs.restarting import going_on
 
-    config, hydra_cfg = compose("train", overrides)
+    values, hydra_cfg = compose("train", overrides)
     if hydra_cfg.mode is not None and hydra_cfg.mode.name == "MULTIRUN":
         raise GraftError("a sweep is for the command line; graft.train trains one run")
-    config, overrides = going_on(config, hydra_cfg.run, overrides)
+    config, overrides = going_on(RunConfig.of(values), hydra_cfg.run, overrides)
     path = Path(hydra_cfg.run.dir)
     named = any(word.startswith("hydra.run.dir=") for word in overrides)
     if not named and (path.exists() or threading.current_thread() is not threading.main_thread()):
         # The id in the default name belongs to the process, which may train more than once a second.
         path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
-    if not config["resume"]:
+    if not config.resume:
         refuse_taken(path)
-    check_paths(config, "train")
+    check_paths(config.plain(), "train")
     with undisturbed():
         from graft.commands import train as command
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from graft.configuration.rules import RULES, clean_name, number, one_of, or_null, whole
+from graft.configuration.key_table import RULES
+from graft.configuration.rules import clean_name, number, one_of, or_null, whole
 
 NAN, INFINITY = float("nan"), float("inf")
 # For a key what is just right, and what is just wrong.

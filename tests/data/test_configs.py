@@ -13,7 +13,7 @@ from PIL import Image
 
 import graft.data
 import graft.sources
-from graft.configuration.keys import LOADING_KEYS
+from graft.configuration.key_table import LOADING_KEYS
 from graft.data import split
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -9,6 +9,7 @@ from torch import nn
 
 from graft.backbones import simple_cnn, torchvision_backbone
 from graft.composition.composing import compose
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.freezing.apply import apply, statistics_move
 from graft.freezing.parts import parts
@@ -38,7 +39,7 @@ def check(name, freeze, epochs=3, steps=2):
     backbone = backbone_of(name)
     size = 32 if name == "simple_cnn" else 224 if name.startswith("vit") else 64
     config, _ = compose("train", [f"freeze={freeze}", *SETTINGS.get(freeze, [])])
-    strategy = assembly.make_strategy(config, backbone)
+    strategy = assembly.make_strategy(RunConfig.of(config), backbone)
     head = nn.Linear(backbone.width, 3)
     trained = [*backbone.parameters(), *head.parameters()]
     optimizer = torch.optim.SGD(trained, lr=1e-2, momentum=0.9, weight_decay=0.1)

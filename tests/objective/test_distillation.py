@@ -1,6 +1,7 @@
 """The teacher answers its own images in the student's classes, and its gradient does not depend on T."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.nn.functional import cross_entropy, interpolate
 
 from graft.backbones import Preprocessing, simple_cnn
+from graft.configuration.run_config import Distill
 from graft.errors import GraftError
 from graft.models import Bundle, HowTested, linear, save_bundle
 from graft.objective.distillation import Distillation, Teacher, make_distillation, softened_divergence
@@ -103,15 +105,15 @@ def test_it_teaches_and_leaves_no_trace(transfer, tiny, trainer, loader, tmp_pat
 
 
 def test_a_teacher_is_loaded_from_its_bundle(tmp_path):
-    settings = {"teacher": None, "temperature": 2.0, "weight": 0.5, "trust": []}
+    settings = Distill(None, temperature=2.0, weight=0.5, trust=[])
     assert make_distillation(settings, Preprocessing(16, 16), NAMES) is None
     bundle = teacher_bundle()
     node = {"_target_": "graft.backbones.simple_cnn", "image_size": 16, "weights": None}
     save_bundle(tmp_path / "model", bundle, {"backbone": node, "head": {"_target_": "graft.models.linear"}})
-    settings["teacher"] = str(tmp_path)
+    settings = replace(settings, teacher=str(tmp_path))
     found = make_distillation(settings, bundle.preprocessing, NAMES)
     images = torch.randn(4, 3, 16, 16)
     assert torch.equal(found.teacher(images), Teacher(bundle, bundle.preprocessing, NAMES)(images))
-    settings["teacher"] = str(tmp_path / "none")
+    settings = replace(settings, teacher=str(tmp_path / "none"))
     with pytest.raises(GraftError, match=r"^distill\.teacher=.*none: there is no such folder: "):
         make_distillation(settings, bundle.preprocessing, NAMES)

@@ -1,9 +1,13 @@
 """How many processes a configuration means, and what they say to each other."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
+from graft.composition.composing import compose
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.freezing.strategies import Full, Gradual
 from graft.processes import ranks
@@ -46,11 +50,13 @@ def test_unused_parameters_are_looked_for_where_the_frozen_set_changes(
     from graft.freezing.apply import changes
 
     moves = changes(strategy, tiny().stages, 3)
-    config = {"trainer": {**TRAINER, "devices": 2}, "callbacks": {}}
-    trainer = make_trainer(config, tmp_path, [], [], size=2, changes=moves)
+    config = replace(RunConfig.of(compose("train", [])[0]), trainer=TRAINER)
+    trainer = make_trainer(
+        replace(config, trainer={**TRAINER, "devices": 2}), tmp_path, [], [], size=2, changes=moves
+    )
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is searched
-    alone = make_trainer({"trainer": TRAINER, "callbacks": {}}, tmp_path, [], [])
+    alone = make_trainer(config, tmp_path, [], [])
     assert isinstance(alone.strategy, SingleDeviceStrategy)
 
 

@@ -6,20 +6,18 @@ import pytest
 import yaml
 
 from graft.composition.composing import compose
-from graft.configuration.schema import flatten
+from graft.configuration.key_table import FREE, HOW, LEFT_OUT, TECHNICAL
+from graft.configuration.schema import flatten, without
 from graft.errors import GraftError
 from graft.reporting.groups import rank
 from graft.runs import RunFolder
 from graft.runs.fingerprint import fingerprint
-from graft.runs.identity import FREE, HOW, LEFT_OUT, TECHNICAL, without
 from graft.runs.records import Run
 from graft.runs.resuming import continued
 
 CONFIG = compose("train", ["scheduler=constant"])[0]
 # Another value for each key that is free.
 OTHER = {
-    "resume": "x",
-    "trust": ["mypkg"],
     "test": False,
     "threads": 3,
     "data.num_workers": 2,

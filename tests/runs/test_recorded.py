@@ -36,13 +36,13 @@ def test_a_part_of_ones_own_has_the_name_of_what_it_builds() -> None:
     assert option_of("freeze", {"_target_": "mypkg.EveryOther"}) == "EveryOther"
 
 
-def test_what_was_not_recorded_has_the_shipped_value(tmp_path: Path) -> None:
+def test_a_run_that_lacks_keys_of_today_is_told_by_what_it_has(tmp_path: Path) -> None:
     config, _ = compose("train", ["freeze=last_k", "freeze.k=2"])
     del config["cache"], config["head"]["standardize"]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     flat = recorded(RunFolder(tmp_path))
     assert (flat["freeze"], flat["freeze.k"]) == ("last_k", 2)
-    assert (flat["cache.features"], flat["head.standardize"]) == ("auto", None)
+    assert not {"cache.features", "head.standardize"} & set(flat)
     assert not any("_target_" in key for key in flat if key.split(".")[0] in GROUPS)
 
 

@@ -1,12 +1,14 @@
 """A job that SLURM starts again finds the run that the same words began in it, and no other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from omegaconf import DictConfig
 
 from graft.composition.composing import compose
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import write_yaml
@@ -41,13 +43,17 @@ def began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunF
     return began
 
 
-def found(words: Sequence[str] = WORDS, **changes: Any) -> Path | None:
+def composed(words: Sequence[str]) -> tuple[RunConfig, DictConfig]:
+    values, hydra_cfg = compose("train", words)
+    return RunConfig.of(values), hydra_cfg.run
+
+
+def found(words: Sequence[str] = WORDS) -> Path | None:
     """Where the words go on."""
-    config, hydra_cfg = compose("train", words)
-    config, free = going_on({**config, **changes}, hydra_cfg.run, words)
-    if config["resume"]:
+    config, free = going_on(*composed(words), words)
+    if config.resume:
         assert free == []
-        return Path(config["resume"])
+        return Path(config.resume)
     assert free == list(words)
     return None
 
@@ -134,12 +140,12 @@ def test_what_is_asked_for_comes_first(
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     began("outputs/train/a/1")
     asked = began("outputs/train/a/2", words=["seed=5"])
-    config, hydra_cfg = compose("train", [f"resume={asked.path}", "trainer=cpu"])
-    config, free = going_on(config, hydra_cfg.run, ["resume=x", "trainer=cpu"])
-    assert config["resume"] == str(asked.path)
+    config, node = composed([f"resume={asked.path}", "trainer=cpu"])
+    config, free = going_on(config, node, ["resume=x", "trainer=cpu"])
+    assert config.resume == str(asked.path)
     assert free == ["resume=x", "trainer=cpu"]
     with pytest.raises(GraftError, match="no such folder"):
-        going_on({**config, "resume": "nowhere"}, hydra_cfg.run, [])
+        going_on(replace(config, resume="nowhere"), node, [])
 
 
 def test_packages_that_the_words_name_are_trusted_again(
@@ -147,11 +153,8 @@ def test_packages_that_the_words_name_are_trusted_again(
 ) -> None:
     began("outputs/train/a/1")
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    config, hydra_cfg = compose("train", WORDS)
-    own = {
-        **config,
-        "freeze": {"_target_": "mypkg.EveryOther"},
-        "augment": {"policy": [{"_target_": "my.Noise"}]},
-    }
-    assert going_on(own, hydra_cfg.run, WORDS)[0]["trust"] == ["my", "mypkg"]
-    assert going_on(config, hydra_cfg.run, WORDS)[0]["trust"] == []
+    config, node = composed(WORDS)
+    freeze, augment = {"_target_": "mypkg.EveryOther"}, {"policy": [{"_target_": "my.Noise"}]}
+    own = replace(config, freeze=freeze, augment=augment)
+    assert going_on(own, node, WORDS)[0].trust == ["my", "mypkg"]
+    assert going_on(config, node, WORDS)[0].trust == []

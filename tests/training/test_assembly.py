@@ -1,6 +1,7 @@
 """The parts of a run are what the resolved configuration says."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 
 from graft.backbones import Backbone
 from graft.composition.composing import compose
+from graft.configuration.run_config import Loss, RunConfig
 from graft.data import ImageData, ImageDataModule, array_images
 from graft.errors import GraftError
 from graft.runs import RunFolder
@@ -20,14 +22,11 @@ from graft.training.trainer import make_callbacks, make_trainer
 
 
 @pytest.fixture(scope="module")
-def composed():
+def config():
     words = ["backbone.image_size=16", "data.batch_size=8", "data.num_workers=0", "trainer=cpu"]
-    return compose("train", [*words, "trainer.max_epochs=2", "callbacks.last.seconds=0", "seed=5"])[0]
-
-
-@pytest.fixture
-def config(composed):
-    return deepcopy(composed)
+    return RunConfig.of(
+        compose("train", [*words, "trainer.max_epochs=2", "callbacks.last.seconds=0", "seed=5"])[0]
+    )
 
 
 @pytest.fixture
@@ -45,9 +44,9 @@ def made(config, uneven):
     """Module and loading for a configuration."""
 
     def made(**changes):
-        whole = {**config, **changes}
-        backbone = assembly.make_backbone(whole)
-        splits = split_data(whole["data"], uneven)
+        whole = replace(config, **changes)
+        backbone = assembly.make_backbone(whole.backbone)
+        splits = split_data(whole.data, uneven)
         loading = assembly.make_loading(whole, uneven, splits, backbone.preprocessing)
         return assembly.make_module(whole, backbone, loading), loading
 
@@ -60,7 +59,7 @@ def text() -> str:
 
 def test_a_backbone_of_another_kind_is_refused(config):
     with pytest.raises(GraftError, match=r"^backbone: .*text gave str, not graft\.backbones\.Backbone"):
-        assembly.make_backbone({"backbone": {"_target_": f"{__name__}.text"}})
+        assembly.make_backbone({"_target_": f"{__name__}.text"})
 
 
 def test_the_model_has_a_logit_for_each_class_of_the_data(made):
@@ -89,11 +88,11 @@ def test_a_new_head_does_not_begin_as_that_with_which_its_backbone_was_trained(m
 
 
 def test_the_settings_reach_the_module(made, config):
-    optimizer = {**config["optimizer"], "lr": 0.25, "head_lr": 0.5, "weight_decay": 0.125}
+    optimizer = {**config.optimizer, "lr": 0.25, "head_lr": 0.5, "weight_decay": 0.125}
     module, _ = made(
         optimizer=optimizer,
         head={"_target_": "graft.models.mlp", "hidden": 9},
-        loss={"label_smoothing": 0.3, "class_weights": [1, 2, 3]},
+        loss=Loss(0.3, [1, 2, 3]),
         channels_last=True,
     )
     groups = {group["name"]: (group["lr"], group["weight_decay"]) for group in module.groups}
@@ -115,7 +114,7 @@ def test_the_settings_reach_the_module(made, config):
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_an_optimizer_is_fused_on_a_gpu_where_nothing_speaks_against_it(monkeypatch, name):
     def fused(*words):
-        config, _ = compose("train", [f"optimizer={name}", *words])
+        config = RunConfig.of(compose("train", [f"optimizer={name}", *words])[0])
         return assembly.make_optimizer(config)([nn.Parameter(torch.zeros(2))]).defaults["fused"]
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -130,7 +129,7 @@ def test_an_optimizer_is_fused_on_a_gpu_where_nothing_speaks_against_it(monkeypa
 
 
 def test_balanced_weights_are_scikit_learns_of_the_training_images(made, uneven):
-    module, loading = made(loss={"label_smoothing": 0.0, "class_weights": "balanced"})
+    module, loading = made(loss=Loss(0.0, "balanced"))
     labels = uneven.images.labels[loading.splits["train"]]
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
     assert module.task.class_weights.tolist() == pytest.approx(expected.tolist())
@@ -160,7 +159,7 @@ def test_class_weights_are_none_or_one_a_class():
 
 
 def test_a_run_from_the_configuration_leaves_checkpoints_of_plain_values(config, made, tmp_path):
-    config["callbacks"] = {name: config["callbacks"][name] for name in ("best", "last")}
+    config = replace(config, callbacks={name: config.callbacks[name] for name in ("best", "last")})
     module, loading = made()
     callbacks = make_callbacks(config, tmp_path, validated=True)
     trainer = make_trainer(config, tmp_path, callbacks, [])
@@ -179,6 +178,6 @@ def test_a_run_from_the_configuration_leaves_checkpoints_of_plain_values(config,
 
 
 def test_two_parts_of_one_configuration_share_nothing(config):
-    first, second = assembly.make_backbone(config), assembly.make_backbone(config)
+    first, second = assembly.make_backbone(config.backbone), assembly.make_backbone(config.backbone)
     assert isinstance(first, Backbone)
     assert not {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}

@@ -1,11 +1,12 @@
 """What a run cannot do here is told before it starts."""
 
-from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from graft.composition.composing import compose
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.training import checks
 
@@ -13,26 +14,21 @@ STOPS = {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "monitor": "va
 
 
 @pytest.fixture(scope="module")
-def composed():
-    return compose("train", ["trainer=cpu", "trainer.max_epochs=2"])[0]
-
-
-@pytest.fixture
-def config(composed):
-    return deepcopy(composed)
+def config():
+    return RunConfig.of(compose("train", ["trainer=cpu", "trainer.max_epochs=2"])[0])
 
 
 def test_what_waits_for_a_validation_metric_is_refused_where_nothing_validates(config):
     checks.check_validation(config, validated=False)
-    stopping = {**config, "callbacks": {**config["callbacks"], "early_stopping": STOPS}}
+    stopping = replace(config, callbacks={**config.callbacks, "early_stopping": STOPS})
     with pytest.raises(GraftError, match=r"callbacks\.early_stopping watches val/loss.*val_fraction=0"):
         checks.check_validation(stopping, validated=False)
-    plateau = {**config, "scheduler": {"_target_": "graft.optim.plateau"}}
+    plateau = replace(config, scheduler={"_target_": "graft.optim.plateau"})
     with pytest.raises(GraftError, match=r"scheduler=plateau watches val/loss"):
         checks.check_validation(plateau, validated=False)
     for right in (stopping, plateau):
         checks.check_validation(right, validated=True)
-    trained = {**config, "callbacks": {"stop": {**STOPS, "monitor": "train/loss"}}}
+    trained = replace(config, callbacks={"stop": {**STOPS, "monitor": "train/loss"}})
     checks.check_validation(trained, validated=False)
 
 

@@ -1,6 +1,6 @@
 """The Trainer is what the configuration says, and adds nothing of its own."""
 
-from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.profilers import SimpleProfiler
 
 from graft.composition.composing import compose
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.training import Checkpoints
@@ -18,13 +19,8 @@ from graft.training.unprofiled import Unprofiled
 
 
 @pytest.fixture(scope="module")
-def composed():
-    return compose("train", ["trainer=cpu", "trainer.max_epochs=2"])[0]
-
-
-@pytest.fixture
-def config(composed):
-    return deepcopy(composed)
+def config():
+    return RunConfig.of(compose("train", ["trainer=cpu", "trainer.max_epochs=2"])[0])
 
 
 def test_callbacks_and_loggers_write_inside_the_run_folder(config, tmp_path):
@@ -38,14 +34,15 @@ def test_callbacks_and_loggers_write_inside_the_run_folder(config, tmp_path):
     (logger,) = make_loggers(config, tmp_path)
     assert isinstance(logger, TensorBoardLogger)
     assert Path(logger.log_dir) == tmp_path / "tensorboard"
-    assert config["callbacks"]["best"]["dirpath"] == "checkpoints"
+    assert config.callbacks["best"]["dirpath"] == "checkpoints"
 
 
 def test_without_validation_nothing_waits_for_it(config, tmp_path):
     callbacks = make_callbacks(config, tmp_path, validated=False)
     assert not any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
     assert any(isinstance(callback, Checkpoints) for callback in callbacks)
-    config["callbacks"]["mine"] = {**config["callbacks"]["best"], "monitor": "train/loss", "filename": "mine"}
+    mine = {**config.callbacks["best"], "monitor": "train/loss", "filename": "mine"}
+    config = replace(config, callbacks={**config.callbacks, "mine": mine})
     callbacks = make_callbacks(config, tmp_path, validated=False)
     assert any(getattr(callback, "filename", None) == "mine" for callback in callbacks)
 
@@ -55,7 +52,7 @@ def test_without_validation_nothing_waits_for_it(config, tmp_path):
     [([], False, False), (["best"], True, False), (["progress"], False, True)],
 )
 def test_the_trainer_adds_no_callbacks_of_its_own(config, tmp_path, names, checkpoints, bar):
-    config["callbacks"] = {name: config["callbacks"][name] for name in names}
+    config = replace(config, callbacks={name: config.callbacks[name] for name in names})
     callbacks = make_callbacks(config, tmp_path, validated=True)
     trainer = make_trainer(config, tmp_path, callbacks, [])
     assert (trainer.max_epochs, trainer.default_root_dir) == (2, str(tmp_path))
@@ -66,7 +63,7 @@ def test_the_trainer_adds_no_callbacks_of_its_own(config, tmp_path, names, check
 
 def test_a_profiler_is_there_where_it_is_asked_for_alone(config, tmp_path):
     assert isinstance(make_trainer(config, tmp_path, [], []).profiler, Unprofiled)
-    config["trainer"]["profiler"] = "simple"
+    config = replace(config, trainer={**config.trainer, "profiler": "simple"})
     assert isinstance(make_trainer(config, tmp_path, [], []).profiler, SimpleProfiler)
 
 
@@ -74,7 +71,7 @@ def test_a_profiler_is_there_where_it_is_asked_for_alone(config, tmp_path):
     "setting", [{"gradient_clip_algorithm": "none"}, {"precision": "33-true"}, {"min_epoch": 3}]
 )
 def test_settings_that_the_trainer_refuses_are_one_line(config, tmp_path, setting):
-    config["trainer"] |= setting
+    config = replace(config, trainer={**config.trainer, **setting})
     with pytest.raises(GraftError, match=r"^trainer: ") as caught:
         make_trainer(config, tmp_path, [], [])
     assert "\n" not in str(caught.value)

@@ -7,6 +7,7 @@ from typing import Any
 from graft.commands import train
 from graft.configuration.building import check_trusted
 from graft.configuration.metric_names import ASSESSED
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageData
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
@@ -51,7 +52,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
     if config["resume"]:
         check_trusted(config, config["trust"], str(whole.config))
     repeats, folds = config["repeats"], config["folds"]
-    own = {**{key: value for key, value in config.items() if key not in OWN}, "test": True}
+    own = {key: value for key, value in config.items() if key not in OWN}
     words = [word for word in overrides if key_of(word) not in OWN]
     first = own["data"].get("split_seed", 0)
     data = (open_recorded if config["resume"] else open_data)(own["data"])
@@ -81,8 +82,9 @@ def run(config: Config, path: Path, overrides: list[str]) -> list[Fold]:
             sizes = len(split["train"]), len(split["val"]), len(split["test"])
             again = crossval_folder.again(folder)
             try:
+                resumed = str(folder.path) if again else None
                 found = train.run(
-                    {**own, "data": node, "resume": str(folder.path) if again else None},
+                    RunConfig.of({**own, "data": node, "resume": resumed}),
                     folder.path,
                     crossval_folder.free(words) if again else [*words, *given],
                 )

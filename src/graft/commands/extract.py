@@ -64,7 +64,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
 def chosen(config: Config) -> tuple[Backbone, str, Config, Bundle | None]:
     """The backbone, a name for it, the node of the images, and the bundle if it comes from one."""
     if config["run"] is None:
-        return assembly.make_backbone(config), assembly.backbone_name(config), config["data"], None
+        node = config["backbone"]
+        return assembly.make_backbone(node), assembly.backbone_name(node), config["data"], None
     bundle = load_bundle(config["run"], config["trust"])
     found: Any = bundle.model.get_submodule("backbone")
     saved = saved_config(config["run"], config["trust"])
@@ -73,7 +74,7 @@ def chosen(config: Config) -> tuple[Backbone, str, Config, Bundle | None]:
         raise GraftError(f"run={config['run']} is a bundle, which has no data of its own; give data=…")
     # Of a trained backbone the preprocessing is the bundle's.
     found.preprocessing = bundle.preprocessing
-    name = assembly.backbone_name(saved) if saved else Path(config["run"]).name
+    name = assembly.backbone_name(saved["backbone"]) if saved else Path(config["run"]).name
     return found, name, data, bundle
 
 

@@ -120,7 +120,7 @@ def measured(config: Config, one: Candidate, data: ImageData, indices: Indices) 
     with torch.random.fork_rng(devices=[]):
         # An untrained network too is the same every time.
         torch.manual_seed(config["seed"])
-        backbone = assembly.make_backbone({"backbone": one.node})
+        backbone = assembly.make_backbone(one.node)
     how = {"accelerator": config["accelerator"], "precision": "float32", "cache": config["cache"]}
     how |= {"batch_size": None, "num_workers": None}
 

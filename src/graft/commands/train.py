@@ -3,16 +3,15 @@
 import time
 import traceback
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from graft.configuration.building import check_trusted, one_line
-from graft.configuration.older import OF_A_START
-from graft.configuration.schema import solves
+from graft.configuration.key_table import OF_A_START
+from graft.configuration.run_config import RunConfig
 from graft.data import recorded_rows
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
@@ -42,13 +41,11 @@ from graft.training.solved_run import solve_head
 from graft.training.source_maps import measure_maps
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
-Config = dict[str, Any]
 
-
-def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
+def run(config: RunConfig, path: Path, overrides: list[str]) -> RunFolder:
     """Train as `config` says; everything that the run leaves stands in the folder `path`.
 
-    Until training can start nothing is written, so a mistake leaves no folder behind. With `config["resume"]`
+    Until training can start nothing is written, so a mistake leaves no folder behind. With `config.resume`
     the run of that folder goes on in it, by its own configuration.
 
     Args:
@@ -59,46 +56,44 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
-    resumed = find_run(config["resume"]) if config.get("resume") else None
-    config = {"sweep": {}, **config}
+    resumed = find_run(config.resume) if config.resume else None
     # From here on, so that nothing of the run changes once it is read.
     with resumed.hold() if resumed else nullcontext(), kept_threads():
         return train(config, path, overrides, resumed)
 
 
-def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
+def train(config: RunConfig, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
     """As `run`; `resumed` is the run to go on with, which no other process goes on with meanwhile."""
-    trust, search, asked = config.get("trust", []), config["sweep"], fingerprint(config)
-    notes = config.get("notes", [])
-    config = {key: value for key, value in config.items() if key not in OF_A_START}
-    at = None
+    asked, at = fingerprint(config.plain()), None
     if resumed is not None:
         path, before = resumed.path, resumed.read_config()
-        check_trusted(before, trust, str(resumed.config))
-        config = continued(resumed, config, overrides)
-        if resumed.status()["status"] == "finished" and not _longer(config, before):
+        check_trusted(before, config.trust, str(resumed.config))
+        start = {key: value for key, value in vars(config).items() if key in OF_A_START}
+        config = replace(RunConfig.of(continued(resumed, config.recorded(), overrides)), **start)
+        longer = config.trainer["max_epochs"] > before["trainer"]["max_epochs"]
+        if resumed.status()["status"] == "finished" and not longer:
             say(f"already finished: {path}")
-            if config["test"] and not resumed.tested:
-                test_later(resumed, config, trust)
+            if config.test and not resumed.tested:
+                test_later(resumed, config)
             return resumed
         at = newest(resumed.checkpoints)
     config, parts, size = prepare(config, resumed)
     if at is None:
-        learn_relation(parts.module, parts.loading, config["trainer"])
-        measure_maps(parts.module, parts.loading, config["trainer"])
-    if config["lr_find"]:
+        learn_relation(parts.module, parts.loading, config.trainer)
+        measure_maps(parts.module, parts.loading, config.trainer)
+    if config.lr_find:
         before_search = random_state()
-        factor = found_factor(parts.module, parts.loading, parts.strategy, config["trainer"])
+        factor = found_factor(parts.module, parts.loading, parts.strategy, config.trainer)
         set_random_state(before_search)
         # What is recorded is what was found: the run can be repeated and resumed without another search.
-        config = {**config, "lr_find": False, "optimizer": scaled(config["optimizer"], factor)}
-        rates = ", ".join(f"optimizer.{key}={config['optimizer'].get(key)}" for key in ("lr", "head_lr"))
+        config = replace(config, lr_find=False, optimizer=scaled(config.optimizer, factor))
+        rates = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
         print(f"lr_find: {rates}", flush=True)
-        parts.module.groups = parts.module.grouped(assembly.rates(config))
+        parts.module.groups = parts.module.grouped(assembly.rates(config.optimizer))
     trainer, table = trainer_of(config, path, parts, size, None if resumed is None else at.step if at else 0)
     pruning = None
-    if search.get("trial") and size == 1:
-        pruning = Pruning(search["trial"], search["metric"])
+    if config.sweep.trial and size == 1:
+        pruning = Pruning(config.sweep.trial, config.sweep.metric)
         # Before those that save, so that what they save knows whether the run ends.
         trainer.callbacks.insert(0, pruning)  # type: ignore[attr-defined]
     cached = cache_decision.decide(config, *parts, trainer, size)
@@ -116,14 +111,14 @@ def train(config: Config, path: Path, overrides: list[str], resumed: RunFolder |
                 if at is None:
                     record_start(folder, config, overrides, parts)
                 else:
-                    write_yaml(folder.config, config)
+                    write_yaml(folder.config, config.recorded())
                     say(f"goes on after step {at.step}")
-                for line in [*notes, cached.line]:
+                for line in [*config.notes, cached.line]:
                     if line:
                         say(line)
                 show_training_images(folder, parts, trainer, at is not None)
                 parts.loading.cache = cached.cache
-                if solves(config):
+                if config.solves:
                     assert cached.cache is not None
                     trained = solve_head(folder, config, parts, trainer, cached.cache)
                 else:
@@ -153,7 +148,7 @@ def follow(folder: RunFolder, checkpoint: Path | None) -> None:
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
-    config, parts, size = prepare(folder.read_config(), folder)
+    config, parts, size = prepare(RunConfig.of(folder.read_config()), folder)
     trainer, _ = trainer_of(config, folder.path, parts, size, None)
     with interruptible():
         if not launched():
@@ -169,7 +164,7 @@ def follow_announced() -> None:
 
 
 def trainer_of(
-    config: Config, path: Path, parts: Parts, size: int, purge_step: int | None
+    config: RunConfig, path: Path, parts: Parts, size: int, purge_step: int | None
 ) -> tuple[pl.Trainer, EpochTable]:
     """The Trainer of one of `size` processes, and the logger that keeps the epochs' numbers.
 
@@ -180,16 +175,11 @@ def trainer_of(
     validated = len(parts.loading.splits["val"]) > 0
     callbacks = [FreezeCallback(parts.strategy), *make_callbacks(config, path, validated)]
     loggers = [*make_loggers(config, path, purge_step), table]
-    moves = changes(parts.strategy, parts.module.backbone.stages, config["trainer"]["max_epochs"])
+    moves = changes(parts.strategy, parts.module.backbone.stages, config.trainer["max_epochs"])
     return make_trainer(config, path, callbacks, loggers, size=size, changes=moves), table
 
 
-def _longer(config: Config, before: Config) -> bool:
-    longer: bool = config["trainer"]["max_epochs"] > before["trainer"]["max_epochs"]
-    return longer
-
-
-def fit(config: Config, parts: Parts, trainer: pl.Trainer, checkpoint: Path | None) -> float:
+def fit(config: RunConfig, parts: Parts, trainer: pl.Trainer, checkpoint: Path | None) -> float:
     """Train, in each of the run's processes, from `checkpoint` on if given; says the seconds that it took.
 
     Raises:
@@ -197,10 +187,10 @@ def fit(config: Config, parts: Parts, trainer: pl.Trainer, checkpoint: Path | No
     """
     loading = parts.loading
     if ranks.size() > 1:
-        ranks.check_same(config, asdict(loading.facts))
+        ranks.check_same(config.recorded(), asdict(loading.facts))
         # The processes draw apart, as the images of one process's batch do; weights are rank 0's.
-        pl.seed_everything((config["seed"] + ranks.rank()) % 2**32, workers=True, verbose=False)
-    if config["compile"]:
+        pl.seed_everything((config.seed + ranks.rank()) % 2**32, workers=True, verbose=False)
+    if config.compile:
         # In place, so that the names of the weights stay as they are.
         parts.module.compile()
     started = time.perf_counter()

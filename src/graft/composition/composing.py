@@ -16,7 +16,8 @@ from graft.composition.hydra_apart import hydra_apart
 from graft.composition.optimizer_choice import FROZEN, choose_optimizer
 from graft.composition.recipes import without_replaced
 from graft.composition.words import made_ready
-from graft.configuration.keys import LOADING_KEYS, Plain, check_keys, conf_dir, known_keys, option_nodes
+from graft.configuration.key_table import LOADING_KEYS
+from graft.configuration.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
 from graft.configuration.rules import clean_name
 from graft.configuration.schema import check_targets, check_together, check_values, get
 from graft.errors import GraftError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
-from graft.configuration.keys import PARTS, conf_dir, known_keys, unknown_key
+from graft.configuration.key_table import PARTS
+from graft.configuration.keys import conf_dir, known_keys, unknown_key
 from graft.errors import GraftError, did_you_mean
 
 

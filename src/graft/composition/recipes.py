@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from graft.configuration.keys import PARTS, RECIPES, Plain, option_file, option_keys
+from graft.configuration.key_table import PARTS
+from graft.configuration.keys import RECIPES, Plain, option_file, option_keys
 
 # Options of these share keys that say how to train whichever is chosen (the batch, the epochs): those stay.
 ALIKE = ("data", "trainer", "callbacks", "logger")

@@ -10,9 +10,9 @@ from typing import Any
 
 from graft.composition.data_of_run import kept_from_hydra
 from graft.composition.explanation import named_folders
-from graft.configuration.keys import PARTS, RECIPES
+from graft.configuration.key_table import PARTS, TEXTS
+from graft.configuration.keys import RECIPES
 from graft.configuration.paths import existing
-from graft.configuration.rules import TEXTS
 
 # Of Hydra's own, and of groups, whose options people name.
 TEXT_KEYS = {*TEXTS, *PARTS, *RECIPES, "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}

@@ -38,6 +38,8 @@ HOMES = (
     "pytorch_lightning.loggers.",
     "pytorch_lightning.trainer.",
 )
+# Packages that come with Graft; what others build is the user's own.
+SHIPPED = ("graft", "torch", "torchvision", "pytorch_lightning")
 # Where names that runs and bundles may have recorded stand now.
 MOVED = {
     **{

@@ -11,18 +11,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from graft.configuration.schema import BUILT, flatten, get
+from graft.configuration.key_table import PARTS
+from graft.configuration.schema import flatten, get
 from graft.errors import GraftError, nearest
 
 Plain = dict[str, Any]
 # Options of these groups change keys of other groups instead of having keys of their own.
 RECIPES = ("experiment", "debug", "local", "sweep")
-PARTS = (*BUILT, "logger", "callbacks")
-# The keys that every option of the group `data` has (conf/data/_loading.yaml); its others are the source's.
-LOADING_KEYS = (
-    *("batch_size", "num_workers", "cache_images"),
-    *("val_fraction", "test_fraction", "split_seed", "folds", "fold", "shots", "fraction"),
-)
 
 
 def conf_dir() -> Path:

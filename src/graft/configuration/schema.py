@@ -4,20 +4,15 @@ The shipped YAML files say which keys there are and, by their defaults, of which
 the ranges, the choices and the rules between keys.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from graft.configuration.key_table import BUILT, RULES, TEXTS
 from graft.configuration.metric_names import VALIDATED, WATCHED, lower_is_better
-from graft.configuration.rules import RULES, TEXTS, rule_of_default
+from graft.configuration.rules import rule_of_default
 from graft.errors import GraftError, did_you_mean
 
 Config = Mapping[str, Any]
-# Groups whose option is one object; those of `logger` and `callbacks` are several.
-BUILT = (
-    *("data", "augment", "mix", "backbone", "head", "freeze"),
-    *("optimizer", "scheduler", "regularizer", "trainer"),
-)
-
 # What `optimizer=lbfgs` builds: it solves the head.
 SOLVER = "graft.optim.LBFGS"
 
@@ -158,6 +153,20 @@ def flatten(config: Config, prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def without(config: Config, keys: Iterable[str]) -> dict[str, Any]:
+    """A configuration, nested or dotted, as dotted keys; `keys` and what is below them are left out."""
+    heads = tuple(keys)
+    below = tuple(f"{key}." for key in heads)
+    flat = flatten(config)
+    return {key: value for key, value in flat.items() if key not in heads and not key.startswith(below)}
+
+
+def replaced(config: Config, key: str, value: Any) -> dict[str, Any]:
+    """The configuration with another value at a dotted key; the mappings above the key must be there."""
+    first, _, rest = key.partition(".")
+    return {**config, first: replaced(config[first], rest, value) if rest else value}
 
 
 def get(config: Config, key: str) -> Any:

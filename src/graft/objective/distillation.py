@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, kl_div, log_softmax
 
 from graft.backbones import Preprocessing
+from graft.configuration.run_config import Distill
 from graft.errors import GraftError
 from graft.models.bundle import Bundle, load_bundle
 
@@ -100,20 +101,20 @@ class Distillation:
 
 
 def make_distillation(
-    settings: dict[str, Any], preprocessing: Preprocessing, class_names: Sequence[str]
+    settings: Distill, preprocessing: Preprocessing, class_names: Sequence[str]
 ) -> Distillation | None:
     """What the configuration's `distill` asks for; None without a teacher.
 
     Raises:
         GraftError: there is no such teacher, its code is not trusted, or its classes are others.
     """
-    if settings["teacher"] is None:
+    if settings.teacher is None:
         return None
     try:
-        bundle = load_bundle(settings["teacher"], settings["trust"])
+        bundle = load_bundle(settings.teacher, settings.trust)
     except GraftError as error:
         # It speaks of the keys of `graft evaluate`.
         message = str(error).replace("run=", "distill.teacher=", 1).replace(" trust=", " distill.trust=")
         raise GraftError(message) from error
     teacher = Teacher(bundle, preprocessing, class_names)
-    return Distillation(teacher, settings["temperature"], settings["weight"])
+    return Distillation(teacher, settings.temperature, settings.weight)

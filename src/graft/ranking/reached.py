@@ -10,10 +10,11 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from graft.backbones.weight_files import BUNDLE_WEIGHTS
+from graft.configuration.key_table import TECHNICAL
 from graft.configuration.metric_names import USUAL
+from graft.configuration.schema import without
 from graft.configuration.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
-from graft.runs.identity import TECHNICAL, without
 from graft.runs.records import Run
 
 # What of a backbone's node changes training alone.

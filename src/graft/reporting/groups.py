@@ -11,9 +11,10 @@ from typing import Any
 
 from scipy import stats
 
+from graft.configuration.key_table import TECHNICAL
 from graft.configuration.metric_names import lower_is_better
+from graft.configuration.schema import without
 from graft.errors import GraftError
-from graft.runs.identity import TECHNICAL, without
 from graft.runs.recorded import key_of
 from graft.runs.records import Run
 

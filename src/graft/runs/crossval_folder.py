@@ -6,17 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
 from graft.configuration.paths import existing
 from graft.errors import GraftError
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
-from graft.runs.identity import FREE, MOVABLE
 from graft.runs.recorded import key_of, words_of
 from graft.runs.resuming import continued
 
 Config = dict[str, Any]
-# How it is started; not recorded.
-OF_A_START = ("resume", "trust")
 
 
 def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:
@@ -33,7 +31,8 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]
     if not folder.config.is_file() or "folds" not in folder.read_config():
         lacking = "it has no config.yaml with folds"
         raise GraftError(f"resume={given['resume']} is no cross-validation's folder ({lacking})")
-    config = continued(folder, given, overrides) | {key: given[key] for key in OF_A_START}
+    config = continued(folder, given, overrides)
+    config |= {key: given[key] for key in OF_A_START if key in given}
     before, new = words_of(folder), free(overrides)
     changed = {key_of(word) for word in new if word not in before}
     words = [word for word in before if key_of(word) not in changed]
@@ -41,9 +40,8 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]
 
 
 def free(words: Sequence[str]) -> list[str]:
-    """Those of the words that may change a run that goes on, but for how it is started."""
-    free_keys = {*FREE, *MOVABLE} - {*OF_A_START}
-    return [word for word in words if key_of(word) in free_keys]
+    """Those of the words that may change a run that goes on."""
+    return [word for word in words if key_of(word) in (*FREE, *MOVABLE)]
 
 
 def again(fold: RunFolder) -> bool:

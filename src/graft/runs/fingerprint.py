@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from graft.runs.identity import LEFT_OUT, without
+from graft.configuration.key_table import LEFT_OUT
+from graft.configuration.schema import without
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:

@@ -1,34 +1,26 @@
 """What a run was, as its folder recorded it: its configuration as flat keys, its words. Imports no torch."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from graft.configuration.key_table import BUILT
 from graft.configuration.keys import Plain, conf_dir, known_keys
 from graft.configuration.metric_names import USUAL
-from graft.configuration.older import completed
-from graft.configuration.schema import BUILT, flatten
-from graft.errors import GraftError
+from graft.configuration.schema import flatten
 from graft.runs.folder import RunFolder
 
 
 def recorded(folder: RunFolder) -> Plain:
     """The run's configuration as dotted keys, each group's chosen option under the group's own name.
 
-    What an older Graft did not record has the value that ships, where that is known; else it is left out.
-
     Raises:
         OSError, yaml.YAMLError: it cannot be read.
     """
-    config = folder.read_config()
-    # A run that this Graft could not go on with can still be told apart by what it has.
-    with suppress(GraftError):
-        config = completed(config, str(folder.config))
     flat: Plain = {}
-    for key, value in config.items():
+    for key, value in folder.read_config().items():
         if key in BUILT and isinstance(value, Mapping):
             flat[key] = option_of(key, value)
             own = flatten(value, f"{key}.")

@@ -1,27 +1,29 @@
 """Finding the run that a command line goes on with, before torch is imported."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from graft.configuration.building import SHIPPED
+from graft.configuration.key_table import FREE, MOVABLE
+from graft.configuration.run_config import RunConfig
 from graft.runs import slurm
 from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder
-from graft.runs.identity import FREE, MOVABLE
 from graft.runs.log import say
 from graft.runs.resuming import find_run, status_of
 
 # What of a folder's name is another each time that the same words run.
 CHANGING = ("${now:", "${graft.id:")
-SHIPPED = {"graft", "torch", "torchvision", "pytorch_lightning"}
 
 
 def going_on(
-    config: dict[str, Any], node: DictConfig, overrides: Sequence[str], root: Path | None = None
-) -> tuple[dict[str, Any], list[str]]:
+    config: RunConfig, node: DictConfig, overrides: Sequence[str], root: Path | None = None
+) -> tuple[RunConfig, list[str]]:
     """Find the run that the command line goes on with: the one asked for, or a SLURM job's own.
 
     A job that SLURM starts again runs the same words again, which then go on with the run that they began.
@@ -39,10 +41,10 @@ def going_on(
     Raises:
         GraftError: there is no such run, or it cannot go on.
     """
-    if config["resume"]:
-        run = find_run(config["resume"])
-        config = {**config, "resume": str(run.path)}
-        if status_of(run).get("fingerprint") != fingerprint(config):
+    if config.resume:
+        run = find_run(config.resume)
+        config = replace(config, resume=str(run.path))
+        if status_of(run).get("fingerprint") != fingerprint(config.plain()):
             return config, list(overrides)
         # The very words that began it: they change nothing but how it is gone on with.
         return _trusting(config), [word for word in overrides if _key(word) in (*FREE, *MOVABLE)]
@@ -57,12 +59,13 @@ def going_on(
         return config, list(overrides)
     say(f"{started}: its run is {found.path}")
     # They are the run's own, so they change nothing.
-    return {**_trusting(config), "resume": str(found.path)}, []
+    return replace(_trusting(config), resume=str(found.path)), []
 
 
-def _trusting(config: dict[str, Any]) -> dict[str, Any]:
+def _trusting(config: RunConfig) -> RunConfig:
     """What the words name could be built without asking, so it may be in the run that they began as well."""
-    return {**config, "trust": [*config["trust"], *sorted(set(_packages(config)) - SHIPPED)]}
+    packages = set(_packages(config.plain())).difference(SHIPPED)
+    return replace(config, trust=[*config.trust, *sorted(packages)])
 
 
 def _key(word: str) -> str:

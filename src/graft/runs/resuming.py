@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.configuration.older import completed
-from graft.configuration.schema import get
+from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
+from graft.configuration.run_config import check_whole
+from graft.configuration.schema import get, replaced
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
-from graft.runs.identity import FREE, MOVABLE
 from graft.runs.process import alive
 
 Config = Mapping[str, Any]
@@ -71,12 +71,13 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
         overrides: those words.
 
     Raises:
-        GraftError: a word would change what the run computes.
+        GraftError: a word would change what the run computes, or the run lacks a key of today.
     """
-    config = completed(folder.read_config(), f"{folder.config}, which Graft {_version(folder)} wrote,")
+    config = folder.read_config()
+    check_whole(config, f"{folder.config}, which Graft {_version(folder)} wrote,")
     for word in overrides:
         key = word.lstrip("+~").partition("=")[0].partition("@")[0]
-        if key in ("resume", "trust") or key.startswith(("hydra.", "sweep.")):
+        if key.partition(".")[0] in (*OF_A_START, "hydra"):
             continue
         if key == "data" and get(given, "data._target_") == get(config, "data._target_"):
             # The same kind again: what it says by default is the run's own.
@@ -91,7 +92,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
         node = get(config, above) if above else config
         if not isinstance(node, dict) or last not in node:
             raise GraftError(f"{key} is no key of the run that goes on")
-        node[last] = new
+        config = replaced(config, key, new)
     return config
 
 

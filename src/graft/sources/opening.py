@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.configuration.building import build
-from graft.configuration.keys import LOADING_KEYS
+from graft.configuration.key_table import LOADING_KEYS, MOVABLE
 from graft.data.headers import MOST, is_deep, said_of_several, some_of
 from graft.data.image_data import ImageData
 from graft.data.images import read_values
@@ -59,10 +59,10 @@ def open_recorded(data: Mapping[str, Any], model: AllLevels | None = None) -> Im
     try:
         return open_data(data, model)
     except GraftError as error:
-        key = next((key for key in ("file", "root") if isinstance(data.get(key), str)), None)
+        key = next((key for key in MOVABLE if isinstance(data.get(key.removeprefix("data.")), str)), None)
         if key is None:
             raise
-        raise GraftError(f"{error}; if the images have moved, data.{key}=… says where they are") from error
+        raise GraftError(f"{error}; if the images have moved, {key}=… says where they are") from error
 
 
 def split_data(data: Mapping[str, Any], opened: ImageData) -> Splits:

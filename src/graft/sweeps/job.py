@@ -10,7 +10,7 @@ from typing import Any
 from graft import errors
 from graft.composition.composing import check, register_resolvers
 from graft.composition.needed_paths import check_paths
-from graft.configuration.older import OF_A_START
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError, reason_of, report
 from graft.processes.output import lenient_output
 from graft.runs import crossval_folder
@@ -88,26 +88,29 @@ class Job:
         raise JobFailed(reason)
 
     def _run(self, cfg: Any, own: Any, node: Any, folder: Path) -> Any:
-        config, overrides = check(cfg, own, self.command), list(own.overrides.task)
+        values, overrides = check(cfg, own, self.command), list(own.overrides.task)
+        config: RunConfig | None = None
         if self.command == "train":
-            if config["sweep"]["resume"] is not None:
+            config = RunConfig.of(values)
+            if config.sweep.resume is not None:
                 raise GraftError("sweep.resume goes on with a sweep, so it needs -m or sweep=…")
             config, overrides = going_on(config, node, overrides, self.root)
-        elif self.command == "crossval" and config["resume"]:
-            config, overrides = crossval_folder.going_on(config, overrides)
-        if not config.get("resume"):
+            values = config.plain()
+        elif self.command == "crossval" and values["resume"]:
+            values, overrides = crossval_folder.going_on(values, overrides)
+        if not values.get("resume"):
             refuse_taken(folder)
-        check_paths(config, self.command)
+        check_paths(values, self.command)
         # Imported, and torch with it, only now that the words are known to be right, and paths to be there.
-        return import_module(f"graft.commands.{self.command}").run(config, folder, overrides)
+        return import_module(f"graft.commands.{self.command}").run(config or values, folder, overrides)
 
     def _record(self, cfg: Any, own: Any, folder: Path, reason: str, text: str) -> None:
         """Leave a folder that says why, where the job failed before it had one."""
-        config = check(cfg, own, self.command)
-        if config["resume"] or (folder / "status.json").exists():
+        config = RunConfig.of(check(cfg, own, self.command))
+        if config.resume or (folder / "status.json").exists():
             return
-        run = RunFolder.claim(folder, fingerprint=fingerprint(config))
-        write_yaml(run.config, {key: config[key] for key in config if key not in OF_A_START})
+        run = RunFolder.claim(folder, fingerprint=fingerprint(config.plain()))
+        write_yaml(run.config, config.recorded())
         write_yaml(run.overrides, list(own.overrides.task))
         write_text(run.log, text)
         run.set_status("failed", reason=reason)

@@ -1,7 +1,7 @@
 """From a resolved configuration to the parts of a run: its data and its model."""
 
 import hashlib
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -9,9 +9,8 @@ import torch
 
 from graft.backbones import Backbone, Preprocessing
 from graft.configuration.building import build, build_later
-from graft.configuration.paths import expanded
-from graft.configuration.schema import solves
-from graft.configuration.weights_place import absolute
+from graft.configuration.locating import located
+from graft.configuration.run_config import Node, RunConfig
 from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
@@ -30,65 +29,49 @@ from graft.training import checks
 from graft.training.module import TransferModule
 from graft.training.single_images import check_single_images
 
-Config = Mapping[str, Any]
-
-
-def located(config: Config) -> dict[str, Any]:
-    """The configuration with paths made absolute, so that what is recorded holds in any working folder."""
-    found = {group: dict(node) if isinstance(node, Mapping) else node for group, node in config.items()}
-    if isinstance(weights := found["backbone"].get("weights"), str):
-        found["backbone"]["weights"] = absolute(weights)
-    paths = ("data.root", "data.file", "distill.teacher", "cache.dir")
-    for group, key in (path.split(".") for path in paths):
-        value = found[group].get(key)
-        if isinstance(value, str) and (path := expanded(value)).exists():
-            found[group][key] = str(path.absolute())
-    return found
-
 
 def make_loading(
-    config: Config, data: ImageData, splits: Splits, preprocessing: Preprocessing
+    config: RunConfig, data: ImageData, splits: Splits, preprocessing: Preprocessing
 ) -> ImageDataModule:
     """The LightningDataModule of a run."""
     return ImageDataModule(
         data,
         splits,
         preprocessing,
-        build_later(config["augment"], "augment"),
-        batch_size=config["data"].get("batch_size", 32),
-        num_workers=config["data"].get("num_workers"),
-        seed=config["seed"],
+        build_later(config.augment, "augment"),
+        batch_size=config.data.get("batch_size", 32),
+        num_workers=config.data.get("num_workers"),
+        seed=config.seed,
         # A word that YAML reads as false.
-        cache_images=config["data"].get("cache_images", "auto") or "off",
+        cache_images=config.data.get("cache_images", "auto") or "off",
     )
 
 
-def make_backbone(config: Config) -> Backbone:
-    """The backbone with its weights.
+def make_backbone(node: Node) -> Backbone:
+    """The backbone of a `backbone` node, with its weights.
 
     Raises:
         GraftError: the weights cannot be had, or do not fit.
     """
-    backbone = build(config["backbone"], "backbone")
+    backbone = build(node, "backbone")
     if not isinstance(backbone, Backbone):
-        target = config["backbone"]["_target_"]
-        raise GraftError(f"backbone: {target} gave {type(backbone).__name__}, not graft.backbones.Backbone")
+        kind = type(backbone).__name__
+        raise GraftError(f"backbone: {node['_target_']} gave {kind}, not graft.backbones.Backbone")
     return backbone
 
 
-def backbone_name(config: Config) -> str:
-    """What the backbone of a configuration is called."""
-    node = config["backbone"]
+def backbone_name(node: Node) -> str:
+    """What the backbone of a `backbone` node is called."""
     return str(node.get("name") or node["_target_"].rpartition(".")[2])
 
 
-def make_strategy(config: Config, backbone: Backbone) -> Any:
+def make_strategy(config: RunConfig, backbone: Backbone) -> Any:
     """The freeze strategy, which may add adapters to the backbone.
 
     Raises:
         GraftError: the strategy does not fit the backbone.
     """
-    strategy = build(config["freeze"], "freeze")
+    strategy = build(config.freeze, "freeze")
     if hasattr(strategy, "prepare"):
         strategy.prepare(backbone.stages)
     return strategy
@@ -105,23 +88,23 @@ def fingerprint_of(backbone: Backbone) -> int:
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
 
 
-def make_task(config: Config, loading: ImageDataModule) -> Task:
+def make_task(config: RunConfig, loading: ImageDataModule) -> Task:
     """What is predicted, with the loss that the configuration asks for.
 
     Raises:
         GraftError: the class weights are not one a class.
     """
-    names, loss = loading.data.class_names, config["loss"]
+    names, loss = loading.data.class_names, config.loss
     labels = loading.data.images.labels[loading.splits["train"]]
     return SingleLabel(
         names,
-        label_smoothing=loss["label_smoothing"],
-        class_weights=class_weights(loss["class_weights"], labels, len(names)),
+        label_smoothing=loss.label_smoothing,
+        class_weights=class_weights(loss.class_weights, labels, len(names)),
     )
 
 
 def make_module(
-    config: Config, backbone: Backbone, loading: ImageDataModule, strategy: Any = None
+    config: RunConfig, backbone: Backbone, loading: ImageDataModule, strategy: Any = None
 ) -> TransferModule:
     """The LightningModule: the backbone with a new head, and how both are trained.
 
@@ -132,23 +115,23 @@ def make_module(
         strategy: from `make_strategy`.
     """
     classes = len(loading.data.class_names)
-    with random_stream(config["seed"], fingerprint_of(backbone)):
-        head = build_later(config["head"], "head")(backbone.width, classes)
-    regularizer = build(config["regularizer"], "regularizer")
+    with random_stream(config.seed, fingerprint_of(backbone)):
+        head = build_later(config.head, "head")(backbone.width, classes)
+    regularizer = build(config.regularizer, "regularizer")
     if isinstance(regularizer, CoTuning):
-        regularizer.adopt(source_head(backbone, config["backbone"].get("weights")), backbone.width, classes)
-    optimizer = None if solves(config) else make_optimizer(config)
+        regularizer.adopt(source_head(backbone, config.backbone.get("weights")), backbone.width, classes)
+    optimizer = None if config.solves else make_optimizer(config)
     module = TransferModule(
         backbone,
         head,
         task=make_task(config, loading),
         optimizer=optimizer,
-        schedule=build_later(config["scheduler"], "scheduler"),
-        rates=None if optimizer is None else rates(config),
+        schedule=build_later(config.scheduler, "scheduler"),
+        rates=None if optimizer is None else rates(config.optimizer),
         strategy=strategy,
-        mix=build_later(config["mix"], "mix")(classes),
-        distill=make_distillation(config["distill"], backbone.preprocessing, loading.data.class_names),
-        channels_last=config["channels_last"],
+        mix=build_later(config.mix, "mix")(classes),
+        distill=make_distillation(config.distill, backbone.preprocessing, loading.data.class_names),
+        channels_last=config.channels_last,
         regularizer=regularizer,
     )
     # Once for nothing, so that wrong settings are told before the run has a folder.
@@ -157,22 +140,23 @@ def make_module(
     return module
 
 
-def make_optimizer(config: Config) -> Any:
+def make_optimizer(config: RunConfig) -> Any:
     """What makes the optimizer from parameter groups; where `fused` is null, a fused one on a CUDA GPU."""
-    own = {key: value for key, value in config["optimizer"].items() if key not in ("head_lr", "layer_decay")}
-    trainer = config["trainer"]
+    own = {key: value for key, value in config.optimizer.items() if key not in ("head_lr", "layer_decay")}
+    trainer = config.trainer
     cuda = trainer["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     # PyTorch fuses neither of the first two, and Lightning clips no gradients that a fused step unscales.
-    excluded = own.get("foreach") or own.get("differentiable") or trainer["gradient_clip_val"] is not None
+    clips = trainer.get("gradient_clip_val") is not None
+    excluded = own.get("foreach") or own.get("differentiable") or clips
     if cuda and not excluded and "fused" in own and own["fused"] is None:
         own["fused"] = True
     return build_later(own, "optimizer")
 
 
-def rates(config: Config) -> dict[str, Any]:
+def rates(optimizer: Node) -> dict[str, Any]:
     """What `parameter_groups` wants of the optimizer's settings; a user's own node may leave some out."""
     defaults = {"lr": None, "head_lr": None, "weight_decay": 0.0, "layer_decay": 1.0}
-    return {key: config["optimizer"].get(key, default) for key, default in defaults.items()}
+    return {key: optimizer.get(key, default) for key, default in defaults.items()}
 
 
 class Parts(NamedTuple):
@@ -190,7 +174,7 @@ def _recorded_split(begun: RunFolder, data: ImageData) -> Splits:
         raise GraftError(f"{error}; a run goes on with the images that it began with") from error
 
 
-def prepare(config: Config, begun: RunFolder | None = None) -> tuple[dict[str, Any], Parts, int]:
+def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfig, Parts, int]:
     """Open the data and build the model.
 
     Args:
@@ -204,25 +188,26 @@ def prepare(config: Config, begun: RunFolder | None = None) -> tuple[dict[str, A
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
-    checks.check_device(config["trainer"]["accelerator"])
-    checks.check_precision(config["trainer"])
-    check_workers(config["data"].get("num_workers"), key="data.num_workers")
-    size = ranks.count(config["trainer"])
+    checks.check_device(config.trainer["accelerator"])
+    checks.check_precision(config.trainer)
+    check_workers(config.data.get("num_workers"), key="data.num_workers")
+    size = ranks.count(config.trainer)
     # Recorded, because a run that goes on with another number may round otherwise.
-    config = {**config, "threads": threads(config["threads"], size // config["trainer"].get("num_nodes", 1))}
-    torch.set_num_threads(config["threads"])
-    pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = (open_data if begun is None else open_recorded)(config["data"])
+    computing = threads(config.threads, size // config.trainer.get("num_nodes", 1))
+    config = replace(config, threads=computing)
+    torch.set_num_threads(computing)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    data = (open_data if begun is None else open_recorded)(config.data)
     config = located(config)
     if begun is not None and begun.split.is_file():
         splits = _recorded_split(begun, data)
     else:
-        splits = split_data(config["data"], data)
+        splits = split_data(config.data, data)
     checks.check_validation(config, len(splits["val"]) > 0)
     checks.check_processes(config, size, splits)
-    if "standardize" in config["head"] and config["head"]["standardize"] is None:
-        config["head"] = {**config["head"], "standardize": solves(config)}
-    backbone = make_backbone(config)
+    if config.head.get("standardize", False) is None:
+        config = replace(config, head={**config.head, "standardize": config.solves})
+    backbone = make_backbone(config.backbone)
     loading = make_loading(config, data, splits, backbone.preprocessing)
     strategy = make_strategy(config, backbone)
     module = make_module(config, backbone, loading, strategy)

@@ -1,11 +1,10 @@
 """What is known of a run before its first step: written into its folder, and said."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import pytorch_lightning as pl
 
+from graft.configuration.run_config import RunConfig
 from graft.data import recorded_rows
 from graft.freezing.table import freeze_table, printed
 from graft.reporting import pictures
@@ -19,34 +18,32 @@ from graft.training.assembly import Parts
 from graft.training.lineage import seen_among, seen_by
 from graft.training.loggers import tensorboard
 
-Config = Mapping[str, Any]
 
-
-def record_start(folder: RunFolder, config: Config, overrides: list[str], parts: Parts) -> None:
+def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], parts: Parts) -> None:
     """Write what is known before the first step, and say what trains."""
     loading, module = parts.loading, parts.module
-    write_yaml(folder.config, config)
+    write_yaml(folder.config, config.recorded())
     # Not the words that a run killed before its first checkpoint is resumed with.
     if not folder.overrides.is_file():
         write_yaml(folder.overrides, overrides)
-    record = {"threads": config["threads"], "data": asdict(loading.facts)}
+    record = {"threads": config.threads, "data": asdict(loading.facts)}
     write_json(folder.environment, {**describe_environment(), **record})
     write_csv(folder.split, recorded_rows(loading.data, loading.splits))
     tested = loading.splits["test"]
     counts = seen_among(seen_by(config, loading.data, loading.splits), loading.data, tested)
     if line := told(counts, f"the {len(tested):,} test images"):
         say(line)
-    epochs = config["trainer"]["max_epochs"]
+    epochs = config.trainer["max_epochs"]
     rows = freeze_table(parts.strategy, module.backbone.stages, module.head, module.groups, epochs)
     write_csv(folder.freeze, rows)
     PlainConsole().print(printed(rows))
     *backbone, head = rows
     trains, there = (sum(row[key] for row in backbone) for key in ("trainable", "parameters"))
     say(f"trains {trains:,} of the backbone's {there:,} parameters and the head's {head['parameters']:,}")
-    waits = config["freeze"].get("at", config["freeze"].get("epochs"))
+    waits = config.freeze.get("at", config.freeze.get("epochs"))
     if isinstance(waits, int) and waits >= epochs:
         say(f"warning: the backbone would begin to train after epoch {waits}, but there are {epochs}")
-    if trains < there and "weights" in config["backbone"] and config["backbone"]["weights"] is None:
+    if trains < there and config.backbone.get("weights", "") is None:
         say("warning: what is frozen was never trained (backbone.weights=null), so its features are random")
 
 

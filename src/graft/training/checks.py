@@ -1,14 +1,10 @@
 """What a run cannot do here, told before it starts."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 
+from graft.configuration.run_config import Node, RunConfig
 from graft.data import Splits
 from graft.errors import GraftError
-
-Config = Mapping[str, Any]
 
 
 def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
@@ -30,7 +26,7 @@ def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
         raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
 
 
-def check_precision(trainer: Config) -> None:
+def check_precision(trainer: Node) -> None:
     """Refuse half precision without a GPU, where Lightning would quietly take another.
 
     Raises:
@@ -42,17 +38,18 @@ def check_precision(trainer: Config) -> None:
         )
 
 
-def check_validation(config: Config, validated: bool) -> None:
+def check_validation(config: RunConfig, validated: bool) -> None:
     """Refuse what waits for a validation metric where nothing validates.
 
     Raises:
         GraftError: names the option and the way out.
     """
-    waiting = {f"callbacks.{name}": node.get("monitor") for name, node in config["callbacks"].items()}
-    waiting = {key: monitor for key, monitor in waiting.items() if _stops(config, key)}
-    if config["scheduler"]["_target_"] == "graft.optim.plateau":
+    waiting = {
+        f"callbacks.{name}": node["monitor"] for name, node in config.callbacks.items() if _stops(node)
+    }
+    if config.scheduler["_target_"] == "graft.optim.plateau":
         waiting["scheduler=plateau"] = "val/loss"
-    if config["calibrate"] and not validated:
+    if config.calibrate and not validated:
         raise GraftError(
             "calibrate=true fits on validation images, but nothing validates (data.val_fraction=0)"
         )
@@ -63,12 +60,11 @@ def check_validation(config: Config, validated: bool) -> None:
         )
 
 
-def _stops(config: Config, key: str) -> bool:
-    node = config["callbacks"][key.removeprefix("callbacks.")]
+def _stops(node: Node) -> bool:
     return bool(node["_target_"].endswith("EarlyStopping")) and str(node.get("monitor")).startswith("val/")
 
 
-def check_processes(config: Config, size: int, splits: Splits) -> None:
+def check_processes(config: RunConfig, size: int, splits: Splits) -> None:
     """Refuse what several processes cannot share.
 
     Args:
@@ -79,7 +75,7 @@ def check_processes(config: Config, size: int, splits: Splits) -> None:
     Raises:
         GraftError: names the key and what is right.
     """
-    batch, trainer = config["data"].get("batch_size", 32), config["trainer"]
+    batch, trainer = config.data.get("batch_size", 32), config.trainer
     if batch % size:
         raise GraftError(
             f"data.batch_size={batch} is the batch of all {size} processes together; it must be a multiple "

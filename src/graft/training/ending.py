@@ -1,5 +1,6 @@
 """The end of a run: its best weights tested once, and what came out written and shown."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
 from graft.configuration.metric_names import ASSESSED
+from graft.configuration.run_config import RunConfig
 from graft.configuration.schema import flatten
 from graft.evaluation.answers import confusion_of
 from graft.evaluation.assessment import spelled
@@ -31,8 +33,6 @@ from graft.training.module import TransferModule
 from graft.training.testing import calibrate, calibration_line, test, tested_module, write_test
 from graft.training.trainer import make_trainer
 
-Config = dict[str, Any]
-
 
 class Trained(NamedTuple):
     """How training ended.
@@ -51,27 +51,32 @@ class Trained(NamedTuple):
 
 
 def test_and_write(
-    folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, table: EpochTable, trained: Trained
+    folder: RunFolder,
+    config: RunConfig,
+    parts: Parts,
+    trainer: pl.Trainer,
+    table: EpochTable,
+    trained: Trained,
 ) -> None:
     """Test the weights once, in one process, unless `test` says later; write what came out."""
     loading, module = parts.loading, trained.module
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     merge(module.backbone)
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
-    how = HowTested(loading.evaluation_size, config["trainer"]["precision"], config["channels_last"])
+    how = HowTested(loading.evaluation_size, config.trainer["precision"], config.channels_last)
     levels, seen = loading.data.levels, seen_by(config, loading.data, loading.splits)
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how, levels=levels, seen=seen)
     in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
-    if config["calibrate"]:
+    if config.calibrate:
         # Without loggers: what is measured here is no test.
         calibrate(bundle, alone(config, folder, trainer, []), in_order("val"))
-    save_bundle(folder.bundle, bundle, config)
+    save_bundle(folder.bundle, bundle, config.recorded())
 
     tested_metrics, confusion = {}, None
-    if config["test"]:
+    if config.test:
         tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
         result = test(tester, tested_module(bundle), in_order("test"))
-        temperature = bundle.temperature if config["calibrate"] else None
+        temperature = bundle.temperature if config.calibrate else None
         tested_metrics = write_test(folder, result, loading.data, temperature)
         tested_metrics |= seen_among(seen, loading.data, loading.splits["test"])
         answers = result.answers(loading.data)
@@ -90,21 +95,23 @@ def test_and_write(
         pictures.save_figure(pictures.learning_curves(table.rows, trained.epoch), folder.curves_figure)
     if confusion is not None:
         tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
-    tensorboard.add_hyperparameters(trainer.loggers, flatten(config), metrics, swept(folder))
+    tensorboard.add_hyperparameters(trainer.loggers, flatten(config.recorded()), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")
-    write_text(folder.bundle / "README.md", model_card(config, class_names, metrics))
+    write_text(folder.bundle / "README.md", model_card(config.recorded(), class_names, metrics))
 
 
-def alone(config: Config, folder: RunFolder, trainer: pl.Trainer, loggers: list[Any]) -> pl.Trainer:
+def alone(config: RunConfig, folder: RunFolder, trainer: pl.Trainer, loggers: list[Any]) -> pl.Trainer:
     """A Trainer like this one, for its first process without the others, on the same device."""
     device = trainer.strategy.root_device
     own = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
-    lone = {**config, "trainer": {**config["trainer"], **own}}
+    lone = replace(config, trainer={**config.trainer, **own})
     return make_trainer(lone, folder.path, [progress_bar()], loggers)
 
 
-def fitted(folder: RunFolder, config: Config, parts: Parts, trainer: pl.Trainer, seconds: float) -> Trained:
+def fitted(
+    folder: RunFolder, config: RunConfig, parts: Parts, trainer: pl.Trainer, seconds: float
+) -> Trained:
     """What Lightning's fit leaves: the epoch with the best validation, or the last one."""
     module = parts.module
     if isinstance(trainer.strategy, FSDPStrategy):

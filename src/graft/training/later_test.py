@@ -1,7 +1,8 @@
 """Testing a finished run that kept its test images for later, as a search does with all but its winner."""
 
-from typing import Any
+from dataclasses import replace
 
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
 from graft.models.bundle import load_bundle
 from graft.reporting import model_card
@@ -15,41 +16,40 @@ from graft.training.testing import make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
 
 
-def test_later(folder: RunFolder, config: dict[str, Any], trust: list[str]) -> None:
+def test_later(folder: RunFolder, config: RunConfig) -> None:
     """Test the run's bundle on the run's own test images, and leave what a run that tests at once leaves.
 
     Args:
         folder: the run.
-        config: its configuration.
-        trust: packages of your own that the model was built from.
+        config: its configuration; its `trust` says what else the model was built from.
 
     Raises:
         GraftError: the data, the model or the device cannot be had.
     """
-    check_device(config["trainer"]["accelerator"])
+    check_device(config.trainer["accelerator"])
     quiet_lightning()
-    bundle = load_bundle(folder.path, trust)
-    data = open_recorded(config["data"])
+    bundle = load_bundle(folder.path, config.trust)
+    data = open_recorded(config.data)
     loading = ImageDataModule(
         data,
         split_from_rows(read_csv(folder.split), data, str(folder.split)),
         bundle.preprocessing,
         evaluation_transform,
         batch_size=bundle.tested.batch_size,
-        num_workers=config["data"]["num_workers"],
+        num_workers=config.data.get("num_workers"),
     )
     with log_to(folder.log):
-        tester = make_tester(bundle, config["trainer"]["accelerator"], folder.path)
+        tester = make_tester(bundle, config.trainer["accelerator"], folder.path)
         result = test(tester, tested_module(bundle), loading.ordered_loader("test"))
-        tested = write_test(folder, result, data, bundle.temperature if config["calibrate"] else None)
+        tested = write_test(folder, result, data, bundle.temperature if config.calibrate else None)
         if bundle.seen is not None:
             tested |= seen_among(bundle.seen, data, loading.splits["test"])
         known = folder.metrics
         validated = {key: value for key, value in known.items() if key.startswith("val/")}
         # What was validated, what was tested, then the rest, as in any run.
         metrics = {**validated, **tested, **known}
-        write_text(folder.bundle / "README.md", model_card(config, bundle.class_names, metrics))
-        write_yaml(folder.config, {**config, "test": True})
+        write_text(folder.bundle / "README.md", model_card(config.recorded(), bundle.class_names, metrics))
+        write_yaml(folder.config, replace(config, test=True).recorded())
         # Last: by it a run counts as tested.
         write_json(folder.metrics_file, metrics)
         say(f"tested: {folder.path}")

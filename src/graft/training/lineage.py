@@ -1,10 +1,9 @@
 """What images a run's model has seen: its own, and those of models that it begins with or learns from."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from graft.configuration.paths import expanded
-from graft.configuration.schema import get
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageData, Splits
 from graft.data.recognition import digests
 from graft.models.bundle import SEEN
@@ -13,17 +12,17 @@ from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
 
 
-def seen_by(config: Mapping[str, Any], data: ImageData, splits: Splits) -> Seen:
+def seen_by(config: RunConfig, data: ImageData, splits: Splits) -> Seen:
     """What a run's model will have seen in the end; reads the files that were not read before."""
     train, val = (frozenset(digests(data, splits[split]).values()) for split in ("train", "val"))
     return Seen(train).with_(Seen(val=val)).with_(_before(config))
 
 
-def _before(config: Mapping[str, Any]) -> Seen:
+def _before(config: RunConfig) -> Seen:
     """What the source of the weights and the teacher have seen, as far as they are Graft's and say it."""
     before = Seen()
-    for key in ("backbone.weights", "distill.teacher"):
-        path = get(config, key)
+    sources = {"backbone.weights": config.backbone.get("weights"), "distill.teacher": config.distill.teacher}
+    for key, path in sources.items():
         if not isinstance(path, str) or not (folder := expanded(path)).is_dir():
             continue
         if (seen := read_seen(bundle_folder(folder) / SEEN)) is None:

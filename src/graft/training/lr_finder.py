@@ -6,6 +6,7 @@ from typing import Any
 
 from pytorch_lightning.tuner.tuning import Tuner
 
+from graft.configuration.run_config import Node
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.freezing.apply import apply
@@ -16,9 +17,7 @@ from graft.training.trainer import quiet_lightning
 STEPS = 100
 
 
-def found_factor(
-    module: TransferModule, loading: ImageDataModule, strategy: Any, trainer: dict[str, Any]
-) -> float:
+def found_factor(module: TransferModule, loading: ImageDataModule, strategy: Any, trainer: Node) -> float:
     """What all learning rates should be multiplied by, says a range test (Smith 2017, arXiv 1506.01186).
 
     For `STEPS` batches, treated as the strategy treats the first epoch, the rate grows exponentially; the
@@ -83,7 +82,7 @@ def in_proportion(module: TransferModule, lead: float) -> Any:
     return optimizer
 
 
-def scaled(optimizer: dict[str, Any], factor: float) -> dict[str, Any]:
+def scaled(optimizer: Node, factor: float) -> Node:
     """The optimizer's settings with every learning rate multiplied, to three digits."""
     found = {**optimizer, "lr": float(f"{optimizer['lr'] * factor:.3g}")}
     if isinstance(optimizer.get("head_lr"), int | float):

@@ -1,13 +1,12 @@
 """What the source's classes have to do with the target's, asked of the source network before training."""
 
-from typing import Any
-
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softmax
 
 from graft.backbones import SourceHead, source_network
+from graft.configuration.run_config import Node
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.objective import CoTuning
@@ -44,7 +43,7 @@ class SourceNetwork(pl.LightningModule):
         return self.sums / self.counts[:, None]
 
 
-def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: dict[str, Any]) -> None:
+def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: Node) -> None:
     """Fill in the relation that co-tuning needs; nothing happens where the regulariser is another.
 
     All training images pass once, as in evaluation and in single precision, through backbone and source head
@@ -75,7 +74,7 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: di
     )
 
 
-def ask(network: pl.LightningModule, loading: ImageDataModule, trainer: dict[str, Any]) -> None:
+def ask(network: pl.LightningModule, loading: ImageDataModule, trainer: Node) -> None:
     """Show `network` all training images once, as in evaluation: its `predict_step` takes note of them.
 
     This process does it alone, before there are others. Nothing is drawn from the random generators.

@@ -1,12 +1,13 @@
 """Training on one image at a time, which BatchNorm cannot where it sees one value of each channel."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.features.extraction import evaluating
@@ -16,7 +17,7 @@ from graft.training.module import TransferModule
 
 
 def check_single_images(
-    config: Mapping[str, Any], loading: ImageDataModule, module: TransferModule, strategy: Any, size: int
+    config: RunConfig, loading: ImageDataModule, module: TransferModule, strategy: Any, size: int
 ) -> None:
     """Refuse batches of one image where a layer needs two to tell how its channels vary.
 
@@ -38,8 +39,8 @@ def check_single_images(
     if layer is None:
         return
     words = [f"data.batch_size={2 * size} or more"]
-    if "norm" in config["freeze"] and not layer.startswith("head."):
-        frozen = config["freeze"]["_target_"] == "graft.freezing.Frozen"
+    if "norm" in config.freeze and not layer.startswith("head."):
+        frozen = config.freeze["_target_"] == "graft.freezing.Frozen"
         words.append(f"freeze.norm={'frozen' if frozen else 'affine'}, which keeps the source's statistics")
     raise GraftError(
         f"data.batch_size={loading.batch_size}: of a single image BatchNorm in "
@@ -48,10 +49,10 @@ def check_single_images(
     )
 
 
-def _moving(config: Mapping[str, Any], module: TransferModule, strategy: Any) -> Iterator[nn.Module]:
+def _moving(config: RunConfig, module: TransferModule, strategy: Any) -> Iterator[nn.Module]:
     """The layers that in some epoch take their statistics from the batch."""
     stages = module.backbone.stages
-    for epoch in phases(strategy, stages, config["trainer"]["max_epochs"]):
+    for epoch in phases(strategy, stages, config.trainer["max_epochs"]):
         for part, layer, _ in parts(stages):
             if isinstance(layer, _BatchNorm) and statistics_move(strategy.treatment(part, epoch)):
                 yield layer

@@ -1,13 +1,13 @@
 """A run whose head is solved: the features of its images, the solution, and what is kept of the way there."""
 
 import time
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 
 from graft.configuration.building import build
+from graft.configuration.run_config import RunConfig
 from graft.freezing.apply import apply
 from graft.objective.solving import Labelled, solve
 from graft.optim import LBFGS
@@ -23,7 +23,7 @@ from graft.training.loggers import tensorboard
 
 
 def solve_head(
-    folder: RunFolder, config: dict[str, Any], parts: Parts, trainer: pl.Trainer, cache: FeatureCache
+    folder: RunFolder, config: RunConfig, parts: Parts, trainer: pl.Trainer, cache: FeatureCache
 ) -> Trained:
     """Solve the module's head in place; write and log what each penalty gave, and the metrics as an epoch's.
 
@@ -39,14 +39,14 @@ def solve_head(
         for features, split in zip(cache.features(), ("train", "val"), strict=True)
     ]
     groups = None if data.groups is None else np.asarray(data.groups, object)[splits["train"]]
-    solver = build(config["optimizer"], "optimizer")
+    solver = build(config.optimizer, "optimizer")
     assert isinstance(solver, LBFGS)
     choice = solve(
         module.head,  # type: ignore[arg-type]
         solver,
         *labelled,
         groups=groups,
-        seed=config["data"].get("split_seed", 0),
+        seed=config.data.get("split_seed", 0),
         task=module.task,
         check=lambda: raise_pending(is_pending()),
     )

@@ -1,12 +1,11 @@
 """How large the source's maps are, measured before training: what `regularizer=delta` has its unit from."""
 
-from typing import Any
-
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from graft.backbones import Backbone
+from graft.configuration.run_config import Node
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.objective import Delta
@@ -40,7 +39,7 @@ class MapSizes(pl.LightningModule):
         return sums
 
 
-def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: dict[str, Any]) -> None:
+def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: Node) -> None:
     """Fill in the mean squares that DELTA divides by; nothing happens where the regulariser is another.
 
     All training images pass once, as in evaluation and in single precision. A run that goes on has them from

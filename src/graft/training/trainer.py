@@ -1,7 +1,6 @@
 """Lightning's Trainer as a run wants it: its callbacks, its loggers, its way to many processes."""
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +8,22 @@ import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy
 
 from graft.configuration.building import build, build_later
+from graft.configuration.locating import INSIDE
 from graft.configuration.plain_text import encodable
+from graft.configuration.run_config import Node, RunConfig
 from graft.errors import GraftError
 from graft.processes import ranks
 from graft.runs.log import say
 from graft.training.callbacks.checkpoint_files import CheckedIO
 from graft.training.unprofiled import Unprofiled
 
-Config = Mapping[str, Any]
 # Loggers that can drop what was logged after the checkpoint that a run goes on from.
 PURGING = ("TensorBoardLogger", "graft.training.StepTable")
 
 
-def make_callbacks(config: Config, folder: Path, validated: bool) -> list[pl.Callback]:
+def make_callbacks(config: RunConfig, folder: Path, validated: bool) -> list[pl.Callback]:
     """The configured callbacks; where nothing validates, without the checkpoint of the best validation."""
-    nodes = config["callbacks"].items()
+    nodes = config.callbacks.items()
     return [
         build(_inside(node, folder), f"callbacks.{name}")
         for name, node in nodes
@@ -31,7 +31,7 @@ def make_callbacks(config: Config, folder: Path, validated: bool) -> list[pl.Cal
     ]
 
 
-def make_loggers(config: Config, folder: Path, purge_step: int | None = None) -> list[Any]:
+def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None) -> list[Any]:
     """The configured loggers, writing inside the run folder.
 
     Args:
@@ -40,7 +40,7 @@ def make_loggers(config: Config, folder: Path, purge_step: int | None = None) ->
         purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
     """
     made = []
-    for name, node in config["logger"].items():
+    for name, node in config.logger.items():
         if str(node["_target_"]).endswith("TensorBoardLogger") and str(folder) != encodable(str(folder)):
             say("TensorBoard cannot write into a folder whose name is not UTF-8, so it is left out")
             continue
@@ -50,14 +50,14 @@ def make_loggers(config: Config, folder: Path, purge_step: int | None = None) ->
     return made
 
 
-def _inside(node: Config, folder: Path) -> dict[str, Any]:
+def _inside(node: Node, folder: Path) -> Node:
     """The node with its folder taken to be inside the run folder."""
-    folders = {key: str(folder / node[key]) for key in ("dirpath", "save_dir") if node.get(key)}
+    folders = {key: str(folder / node[key]) for key in INSIDE if node.get(key)}
     return {**node, **folders}
 
 
 def make_trainer(
-    config: Config,
+    config: RunConfig,
     folder: Path,
     callbacks: list[pl.Callback],
     loggers: list[Any],
@@ -79,16 +79,16 @@ def make_trainer(
         GraftError: the Trainer refuses its settings.
     """
     quiet_lightning()
-    settings = dict(config["trainer"])
+    settings = dict(config.trainer)
     settings["profiler"] = settings.get("profiler") or Unprofiled()
     if size == 1:
         settings["strategy"] = "auto"
-    elif settings["strategy"] == "fsdp":
+    elif settings.get("strategy") == "fsdp":
         if changes:
             raise GraftError(
                 "trainer=fsdp wants what trains to be the same in all epochs; trainer=ddp does not"
             )
-        if "last" not in config["callbacks"]:
+        if "last" not in config.callbacks:
             raise GraftError(
                 "trainer=fsdp tests the whole weights, which stand in last.ckpt alone; "
                 "it needs callbacks.last, as in callbacks=checkpoint"
@@ -100,7 +100,7 @@ def make_trainer(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
-        plugins=[CheckedIO(config["callbacks"].get("last", {}).get("seconds", 0)), *ranks.environment()],
+        plugins=[CheckedIO(config.callbacks.get("last", {}).get("seconds", 0)), *ranks.environment()],
         # The data module gives each process its share.
         use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),

@@ -1,11 +1,10 @@
 """Whether a run reads stored boundary tensors, in which epochs, and what is said about it."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
-from graft.configuration.schema import solves
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.features.folder import sized
@@ -31,7 +30,7 @@ class Decision(NamedTuple):
 
 
 def decide(
-    config: Mapping[str, Any],
+    config: RunConfig,
     loading: ImageDataModule,
     module: TransferModule,
     strategy: Any,
@@ -51,13 +50,13 @@ def decide(
     Raises:
         GraftError: something in the configuration needs them, and they cannot be had.
     """
-    if solves(config):
+    if config.solves:
         return _for_solving(config, loading, module, strategy, trainer)
-    views, stages = config["cache"]["views"], module.backbone.stages
+    views, stages = config.cache.views, module.backbone.stages
     epochs = max(1, trainer.max_epochs or 1)
     starts = phases(strategy, stages, epochs)
     wanted = wish(config, module)
-    if config["cache"]["features"] in ("off", False):
+    if config.cache.features in ("off", False):
         if wanted:
             raise GraftError(f"{wanted} needs stored features; leave cache.features=off out")
         return Decision(None, "")
@@ -67,7 +66,7 @@ def decide(
     reasons = reasons_against(config, module, loading, strategy, callbacks, processes)
     if standardizes(module.head) and (views or frozen_prefix(strategy, stages, [0]) < len(stages)):
         reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")
-    if config["trainer"]["limit_train_batches"] is not None and not wanted:
+    if config.trainer.get("limit_train_batches") is not None and not wanted:
         reasons.append("trainer.limit_train_batches trains on few of the images")
     if reasons:
         return _none(wanted, "; ".join(reasons))
@@ -100,7 +99,7 @@ def decide(
 
 
 def _for_solving(
-    config: Mapping[str, Any],
+    config: RunConfig,
     loading: ImageDataModule,
     module: TransferModule,
     strategy: Any,
@@ -112,7 +111,7 @@ def _for_solving(
     if reasons := reasons_against_solving(module.head, frozen_prefix(strategy, stages, starts) < len(stages)):
         raise GraftError(f"optimizer=lbfgs is not possible: {'; '.join(reasons)}")
     cache = FeatureCache(config, module, loading, strategy, trainer, None)
-    if config["cache"]["features"] in ("off", False):
+    if config.cache.features in ("off", False):
         return Decision(cache, "")
     lacking, size = cache.lacking(len(stages), 1)
     if why := cache.store.room_for(lacking * size):
@@ -122,12 +121,12 @@ def _for_solving(
     return Decision(cache, f"cache: the head is solved on features ({to_do}), in {cache.store.path}")
 
 
-def wish(config: Mapping[str, Any], module: TransferModule) -> str | None:
+def wish(config: RunConfig, module: TransferModule) -> str | None:
     """The word of the configuration that cannot do without stored tensors, or None."""
     words = {
         "head.standardize=true": standardizes(module.head),
-        f"cache.views={config['cache']['views']}": config["cache"]["views"] is not None,
-        "cache.features=on": config["cache"]["features"] in ("on", True),
+        f"cache.views={config.cache.views}": config.cache.views is not None,
+        "cache.features=on": config.cache.features in ("on", True),
     }
     return next((word for word, holds in words.items() if holds), None)
 

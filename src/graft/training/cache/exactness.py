@@ -1,11 +1,12 @@
 """Why stored boundary tensors would not give the run that images give."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import nn
 
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.features.keys import same_transform
 from graft.freezing.parts import parts
@@ -20,7 +21,7 @@ OURS = ("graft.", "pytorch_lightning.")
 
 
 def reasons_against(
-    config: Mapping[str, Any],
+    config: RunConfig,
     module: TransferModule,
     loading: ImageDataModule,
     strategy: Any,
@@ -37,7 +38,7 @@ def reasons_against(
         callbacks: the trainer's.
         processes: how many train together.
     """
-    views = config["cache"]["views"]
+    views = config.cache.views
     drawn = not same_transform(loading.training, loading.evaluation)
     regularizer = module.regularizer
     stages = module.backbone.stages
@@ -51,7 +52,7 @@ def reasons_against(
         "the regularizer looks at more than weights": (
             regularizer is not None and not getattr(regularizer, "sees_weights_alone", False)
         ),
-        "trainer.overfit_batches reads only a few images": bool(config["trainer"]["overfit_batches"]),
+        "trainer.overfit_batches reads only a few images": bool(config.trainer.get("overfit_batches")),
         "several processes train": processes > 1,
     }
     reasons = [reason for reason, holds in found.items() if holds]

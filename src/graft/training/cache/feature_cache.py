@@ -1,6 +1,6 @@
 """The feature cache of a run: which epochs read stored boundary tensors instead of images."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
@@ -60,7 +61,7 @@ class FeatureCache:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        config: RunConfig,
         module: TransferModule,
         loading: ImageDataModule,
         strategy: Any,
@@ -72,12 +73,10 @@ class FeatureCache:
         self.strategy = strategy
         self.trainer = trainer
         self.wanted = wanted
-        self.views: int | None = config["cache"]["views"]
-        self.fast: bool = config["cache"]["precision"] == "fast"
-        self.precision = "fast" if self.fast else str(config["trainer"]["precision"])
-        self.store = FeatureStore(
-            cache_folder(config["cache"]["dir"]) / "features", config["cache"]["max_bytes"]
-        )
+        self.views = config.cache.views
+        self.fast = config.cache.precision == "fast"
+        self.precision = "fast" if self.fast else str(config.trainer["precision"])
+        self.store = FeatureStore(cache_folder(config.cache.dir) / "features", config.cache.max_bytes)
         self.sizes: dict[int, int] = {}
         how = {
             "device": trainer.strategy.root_device.type,
@@ -91,7 +90,7 @@ class FeatureCache:
             loading.evaluation,
             self._run,
             how,
-            label=backbone_name(config),
+            label=backbone_name(config.backbone),
             batch_size=loading.batch_size,
             num_workers=loading.num_workers,
             check=lambda: raise_pending(is_pending()),

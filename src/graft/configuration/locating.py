@@ -1,0 +1,50 @@
+"""A run's paths, made absolute: what is recorded holds in any working folder. Imports no torch."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from graft.configuration.building import SHIPPED
+from graft.configuration.key_table import PARTS, PATHS
+from graft.configuration.run_config import RunConfig
+from graft.configuration.schema import get, replaced
+from graft.configuration.weights_place import absolute
+
+# Keys of callbacks and loggers: folders inside the run folder.
+INSIDE = ("dirpath", "save_dir")
+# What people call keys that hold paths.
+LIKE_A_PATH = re.compile(r"(^|_)(path|root|file|folder|dir|directory|weights|checkpoint|manifest)s?$")
+
+
+def located(config: RunConfig) -> RunConfig:
+    """The configuration with absolute paths, where they are there; in parts of the user's own too."""
+    values = config.plain()
+    values |= {part: _in_part(values[part]) for part in PARTS}
+    for key in PATHS:
+        if isinstance(given := get(values, key), str):
+            values = replaced(values, key, absolute(given))
+    return RunConfig.of(values)
+
+
+def _in_part(node: Any, key: str = "", own: bool = False) -> Any:
+    """A node; in what packages other than those that Graft comes with build, paths are made absolute.
+
+    Nobody here knows what such a part does with its keys. A text is taken for a path if there is a file or
+    folder of that name, and the text or the name of its key looks like one. `train` stays a word, although
+    a folder may have that name.
+    """
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            own = str(node["_target_"]).split(".")[0] not in SHIPPED
+        return {name: _in_part(value, name, own) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_in_part(value, key, own) for value in node]
+    if not own or not isinstance(node, str) or key in (*INSIDE, "_target_"):
+        return node
+    if not ("/" in node or "." in node or LIKE_A_PATH.search(key)):
+        return node
+    try:
+        return absolute(node)
+    except (OSError, ValueError):
+        # A text that can be no path: too long, or with a null character.
+        return node
