@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 import graft
@@ -72,3 +73,15 @@ def test_its_model_is_loaded_evaluated_and_begun_with(recorded: Path, pictures: 
 def test_it_is_compared(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", f"runs={recorded}", f"hydra.run.dir={tmp_path / 'table'}"]) == 0
     assert "simple_cnn" in capsys.readouterr().out
+
+
+def test_a_run_that_lacks_keys_of_today_is_refused_by_name(
+    recorded: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = yaml.safe_load((recorded / "config.yaml").read_text(encoding="utf-8"))
+    del config["cache"], config["distill"]["trust"]
+    (recorded / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert run(["train", f"resume={recorded}", f"data.root={pictures}", "trainer.max_epochs=2"]) == 2
+    said = capsys.readouterr().err
+    assert "which Graft 0.1.0 wrote, has no cache, distill.trust, without which this version cannot" in said
+    assert run(["compare", f"runs={recorded}", f"hydra.run.dir={recorded.parent / 'table'}"]) == 0

@@ -94,12 +94,12 @@ def make_task(config: RunConfig, loading: ImageDataModule) -> Task:
     Raises:
         GraftError: the class weights are not one a class.
     """
-    names = loading.data.class_names
+    names, loss = loading.data.class_names, config.loss
     labels = loading.data.images.labels[loading.splits["train"]]
     return SingleLabel(
         names,
-        label_smoothing=config.loss.label_smoothing,
-        class_weights=class_weights(config.loss.class_weights, labels, len(names)),
+        label_smoothing=loss.label_smoothing,
+        class_weights=class_weights(loss.class_weights, labels, len(names)),
     )
 
 
