@@ -8,6 +8,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 
 from graft.data import ImageDataModule
 from graft.errors import GraftError
+from graft.freezing import FreezePlan
 from graft.freezing.apply import apply
 from graft.processes.ranks import lone_trainer
 from graft.training.module import TransferModule
@@ -17,18 +18,18 @@ STEPS = 100
 
 
 def found_factor(
-    module: TransferModule, loading: ImageDataModule, strategy: Any, trainer: dict[str, Any]
+    module: TransferModule, loading: ImageDataModule, plan: FreezePlan, trainer: dict[str, Any]
 ) -> float:
     """What all learning rates should be multiplied by, says a range test (Smith 2017, arXiv 1506.01186).
 
-    For `STEPS` batches, treated as the strategy treats the first epoch, the rate grows exponentially; the
+    For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the
     one where the loss falls fastest is chosen. Lightning gives every group the same rate meanwhile and
     suggests one for all; here each step is taken at rates in the groups' own proportions.
 
     Args:
         module: a copy of it is trained; itself it stays as it is.
         loading: gives the batches.
-        strategy: the freeze strategy.
+        plan: of freezing.
         trainer: `accelerator`, `devices` and `precision`.
 
     Raises:
@@ -36,7 +37,7 @@ def found_factor(
     """
     quiet_lightning()
     tried = copy.deepcopy(module)
-    apply(strategy, tried.backbone.stages, 0)
+    apply(plan, tried.backbone.stages, 0)
     trained = [group for group in tried.groups if any(p.requires_grad for p in group["params"])]
     lead = max(group["lr"] for group in trained)
     tried.configure_optimizers = lambda: in_proportion(tried, lead)  # type: ignore[method-assign]
