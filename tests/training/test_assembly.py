@@ -87,9 +87,7 @@ def test_a_new_head_does_not_begin_as_that_with_which_its_backbone_was_trained(m
             parameter.add_(0.01)
     plan = assembly.make_plan(config, source.backbone)
     heads = [
-        assembly.make_module(
-            config, backbone, loading, assembly.make_plan(config, backbone)
-        ).head.state_dict()
+        assembly.make_module(config, backbone, loading, plan).head.state_dict()
         for backbone in (source.backbone, trained, trained)
     ]
     first, second, third = (torch.cat([value.flatten() for value in head.values()]) for head in heads)
