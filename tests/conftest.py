@@ -116,15 +116,27 @@ def tiny():
 
 
 @pytest.fixture
-def transfer(tiny):
+def plan(tiny):
+    """Make a strategy's plan for such a backbone."""
+
+    from graft.freezing import FreezePlan
+
+    return lambda strategy, epochs=10: FreezePlan(strategy, tiny().stages, epochs)
+
+
+@pytest.fixture
+def transfer(tiny, plan):
     """Make a module for 3 classes; `lr=0` keeps the weights, so that losses can be computed by hand."""
 
     import torch
 
+    from graft.freezing import Full
     from graft.models import linear
     from graft.optim import constant
     from graft.tasks import SingleLabel
     from graft.training import TransferModule
+
+    whole = plan(Full())
 
     def transfer(lr=0.1, backbone=None, optimizer=torch.optim.SGD, schedule=constant, **settings):
         backbone = backbone or tiny()
@@ -134,6 +146,7 @@ def transfer(tiny):
         head = linear(backbone.width, 3)
         loss = {key: settings.pop(key) for key in ("label_smoothing", "class_weights") if key in settings}
         task = SingleLabel(["a", "b", "c"], **loss)
+        settings.setdefault("plan", whole)
         return TransferModule(
             backbone, head, task=task, optimizer=factory, schedule=schedule, rates=rates, **settings
         )

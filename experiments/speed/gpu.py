@@ -25,7 +25,7 @@ from graft.backbones import torchvision_backbone
 from graft.composition.composing import compose
 from graft.configuration.building import build_later
 from graft.configuration.run_config import RunConfig
-from graft.freezing import Full
+from graft.freezing import FreezePlan, Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
 from graft.tasks import SingleLabel
@@ -98,6 +98,7 @@ def ours(data: Batches, folder: Path) -> float:
     words += ["trainer.max_epochs=1", "trainer.benchmark=true", "channels_last=true"]
     config = RunConfig.of(compose("train", words)[0])
     backbone = torchvision_backbone("resnet50", None)
+    plan = FreezePlan(Full(), backbone.stages, 1)
     module = TransferModule(
         backbone,
         linear(backbone.width, CLASSES),
@@ -105,10 +106,10 @@ def ours(data: Batches, folder: Path) -> float:
         optimizer=assembly.make_optimizer(config),
         schedule=build_later(config.scheduler, "scheduler"),
         rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
-        strategy=Full(),
+        plan=plan,
         channels_last=True,
     )
-    callbacks = [FreezeCallback(Full()), *make_callbacks(config, folder, validated=False)]
+    callbacks = [FreezeCallback(plan), *make_callbacks(config, folder, validated=False)]
     loggers = [*make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
     make_trainer(config, folder, callbacks, loggers).fit(module, data)
     return data.seconds

@@ -42,7 +42,7 @@ from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_bac
 from graft.composition.composing import compose
 from graft.configuration.building import build_later
 from graft.configuration.run_config import RunConfig
-from graft.freezing import Full
+from graft.freezing import FreezePlan, Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
 from graft.tasks import SingleLabel
@@ -208,6 +208,7 @@ def ours(case: Case, folder: Path) -> Cost:
     """What `graft train` sets up, and how it sets it up."""
     config = RunConfig.of(compose("train", ["trainer=cpu", f"trainer.max_epochs={EPOCHS}"])[0])
     data, backbone = InMemory(case), case.backbone()
+    plan = FreezePlan(Full(), backbone.stages, EPOCHS)
     module = TransferModule(
         backbone,
         linear(backbone.width, CLASSES),
@@ -215,10 +216,10 @@ def ours(case: Case, folder: Path) -> Cost:
         optimizer=partial(torch.optim.AdamW, lr=LR),
         schedule=build_later(config.scheduler, "scheduler"),
         rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
-        strategy=Full(),
+        plan=plan,
     )
     with redirect_stdout(Terminal()):
-        callbacks = [FreezeCallback(Full()), *make_callbacks(config, folder, validated=True)]
+        callbacks = [FreezeCallback(plan), *make_callbacks(config, folder, validated=True)]
         loggers = [*make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
         trainer = make_trainer(config, folder, callbacks, loggers)
         some = zip(data.images[:100], data.labels[:100], strict=True)

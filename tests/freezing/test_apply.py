@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from graft.freezing import FreezeUnfreeze, Frozen, Full, Gradual, LastK, Treatment
-from graft.freezing.apply import FreezeCallback, apply, phases
+from graft.freezing import FreezePlan, FreezeUnfreeze, Frozen, Full, Gradual, LastK, Treatment
+from graft.freezing.apply import FreezeCallback, apply
 from graft.freezing.parts import parts
 
 
@@ -21,6 +21,10 @@ def stages() -> nn.ModuleDict:
     )
 
 
+def freeze(blocks: nn.ModuleDict, strategy: object, epoch: int = 0) -> None:
+    apply(FreezePlan(strategy, blocks, 10), blocks, epoch)  # type: ignore[arg-type]
+
+
 def run(blocks: nn.ModuleDict, images: torch.Tensor) -> torch.Tensor:
     for block in blocks.values():
         images = block(images)
@@ -32,7 +36,7 @@ def train_a_little(blocks: nn.ModuleDict, strategy: object, steps: int = 5) -> N
     optimizer = torch.optim.AdamW([*blocks.parameters(), *head.parameters()], lr=0.1, weight_decay=0.1)
     for _ in range(steps):
         blocks.train()
-        apply(strategy, blocks, epoch=0)  # type: ignore[arg-type]
+        freeze(blocks, strategy)
         optimizer.zero_grad()
         nn.functional.cross_entropy(
             head(run(blocks, torch.randn(8, 3, 14, 14))), torch.arange(8) % 2
@@ -71,7 +75,7 @@ def test_a_frozen_backbone_answers_in_training_as_in_evaluation() -> None:
     train_a_little(blocks, Full())
     images = torch.randn(4, 3, 14, 14)
     blocks.train()
-    apply(Frozen(), blocks, epoch=0)
+    freeze(blocks, Frozen())
     training = run(blocks, images)
     blocks.eval()
     assert torch.equal(training, run(blocks, images))
@@ -79,9 +83,9 @@ def test_a_frozen_backbone_answers_in_training_as_in_evaluation() -> None:
 
 def test_stages_without_parameters_follow_those_below() -> None:
     blocks = stages().train()
-    apply(LastK(1), blocks, epoch=0)
+    freeze(blocks, LastK(1))
     assert [block.training for block in blocks.values()] == [False, False, False, True]
-    apply(Full(), blocks, epoch=0)
+    freeze(blocks, Full())
     assert all(block.training for block in blocks.values())
     assert all(parameter.requires_grad for parameter in blocks.parameters())
 
@@ -132,7 +136,7 @@ def test_norm_layers_of_a_frozen_backbone_do_what_is_said(norm: str | None, move
 
 def test_statistics_that_move_do_not_wake_dropout() -> None:
     blocks = stages().train()
-    apply(Frozen(norm="statistics"), blocks, epoch=0)
+    freeze(blocks, Frozen(norm="statistics"))
     assert (blocks["stem"][1].training, blocks["stem"][2].training) == (True, False)
 
 
@@ -150,7 +154,7 @@ def test_what_is_frozen_again_stands_still(kind: type[torch.optim.Optimizer]) ->
     optimizer = kind(blocks.parameters(), lr=0.1, weight_decay=0.1, **settings)  # type: ignore[call-arg]
     for epoch in range(2):
         before = [parameter.detach().clone() for parameter in blocks.parameters()]
-        apply(Alternating(), blocks, epoch)
+        freeze(blocks, Alternating(), epoch)
         if epoch == 0:
             # Its gradients are left there on purpose.
             run(blocks, torch.randn(8, 3, 14, 14)).square().sum().backward()
@@ -159,30 +163,11 @@ def test_what_is_frozen_again_stands_still(kind: type[torch.optim.Optimizer]) ->
         assert any(same) == all(same) == (epoch == 1)
 
 
-@pytest.mark.parametrize(
-    ("strategy", "starts"),
-    [
-        (Full(), [0]),
-        (Frozen(), [0]),
-        (LastK(1), [0]),
-        (FreezeUnfreeze(0), [0]),
-        (FreezeUnfreeze(1), [0, 1]),
-        (FreezeUnfreeze(9), [0, 9]),
-        (FreezeUnfreeze(10), [0]),
-        # The second stage from the stem has no parameters.
-        (Gradual(2), [0, 2, 4, 8]),
-    ],
-    ids=str,
-)
-def test_phases_begin_where_something_changes(strategy: object, starts: list[int]) -> None:
-    assert phases(strategy, stages(), 10) == starts  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("at", [0, 1, 4, 99])
 def test_what_comes_late_is_there_whenever_one_looks(at: int) -> None:
     for epoch in range(6):
         blocks = stages()
-        apply(FreezeUnfreeze(at), blocks, epoch)
+        freeze(blocks, FreezeUnfreeze(at), epoch)
         assert {p.requires_grad for p in blocks.parameters()} == {epoch >= at}
 
 
@@ -190,7 +175,6 @@ def test_what_ever_trains_has_gradients_when_ddp_looks() -> None:
     # It looks once, before the first epoch; what is frozen then would never be synchronised.
     blocks = stages()
     module = type("Module", (), {"backbone": type("Backbone", (), {"stages": blocks})()})()
-    trainer = type("Trainer", (), {"max_epochs": 5})()
-    FreezeCallback(Gradual(2)).setup(trainer, module, "fit")  # type: ignore[arg-type]
+    FreezeCallback(FreezePlan(Gradual(2), blocks, 5)).setup(None, module, "fit")  # type: ignore[arg-type]
     trains = {name: any(p.requires_grad for p in block.parameters()) for name, block in blocks.items()}
     assert trains == {"stem": False, "pool": False, "body": True, "top": True}

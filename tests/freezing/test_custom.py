@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from graft.errors import GraftError
-from graft.freezing import Custom
+from graft.freezing import Custom, FreezePlan
 from graft.freezing.apply import apply
 from graft.freezing.parts import parts
 
@@ -37,7 +37,7 @@ def test_norm_layers_by_pattern(stages):
     stem = {"pattern": "stem.*", "trains": False, "norm": "statistics"}
     strategy = Custom([stem, {"pattern": "*", "trains": True, "norm": "affine"}])
     strategy.prepare(stages)
-    apply(strategy, stages.train(), 0)
+    apply(FreezePlan(strategy, stages, 1), stages.train(), 0)
     assert (stages["stem"][1].training, stages["top"][1].training) == (True, False)
     assert (stages["stem"][1].weight.requires_grad, stages["top"][1].weight.requires_grad) == (False, True)
 

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from graft.backbones import torchvision_backbone
 from graft.errors import GraftError
-from graft.freezing import Lora
+from graft.freezing import FreezePlan, Lora
 from graft.freezing.apply import apply
 from graft.freezing.lora import LowRank, merge
 from graft.freezing.parts import parts
@@ -52,7 +52,7 @@ IMAGES = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
 def trained(stages, strategy):
-    apply(strategy, stages.train(), 0)
+    apply(FreezePlan(strategy, stages, 1), stages.train(), 0)
     trains = [p for p in stages.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trains, lr=0.1)
     for _ in range(3):
@@ -139,6 +139,6 @@ def test_layers_that_would_save_nothing_get_none(stages):
 def test_norm_layers_beside_adapters(stages, norm):
     strategy = Lora(r=2, norm=norm)
     strategy.prepare(stages)
-    apply(strategy, stages.train(), 0)
+    apply(FreezePlan(strategy, stages, 1), stages.train(), 0)
     layer = stages["stem"][1]
     assert (layer.weight.requires_grad, layer.training) == (norm is not None, norm == "train")

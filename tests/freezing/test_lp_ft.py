@@ -3,7 +3,6 @@
 import pytest
 
 from graft.freezing import LpFt, Part
-from graft.freezing.strategies import head_rate
 
 PART = Part(0, 2, "stem", "weight", "weight")
 
@@ -33,7 +32,7 @@ def test_the_probe_ends_when_it_stops_improving(losses, settings, switch):
     assert [strategy.treatment(PART, epoch).trains for epoch in (switch - 1, switch, 99)] == [
         *(False, True, True)
     ]
-    assert (head_rate(strategy, switch - 1), head_rate(strategy, switch)) == (1.0, 0.1)
+    assert (strategy.head_rate(switch - 1), strategy.head_rate(switch)) == (1.0, 0.1)
 
 
 @pytest.mark.parametrize("stop", range(1, 6))

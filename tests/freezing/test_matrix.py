@@ -11,7 +11,7 @@ from graft.backbones import simple_cnn, torchvision_backbone
 from graft.composition.composing import compose
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
-from graft.freezing.apply import apply, statistics_move
+from graft.freezing.apply import apply
 from graft.freezing.parts import parts
 from graft.training import assembly
 
@@ -39,7 +39,7 @@ def check(name, freeze, epochs=3, steps=2):
     backbone = backbone_of(name)
     size = 32 if name == "simple_cnn" else 224 if name.startswith("vit") else 64
     config, _ = compose("train", [f"freeze={freeze}", *SETTINGS.get(freeze, [])])
-    strategy = assembly.make_strategy(RunConfig.of(config), backbone)
+    plan = assembly.make_plan(RunConfig.of(config), backbone)
     head = nn.Linear(backbone.width, 3)
     trained = [*backbone.parameters(), *head.parameters()]
     optimizer = torch.optim.SGD(trained, lr=1e-2, momentum=0.9, weight_decay=0.1)
@@ -48,9 +48,9 @@ def check(name, freeze, epochs=3, steps=2):
     for epoch in range(epochs):
         before = {key: value.clone() for key, value in backbone.state_dict().items()}
         backbone.train()
-        apply(strategy, backbone.stages, epoch)
+        apply(plan, backbone.stages, epoch)
         located = parts(backbone.stages)
-        treated = {f"stages.{part.full_name}": strategy.treatment(part, epoch) for part, _, _ in located}
+        treated = {f"stages.{part.full_name}": plan.treatment(part, epoch) for part, _, _ in located}
         trains = {key for key, treatment in treated.items() if treatment.trains}
         ever |= trains
         check_prefix(backbone, images, treated)
@@ -61,7 +61,7 @@ def check(name, freeze, epochs=3, steps=2):
         after = backbone.state_dict()
         moved = {key for key in after if not torch.equal(after[key], before[key])}
         # Buffers that move belong to norm layers whose statistics are said to.
-        statistics = {key for key, treatment in treated.items() if statistics_move(treatment)}
+        statistics = {key for key, treatment in treated.items() if treatment.moves_statistics}
         allowed = {key.rpartition(".")[0] for key in statistics}
         for key in moved - trains:
             assert key not in treated, f"{key} is frozen but moved in epoch {epoch}"
@@ -76,7 +76,7 @@ def check(name, freeze, epochs=3, steps=2):
 def check_prefix(backbone, images, treated):
     """The stages from the stem on in which nothing trains answer in training as in evaluation."""
     stages = list(backbone.stages)
-    moves = {key.split(".")[1] for key, t in treated.items() if t.trains or statistics_move(t)}
+    moves = {key.split(".")[1] for key, t in treated.items() if t.trains or t.moves_statistics}
     stop = next((index for index, name in enumerate(stages) if name in moves), len(stages))
     for name in stages[:stop]:
         assert not any(module.training for module in backbone.stages[name].modules())

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from graft.freezing import BiasOnly, FreezeUnfreeze, Full, Gradual, LastK, LpFt
+from graft.freezing import BiasOnly, FreezePlan, FreezeUnfreeze, Full, Gradual, LastK, LpFt
 from graft.freezing.table import freeze_table, printed
 from graft.optim import parameter_groups
 
@@ -18,7 +18,8 @@ def table(strategy, epochs=10, layer_decay=1.0):
     )
     head = nn.Linear(6, 2)
     rates = {"lr": 0.1, "head_lr": 0.5, "weight_decay": 0.01, "layer_decay": layer_decay}
-    rows = freeze_table(strategy, backbone.stages, head, parameter_groups(backbone, head, **rates), epochs)
+    plan = FreezePlan(strategy, backbone.stages, epochs)
+    rows = freeze_table(plan, backbone.stages, head, parameter_groups(backbone, head, **rates))
     assert printed(rows).row_count == 4
     return {row["stage"]: row for row in rows}
 
@@ -72,6 +73,6 @@ def test_the_range_of_a_stages_rates():
     )
     head = nn.Linear(2, 2)
     groups = parameter_groups(backbone, head, lr=1e-3, head_lr=0.1, weight_decay=0.0, layer_decay=0.75)
-    rows = freeze_table(Full(), backbone.stages, head, groups, 3)
+    rows = freeze_table(FreezePlan(Full(), backbone.stages, 3), backbone.stages, head, groups)
     assert [row["lr"] for row in rows] == [1e-3 * 0.75**4, "0.000422 to 0.00075", 0.1]
     assert printed(rows).row_count == 3

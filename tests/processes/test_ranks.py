@@ -45,15 +45,11 @@ def test_nodes_need_a_launcher() -> None:
 
 @pytest.mark.parametrize(("strategy", "searched"), [(Full(), False), (Gradual(every=1), True)])
 def test_unused_parameters_are_looked_for_where_the_frozen_set_changes(
-    strategy: object, searched: bool, tiny, tmp_path
+    strategy: object, searched: bool, plan, tmp_path
 ) -> None:
-    from graft.freezing.apply import changes
-
-    moves = changes(strategy, tiny().stages, 3)
     config = replace(RunConfig.of(compose("train", [])[0]), trainer=TRAINER)
-    trainer = make_trainer(
-        replace(config, trainer={**TRAINER, "devices": 2}), tmp_path, [], [], size=2, changes=moves
-    )
+    several = replace(config, trainer={**TRAINER, "devices": 2})
+    trainer = make_trainer(several, tmp_path, [], [], size=2, changes=plan(strategy, 3).changes)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is searched
     alone = make_trainer(config, tmp_path, [], [])

@@ -48,7 +48,7 @@ def made(config, uneven):
         backbone = assembly.make_backbone(whole.backbone)
         splits = split_data(whole.data, uneven)
         loading = assembly.make_loading(whole, uneven, splits, backbone.preprocessing)
-        return assembly.make_module(whole, backbone, loading), loading
+        return assembly.make_module(whole, backbone, loading, assembly.make_plan(whole, backbone)), loading
 
     return made
 
@@ -60,6 +60,12 @@ def text() -> str:
 def test_a_backbone_of_another_kind_is_refused(config):
     with pytest.raises(GraftError, match=r"^backbone: .*text gave str, not graft\.backbones\.Backbone"):
         assembly.make_backbone({"_target_": f"{__name__}.text"})
+
+
+def test_a_strategy_of_another_kind_is_refused(config):
+    whole = {**config, "freeze": {"_target_": f"{__name__}.text"}}
+    with pytest.raises(GraftError, match=r"^freeze: .*text gave str, which has no method treatment"):
+        assembly.make_plan(whole, assembly.make_backbone(whole))
 
 
 def test_the_model_has_a_logit_for_each_class_of_the_data(made):
@@ -78,8 +84,9 @@ def test_a_new_head_does_not_begin_as_that_with_which_its_backbone_was_trained(m
     with torch.no_grad():
         for parameter in trained.parameters():
             parameter.add_(0.01)
+    plan = assembly.make_plan(config, source.backbone)
     heads = [
-        assembly.make_module(config, backbone, loading).head.state_dict()
+        assembly.make_module(config, backbone, loading, plan).head.state_dict()
         for backbone in (source.backbone, trained, trained)
     ]
     first, second, third = (torch.cat([value.flatten() for value in head.values()]) for head in heads)

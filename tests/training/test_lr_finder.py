@@ -16,11 +16,11 @@ class Loads:
 
 
 @pytest.mark.parametrize("strategy", [Full(), Frozen()])
-def test_the_model_stays_and_the_factor_is_a_number(transfer, loader, strategy):
+def test_the_model_stays_and_the_factor_is_a_number(transfer, plan, loader, strategy):
     module = transfer(lr=1e-3, optimizer=torch.optim.AdamW)
     before = {key: value.clone() for key, value in module.state_dict().items()}
     trainer = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
-    factor = found_factor(module, Loads(loader(64, 8)), strategy, trainer)
+    factor = found_factor(module, Loads(loader(64, 8)), plan(strategy), trainer)
     assert 1e-5 < factor < 1e4
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert {group["lr"] for group in module.groups} == {1e-3}

@@ -33,10 +33,10 @@ def all_of(loader):
 
 # With validation in mid-epoch, because Lightning then puts the model into evaluation mode and back.
 @pytest.mark.parametrize("interval", [1.0, 0.5])
-def test_a_frozen_backbone_is_bit_identical_after_training(transfer, trainer, loader, interval):
+def test_a_frozen_backbone_is_bit_identical_after_training(transfer, plan, trainer, loader, interval):
     module = transfer(optimizer=torch.optim.AdamW, weight_decay=0.1)
     backbone, head = copied(module.backbone), copied(module.head)
-    fitted = trainer(epochs=2, callbacks=[FreezeCallback(Frozen())], val_check_interval=interval)
+    fitted = trainer(epochs=2, callbacks=[FreezeCallback(plan(Frozen()))], val_check_interval=interval)
     fitted.fit(module, loader(16, 4), loader(6, 4, seed=1))
     assert fitted.global_step == 8
     assert moved(module.backbone, backbone) == set()
@@ -47,8 +47,8 @@ def test_a_frozen_backbone_is_bit_identical_after_training(transfer, trainer, lo
 class ComparesModes(FreezeCallback):
     """Freezes, and at each batch's end compares the training backbone with one in evaluation mode."""
 
-    def __init__(self, strategy, images):
-        super().__init__(strategy)
+    def __init__(self, plan, images):
+        super().__init__(plan)
         self.images = images
         self.same = []
 
@@ -66,30 +66,30 @@ class ComparesModes(FreezeCallback):
 @pytest.mark.parametrize("interval", [1.0, 0.5])
 @pytest.mark.parametrize(("strategy", "same"), [(Frozen(), True), (Full(), False)])
 def test_a_frozen_backbone_answers_in_training_as_in_evaluation(
-    transfer, trainer, loader, strategy, same, interval
+    transfer, plan, trainer, loader, strategy, same, interval
 ):
-    compares = ComparesModes(strategy, torch.randn(4, 3, 16, 16))
+    compares = ComparesModes(plan(strategy), torch.randn(4, 3, 16, 16))
     fitted = trainer(epochs=2, callbacks=[compares], val_check_interval=interval)
     fitted.fit(transfer(), loader(8, 4), loader(4, 4))
     assert compares.same == [same] * 4
 
 
-def test_what_trains_moves_statistics_too(transfer, trainer, loader):
+def test_what_trains_moves_statistics_too(transfer, plan, trainer, loader):
     module = transfer()
     before = copied(module.backbone)
-    trainer(callbacks=[FreezeCallback(LastK(2))]).fit(module, loader(8, 4))
+    trainer(callbacks=[FreezeCallback(plan(LastK(2)))]).fit(module, loader(8, 4))
     still = {key for key in before if key.startswith("stages.stem.")}
     assert moved(module.backbone, before) == set(before) - still
     assert still
 
 
-def test_every_parameter_is_in_exactly_one_group_by_identity(transfer, tiny, trainer, loader):
+def test_every_parameter_is_in_exactly_one_group_by_identity(transfer, plan, tiny, trainer, loader):
     backbone = tiny()
     for parameter in backbone.parameters():
         # Equal values must not make one parameter pass for another: of two zero biases both train.
         nn.init.zeros_(parameter)
     module = transfer(backbone=backbone)
-    fitted = trainer(callbacks=[FreezeCallback(Full())])
+    fitted = trainer(callbacks=[FreezeCallback(plan(Full()))])
     fitted.fit(module, loader(4, 4))
     held = [id(p) for group in fitted.optimizers[0].param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(parameter) for parameter in module.parameters())
@@ -133,10 +133,10 @@ def test_the_training_loss_is_smoothed_and_weighted_and_the_others_are_plain(
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_epoch_metrics_are_pooled_over_uneven_batches(transfer, trainer, loader, epochs):
+def test_epoch_metrics_are_pooled_over_uneven_batches(transfer, plan, trainer, loader, epochs):
     module = transfer(lr=0.0)
     # Frozen, so that each epoch's training sees the same numbers as validation does.
-    fitted = trainer(epochs=epochs, callbacks=[FreezeCallback(Frozen())])
+    fitted = trainer(epochs=epochs, callbacks=[FreezeCallback(plan(Frozen()))])
     fitted.fit(module, loader(19, 8), loader(19, 8))
     images, labels = all_of(loader(19, 8))
     with torch.no_grad():
@@ -201,10 +201,10 @@ def test_lightnings_note_of_the_hook_is_a_plain_attribute(transfer):
 
 @pytest.mark.parametrize("strategy", [Full(), LastK(1), Frozen()])
 def test_the_penalty_is_half_the_decay_times_the_squared_weights_that_train(
-    transfer, trainer, loader, strategy
+    transfer, plan, trainer, loader, strategy
 ):
     module = transfer(weight_decay=0.04)
-    fitted = trainer(epochs=2, callbacks=[FreezeCallback(strategy)])
+    fitted = trainer(epochs=2, callbacks=[FreezeCallback(plan(strategy))])
     fitted.fit(module, loader(8, 4))
     weights = [
         parameter

@@ -9,9 +9,9 @@ from graft.freezing.apply import FreezeCallback
 from graft.optim import constant, cosine, plateau, step
 
 
-def test_a_switch_is_seen_by_rates_and_gradients_in_its_first_step(transfer, trainer, loader):
-    strategy = LpFt(epochs=9, patience=1)
-    module = transfer(lr=0.0, strategy=strategy)
+def test_a_switch_is_seen_by_rates_and_gradients_in_its_first_step(transfer, plan, trainer, loader):
+    switched = plan(LpFt(epochs=9, patience=1), epochs=4)
+    module = transfer(lr=0.0, plan=switched)
     module.groups[-1]["lr"] = module.groups[-2]["lr"] = 1.0
     seen = []
 
@@ -23,9 +23,9 @@ def test_a_switch_is_seen_by_rates_and_gradients_in_its_first_step(transfer, tra
 
         def on_train_epoch_end(self, trainer, pl_module):
             # A loss that never falls.
-            self.strategy.observe(trainer.current_epoch, 1.0)
+            self.plan.observe(trainer.current_epoch, 1.0)
 
-    trainer(epochs=4, callbacks=[Sees(strategy)]).fit(module, loader(8, 4), loader(4, 4))
+    trainer(epochs=4, callbacks=[Sees(switched)]).fit(module, loader(8, 4), loader(4, 4))
     probe, tune = (1.0, False), (0.1, True)
     assert [tuple(row[1:]) for row in seen] == [probe] * 4 + [tune] * 4
 
@@ -79,17 +79,19 @@ STRATEGIES = {
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("freeze", STRATEGIES)
-def test_every_group_s_rate_at_every_step_is_the_closed_form(transfer, trainer, loader, freeze, schedule):
+def test_every_group_s_rate_at_every_step_is_the_closed_form(
+    transfer, plan, trainer, loader, freeze, schedule
+):
     make, starts = STRATEGIES[freeze]
     build, factor = SCHEDULES[schedule]
-    strategy = make()
+    phased = plan(make(), EPOCHS)
     if (freeze, schedule) == ("lp_ft", "plateau"):
         pytest.skip("refused: see tests/optim/test_schedules.py")
-    module = transfer(lr=0.0, schedule=build, strategy=strategy)
+    module = transfer(lr=0.0, schedule=build, plan=phased)
     base = {"backbone": 0.3, "backbone_no_decay": 0.2, "head": 2.0, "head_no_decay": 1.0}
     for group in module.groups:
         group["lr"] = base[group["name"]] * 1e-30  # so small that no weight and so no loss moves
-    records = Records(strategy)
+    records = Records(phased)
     trainer(epochs=EPOCHS, callbacks=[records]).fit(module, loader(8, 4), loader(4, 4))
     assert len(records.rates) == EPOCHS * STEPS
     for index, rates in enumerate(records.rates):

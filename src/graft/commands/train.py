@@ -15,7 +15,7 @@ from graft.configuration.run_config import RunConfig
 from graft.data import recorded_rows
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
-from graft.freezing.apply import FreezeCallback, changes
+from graft.freezing.apply import FreezeCallback
 from graft.processes import ranks
 from graft.processes.interruption import Terminated, interruptible
 from graft.processes.random_state import random_state, set_random_state
@@ -83,7 +83,7 @@ def train(config: RunConfig, path: Path, overrides: list[str], resumed: RunFolde
         measure_maps(parts.module, parts.loading, config.trainer)
     if config.lr_find:
         before_search = random_state()
-        factor = found_factor(parts.module, parts.loading, parts.strategy, config.trainer)
+        factor = found_factor(parts.module, parts.loading, parts.plan, config.trainer)
         set_random_state(before_search)
         # What is recorded is what was found: the run can be repeated and resumed without another search.
         config = replace(config, lr_find=False, optimizer=scaled(config.optimizer, factor))
@@ -173,10 +173,9 @@ def trainer_of(
     """
     table = EpochTable(RunFolder(path).epochs)
     validated = len(parts.loading.splits["val"]) > 0
-    callbacks = [FreezeCallback(parts.strategy), *make_callbacks(config, path, validated)]
+    callbacks = [FreezeCallback(parts.plan), *make_callbacks(config, path, validated)]
     loggers = [*make_loggers(config, path, purge_step), table]
-    moves = changes(parts.strategy, parts.module.backbone.stages, config.trainer["max_epochs"])
-    return make_trainer(config, path, callbacks, loggers, size=size, changes=moves), table
+    return make_trainer(config, path, callbacks, loggers, size=size, changes=parts.plan.changes), table
 
 
 def fit(config: RunConfig, parts: Parts, trainer: pl.Trainer, checkpoint: Path | None) -> float:

@@ -6,11 +6,11 @@ A strategy of your own is a class with a `treatment` method, named by `_target_`
         def treatment(self, part: Part, epoch: int) -> Treatment:
             return Treatment(trains=part.stage % 2 == 0)
 
-It may also have `prepare(stages)`, called once before anything is trained, which can refuse a backbone.
+It may also have the methods of `Prepares`, `RatesHead`, `Observes` and `Stateful`.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -34,12 +34,61 @@ class Treatment:
     trains: bool
     statistics: bool | None = None
 
+    @property
+    def moves_statistics(self) -> bool:
+        """Whether the running statistics of the parameter's normalisation layer move."""
+        return self.trains if self.statistics is None else self.statistics
 
+
+@runtime_checkable
 class FreezeStrategy(Protocol):
-    """Anything that has a `treatment` method that depends on nothing but its arguments."""
+    """Anything with a `treatment` method that depends on its arguments alone, and on what was observed."""
 
     def treatment(self, part: Part, epoch: int) -> Treatment:
         """Say how `part` is treated in `epoch` (counted from 0)."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A strategy that looks at the backbone, or adds to it, before the plan is made."""
+
+    def prepare(self, stages: nn.ModuleDict) -> None:
+        """Change the stages in place, or refuse them by a GraftError."""
+        ...
+
+
+@runtime_checkable
+class RatesHead(Protocol):
+    """A strategy that changes the head's learning rate."""
+
+    def head_rate(self, epoch: int) -> float:
+        """Say what the head's rate is multiplied by in `epoch`."""
+        ...
+
+
+@runtime_checkable
+class Observes(Protocol):
+    """A strategy that depends on how training goes; it should be `Stateful` too, so that runs resume exactly.
+
+    What it observes may change the treatment of epochs that have not begun, and of no others.
+    """
+
+    def observe(self, epoch: int, loss: float) -> None:
+        """Take note of the validation loss that `epoch` ended with."""
+        ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A strategy with a state that checkpoints save."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the state as plain values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`."""
         ...
 
 
@@ -177,11 +226,6 @@ class BiasOnly:
             GraftError: nothing of the backbone would train.
         """
         _refuse_nothing(self, stages, "freeze=bias_only: the backbone has no such biases to train")
-
-
-def head_rate(strategy: Any, epoch: int) -> float:
-    """What the head's learning rate is multiplied by in `epoch`: 1 unless the strategy has a word on it."""
-    return float(strategy.head_rate(epoch)) if hasattr(strategy, "head_rate") else 1.0
 
 
 def _refuse_nothing(strategy: FreezeStrategy, stages: nn.ModuleDict, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a strategy resolves to, as a table: printed once, and kept as `freeze.csv`."""
+"""What a freeze plan says, as a table: printed once, and kept as `freeze.csv`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 from rich.table import Table
 from torch import nn
 
-from graft.freezing.apply import first_epoch, phases, statistics_move
 from graft.freezing.parts import Located, parts
-from graft.freezing.strategies import FreezeStrategy, head_rate
+from graft.freezing.plan import FreezePlan
 
 # By whether the affine parameters train and whether the statistics move.
 MODES = {
@@ -20,20 +19,15 @@ MODES = {
 
 
 def freeze_table(
-    strategy: FreezeStrategy,
-    stages: nn.ModuleDict,
-    head: nn.Module,
-    groups: Sequence[Mapping[str, Any]],
-    epochs: int,
+    plan: FreezePlan, stages: nn.ModuleDict, head: nn.Module, groups: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """One row a stage, and one for the head.
 
     Args:
-        strategy: what decides.
+        plan: says what trains when.
         stages: the backbone's.
         head: trains from the first epoch on.
         groups: the optimizer's, with `params`, `lr` and `weight_decay`.
-        epochs: how many there will be.
 
     Returns:
         Rows with `stage`, `parameters`; `trainable`, how many of them train in some epoch; `from_epoch`,
@@ -42,23 +36,22 @@ def freeze_table(
         biases it is 0); `norm`, the modes of its norm layers in the order of the phases.
     """
     rates = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
-    starts = phases(strategy, stages, epochs)
     located = parts(stages)
     rows = []
     for name in stages:
         own = [entry for entry in located if entry.part.stage_name == name]
-        first = {id(entry.parameter): first_epoch(strategy, entry.part, starts) for entry in own}
+        first = {id(entry.parameter): plan.first_epoch(entry.part) for entry in own}
         trained = [entry.parameter for entry in own if first[id(entry.parameter)] is not None]
         begins = [epoch for epoch in first.values() if epoch is not None]
         counts = {"parameters": sum(entry.parameter.numel() for entry in own)}
         rows.append(
             {"stage": name, **counts, **_trained(trained, min(begins, default=0), rates)}
-            | {"norm": " → ".join(_modes(strategy, own, starts))}
+            | {"norm": " → ".join(_modes(plan, own))}
         )
     heads = list(head.parameters())
     counts = {"parameters": sum(parameter.numel() for parameter in heads)}
     last = {"stage": "head", **counts, **_trained(heads, 0, rates), "norm": ""}
-    factors = list(dict.fromkeys(head_rate(strategy, epoch) for epoch in starts))
+    factors = list(dict.fromkeys(plan.head_rate(epoch) for epoch in plan.phases))
     if len(factors) > 1 and last["lr"] != "":
         last["lr"] = " → ".join(f"{last['lr'] * factor:g}" for factor in factors)
     return [*rows, last]
@@ -77,15 +70,15 @@ def _trained(
     }
 
 
-def _modes(strategy: FreezeStrategy, own: Sequence[Located], starts: Sequence[int]) -> list[str]:
+def _modes(plan: FreezePlan, own: Sequence[Located]) -> list[str]:
     """The modes of a stage's norm layers, one after the other as the phases bring them."""
     modes: list[str] = []
-    for epoch in starts:
-        treatments = [strategy.treatment(entry.part, epoch) for entry in own if entry.part.kind == "norm"]
+    for epoch in plan.phases:
+        treatments = [plan.treatment(entry.part, epoch) for entry in own if entry.part.kind == "norm"]
         if not treatments:
             continue
         affine = any(treatment.trains for treatment in treatments)
-        mode = MODES[affine, all(map(statistics_move, treatments))]
+        mode = MODES[affine, all(treatment.moves_statistics for treatment in treatments)]
         if not modes or modes[-1] != mode:
             modes.append(mode)
     return modes

@@ -15,6 +15,8 @@ from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
+from graft.freezing import FreezePlan, FreezeStrategy
+from graft.freezing.strategies import Prepares
 from graft.models.source_head import source_head
 from graft.objective import CoTuning
 from graft.objective.distillation import make_distillation
@@ -65,16 +67,19 @@ def backbone_name(node: Node) -> str:
     return str(node.get("name") or node["_target_"].rpartition(".")[2])
 
 
-def make_strategy(config: RunConfig, backbone: Backbone) -> Any:
-    """The freeze strategy, which may add adapters to the backbone.
+def make_plan(config: RunConfig, backbone: Backbone) -> FreezePlan:
+    """The freeze plan; the strategy may add adapters to the backbone first.
 
     Raises:
-        GraftError: the strategy does not fit the backbone.
+        GraftError: the strategy does not fit the backbone, or is none.
     """
     strategy = build(config.freeze, "freeze")
-    if hasattr(strategy, "prepare"):
+    if not isinstance(strategy, FreezeStrategy):
+        target = config.freeze["_target_"]
+        raise GraftError(f"freeze: {target} gave {type(strategy).__name__}, which has no method treatment")
+    if isinstance(strategy, Prepares):
         strategy.prepare(backbone.stages)
-    return strategy
+    return FreezePlan(strategy, backbone.stages, config.trainer["max_epochs"])
 
 
 def fingerprint_of(backbone: Backbone) -> int:
@@ -104,7 +109,7 @@ def make_task(config: RunConfig, loading: ImageDataModule) -> Task:
 
 
 def make_module(
-    config: RunConfig, backbone: Backbone, loading: ImageDataModule, strategy: Any = None
+    config: RunConfig, backbone: Backbone, loading: ImageDataModule, plan: FreezePlan
 ) -> TransferModule:
     """The LightningModule: the backbone with a new head, and how both are trained.
 
@@ -112,7 +117,7 @@ def make_module(
         config: the resolved configuration.
         backbone: from `make_backbone`.
         loading: says how many classes there are, and which images train.
-        strategy: from `make_strategy`.
+        plan: from `make_plan`.
     """
     classes = len(loading.data.class_names)
     with random_stream(config.seed, fingerprint_of(backbone)):
@@ -128,7 +133,7 @@ def make_module(
         optimizer=optimizer,
         schedule=build_later(config.scheduler, "scheduler"),
         rates=None if optimizer is None else rates(config.optimizer),
-        strategy=strategy,
+        plan=plan,
         mix=build_later(config.mix, "mix")(classes),
         distill=make_distillation(config.distill, backbone.preprocessing, loading.data.class_names),
         channels_last=config.channels_last,
@@ -164,7 +169,7 @@ class Parts(NamedTuple):
 
     loading: ImageDataModule
     module: TransferModule
-    strategy: Any
+    plan: FreezePlan
 
 
 def _recorded_split(begun: RunFolder, data: ImageData) -> Splits:
@@ -209,7 +214,7 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
         config = replace(config, head={**config.head, "standardize": config.solves})
     backbone = make_backbone(config.backbone)
     loading = make_loading(config, data, splits, backbone.preprocessing)
-    strategy = make_strategy(config, backbone)
-    module = make_module(config, backbone, loading, strategy)
-    check_single_images(config, loading, module, strategy, size)
-    return config, Parts(loading, module, strategy), size
+    plan = make_plan(config, backbone)
+    module = make_module(config, backbone, loading, plan)
+    check_single_images(config, loading, module, plan, size)
+    return config, Parts(loading, module, plan), size

@@ -34,7 +34,7 @@ def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], par
     if line := told(counts, f"the {len(tested):,} test images"):
         say(line)
     epochs = config.trainer["max_epochs"]
-    rows = freeze_table(parts.strategy, module.backbone.stages, module.head, module.groups, epochs)
+    rows = freeze_table(parts.plan, module.backbone.stages, module.head, module.groups)
     write_csv(folder.freeze, rows)
     PlainConsole().print(printed(rows))
     *backbone, head = rows

@@ -119,7 +119,7 @@ def fitted(
         module = prepare(config)[1].module
         module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
         # What trains there is the same in all epochs.
-        apply(parts.strategy, module.backbone.stages, 0)
+        apply(parts.plan, module.backbone.stages, 0)
     best = load_best(trainer, module)
     return Trained(module, trainer.current_epoch - 1 if best is None else best, seconds)
 

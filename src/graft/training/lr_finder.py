@@ -9,6 +9,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 from graft.configuration.run_config import Node
 from graft.data import ImageDataModule
 from graft.errors import GraftError
+from graft.freezing import FreezePlan
 from graft.freezing.apply import apply
 from graft.processes.ranks import lone_trainer
 from graft.training.module import TransferModule
@@ -17,17 +18,17 @@ from graft.training.trainer import quiet_lightning
 STEPS = 100
 
 
-def found_factor(module: TransferModule, loading: ImageDataModule, strategy: Any, trainer: Node) -> float:
+def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezePlan, trainer: Node) -> float:
     """What all learning rates should be multiplied by, says a range test (Smith 2017, arXiv 1506.01186).
 
-    For `STEPS` batches, treated as the strategy treats the first epoch, the rate grows exponentially; the
+    For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the
     one where the loss falls fastest is chosen. Lightning gives every group the same rate meanwhile and
     suggests one for all; here each step is taken at rates in the groups' own proportions.
 
     Args:
         module: a copy of it is trained; itself it stays as it is.
         loading: gives the batches.
-        strategy: the freeze strategy.
+        plan: of freezing.
         trainer: `accelerator`, `devices` and `precision`.
 
     Raises:
@@ -35,7 +36,7 @@ def found_factor(module: TransferModule, loading: ImageDataModule, strategy: Any
     """
     quiet_lightning()
     tried = copy.deepcopy(module)
-    apply(strategy, tried.backbone.stages, 0)
+    apply(plan, tried.backbone.stages, 0)
     trained = [group for group in tried.groups if any(p.requires_grad for p in group["params"])]
     lead = max(group["lr"] for group in trained)
     tried.configure_optimizers = lambda: in_proportion(tried, lead)  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from graft.backbones import Backbone
 from graft.data.mixing import Mix
 from graft.errors import GraftError
 from graft.features.extraction import filled_up
-from graft.freezing.strategies import head_rate
+from graft.freezing import FreezePlan
 from graft.objective import Regularizer
 from graft.objective.behaviour import outputs
 from graft.objective.distillation import Distillation
@@ -39,11 +39,11 @@ class TransferModule(pl.LightningModule):
         backbone: images `(N, 3, H, W)` to features `(N, D)`.
         head: features `(N, D)` to logits `(N, C)`.
         task: says the loss, what is tallied and what is predicted.
-        optimizer: called with the parameter groups; may be left out, with `schedule` and `rates`, where
-            the module is only tested.
+        optimizer: called with the parameter groups; may be left out, with `schedule`, `rates` and `plan`,
+            where the module is only tested.
         schedule: called with the optimizer and the `Span` of the run.
         rates: `lr`, `head_lr`, `weight_decay` and `layer_decay` of the parameter groups.
-        strategy: the freeze strategy, which may have a word on the rates.
+        plan: of freezing, which says the phases and may change the head's rate.
         mix: what happens to a training batch before anything sees it, or None.
         distill: adds what a teacher says to the training loss, or None.
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
@@ -64,7 +64,7 @@ class TransferModule(pl.LightningModule):
         optimizer: Callable[[list[dict[str, Any]]], Optimizer] | None = None,
         schedule: Callable[[Optimizer, Span], dict[str, Any] | None] | None = None,
         rates: dict[str, Any] | None = None,
-        strategy: Any = None,
+        plan: FreezePlan | None = None,
         mix: Mix | None = None,
         distill: Distillation | None = None,
         channels_last: bool = False,
@@ -76,9 +76,7 @@ class TransferModule(pl.LightningModule):
         self.head = head
         self.optimizer_factory = optimizer
         self.schedule = schedule
-        self.strategy_of_freezing = strategy
-        # The epochs in which the strategy changes what trains; kept up to date by `FreezeCallback`.
-        self.phases: list[int] = [0]
+        self.plan = plan
         self.task = task
         self.mix = mix
         self.distill = distill
@@ -247,6 +245,8 @@ class TransferModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: D102
         assert self.optimizer_factory is not None
         assert self.schedule is not None
+        assert self.plan is not None
+        plan = self.plan
         optimizer = self.optimizer_factory(self.groups)
         steps = int(self.trainer.estimated_stepping_batches)
         # Not the steps shared out among the epochs, of which trainer.max_steps may leave some out.
@@ -254,8 +254,8 @@ class TransferModule(pl.LightningModule):
         span = Span(
             steps,
             max(1, math.ceil(batches / accumulated)),
-            phases=lambda: self.phases,
-            head_rate=lambda epoch: head_rate(self.strategy_of_freezing, epoch),
+            phases=lambda: plan.phases,
+            head_rate=plan.head_rate,
         )
         schedule = self.schedule(optimizer, span)
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer

@@ -11,13 +11,13 @@ from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.features.extraction import evaluating
-from graft.freezing.apply import phases, statistics_move
+from graft.freezing import FreezePlan
 from graft.freezing.parts import parts
 from graft.training.module import TransferModule
 
 
 def check_single_images(
-    config: RunConfig, loading: ImageDataModule, module: TransferModule, strategy: Any, size: int
+    config: RunConfig, loading: ImageDataModule, module: TransferModule, plan: FreezePlan, size: int
 ) -> None:
     """Refuse batches of one image where a layer needs two to tell how its channels vary.
 
@@ -25,7 +25,7 @@ def check_single_images(
         config: the resolved configuration.
         loading: the images.
         module: what trains.
-        strategy: says which layers take statistics from a batch, and when.
+        plan: says which layers take statistics from a batch, and when.
         size: how many processes share a batch.
 
     Raises:
@@ -34,7 +34,7 @@ def check_single_images(
     if loading.batch_size >= 2 * size:
         # Then no batch has a single image of a process: an epoch's images are shared out evenly.
         return
-    moving = set(_moving(config, module, strategy))
+    moving = set(_moving(module, plan))
     layer = next((name for name, layer in _starved(module, loading) if layer in moving), None)
     if layer is None:
         return
@@ -49,12 +49,12 @@ def check_single_images(
     )
 
 
-def _moving(config: RunConfig, module: TransferModule, strategy: Any) -> Iterator[nn.Module]:
+def _moving(module: TransferModule, plan: FreezePlan) -> Iterator[nn.Module]:
     """The layers that in some epoch take their statistics from the batch."""
     stages = module.backbone.stages
-    for epoch in phases(strategy, stages, config.trainer["max_epochs"]):
+    for epoch in plan.phases:
         for part, layer, _ in parts(stages):
-            if isinstance(layer, _BatchNorm) and statistics_move(strategy.treatment(part, epoch)):
+            if isinstance(layer, _BatchNorm) and plan.treatment(part, epoch).moves_statistics:
                 yield layer
     # A head trains always; layers without parameters of their own go with their stage, and are rare.
     yield from module.head.modules()

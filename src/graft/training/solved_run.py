@@ -32,7 +32,7 @@ def solve_head(
     """
     started = time.perf_counter()
     loading, module = parts.loading, parts.module
-    apply(parts.strategy, module.backbone.stages, 0)
+    apply(parts.plan, module.backbone.stages, 0)
     splits, data = loading.splits, loading.data
     labelled = [
         Labelled(features, torch.from_numpy(data.images.labels[splits[split]]))

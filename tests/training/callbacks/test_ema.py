@@ -42,10 +42,12 @@ def test_the_decay_warms_up():
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_the_average_is_the_formulas_at_each_step_of_the_optimizer(transfer, trainer, loader, accumulate):
+def test_the_average_is_the_formulas_at_each_step_of_the_optimizer(
+    transfer, plan, trainer, loader, accumulate
+):
     ema = Ema(0.5)
     records = Records(ema)
-    callbacks = [FreezeCallback(Full()), ema, records]
+    callbacks = [FreezeCallback(plan(Full())), ema, records]
     trainer(epochs=4, callbacks=callbacks, accumulate_grad_batches=accumulate).fit(
         transfer(), loader(16, 4), loader(4, 4)
     )
@@ -72,11 +74,11 @@ def test_the_average_of_a_constant_nears_it_by_the_decay():
     torch.testing.assert_close(average, constant + 0.9**50 * (start - constant))
 
 
-def test_frozen_weights_are_their_own_average_after_2000_steps(transfer, trainer, loader):
+def test_frozen_weights_are_their_own_average_after_2000_steps(transfer, plan, trainer, loader):
     ema = Ema(0.999)
     module = transfer(optimizer=torch.optim.AdamW, lr=0.001)
     before = floats(module.backbone)
-    fitted = trainer(epochs=10, callbacks=[FreezeCallback(Frozen()), ema])
+    fitted = trainer(epochs=10, callbacks=[FreezeCallback(plan(Frozen())), ema])
     fitted.fit(module, loader(400, 2))
     assert fitted.global_step == 2000
     average = ema._average_model.module.backbone.state_dict()
@@ -100,12 +102,12 @@ class Validated(Callback):
 
 @pytest.mark.parametrize("interval", [1.0, 0.5])
 def test_the_average_is_validated_and_kept_and_training_goes_on_raw(
-    transfer, trainer, loader, tmp_path, interval
+    transfer, plan, trainer, loader, tmp_path, interval
 ):
     ema, watch = Ema(0.9, recalibrate=0), Validated()
     records = Records(ema)
     best = ModelCheckpoint(tmp_path, "best", monitor="val/loss")
-    callbacks = [FreezeCallback(Full()), ema, records, watch, best]
+    callbacks = [FreezeCallback(plan(Full())), ema, records, watch, best]
     module = transfer(lr=0.5)
     fitted = trainer(epochs=4, callbacks=callbacks, val_check_interval=interval, plugins=[CheckedIO()])
     fitted.fit(module, loader(8, 4), loader(6, 6, seed=1))
@@ -125,7 +127,7 @@ def test_the_average_is_validated_and_kept_and_training_goes_on_raw(
 # In the middle of an epoch too; Lightning warns of loaders that would then begin anew.
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
 @pytest.mark.parametrize("steps", [4, 3])
-def test_resuming_repeats_the_run_to_the_last_bit(transfer, tiny, trainer, items, tmp_path, steps):
+def test_resuming_repeats_the_run_to_the_last_bit(transfer, plan, tiny, trainer, items, tmp_path, steps):
     # Batches that are all the same, so that it does not matter where in an epoch (of 4) one goes on.
     batches = torch.utils.data.DataLoader(items(2) * 4, batch_size=2)
 
@@ -133,7 +135,7 @@ def test_resuming_repeats_the_run_to_the_last_bit(transfer, tiny, trainer, items
         ema = Ema(0.7)
         keep = ModelCheckpoint(tmp_path / str(epochs), "{step}", every_n_train_steps=1, save_top_k=-1)
         module = transfer(backbone=tiny(dropout=0.0), optimizer=torch.optim.AdamW, lr=0.01)
-        fitted = trainer(epochs, [FreezeCallback(Full()), ema, keep], **settings)
+        fitted = trainer(epochs, [FreezeCallback(plan(Full())), ema, keep], **settings)
         fitted.fit(module, batches, batches, ckpt_path=path, weights_only=True)
         return ema, floats(module), fitted
 
@@ -189,14 +191,14 @@ def taken_by_hand(module, state, batches):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_the_averages_statistics_are_taken_from_training_images_at_each_validation(
-    transfer, trainer, loader, accumulate
+    transfer, plan, trainer, loader, accumulate
 ):
     batches, images, losses = loader(16, 4), loader(24, 12, seed=1), {}
     for recalibrate in (0, 10_000):
         watch, module = Validated(), transfer(lr=0.3)
         trainer(
             epochs=3,
-            callbacks=[FreezeCallback(Full()), Ema(0.9, recalibrate), watch],
+            callbacks=[FreezeCallback(plan(Full())), Ema(0.9, recalibrate), watch],
             accumulate_grad_batches=accumulate,
         ).fit(module, batches, images)
         states = watch.seen[::2]
@@ -233,11 +235,11 @@ def test_the_averages_statistics_are_taken_from_training_images_at_each_validati
     ],
     ids=["frozen", "affine", "last_k", "full"],
 )
-def test_only_statistics_that_move_are_taken(transfer, trainer, loader, strategy, moving):
+def test_only_statistics_that_move_are_taken(transfer, plan, trainer, loader, strategy, moving):
     seen = {}
     for recalibrate in (0, 8):
         watch = Validated()
-        callbacks = [FreezeCallback(strategy), Ema(0.9, recalibrate), watch]
+        callbacks = [FreezeCallback(plan(strategy)), Ema(0.9, recalibrate), watch]
         trainer(epochs=2, callbacks=callbacks).fit(transfer(lr=0.3), loader(16, 4), loader(4, 4))
         seen[recalibrate] = watch.seen[-1]
     changed = {key.split(".")[2] for key in seen[0] if not torch.equal(seen[0][key], seen[8][key])}
@@ -245,10 +247,10 @@ def test_only_statistics_that_move_are_taken(transfer, trainer, loader, strategy
 
 
 @pytest.mark.parametrize("validates", [True, False])
-def test_what_training_ends_with_has_its_own_statistics(transfer, trainer, loader, tmp_path, validates):
+def test_what_training_ends_with_has_its_own_statistics(transfer, plan, trainer, loader, tmp_path, validates):
     keep = ModelCheckpoint(tmp_path, save_last=True)
     module, batches = transfer(lr=0.3), loader(16, 4)
-    callbacks = [FreezeCallback(Full()), Ema(0.9), keep]
+    callbacks = [FreezeCallback(plan(Full())), Ema(0.9), keep]
     fitted = trainer(epochs=2, callbacks=callbacks)
     fitted.fit(module, batches, loader(4, 4) if validates else None)
     ended = floats(module)
@@ -259,19 +261,21 @@ def test_what_training_ends_with_has_its_own_statistics(transfer, trainer, loade
             torch.testing.assert_close(ended[key], value, rtol=1e-4, atol=1e-5, msg=key)
     # Resumed where nothing is left to train, the module holds the same.
     again = transfer(lr=0.3)
-    trainer(epochs=2, callbacks=[FreezeCallback(Full()), Ema(0.9), ModelCheckpoint(tmp_path)]).fit(
+    trainer(epochs=2, callbacks=[FreezeCallback(plan(Full())), Ema(0.9), ModelCheckpoint(tmp_path)]).fit(
         again, batches, ckpt_path=tmp_path / "last.ckpt", weights_only=True
     )
     assert all(torch.equal(value, ended[key]) for key, value in again.state_dict().items())
 
 
-def test_stochastic_normalisation_is_left_out_where_statistics_are_taken(transfer, trainer, tiny, loader):
+def test_stochastic_normalisation_is_left_out_where_statistics_are_taken(
+    transfer, plan, trainer, tiny, loader
+):
     batches, states, afters = loader(16, 4), [], []
     for recalibrate in (0, 10_000):
         backbone, watch = tiny(), Validated()
         StochNorm(0.5).prepare(backbone, nn.Identity())
         module = transfer(lr=0.3, backbone=backbone)
-        callbacks = [FreezeCallback(Full()), Ema(0.9, recalibrate), watch]
+        callbacks = [FreezeCallback(plan(Full())), Ema(0.9, recalibrate), watch]
         trainer(epochs=2, callbacks=callbacks).fit(module, batches, loader(4, 4))
         states.append(watch.seen[-1])
         afters.append(watch.after[-1])

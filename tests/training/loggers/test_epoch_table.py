@@ -57,9 +57,9 @@ def test_single_precision_is_written_without_noise(table):
     assert table.rows == [{"epoch": 0, "train/accuracy": 0.9, "trainable_parameters": 25557030.0}]
 
 
-def test_a_fit_leaves_a_row_an_epoch(transfer, trainer, loader, table):
+def test_a_fit_leaves_a_row_an_epoch(transfer, plan, trainer, loader, table):
     module = transfer(lr=0.4, schedule=lambda optimizer, span: step(optimizer, span, step_size=1, gamma=0.5))
-    callbacks = [FreezeCallback(Full()), LearningRateMonitor(logging_interval="epoch")]
+    callbacks = [FreezeCallback(plan(Full())), LearningRateMonitor(logging_interval="epoch")]
     fitted = trainer(epochs=3, callbacks=callbacks, loggers=[table], log_every_n_steps=1)
     fitted.fit(module, loader(10, 4), loader(6, 4))
     fitted.test(module, loader(6, 4), verbose=False)

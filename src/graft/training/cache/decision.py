@@ -9,8 +9,7 @@ from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.features.folder import sized
 from graft.features.keys import same_transform
-from graft.freezing.apply import phases
-from graft.freezing.prefix import frozen_prefix
+from graft.freezing import FreezePlan
 from graft.models.head import standardizes
 from graft.training.cache.exactness import reasons_against, reasons_against_solving
 from graft.training.cache.feature_cache import FeatureCache
@@ -33,7 +32,7 @@ def decide(
     config: RunConfig,
     loading: ImageDataModule,
     module: TransferModule,
-    strategy: Any,
+    plan: FreezePlan,
     trainer: pl.Trainer,
     processes: int,
 ) -> Decision:
@@ -43,7 +42,7 @@ def decide(
         config: the resolved configuration.
         loading: the images.
         module: what trains.
-        strategy: says what is frozen.
+        plan: says what is frozen.
         trainer: says on which device and at which precision.
         processes: how many train together.
 
@@ -51,20 +50,18 @@ def decide(
         GraftError: something in the configuration needs them, and they cannot be had.
     """
     if config.solves:
-        return _for_solving(config, loading, module, strategy, trainer)
+        return _for_solving(config, loading, module, plan, trainer)
     views, stages = config.cache.views, module.backbone.stages
-    epochs = max(1, trainer.max_epochs or 1)
-    starts = phases(strategy, stages, epochs)
     wanted = wish(config, module)
     if config.cache.features in ("off", False):
         if wanted:
             raise GraftError(f"{wanted} needs stored features; leave cache.features=off out")
         return Decision(None, "")
-    if not (wanted or frozen_prefix(strategy, stages, [0])):
+    if not (wanted or plan.prefix(0)):
         return Decision(None, "")
     callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
-    reasons = reasons_against(config, module, loading, strategy, callbacks, processes)
-    if standardizes(module.head) and (views or frozen_prefix(strategy, stages, [0]) < len(stages)):
+    reasons = reasons_against(config, module, loading, plan, callbacks, processes)
+    if standardizes(module.head) and (views or plan.prefix(0) < len(stages)):
         reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")
     if config.trainer.get("limit_train_batches") is not None and not wanted:
         reasons.append("trainer.limit_train_batches trains on few of the images")
@@ -72,10 +69,10 @@ def decide(
         return _none(wanted, "; ".join(reasons))
     if views and same_transform(loading.training, loading.evaluation):
         raise GraftError(f"{wanted} does nothing: this augmentation draws nothing, so all views are alike")
-    cache = FeatureCache(config, module, loading, strategy, trainer, wanted)
+    cache = FeatureCache(config, module, loading, plan, trainer, wanted)
     lines, why = [], ""
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], epochs], strict=True)):
-        stop = frozen_prefix(strategy, stages, starts[: number + 1])
+    for start, end in zip(plan.phases, [*plan.phases[1:], plan.epochs], strict=True):
+        stop = plan.prefix(start)
         # What is read in a single epoch is worth storing for later runs alone.
         if not stop or (start > 0 and end - start < 2 and not wanted):
             continue
@@ -102,15 +99,14 @@ def _for_solving(
     config: RunConfig,
     loading: ImageDataModule,
     module: TransferModule,
-    strategy: Any,
+    plan: FreezePlan,
     trainer: pl.Trainer,
 ) -> Decision:
     """A head that is solved reads all features once, stored or not."""
     stages = module.backbone.stages
-    starts = phases(strategy, stages, max(1, trainer.max_epochs or 1))
-    if reasons := reasons_against_solving(module.head, frozen_prefix(strategy, stages, starts) < len(stages)):
+    if reasons := reasons_against_solving(module.head, plan.prefix() < len(stages)):
         raise GraftError(f"optimizer=lbfgs is not possible: {'; '.join(reasons)}")
-    cache = FeatureCache(config, module, loading, strategy, trainer, None)
+    cache = FeatureCache(config, module, loading, plan, trainer, None)
     if config.cache.features in ("off", False):
         return Decision(cache, "")
     lacking, size = cache.lacking(len(stages), 1)

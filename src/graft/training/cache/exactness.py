@@ -1,7 +1,6 @@
 """Why stored boundary tensors would not give the run that images give."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import pytorch_lightning as pl
 from torch import nn
@@ -9,8 +8,8 @@ from torch import nn
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.features.keys import same_transform
+from graft.freezing import FreezePlan
 from graft.freezing.parts import parts
-from graft.freezing.prefix import frozen_prefix
 from graft.training.module import TransferModule
 
 # What a callback that looks at batches overrides.
@@ -24,7 +23,7 @@ def reasons_against(
     config: RunConfig,
     module: TransferModule,
     loading: ImageDataModule,
-    strategy: Any,
+    plan: FreezePlan,
     callbacks: Iterable[pl.Callback],
     processes: int,
 ) -> list[str]:
@@ -34,7 +33,7 @@ def reasons_against(
         config: the resolved configuration.
         module: what trains.
         loading: its images.
-        strategy: of freezing, asked for the first epoch.
+        plan: of freezing, asked for the first epoch.
         callbacks: the trainer's.
         processes: how many train together.
     """
@@ -43,7 +42,7 @@ def reasons_against(
     regularizer = module.regularizer
     stages = module.backbone.stages
     found = {
-        _first_moving(strategy, stages): not frozen_prefix(strategy, stages, [0]),
+        _first_moving(plan, stages): not plan.prefix(0),
         "the augmentation may draw each image anew in every epoch (cache.views=10 stores 10 views of each)": (
             drawn and views is None
         ),
@@ -64,10 +63,10 @@ def reasons_against(
     return reasons
 
 
-def _first_moving(strategy: Any, stages: nn.ModuleDict) -> str:
+def _first_moving(plan: FreezePlan, stages: nn.ModuleDict) -> str:
     """Why there is no frozen prefix."""
     stem = next(iter(stages))
-    trains = any(strategy.treatment(p, 0).trains for p, _, _ in parts(stages) if p.stage_name == stem)
+    trains = any(plan.treatment(p, 0).trains for p, _, _ in parts(stages) if p.stage_name == stem)
     what = "trains" if trains else "has normalisation layers whose statistics move"
     return f"nothing is frozen from the stem on: {stem} {what} from the first epoch"
 

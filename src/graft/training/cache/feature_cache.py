@@ -20,7 +20,7 @@ from graft.features import BoundaryLoader, FeatureStore, ImageFeatures, Stored
 from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
 from graft.features.loading import Boundary
-from graft.freezing.prefix import frozen_prefix
+from graft.freezing import FreezePlan
 from graft.models.head import fit_standardization, standardizes
 from graft.processes.interruption import is_pending, raise_pending
 from graft.runs.log import say
@@ -50,7 +50,7 @@ class FeatureCache:
         config: the resolved configuration.
         module: whose backbone computes the tensors, with the weights that it has now.
         loading: the images.
-        strategy: says what is frozen.
+        plan: says what is frozen.
         trainer: says on which device and at which precision.
         wanted: the word that asked for the cache, so that failing is an error; None: it is a line.
 
@@ -64,13 +64,13 @@ class FeatureCache:
         config: RunConfig,
         module: TransferModule,
         loading: ImageDataModule,
-        strategy: Any,
+        plan: FreezePlan,
         trainer: pl.Trainer,
         wanted: str | None,
     ) -> None:
         self.module = module
         self.loading = loading
-        self.strategy = strategy
+        self.plan = plan
         self.trainer = trainer
         self.wanted = wanted
         self.views = config.cache.views
@@ -97,7 +97,6 @@ class FeatureCache:
         )
         self.drawn = replace(self.plain, transform=loading.training, seed=loading.seed)
         self._read: dict[tuple[int, int | None], Boundary] = {}
-        self._prefix: dict[tuple[int, ...], int] = {}
         self._fast: dict[int, FastPrefix] = {}
 
     def in_place_of(
@@ -116,8 +115,7 @@ class FeatureCache:
 
         The keys are those of the weights as they are now, so that no change of them can go unnoticed.
         """
-        module, indices = self.module, self.loading.splits[split]
-        stop = frozen_prefix(self.strategy, module.backbone.stages, module.phases)
+        indices, stop = self.loading.splits[split], self.plan.prefix()
         now = replace(self.plain)
         if self.fast or stop not in self.sizes or now.keys[stop - 1] != self.plain.keys[stop - 1]:
             return None
@@ -178,11 +176,7 @@ class FeatureCache:
     def now(self, split: str) -> Boundary | None:
         """What the epoch that begins reads; None where it reads images."""
         epoch = self.loading.epoch
-        starts = tuple(start for start in self.module.phases if start <= epoch)
-        if starts not in self._prefix:
-            # Once a phase: to walk over a network in each epoch would be a tenth of a head's.
-            self._prefix = {starts: frozen_prefix(self.strategy, self.module.backbone.stages, starts)}
-        stop = self._prefix[starts]
+        stop = self.plan.prefix(epoch)
         # One boundary and one view of it are held at a time.
         view = epoch % self.views if self.views else None
         self._read = {at: read for at, read in self._read.items() if at in ((stop, None), (stop, view))}
