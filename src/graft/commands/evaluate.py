@@ -15,7 +15,7 @@ from graft.errors import GraftError, did_you_mean
 from graft.evaluation.assessment import INTERVAL, spelled
 from graft.models import Bundle, load_bundle
 from graft.models.wise_ft import move_towards_source
-from graft.processes.ranks import lone_trainer
+from graft.processes.lightning import lone_device
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
@@ -128,7 +128,7 @@ def recalibrate(
             batch_size=loading.batch_size,
             num_workers=config["num_workers"],
         )
-    device = lone_trainer(config["accelerator"]).strategy.root_device
+    device = lone_device(config["accelerator"])
     model, images = bundle.model.to(device), len(loading.splits["train"])
     print(f"wise_ft: norm layers' statistics are taken anew, from {min(images, MOST):,} training images")
     batches = first(loading.train_dataloader(), MOST)

@@ -19,7 +19,7 @@ from graft.errors import GraftError
 from graft.features import FeatureStore, ImageFeatures
 from graft.features.fast import FastPrefix
 from graft.models import Bundle, load_bundle
-from graft.processes.ranks import lone_trainer
+from graft.processes.lightning import lone_device
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, whole, write_csv
 from graft.runs.seen import Seen
@@ -105,7 +105,7 @@ def features_of(
     config: Config, backbone: Backbone, label: str, data: ImageData, node: Config, indices: Indices
 ) -> Tensor:
     """`(N, D)`: the features of the images of these indices, from the cache as far as it has them."""
-    device = lone_trainer(config["accelerator"]).strategy.root_device
+    device = lone_device(config["accelerator"])
     backbone.to(device)
     fast = config["precision"] == "fast"
     prefix = FastPrefix(backbone.stages.values()) if fast else backbone

@@ -14,7 +14,7 @@ from graft.data import ImageData, data_facts
 from graft.data.image_data import Indices
 from graft.errors import GraftError
 from graft.models.source_head import known_source_head
-from graft.processes.ranks import lone_trainer
+from graft.processes.lightning import lone_device
 from graft.ranking.candidates import Candidate, candidates
 from graft.ranking.costs import cost_of
 from graft.ranking.reached import fine_tuned, reached_by
@@ -137,7 +137,7 @@ def measured(config: Config, one: Candidate, data: ImageData, indices: Indices) 
         probabilities = torch.softmax(logits.double(), 1).numpy()
     labels = data.images.labels[indices]
     scores = all_scores(features.double().numpy(), labels, probabilities, config["seed"])
-    device = lone_trainer(config["accelerator"]).strategy.root_device
+    device = lone_device(config["accelerator"])
     # No more at a time than there will ever be.
     cost = cost_of(backbone, device, min(config["data"].get("batch_size", 32), len(data.images)))
     return {**scores, "features": backbone.width, **cost._asdict()}

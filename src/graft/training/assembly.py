@@ -18,7 +18,7 @@ from graft.errors import GraftError
 from graft.models.source_head import source_head
 from graft.objective import CoTuning
 from graft.objective.distillation import make_distillation
-from graft.processes import ranks
+from graft.processes import starting
 from graft.processes.threads import threads
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
@@ -191,7 +191,7 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     checks.check_device(config.trainer["accelerator"])
     checks.check_precision(config.trainer)
     check_workers(config.data.get("num_workers"), key="data.num_workers")
-    size = ranks.count(config.trainer)
+    size = starting.count(config.trainer)
     # Recorded, because a run that goes on with another number may round otherwise.
     computing = threads(config.threads, size // config.trainer.get("num_nodes", 1))
     config = replace(config, threads=computing)

@@ -12,7 +12,7 @@ from graft.data import ImageData
 from graft.evaluation.answers import Answers
 from graft.evaluation.calibration import at_bound, fit_temperature
 from graft.models.bundle import Bundle
-from graft.processes.ranks import lone_trainer
+from graft.processes.lightning import lone_trainer
 from graft.runs import RunFolder
 from graft.runs.log import say
 from graft.tasks import SingleLabel, Task
