@@ -7,7 +7,7 @@ import torch
 
 from graft.backbones import Backbone, SourceHead
 from graft.errors import GraftError
-from graft.models.bundle import load_bundle
+from graft.models.bundle_files import load_bundle
 
 
 def source_head(backbone: Backbone, weights: str | None) -> SourceHead:
