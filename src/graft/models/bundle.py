@@ -82,6 +82,16 @@ class Bundle:
         self.seen = seen
         self.transform = evaluation_transform(preprocessing)
 
+    @property
+    def backbone(self) -> Any:
+        """Images to features; a `Backbone`, or what stands for one of the user's own."""
+        return self.model.get_submodule("backbone")
+
+    @property
+    def head(self) -> nn.Module:
+        """Features to logits."""
+        return self.model.get_submodule("head")
+
     @torch.inference_mode()
     def probabilities(self, images: Tensor) -> Tensor:
         """Preprocessed images `(N, 3, H, W)` to probabilities `(N, C)`, float32."""

@@ -63,7 +63,7 @@ def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> list[
         raise GraftError(
             f"wise_ft.alpha={alpha}: the source of run={path} is not to be had: {error}"
         ) from error
-    backbone = bundle.model.get_submodule("backbone")
+    backbone = bundle.backbone
     source_state, tuned_state = started.state_dict(), backbone.state_dict()
     backbone.load_state_dict(between(source_state, tuned_state, alpha))
     if alpha in (0, 1):

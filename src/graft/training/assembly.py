@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from graft.backbones import Backbone, Preprocessing
+from graft.backbones.making import make_backbone
 from graft.configuration.building import build, build_later
 from graft.configuration.locating import located
 from graft.configuration.run_config import Node, RunConfig
@@ -45,24 +46,6 @@ def make_loading(
         # A word that YAML reads as false.
         cache_images=config.data.get("cache_images", "auto") or "off",
     )
-
-
-def make_backbone(node: Node) -> Backbone:
-    """The backbone of a `backbone` node, with its weights.
-
-    Raises:
-        GraftError: the weights cannot be had, or do not fit.
-    """
-    backbone = build(node, "backbone")
-    if not isinstance(backbone, Backbone):
-        kind = type(backbone).__name__
-        raise GraftError(f"backbone: {node['_target_']} gave {kind}, not graft.backbones.Backbone")
-    return backbone
-
-
-def backbone_name(node: Node) -> str:
-    """What the backbone of a `backbone` node is called."""
-    return str(node.get("name") or node["_target_"].rpartition(".")[2])
 
 
 def make_strategy(config: RunConfig, backbone: Backbone) -> Any:

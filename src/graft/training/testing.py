@@ -48,10 +48,9 @@ def tested_module(bundle: Bundle) -> TransferModule:
 
     It is the same in both, and compiled in neither, so that both give the same bits.
     """
-    backbone: Any = bundle.model.get_submodule("backbone")
     return TransferModule(
-        backbone,
-        bundle.model.get_submodule("head"),
+        bundle.backbone,
+        bundle.head,
         task=SingleLabel(bundle.class_names),
         channels_last=bundle.tested.channels_last,
         temperature=bundle.temperature,
