@@ -84,6 +84,12 @@ def test_an_import_that_runs_up_or_sideways_is_seen(source: str) -> None:
     assert len(upward("ranking", source)) == 1
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "commands").glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_commands_know_nothing_of_each_other(path: Path) -> None:
+    modules = [module for _, module in imports(ast.parse(path.read_text(encoding="utf-8")))]
+    assert not [module for module in modules if module.startswith("graft.commands")]
+
+
 def test_every_room_has_a_floor() -> None:
     rooms = {path.stem for path in PACKAGE.iterdir() if path.name != "__pycache__" and path.name != "conf"}
     assert rooms - {"py"} == set(FLOOR_OF)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
 
 from graft.backbones import Backbone, Preprocessing, load_weights
-from graft.backbones.weight_files import recorded_preprocessing
+from graft.backbones.weight_files import Weights, read_weights
 
 # Repeats, kernel, stride of the first, expansion, channels of EfficientNet-B0; Lite leaves out its squeeze
 # and excitation, and its swish.
@@ -43,9 +43,9 @@ def small_resnet(weights: str | None = None, image_size: int = 32) -> Backbone:
         ),
     }
     given = Preprocessing(image_size, image_size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    return with_weights(
-        Backbone(stages, 96, (recorded_preprocessing(weights) if weights else None) or given), weights
-    )
+    read = read_weights(weights) if weights else None
+    recorded = None if read is None else read.preprocessing()
+    return with_weights(Backbone(stages, 96, recorded or given), read)
 
 
 def efficientnet_lite0(weights: str | None = None, image_size: int = 224) -> Backbone:
@@ -64,7 +64,7 @@ def efficientnet_lite0(weights: str | None = None, image_size: int = 224) -> Bac
     return with_weights(Backbone(stages, 1280, given), weights)
 
 
-def with_weights(backbone: Backbone, weights: str | None) -> Backbone:
+def with_weights(backbone: Backbone, weights: str | Weights | None) -> Backbone:
     """The backbone, its weights read where there are any."""
     if weights:
         load_weights(backbone, weights)

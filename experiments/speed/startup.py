@@ -26,7 +26,7 @@ import hydra
 def main(cfg): pass
 main()
 """
-GRAFT = "from graft.cli import main; main()"
+GRAFT = "from graft.cli.console import main; main()"
 MISTAKE = "optimzer.lr=1"
 SHOWN = [["--help"], ["--cfg", "job"], [MISTAKE]]
 SHORT = ["data=digits", "data.fraction=0.1", "trainer=cpu", "trainer.max_epochs=1", "threads=1"]

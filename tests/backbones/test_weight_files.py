@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from graft.backbones import Preprocessing, load_weights, simple_cnn, torchvision_backbone
-from graft.backbones.weight_files import recorded_preprocessing
+from graft.backbones.weight_files import read_weights
 from graft.configuration.weights_place import absolute, file_and_place
 from graft.errors import GraftError
 
@@ -250,8 +250,8 @@ def test_a_bundle_of_torchvision_s_brings_its_preprocessing(tmp_path, same):
 
 
 def test_other_files_record_no_preprocessing(tmp_path, trained):
-    assert recorded_preprocessing(write("pth", tmp_path, trained)) is None
-    assert recorded_preprocessing(write("bundle", tmp_path, trained)) is None
+    assert read_weights(write("pth", tmp_path, trained)).preprocessing() is None
+    assert read_weights(write("bundle", tmp_path, trained)).preprocessing() is None
     assert torchvision_backbone("squeezenet1_1").preprocessing == Preprocessing(256, 224)
 
 

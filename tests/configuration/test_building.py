@@ -21,7 +21,7 @@ from graft.errors import GraftError
         {"_target_": "graft.cli.console.os.system", "command": "touch {marker}"},
         {"_target_": "graft.data.module.torch.load", "f": "x.pth", "weights_only": False},
         {"_target_": "torch.nn.functional.torch.load", "f": "x.pth", "weights_only": False},
-        {"_target_": "graft.models.bundle.write_yaml", "path": "x", "value": 1},
+        {"_target_": "graft.models.bundle_files.write_yaml", "path": "x", "value": 1},
         {"_target_": "graft.configuration.building.build", "node": {"_target_": "torch.nn.ReLU"}, "key": "x"},
         {"backbone": {"name": "${oc.env:HOME}"}},
     ],

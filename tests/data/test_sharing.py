@@ -7,8 +7,8 @@ from torch import nn
 from graft.data.sharing import EpochBatches, Share, batch_count, even_batches
 
 
-def epoch(count, batch_size, rank=0, processes=1, done=0, number=0, seed=0):
-    return list(EpochBatches(count, batch_size, seed, lambda: (number, done), Share(rank, processes)))
+def epoch(count, batch_size, index=0, processes=1, done=0, number=0, seed=0):
+    return list(EpochBatches(count, batch_size, seed, lambda: (number, done), Share(index, processes)))
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -17,7 +17,7 @@ def test_an_epoch_is_shared_out_evenly(batch_size: int, processes: int) -> None:
     # The least that `check_processes` lets several train on.
     least = 1 if processes == 1 else 2 * processes
     for count in (*range(least, 40), 6 * 32 + 3, 1000):
-        shares = [epoch(count, batch_size, rank, processes) for rank in range(processes)]
+        shares = [epoch(count, batch_size, index, processes) for index in range(processes)]
         assert {len(share) for share in shares} == {batch_count(count, batch_size, processes)}
         # Nothing is left out, and nothing comes twice.
         assert sorted(p for share in shares for batch in share for _, p in batch) == list(range(count))
@@ -58,7 +58,7 @@ def test_an_epoch_goes_on_after_the_batches_that_are_done() -> None:
 
 
 def test_the_shares_of_a_batch_are_the_batch() -> None:
-    shares = [epoch(99, 16, rank, 4) for rank in range(4)]
+    shares = [epoch(99, 16, index, 4) for index in range(4)]
     for whole, *together in zip(epoch(99, 16), *shares, strict=True):
         assert sorted(key for share in together for key in share) == sorted(whole)
 
@@ -105,7 +105,7 @@ def test_batchnorm_is_not_spoiled_by_a_tiny_last_batch() -> None:
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 7, 64])
 @pytest.mark.parametrize("count", [5, 6, 7, 21, 64])
 def test_each_position_is_in_one_batch_of_one_process(count: int, batch_size: int, size: int) -> None:
-    batches = [even_batches(count, batch_size, Share(rank, size)) for rank in range(size)]
+    batches = [even_batches(count, batch_size, Share(index, size)) for index in range(size)]
     assert len({len(own) for own in batches}) == 1
     assert min(len(batch) for own in batches for batch in own) >= 1
     assert max(len(batch) for own in batches for batch in own) <= max(2, batch_size // size)

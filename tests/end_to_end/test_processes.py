@@ -123,13 +123,13 @@ def pair(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Ru
     return RunFolder.open(runs[0]), RunFolder.open(runs[1])
 
 
-def witness(folder: RunFolder, epoch: int, rank: int) -> dict[str, Any]:
-    return dict(json.loads((folder.path / "witness" / f"{epoch}-{rank}.json").read_text()))
+def witness(folder: RunFolder, epoch: int, process: int) -> dict[str, Any]:
+    return dict(json.loads((folder.path / "witness" / f"{epoch}-{process}.json").read_text()))
 
 
 def test_all_processes_hold_the_same_after_every_phase(pair: tuple[RunFolder, RunFolder]) -> None:
     two, _ = pair
-    held = [[witness(two, epoch, rank)["held"] for rank in range(2)] for epoch in range(EPOCHS)]
+    held = [[witness(two, epoch, process)["held"] for process in range(2)] for epoch in range(EPOCHS)]
     for first, second in held:
         assert first == second
     # The head first, then a stage more an epoch; the statistics stand still.
@@ -143,7 +143,7 @@ def test_all_processes_hold_the_same_after_every_phase(pair: tuple[RunFolder, Ru
 def test_each_image_is_validated_once(pair: tuple[RunFolder, RunFolder]) -> None:
     two, one = pair
     for epoch in range(EPOCHS):
-        parts = [torch.tensor(witness(two, epoch, rank)["seen"]) for rank in range(2)]
+        parts = [torch.tensor(witness(two, epoch, process)["seen"]) for process in range(2)]
         assert [int(part.sum()) for part in parts] == [11, 10]
         assert torch.equal(parts[0] + parts[1], torch.tensor(witness(one, epoch, 0)["seen"]))
 
@@ -173,10 +173,10 @@ def test_there_is_one_folder_written_by_the_first_process(pair: tuple[RunFolder,
     assert graft.load(two.path, trust=["mypkg"]).class_names == ["red", "green", "blue"]
 
 
-# Stops rank 0 with a signal in the middle of a step.
+# Stops the first process with a signal in the middle of a step.
 STOPPED = """
 import os, signal, sys
-from graft.cli import run
+from graft.cli.console import run
 from graft.training import TransferModule
 inner = TransferModule.training_step
 def training_step(self, batch, index):

@@ -92,10 +92,10 @@ def test_one_that_fails_is_listed_and_stops_no_other(
     torch.save({"a": torch.zeros(1)}, "weights/resnet18.pth")
     inner = rank.features_of
 
-    def features_of(config, backbone, label, *rest):
+    def features_of(backbone, label, *rest, **how):
         if label == "squeezenet1_0":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return inner(config, backbone, label, *rest)
+        return inner(backbone, label, *rest, **how)
 
     monkeypatch.setattr(rank, "features_of", features_of)
     Path("empty.pth").touch()

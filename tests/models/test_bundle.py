@@ -242,7 +242,7 @@ def test_a_failing_save_leaves_the_old_weights(saved, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("graft.models.bundle.save_file", full)
+    monkeypatch.setattr("graft.models.bundle_files.save_file", full)
     with pytest.raises(OSError, match="No space"):
         save_bundle(saved, trained("simple_cnn"), CONFIGS["simple_cnn"])
     assert (saved / "model.safetensors").read_bytes() == before
@@ -337,7 +337,7 @@ def test_a_write_that_fails_leaves_no_part_of_the_weights(saved, monkeypatch):
         raise OSError("no space left on device")
 
     before = (saved / "model.safetensors").read_bytes()
-    monkeypatch.setattr("graft.models.bundle.save_file", full)
+    monkeypatch.setattr("graft.models.bundle_files.save_file", full)
     with pytest.raises(OSError, match="no space"):
         save_bundle(saved, trained("simple_cnn"), CONFIGS["simple_cnn"])
     assert (saved / "model.safetensors").read_bytes() == before
@@ -376,3 +376,15 @@ def test_images_of_more_than_8_bits_are_read_as_the_models_own_were(saved, tmp_p
     assert old.predict(image)[0].probabilities == old.predict(declared)[0].probabilities
     describe(saved, levels={"whole": [0]})
     refused(saved, "levels=")
+
+
+@pytest.mark.parametrize("kind", list(CONFIGS))
+def test_weights_are_read_once(tmp_path, monkeypatch, kind):
+    save_bundle(tmp_path, trained(kind), CONFIGS[kind])
+    read: list[str] = []
+    for module in ("graft.backbones.weight_files", "graft.models.bundle_files"):
+        monkeypatch.setattr(
+            f"{module}.read_safetensors", lambda file: read.append(file.name) or load_file(file)
+        )
+    load_bundle(tmp_path, trust=TRUST)
+    assert read == ["model.safetensors"]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from graft.commands.compare import sort_of
 from graft.reporting.summary import summarize
 from graft.runs.files import read_csv, write_yaml
+from graft.runs.recorded import metric_of_sweeps
 from graft.runs.records import find_runs
 from graft.sweeps.report import conclude
 
@@ -55,7 +55,7 @@ def test_what_ranks_the_jobs_is_the_sweeps_metric(sweep, capsys):
 
 def test_compare_ranks_by_what_the_sweep_does(sweep, make_run):
     def usual(*paths):
-        return sort_of([run for path in paths for run in find_runs(str(path))[0]])
+        return metric_of_sweeps(run.folder for path in paths for run in find_runs(str(path))[0])
 
     assert usual(sweep) == "val/accuracy"
     write_yaml(sweep / "sweep.yaml", {"words": [], "metric": "val/loss"})

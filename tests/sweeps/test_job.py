@@ -7,6 +7,7 @@ import weakref
 import pytest
 
 from graft import errors
+from graft.commands import command
 from graft.errors import GraftError, reason_of
 from graft.sweeps.job import Job, _forget
 
@@ -55,7 +56,7 @@ def test_a_reason_is_one_line(error: Exception, reason: str) -> None:
 
 def test_a_job_says_errors_elsewhere_as_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "WANTS_TRACEBACKS", False)
-    sent = pickle.dumps(Job("train"))
+    sent = pickle.dumps(Job("train", command))
     # A process that was started with the variable that Hydra's own errors need.
     monkeypatch.setattr(errors, "WANTS_TRACEBACKS", True)
     pickle.loads(sent)

@@ -10,6 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from graft.backbones import Backbone
+from graft.backbones.making import make_backbone
 from graft.composition.composing import compose
 from graft.configuration.run_config import Loss, RunConfig
 from graft.data import ImageData, ImageDataModule, array_images
@@ -45,7 +46,7 @@ def made(config, uneven):
 
     def made(**changes):
         whole = replace(config, **changes)
-        backbone = assembly.make_backbone(whole.backbone)
+        backbone = make_backbone(whole.backbone)
         splits = split_data(whole.data, uneven)
         loading = assembly.make_loading(whole, uneven, splits, backbone.preprocessing)
         return assembly.make_module(whole, backbone, loading, assembly.make_plan(whole, backbone)), loading
@@ -59,7 +60,7 @@ def text() -> str:
 
 def test_a_backbone_of_another_kind_is_refused(config):
     with pytest.raises(GraftError, match=r"^backbone: .*text gave str, not graft\.backbones\.Backbone"):
-        assembly.make_backbone({"_target_": f"{__name__}.text"})
+        make_backbone({"_target_": f"{__name__}.text"})
 
 
 def test_a_strategy_of_another_kind_is_refused(config):
@@ -185,6 +186,6 @@ def test_a_run_from_the_configuration_leaves_checkpoints_of_plain_values(config,
 
 
 def test_two_parts_of_one_configuration_share_nothing(config):
-    first, second = assembly.make_backbone(config.backbone), assembly.make_backbone(config.backbone)
+    first, second = make_backbone(config.backbone), make_backbone(config.backbone)
     assert isinstance(first, Backbone)
     assert not {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}

@@ -7,10 +7,12 @@ import pytest
 from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.profilers import SimpleProfiler
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from graft.composition.composing import compose
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
+from graft.freezing.strategies import Full, Gradual
 from graft.runs import RunFolder
 from graft.training import Checkpoints
 from graft.training.callbacks.progress import EpochLines
@@ -75,3 +77,24 @@ def test_settings_that_the_trainer_refuses_are_one_line(config, tmp_path, settin
     with pytest.raises(GraftError, match=r"^trainer: ") as caught:
         make_trainer(config, tmp_path, [], [])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("strategy", "searched"), [(Full(), False), (Gradual(every=1), True)])
+def test_unused_parameters_are_looked_for_where_the_frozen_set_changes(
+    strategy: object, searched: bool, config, plan, tmp_path
+) -> None:
+    node = {
+        "_target_": "pytorch_lightning.Trainer",
+        "accelerator": "cpu",
+        "devices": 1,
+        "num_nodes": 1,
+        "strategy": "ddp",
+        "max_epochs": 2,
+        "logger": False,
+    }
+    several = replace(config, trainer={**node, "devices": 2})
+    trainer = make_trainer(several, tmp_path, [], [], size=2, changes=plan(strategy, 3).changes)
+    assert isinstance(trainer.strategy, DDPStrategy)
+    assert trainer.strategy._ddp_kwargs["find_unused_parameters"] is searched
+    alone = make_trainer(replace(config, trainer=node), tmp_path, [], [])
+    assert isinstance(alone.strategy, SingleDeviceStrategy)

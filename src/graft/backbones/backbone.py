@@ -34,7 +34,7 @@ class Backbone(nn.Module):
     Attributes:
         stages: the stages as an `nn.ModuleDict`.
         source_head: as above. It is no part of the backbone: neither trained nor saved with it, nor moved to
-            its device. `load_state` replaces it.
+            its device. `load_weights` replaces it.
 
     Raises:
         GraftError: there is no stage, or a parameter or buffer stands in two places, so that freezing

@@ -4,7 +4,7 @@ from torch import nn
 
 from graft.backbones.backbone import Backbone
 from graft.backbones.preprocessing import Preprocessing
-from graft.backbones.weight_files import recorded_backbone, recorded_preprocessing
+from graft.backbones.weight_files import Weights, read_weights
 from graft.backbones.weights import load_weights
 from graft.errors import GraftError
 
@@ -13,7 +13,7 @@ POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d
 
 
 def simple_cnn(
-    weights: str | None = None,
+    weights: str | Weights | None = None,
     image_size: int = 32,
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
     std: tuple[float, float, float] = (0.5, 0.5, 0.5),
@@ -22,8 +22,8 @@ def simple_cnn(
     """Two convolutions with pooling and two dense layers; 84 features.
 
     Args:
-        weights: a file or folder to load (see `load_weights`); None starts from PyTorch's default
-            initialisation.
+        weights: a file or folder to load (see `load_weights`), or what was read from it; None starts from
+            PyTorch's default initialisation.
         image_size: height and width of the input; fixes the size of the first dense layer.
         mean: subtracted from each channel. A bundle in `weights` brings its own preprocessing instead.
         std: divided by.
@@ -37,16 +37,9 @@ def simple_cnn(
         raise GraftError(
             f"backbone.image_size={image_size} is below {SMALLEST}, the smallest simple_cnn takes"
         )
-    source = recorded_backbone(weights) if weights else {}
-    # Bundles of before there was a choice do not record it.
-    trained = (
-        source.get("pooling", "max") if source.get("_target_") == "graft.backbones.simple_cnn" else pooling
-    )
-    if trained != pooling:
-        raise GraftError(
-            f"backbone.pooling={pooling}, but backbone.weights={weights} was trained with {trained}; "
-            f"give backbone.pooling={trained}"
-        )
+    read = read_weights(weights) if weights else None
+    if read is not None:
+        _check_pooling(pooling, read)
     pool = POOLINGS[pooling]
     # Each convolution takes 4 pixels off a side, each pooling halves it.
     side = ((image_size - 4) // 2 - 4) // 2
@@ -57,8 +50,20 @@ def simple_cnn(
         "dense2": nn.Sequential(nn.Linear(120, 84), nn.ReLU()),
     }
     given = Preprocessing(image_size, image_size, mean=mean, std=std)
-    recorded = recorded_preprocessing(weights) if weights else None
+    recorded = None if read is None else read.preprocessing()
     backbone = Backbone(stages, 84, recorded or given)
-    if weights:
-        load_weights(backbone, weights)
+    if read is not None:
+        load_weights(backbone, read)
     return backbone
+
+
+def _check_pooling(pooling: str, weights: Weights) -> None:
+    source = (weights.description or {}).get("backbone") or {}
+    if source.get("_target_") != "graft.backbones.simple_cnn":
+        return
+    # Bundles of before there was a choice do not record it.
+    if (trained := source.get("pooling", "max")) != pooling:
+        raise GraftError(
+            f"backbone.pooling={pooling}, but {weights.origin} was trained with {trained}; "
+            f"give backbone.pooling={trained}"
+        )

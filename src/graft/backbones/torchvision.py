@@ -13,15 +13,15 @@ from graft.backbones.backbone import Backbone
 from graft.backbones.carving import carve
 from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.torchvision_stages import FAMILIES, Family
-from graft.backbones.weight_files import StateDicts, read_weights, recorded_preprocessing
-from graft.backbones.weights import fitting, load_state
+from graft.backbones.weight_files import Weights, read_weights
+from graft.backbones.weights import load_weights
 from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
 
 
 def torchvision_backbone(
     name: str,
-    weights: str | None = None,
+    weights: str | Weights | None = None,
     image_size: int | None = None,
     drop_path: float | None = None,
 ) -> Backbone:
@@ -30,8 +30,8 @@ def torchvision_backbone(
     Args:
         name: torchvision's name, such as `resnet18`.
         weights: a name that torchvision lists for the model, such as `IMAGENET1K_V1`, fetched once and
-            then kept in torch's cache; or a file or folder (see `load_weights`); or None for random
-            initialisation.
+            then kept in torch's cache; or a file or folder (see `load_weights`), or what was read from it; or
+            None for random initialisation.
         image_size: pixels of the square that the backbone sees; None takes the weights' own.
         drop_path: probability that the last residual block is left out for an image in training, those
             below it linearly less; None takes torchvision's own.
@@ -54,14 +54,14 @@ def torchvision_backbone(
             f"backbone.name={name} has no stage map; these families of torchvision's have: {known}"
         )
     family = FAMILIES[module]
-    entry = _named_weights(name, weights)
+    entry = None if isinstance(weights, Weights) else _named_weights(name, weights)
     # Weights are read before the model is built, so that wrong ones are told at once.
-    states: StateDicts = {}
-    recorded = None
+    read = None
     if entry is not None:
-        states = {"": dict(_fetch(entry, name))}
+        read = Weights(f"backbone.weights={weights}", {"": dict(_fetch(entry, name))}, None)
     elif weights is not None:
-        states, recorded = read_weights(weights), recorded_preprocessing(weights)
+        read = read_weights(weights)
+    recorded = None if read is None else read.preprocessing()
     source = entry or next(iter(models.get_model_weights(name)))
     preprocessing = recorded or preprocessing_of(source)
     if image_size is not None:
@@ -74,9 +74,8 @@ def torchvision_backbone(
         _set_drop_path(model, drop_path, name)
     stages = family.stages(model)
     backbone = carve(model, stages, family.last, preprocessing, family.pooling, family.blocks)
-    if states:
-        origin = f"backbone.weights={weights}"
-        load_state(backbone, fitting(backbone, states, origin), origin)
+    if read is not None:
+        load_weights(backbone, read)
     return backbone
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -15,35 +15,64 @@ from graft.configuration.paths import expanded
 from graft.configuration.plain_text import encodable
 from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
+from graft.runs.bundles import DESCRIPTION, bundle_in, weights_file
 
 # By which Lightning's checkpoints are known.
 LIGHTNING = "pytorch-lightning_version"
 # How many keys may lead to a state dict.
 DEEPEST = 5
 StateDicts = dict[str, dict[str, Tensor]]
-BUNDLE_WEIGHTS = "model.safetensors"
-BUNDLE_DESCRIPTION = "model.yaml"
 
 
-def read_weights(path: str | Path) -> StateDicts:
-    """Read every tensor of a weights file, on the CPU.
+class Weights(NamedTuple):
+    """Weights in memory, and what a bundle says of them.
+
+    Attributes:
+        origin: the key and where they came from, such as `backbone.weights=file.pth`, for messages.
+        states: place to names with tensors: each mapping in the file that has tensors of its own, by the keys
+            that lead to it, such as `model.state_dict`; what is not under any key is at the empty place.
+        description: the bundle's; None where they are no bundle's.
+    """
+
+    origin: str
+    states: StateDicts
+    description: Mapping[str, Any] | None
+
+    def preprocessing(self) -> Preprocessing | None:
+        """What the bundle records; None where they are no bundle's.
+
+        Raises:
+            GraftError: the bundle's description is damaged.
+        """
+        if self.description is None:
+            return None
+        try:
+            return Preprocessing.from_dict(self.description["preprocessing"])
+        except (KeyError, TypeError) as error:
+            raise GraftError(f"{self.origin}: its {DESCRIPTION} records no preprocessing") from error
+
+
+def read_weights(given: str | Path | Weights) -> Weights:
+    """Read every tensor of a weights file, on the CPU, and what a bundle says of them.
 
     Args:
-        path: a file of safetensors or of `torch.save`, whatever its suffix, with a state dict in it, alone or
-            under any key, as scripts save it beside other things; a bundle; or a run folder, whose bundle
-            is read. `file.pth:KEY` means what is under that key alone.
-
-    Returns:
-        Place to names with tensors: each mapping in the file that has tensors of its own, by the keys that
-        lead to it, such as `model.state_dict`; what is not under any key is at the empty place.
+        given: a file of safetensors or of `torch.save`, whatever its suffix, with a state dict in it, alone
+            or under any key, as scripts save it beside other things; a bundle; or a run folder, whose bundle
+            is read. `file.pth:KEY` means what is under that key alone. What was read already is given back.
 
     Raises:
         GraftError: there is no such file, it is no weights file, it is damaged, it is a pickle that holds
-            more than tensors and plain values, or the key is not in it.
+            more than tensors and plain values, the key is not in it, or a bundle's description is damaged.
     """
-    file, place = file_and_place(path)
-    file = _weights_file(file)
-    key = f"backbone.weights={path}"
+    if isinstance(given, Weights):
+        return given
+    key = f"backbone.weights={given}"
+    return Weights(key, _read_states(given, key), _read_description(given, key))
+
+
+def _read_states(given: str | Path, key: str) -> StateDicts:
+    path, place = file_and_place(given)
+    file = weights_file(path, f"backbone.weights={path}")
     if not file.is_file():
         raise GraftError(f"{key}: there is no such file")
     if file.stat().st_size == 0:
@@ -82,57 +111,16 @@ def read_safetensors(file: Path) -> dict[str, Tensor]:
     return load(file.read_bytes())
 
 
-def recorded_preprocessing(path: str | Path) -> Preprocessing | None:
-    """The preprocessing that a bundle, or a run folder's, records; None for any other path.
-
-    Raises:
-        GraftError: the bundle's description is damaged.
-    """
-    found = _described(path)
-    if found is None:
+def _read_description(given: str | Path, key: str) -> dict[str, Any] | None:
+    """What a bundle, or a run folder's, says of its weights; None for any other path."""
+    bundle = bundle_in(expanded(given))
+    if bundle is None or not bundle.description.is_file():
         return None
     try:
-        return Preprocessing.from_dict(found["preprocessing"])
-    except (KeyError, TypeError) as error:
-        raise GraftError(
-            f"backbone.weights={path}: its {BUNDLE_DESCRIPTION} records no preprocessing"
-        ) from error
-
-
-def recorded_backbone(path: str | Path) -> dict[str, Any]:
-    """What the backbone of a bundle, or of a run folder's, was built from; empty for any other path.
-
-    Raises:
-        GraftError: the bundle's description is damaged.
-    """
-    found = _described(path) or {}
-    return dict(found.get("backbone") or {})
-
-
-def _described(path: str | Path) -> dict[str, Any] | None:
-    """A bundle's description; None where there is none."""
-    folder = _bundle(expanded(path))
-    file = folder / BUNDLE_DESCRIPTION if folder else None
-    if file is None or not file.is_file():
-        return None
-    try:
-        return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+        return dict(bundle.read_description())
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:
-        raise GraftError(f"backbone.weights={path}: {file} is damaged and tells no preprocessing") from error
-
-
-def _bundle(folder: Path) -> Path | None:
-    """The bundle that `folder` is or, as a run folder, holds."""
-    return next((f for f in (folder, folder / "model") if (f / BUNDLE_WEIGHTS).is_file()), None)
-
-
-def _weights_file(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    bundle = _bundle(path)
-    if bundle is None:
-        raise GraftError(f"backbone.weights={path}: the folder holds no bundle (no {BUNDLE_WEIGHTS} in it)")
-    return bundle / BUNDLE_WEIGHTS
+        file = bundle.description
+        raise GraftError(f"{key}: {file} is damaged and tells no preprocessing") from error
 
 
 def _is_safetensors(file: Path) -> bool:

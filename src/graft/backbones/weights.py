@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graft.backbones.backbone import Backbone
 from graft.backbones.source_head import head_of_last_layer
-from graft.backbones.weight_files import StateDicts, read_weights
+from graft.backbones.weight_files import Weights, read_weights
 from graft.errors import GraftError
 from graft.runs.log import say
 
@@ -25,16 +25,17 @@ _RENAMED = (
 _OPTIONAL = "num_batches_tracked"
 
 
-def load_weights(backbone: Backbone, path: str | Path) -> dict[str, str]:
+def load_weights(backbone: Backbone, given: str | Path | Weights) -> dict[str, str]:
     """Load a file's or folder's weights into `backbone`, in place; all of them or, on an error, none.
 
     Of several state dicts in a file the one is taken that holds the backbone. Keys may be the backbone's own
     or those of the library it was carved from, under any one prefix (`backbone.`, `model.module.`, ...). The
-    head's keys, and what stands outside the prefix, are ignored.
+    head's keys, and what stands outside the prefix, are ignored; but a last layer among them, under the names
+    of the library, becomes the `source_head`.
 
     Args:
         backbone: its values are replaced; dtype and device stay.
-        path: what `read_weights` reads.
+        given: what `read_weights` reads, or gave.
 
     Returns:
         Key in the file, cleaned of `_orig_mod.` and older spellings, to the backbone's key it filled.
@@ -42,23 +43,19 @@ def load_weights(backbone: Backbone, path: str | Path) -> dict[str, str]:
     Raises:
         GraftError: the file cannot be read, or keys or shapes do not fit, or a value is NaN or infinite.
     """
-    origin = f"backbone.weights={path}"
-    return load_state(backbone, fitting(backbone, read_weights(path), origin), origin)
+    weights = read_weights(given)
+    return _load_state(backbone, _fitting(backbone, weights), weights.origin)
 
 
-def fitting(backbone: Backbone, states: StateDicts, origin: str) -> dict[str, Tensor]:
+def _fitting(backbone: Backbone, weights: Weights) -> dict[str, Tensor]:
     """Of the state dicts of a file the one that holds the backbone; where none does, the one that is closest.
 
     Where it stands under a key, that is said.
 
-    Args:
-        backbone: whose names are looked for.
-        states: from `read_weights`.
-        origin: such as `backbone.weights=file.pth`, for messages.
-
     Raises:
         GraftError: several that differ hold it; it says what to type.
     """
+    origin, states = weights.origin, weights.states
     held: dict[str, dict[str, Tensor]] = {}
     taken = ""
     for place, state in states.items():
@@ -82,11 +79,7 @@ def fitting(backbone: Backbone, states: StateDicts, origin: str) -> dict[str, Te
     return next(iter(held.values()))
 
 
-def load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> dict[str, str]:
-    """As `load_weights`, from tensors in memory; `origin` says in messages where they came from.
-
-    A last layer among the ignored keys, under the names of the library, becomes the `source_head`.
-    """
+def _load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) -> dict[str, str]:
     cleaned = {_modern(key): tensor for key, tensor in state.items()}
     prefix, names = _naming(backbone, cleaned)
     given = {key.removeprefix(prefix): tensor for key, tensor in cleaned.items() if key.startswith(prefix)}

@@ -21,9 +21,9 @@ def complete(words: list[str]) -> None:
     elif not blank:
         print(" ".join(name for name in COMMANDS if name.startswith(command)))
     elif command == "list":
-        from graft.commands.list import topics
+        from graft.composition.options import groups
 
-        print(" ".join(name for name in topics() if name.startswith(rest)))
+        print(" ".join(name for name in groups() if name.startswith(rest)))
     elif command == "cache":
         from graft.commands.cache import ACTIONS
 

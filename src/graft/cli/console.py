@@ -123,14 +123,14 @@ def _train_launched(launch: Launch, words: list[str]) -> None:
             "the processes (trainer=ddp without a launcher)"
         )
     shows = any(word.partition("=")[0] in SHOWING for word in words)
-    if launch.rank == 0:
+    if launch.number == 0:
         try:
             run_hydra("train", words)
         finally:
             if not shows:
-                from graft.processes import ranks
+                from graft.processes.meeting import dismiss
 
-                ranks.dismiss()
+                dismiss()
     elif not shows:
         from graft.commands.train import follow_announced
 

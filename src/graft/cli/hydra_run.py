@@ -18,6 +18,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from graft.commands import command as look_up
     from graft.composition.composing import prefer_own_options, register_resolvers
     from graft.composition.explanation import explain_hydra
     from graft.composition.hydra_apart import hydra_apart
@@ -28,7 +29,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     _check_flags(words)
     words = made_ready(command, words)
     register_resolvers()
-    job = Job(command)
+    job = Job(command, look_up)
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], *words]
     # With this set Hydra raises its errors instead of printing them and exiting with status 1.

@@ -1,5 +1,10 @@
 """The commands, a module each: they put parts together, call them and say what came out."""
 
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any
+
 COMMANDS = {
     "inspect": "look at images first: classes, sizes, damage, copies across splits",
     "train": "train a head, and as much of a backbone as you say, on your images",
@@ -12,3 +17,10 @@ COMMANDS = {
     "cache": "list or remove what is kept of computed features",
     "list": "name what there is to choose: graft list backbones [pattern], graft list data, …",
 }
+
+
+def command(name: str) -> Callable[..., Any]:
+    """What a command calls with a configuration, a folder and the words; imported, and torch with it, now."""
+    run: Callable[..., Any] = import_module(f"graft.commands.{name}").run
+    # Each fold is a run of its own; the commands know nothing of each other.
+    return partial(run, train=command("train")) if name == "crossval" else run

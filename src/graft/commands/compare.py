@@ -1,10 +1,8 @@
 """`graft compare`: runs side by side, from their folders alone. Imports no torch."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.configuration.metric_names import USUAL
 from graft.errors import GraftError
 from graft.reporting import figures, tables
 from graft.reporting.findings import verdict
@@ -13,8 +11,8 @@ from graft.reporting.page import comparison_page, disagreements, image_rows, rec
 from graft.reporting.pairs import Images, differences, images
 from graft.reporting.summary import show
 from graft.runs.files import write_csv, write_figure, write_text
-from graft.runs.recorded import metric_of_sweep
-from graft.runs.records import Run, find_runs
+from graft.runs.recorded import metric_of_sweeps
+from graft.runs.records import find_runs
 
 
 def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
@@ -26,7 +24,7 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
     if config["runs"] is None:
         raise GraftError("runs=null: give a path or pattern, or several as [a,b]")
     runs, skipped = find_runs(config["runs"])
-    ranking = rank(runs, config["sort"] or sort_of(runs), config["over"])
+    ranking = rank(runs, config["sort"] or metric_of_sweeps(run.folder for run in runs), config["over"])
     if not ranking.groups:
         raise GraftError(f"runs={config['runs']}: none of the {len(runs)} is finished ({runs[0].reason})")
     groups = ranking.groups
@@ -57,9 +55,3 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
     show(ranking, title, lines)
     print(path / "compare.md")
     return ranking
-
-
-def sort_of(runs: Sequence[Run]) -> str:
-    """The metric by which all these runs' sweeps rank them; the usual one where they are not of one mind."""
-    metrics = {metric_of_sweep(run.folder) for run in runs}
-    return metrics.pop() or USUAL if len(metrics) == 1 else USUAL

@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from graft.data.image_data import ImageData
-from graft.data.splits import Splits, by_parts
-from graft.errors import GraftError
 from graft.inspection import pictures
 from graft.inspection.findings import find
 from graft.inspection.inspection import Inspection, inspect_images
@@ -14,7 +11,7 @@ from graft.inspection.progress import progress
 from graft.inspection.tables import class_rows, copy_rows, image_rows, show, summary
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv, write_figure, write_json, write_text
-from graft.sources.opening import open_data, split_data
+from graft.sources.opening import open_data, split_or_parts
 
 
 class Leaks(RuntimeError):
@@ -31,7 +28,7 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
         Leaks: train, val and test share images or groups, and `config["strict"]` is true.
     """
     data = open_data(config["data"])
-    splits = split(config["data"], data)
+    splits = split_or_parts(config["data"], data)
     print(splits.describe(), flush=True)
     with progress(len(data.images)) as told:
         inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), told)
@@ -54,11 +51,3 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
     if config["strict"] and any(finding.kind == "leak" for finding in findings):
         raise Leaks("train, val and test share images")
     return inspection
-
-
-def split(node: dict[str, Any], data: ImageData) -> Splits:
-    """The splits that a run would have; where there can be none, the source's own parts."""
-    try:
-        return split_data(node, data)
-    except GraftError as error:
-        return by_parts(data, f"none: {error}")

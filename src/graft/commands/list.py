@@ -5,14 +5,9 @@ from fnmatch import fnmatch
 
 from rich.table import Table
 
-from graft.configuration.keys import conf_dir
+from graft.composition.options import described_options, groups
 from graft.errors import GraftError, did_you_mean
 from graft.reporting.console import PlainConsole
-
-
-def topics() -> list[str]:
-    """What can be listed: the config groups that have options, by the names that people type."""
-    return sorted(folder.name for folder in conf_dir().iterdir() if any(folder.glob("*.yaml")))
 
 
 def list_options(words: Sequence[str]) -> None:
@@ -21,7 +16,7 @@ def list_options(words: Sequence[str]) -> None:
     Raises:
         GraftError: there is no such group, or nothing matches.
     """
-    known = topics()
+    known = groups()
     if not words or words[0] in ("-h", "--help"):
         print("Usage: graft list GROUP [pattern]\nGroups: " + ", ".join(known))
         return
@@ -32,7 +27,7 @@ def list_options(words: Sequence[str]) -> None:
         hint = did_you_mean(words[0], known)
         raise GraftError(f"graft list {words[0]}: no such group{hint}; there are {', '.join(known)}")
     pattern = words[1] if len(words) == 2 else "*"
-    rows = describe_options(group)
+    rows = described_options(group)
     if group == "backbone":
         rows |= {
             name: f"torchvision: backbone=torchvision backbone.name={name}"
@@ -48,17 +43,6 @@ def list_options(words: Sequence[str]) -> None:
     for name, text in rows.items():
         table.add_row(name, text)
     PlainConsole(soft_wrap=False).print(table)
-
-
-def describe_options(group: str) -> dict[str, str]:
-    """Option to what it is: the first comment line of its file."""
-    described = {}
-    for path in sorted((conf_dir() / group).glob("*.yaml")):
-        if not path.name.startswith("_"):
-            lines = path.read_text(encoding="utf-8").splitlines()
-            comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
-            described[path.stem] = next(line for line in comments if not line.startswith("@package"))
-    return described
 
 
 def _more() -> list[str]:

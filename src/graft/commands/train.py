@@ -16,9 +16,10 @@ from graft.data import recorded_rows
 from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
 from graft.freezing.apply import FreezeCallback
-from graft.processes import ranks
+from graft.processes import collectives, meeting
 from graft.processes.interruption import Terminated, interruptible
 from graft.processes.random_state import random_state, set_random_state
+from graft.processes.starting import together
 from graft.processes.threads import kept_threads
 from graft.runs import RunFolder, slurm
 from graft.runs.files import write_csv, write_yaml
@@ -122,7 +123,7 @@ def train(config: RunConfig, path: Path, overrides: list[str], resumed: RunFolde
                     assert cached.cache is not None
                     trained = solve_head(folder, config, parts, trainer, cached.cache)
                 else:
-                    with ranks.together(size, folder, at and at.path):
+                    with together(size, folder, at and at.path):
                         seconds = fit(config, parts, trainer, at and at.path) + (at.seconds if at else 0.0)
                     trained = fitted(folder, config, parts, trainer, seconds)
                 test_and_write(folder, config, parts, trainer, table, trained)
@@ -152,14 +153,14 @@ def follow(folder: RunFolder, checkpoint: Path | None) -> None:
     trainer, _ = trainer_of(config, folder.path, parts, size, None)
     with interruptible():
         if not launched():
-            ranks.join_started()
+            meeting.join_first()
         fit(config, parts, trainer, checkpoint)
 
 
 def follow_announced() -> None:
     """Wait until the first of the processes that a launcher has started announces a run, and follow it."""
-    ranks.meet()
-    if run := ranks.announced():
+    meeting.meet()
+    if run := meeting.announced():
         follow(*run)
 
 
@@ -185,10 +186,10 @@ def fit(config: RunConfig, parts: Parts, trainer: pl.Trainer, checkpoint: Path |
         GraftError: Lightning refuses the settings, or the processes differ.
     """
     loading = parts.loading
-    if ranks.size() > 1:
-        ranks.check_same(config.recorded(), asdict(loading.facts))
-        # The processes draw apart, as the images of one process's batch do; weights are rank 0's.
-        pl.seed_everything((config.seed + ranks.rank()) % 2**32, workers=True, verbose=False)
+    if collectives.size() > 1:
+        collectives.check_same(config.recorded(), asdict(loading.facts))
+        # The processes draw apart, as the images of one process's batch do; weights are the first's.
+        pl.seed_everything((config.seed + collectives.index()) % 2**32, workers=True, verbose=False)
     if config.compile:
         # In place, so that the names of the weights stay as they are.
         parts.module.compile()

@@ -9,7 +9,7 @@ from typing import Any
 from graft.configuration.paths import check_room, existing, expanded, needed
 from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError
-from graft.runs.bundles import WEIGHTS, bundle_folder
+from graft.runs.bundles import bundle_folder, weights_file
 from graft.runs.records import run_folders
 
 # As torchvision names weights. Which of them a network has, torchvision says.
@@ -75,9 +75,7 @@ def check_weights(key: str, given: str | None) -> None:
     """
     if given is None or NAMED_WEIGHTS.fullmatch(given):
         return
-    path = existing(key, file_and_place(given)[0], "file or folder")
-    if path.is_dir() and not any((folder / WEIGHTS).is_file() for folder in (path, path / "model")):
-        raise GraftError(f"{key}={given}: the folder holds no bundle (no {WEIGHTS} in it)")
+    weights_file(existing(key, file_and_place(given)[0], "file or folder"), f"{key}={given}")
 
 
 def _check_source(source: str) -> None:

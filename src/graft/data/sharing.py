@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 class Share(NamedTuple):
     """Which process this is, from 0, and how many there are."""
 
-    rank: int
+    number: int
     size: int
 
 
@@ -68,7 +68,7 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         epoch, done = self.start()
         order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
         for batch in np.array_split(order, self.batches)[done:]:
-            yield [(epoch, position) for position in batch[self.share.rank :: self.share.size].tolist()]
+            yield [(epoch, position) for position in batch[self.share.number :: self.share.size].tolist()]
 
 
 def even_batches(count: int, batch_size: int, share: Share) -> list[list[int]]:
@@ -86,5 +86,5 @@ def even_batches(count: int, batch_size: int, share: Share) -> list[list[int]]:
     most = -(-count // share.size)
     # With batches of one, a process that has an image less than another would have an empty batch.
     batches = -(-most // max(2, batch_size // share.size))
-    indices = np.arange(share.rank, count, share.size)
+    indices = np.arange(share.number, count, share.size)
     return [part.tolist() for part in np.array_split(indices, batches)]

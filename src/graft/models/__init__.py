@@ -3,7 +3,7 @@
 from graft.models.bundle import Bundle as Bundle
 from graft.models.bundle import HowTested as HowTested
 from graft.models.bundle import Prediction as Prediction
-from graft.models.bundle import load_bundle as load_bundle
-from graft.models.bundle import save_bundle as save_bundle
+from graft.models.bundle_files import load_bundle as load_bundle
+from graft.models.bundle_files import save_bundle as save_bundle
 from graft.models.head import linear as linear
 from graft.models.head import mlp as mlp

@@ -7,7 +7,7 @@ import torch
 
 from graft.backbones import Backbone, SourceHead
 from graft.errors import GraftError
-from graft.models.bundle import load_bundle
+from graft.models.bundle_files import load_bundle
 
 
 def source_head(backbone: Backbone, weights: str | None) -> SourceHead:
@@ -54,5 +54,5 @@ def known_source_head(backbone: Backbone, weights: str | None) -> SourceHead | N
     if weights is not None and Path(weights).is_dir():
         with torch.random.fork_rng(devices=[]):
             bundle = load_bundle(weights)
-        return SourceHead(bundle.model.get_submodule("head").float())
+        return SourceHead(bundle.head.float())
     return None

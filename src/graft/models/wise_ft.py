@@ -9,8 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from graft.configuration.building import build
 from graft.errors import GraftError
-from graft.models.bundle import Bundle, read_description
-from graft.runs.bundles import DESCRIPTION, bundle_folder
+from graft.models.bundle import Bundle
+from graft.models.bundle_files import read_description
+from graft.runs.bundles import bundle_folder
 
 
 def between(source: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
@@ -52,7 +53,7 @@ def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> list[
     Raises:
         GraftError: the run was trained from scratch, or its source weights are gone.
     """
-    description = read_description(bundle_folder(path) / DESCRIPTION)
+    description = read_description(bundle_folder(path))
     source = description.get("trained_from")
     if not isinstance(source, str):
         raise GraftError(f"wise_ft.alpha={alpha}: run={path} was trained from scratch, so it has no source")
@@ -62,7 +63,7 @@ def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> list[
         raise GraftError(
             f"wise_ft.alpha={alpha}: the source of run={path} is not to be had: {error}"
         ) from error
-    backbone = bundle.model.get_submodule("backbone")
+    backbone = bundle.backbone
     source_state, tuned_state = started.state_dict(), backbone.state_dict()
     backbone.load_state_dict(between(source_state, tuned_state, alpha))
     if alpha in (0, 1):

@@ -10,7 +10,8 @@ from torch.nn.functional import interpolate, kl_div, log_softmax
 from graft.backbones import Preprocessing
 from graft.configuration.run_config import Distill
 from graft.errors import GraftError
-from graft.models.bundle import Bundle, load_bundle
+from graft.models.bundle import Bundle
+from graft.models.bundle_files import load_bundle
 
 
 def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

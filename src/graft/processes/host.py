@@ -17,7 +17,7 @@ from graft.processes.output import lenient_output
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Train in the block, one thread at a time; afterwards the process is as it was, whatever happened."""
-    with turn(), lenient_output(), warnings.catch_warnings(), _kept_environment(), _kept_loggers():
+    with turn(), lenient_output(), warnings.catch_warnings(), kept_environment(), _kept_loggers():
         import matplotlib as mpl
         import torch
 
@@ -81,7 +81,8 @@ def _kept_torch() -> Iterator[None]:
 
 
 @contextmanager
-def _kept_environment() -> Iterator[None]:
+def kept_environment() -> Iterator[None]:
+    """Afterwards the environment has the variables that it had."""
     before = dict(os.environ)
     try:
         yield

@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
-from graft.backbones.weight_files import BUNDLE_WEIGHTS
 from graft.configuration.key_table import TECHNICAL
 from graft.configuration.metric_names import USUAL
 from graft.configuration.schema import without
 from graft.configuration.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
+from graft.runs.bundles import bundle_in
 from graft.runs.records import Run
 
 # What of a backbone's node changes training alone.
@@ -91,8 +91,10 @@ def _content(node: Mapping[str, Any]) -> str:
     if weights is None:
         return "none"
     path, place = file_and_place(weights)
-    cached = None if path.exists() else cached_file(dict(node))
-    for file in (cached, path / BUNDLE_WEIGHTS, path / "model" / BUNDLE_WEIGHTS, path):
-        if file is not None and file.is_file():
-            return f"{_digest(file)}:{place}" if place else _digest(file)
-    return str(weights)
+    if (bundle := bundle_in(path)) is not None:
+        file: Path | None = bundle.weights
+    else:
+        file = path if path.exists() else cached_file(dict(node))
+    if file is None or not file.is_file():
+        return str(weights)
+    return f"{_digest(file)}:{place}" if place else _digest(file)

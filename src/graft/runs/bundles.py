@@ -1,7 +1,15 @@
-"""A bundle's folder, and how its files are called. Imports no torch."""
+"""A bundle's folder: the only code that knows how its files are called, and finds it in a run folder.
+
+What stands in them is known to `graft.models.bundle_files`. The names stand here, below it, since paths are
+checked before torch is imported, and backbones start from bundles. Imports no torch.
+"""
 
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from graft.configuration.building import with_todays_names
 from graft.configuration.paths import existing
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
@@ -10,7 +18,56 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
 
 
-def bundle_folder(path: str | Path, key: str = "run") -> Path:
+class BundleFolder:
+    """Where a bundle's files are.
+
+    Attributes:
+        path: the folder.
+        weights: all tensors of the model, as safetensors.
+        description: how the model is built and used, as YAML.
+        seen: which images the model has seen; need not be there.
+        card: the model card; need not be there.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.weights = self.path / WEIGHTS
+        self.description = self.path / DESCRIPTION
+        self.seen = self.path / "seen.csv"
+        self.card = self.path / "README.md"
+
+    def read_description(self) -> Any:
+        """The description, of whatever shape, with today's names of targets; nothing in it is trusted yet.
+
+        Raises:
+            OSError, UnicodeDecodeError, yaml.YAMLError: it cannot be read.
+        """
+        return with_todays_names(yaml.safe_load(self.description.read_text(encoding="utf-8")))
+
+
+def bundle_in(folder: Path) -> BundleFolder | None:
+    """The bundle that a folder is or, as a run folder, holds; None where neither has weights."""
+    return next((bundle for bundle in _candidates(folder) if bundle.weights.is_file()), None)
+
+
+def weights_file(path: Path, given: str) -> Path:
+    """The file of weights that a path means: itself or, of a folder, that of the bundle.
+
+    Args:
+        path: need not be there.
+        given: the key and its value, for messages, such as `backbone.weights=runs/first`.
+
+    Raises:
+        GraftError: the folder holds no bundle.
+    """
+    if not path.is_dir():
+        return path
+    if (bundle := bundle_in(path)) is None:
+        raise GraftError(f"{given}: the folder holds no bundle (no {WEIGHTS} in it)")
+    return bundle.weights
+
+
+def bundle_folder(path: str | Path, key: str = "run") -> BundleFolder:
     """The bundle's folder for a bundle, or for the run folder that holds one.
 
     Args:
@@ -21,10 +78,14 @@ def bundle_folder(path: str | Path, key: str = "run") -> Path:
         GraftError: `path` is neither.
     """
     given = existing(key, path, "folder")
-    for folder in (given, RunFolder(given).bundle):
-        if (folder / DESCRIPTION).is_file() and (folder / WEIGHTS).is_file():
-            return folder
-    if (given / "status.json").is_file():
-        status = RunFolder(given).status()["status"]
-        raise GraftError(f"{key}={path} left no model: its status is {status}")
+    for bundle in _candidates(given):
+        if bundle.description.is_file() and bundle.weights.is_file():
+            return bundle
+    run = RunFolder(given)
+    if run.status_file.is_file():
+        raise GraftError(f"{key}={path} left no model: its status is {run.status()['status']}")
     raise GraftError(f"{key}={path} is neither a run folder nor a bundle (no {DESCRIPTION} and {WEIGHTS})")
+
+
+def _candidates(folder: Path) -> tuple[BundleFolder, BundleFolder]:
+    return BundleFolder(folder), BundleFolder(RunFolder(folder).bundle)

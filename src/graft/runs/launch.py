@@ -9,12 +9,12 @@ class Launch(NamedTuple):
 
     Attributes:
         by: what started them: `torchrun` or `srun`.
-        rank: which one this is, from 0.
+        number: which one this is, from 0.
         size: how many there are, on all nodes.
     """
 
     by: str
-    rank: int
+    number: int
     size: int
 
 

@@ -4,11 +4,13 @@ import os
 import re
 from contextlib import suppress
 
+from graft.runs.bundles import DESCRIPTION, WEIGHTS
+
 # Files of which the folders of runs, bundles, sweeps and of each command have all of one line.
 _MARKS = (
     ("status.json", "config.yaml"),
     ("status.json", "environment.json"),
-    ("model.yaml", "model.safetensors"),
+    (DESCRIPTION, WEIGHTS),
     ("config.yaml", "crossval.csv"),
     ("metrics.json", "predictions.csv"),
     ("summary.csv", "summary.md"),

@@ -1,11 +1,12 @@
 """What a run was, as its folder recorded it: its configuration as flat keys, its words. Imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from graft.configuration.building import check_trusted
 from graft.configuration.key_table import BUILT
 from graft.configuration.keys import Plain, conf_dir, known_keys
 from graft.configuration.metric_names import USUAL
@@ -28,6 +29,20 @@ def recorded(folder: RunFolder) -> Plain:
         else:
             flat |= flatten({key: value})
     return flat
+
+
+def trusted_config(path: str | Path, trust: Sequence[str]) -> Plain:
+    """The configuration of the run at `path`, its targets checked; empty for a bundle without its run.
+
+    Raises:
+        GraftError: it names code that is not trusted.
+    """
+    if not RunFolder(path).status_file.is_file():
+        return {}
+    folder = RunFolder.open(path)
+    config = folder.read_config()
+    check_trusted(config, trust, str(folder.config))
+    return config
 
 
 def option_of(group: str, node: Mapping[str, Any]) -> str:
@@ -86,6 +101,12 @@ def metric_of_sweep(folder: RunFolder) -> str | None:
         if (plan := path / "sweep.yaml").is_file():
             return str(yaml.safe_load(plan.read_text(encoding="utf-8")).get("metric") or USUAL)
     return None
+
+
+def metric_of_sweeps(folders: Iterable[RunFolder]) -> str:
+    """The metric by which the sweeps of all these runs rank them; the usual one where these are not one."""
+    metrics = {metric_of_sweep(folder) for folder in folders}
+    return metrics.pop() or USUAL if len(metrics) == 1 else USUAL
 
 
 def _above(folder: RunFolder) -> list[Path]:

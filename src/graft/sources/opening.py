@@ -10,7 +10,7 @@ from graft.data.headers import MOST, is_deep, said_of_several, some_of
 from graft.data.image_data import ImageData
 from graft.data.images import read_values
 from graft.data.levels import AllLevels, chosen_levels, find_levels
-from graft.data.splits import Splits, split
+from graft.data.splits import Splits, by_parts, split
 from graft.errors import GraftError
 
 # Images that are decoded to find what their values are, at most.
@@ -69,3 +69,35 @@ def split_data(data: Mapping[str, Any], opened: ImageData) -> Splits:
     """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
     keys = ("val_fraction", "test_fraction", "folds", "fold", "shots", "fraction")
     return split(opened, **{key: data[key] for key in keys if key in data}, seed=data.get("split_seed", 0))
+
+
+def split_or_parts(data: Mapping[str, Any], opened: ImageData) -> Splits:
+    """As `split_data`; where that cannot be, the source's own parts, for what trains nothing."""
+    try:
+        return split_data(data, opened)
+    except GraftError as error:
+        return by_parts(opened, f"none: {error}")
+
+
+def open_for_model(
+    run: str, given: Mapping[str, Any] | None, recorded: Mapping[str, Any], levels: AllLevels | None
+) -> tuple[Mapping[str, Any], ImageData]:
+    """The images that a model is to see: those that are given, else those of its own run.
+
+    Args:
+        run: the run or bundle, for messages.
+        given: a `data` node; None: the run's own.
+        recorded: the run's configuration; empty for a bundle.
+        levels: the model's, as in `open_data`.
+
+    Returns:
+        The `data` node, and what it opens.
+
+    Raises:
+        GraftError: there is nothing usable there, or neither has a node.
+    """
+    if given:
+        return given, open_data(given, levels)
+    if recorded.get("data") is None:
+        raise GraftError(f"run={run} is a bundle, which has no data of its own; give data=…")
+    return recorded["data"], open_recorded(recorded["data"], levels)

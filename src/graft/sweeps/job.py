@@ -3,7 +3,7 @@
 import gc
 import sys
 import traceback
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,12 @@ class Job:
 
     Args:
         command: `train`, `evaluate`, `predict` or `extract`.
+        look_up: gives what to call for a command.
     """
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, look_up: Callable[[str], Callable[..., Any]]) -> None:
         self.command = command
+        self.look_up = look_up
         self.failures: list[Exception] = []
         self.wants_tracebacks = errors.WANTS_TRACEBACKS
         # Where a sweep's earlier starts are; the sweeper, which fixes `hydra.sweep.dir`, sets it before.
@@ -102,7 +104,7 @@ class Job:
             refuse_taken(folder)
         check_paths(values, self.command)
         # Imported, and torch with it, only now that the words are known to be right, and paths to be there.
-        return import_module(f"graft.commands.{self.command}").run(config or values, folder, overrides)
+        return self.look_up(self.command)(config or values, folder, overrides)
 
     def _record(self, cfg: Any, own: Any, folder: Path, reason: str, text: str) -> None:
         """Leave a folder that says why, where the job failed before it had one."""

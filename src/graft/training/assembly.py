@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from graft.backbones import Backbone, Preprocessing
+from graft.backbones.making import make_backbone
 from graft.configuration.building import build, build_later
 from graft.configuration.locating import located
 from graft.configuration.run_config import Node, RunConfig
@@ -20,7 +21,7 @@ from graft.freezing.strategies import Prepares
 from graft.models.source_head import source_head
 from graft.objective import CoTuning
 from graft.objective.distillation import make_distillation
-from graft.processes import ranks
+from graft.processes import starting
 from graft.processes.threads import threads
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
@@ -47,24 +48,6 @@ def make_loading(
         # A word that YAML reads as false.
         cache_images=config.data.get("cache_images", "auto") or "off",
     )
-
-
-def make_backbone(node: Node) -> Backbone:
-    """The backbone of a `backbone` node, with its weights.
-
-    Raises:
-        GraftError: the weights cannot be had, or do not fit.
-    """
-    backbone = build(node, "backbone")
-    if not isinstance(backbone, Backbone):
-        kind = type(backbone).__name__
-        raise GraftError(f"backbone: {node['_target_']} gave {kind}, not graft.backbones.Backbone")
-    return backbone
-
-
-def backbone_name(node: Node) -> str:
-    """What the backbone of a `backbone` node is called."""
-    return str(node.get("name") or node["_target_"].rpartition(".")[2])
 
 
 def make_plan(config: RunConfig, backbone: Backbone) -> FreezePlan:
@@ -196,7 +179,7 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     checks.check_device(config.trainer["accelerator"])
     checks.check_precision(config.trainer)
     check_workers(config.data.get("num_workers"), key="data.num_workers")
-    size = ranks.count(config.trainer)
+    size = starting.count(config.trainer)
     # Recorded, because a run that goes on with another number may round otherwise.
     computing = threads(config.threads, size // config.trainer.get("num_nodes", 1))
     config = replace(config, threads=computing)

@@ -91,3 +91,19 @@ def check_processes(config: RunConfig, size: int, splits: Splits) -> None:
         raise GraftError("trainer.overfit_batches is for one process; give trainer.devices=1")
     if trainer.get("sync_batchnorm") and not torch.cuda.is_available():
         raise GraftError("trainer.sync_batchnorm=true works on GPUs only")
+
+
+def check_calibration(split: str, splits: Splits) -> None:
+    """Refuse to calibrate without validation images, or on those that are then tested.
+
+    Args:
+        split: which is tested.
+        splits: of the data.
+
+    Raises:
+        GraftError: names what is asked for.
+    """
+    if not len(splits["val"]):
+        raise GraftError(f"calibrate=true fits on validation images, and there are none ({splits.rule})")
+    if split in ("val", "all"):
+        raise GraftError(f"calibrate=true fits on the validation images, so split={split} would test on them")

@@ -15,11 +15,13 @@ from graft.evaluation.answers import confusion_of
 from graft.evaluation.assessment import spelled
 from graft.freezing.apply import apply
 from graft.freezing.lora import merge
-from graft.models.bundle import Bundle, HowTested, save_bundle
+from graft.models.bundle import Bundle, HowTested
+from graft.models.bundle_files import save_bundle
 from graft.reporting import model_card, pictures
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
+from graft.runs.bundles import BundleFolder
 from graft.runs.files import write_json, write_text
 from graft.runs.log import say
 from graft.runs.recorded import swept
@@ -98,7 +100,7 @@ def test_and_write(
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config.recorded()), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")
-    write_text(folder.bundle / "README.md", model_card(config.recorded(), class_names, metrics))
+    write_text(BundleFolder(folder.bundle).card, model_card(config.recorded(), class_names, metrics))
 
 
 def alone(config: RunConfig, folder: RunFolder, trainer: pl.Trainer, loggers: list[Any]) -> pl.Trainer:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
-from graft.models.bundle import load_bundle
+from graft.models.bundle_files import load_bundle
 from graft.reporting import model_card
 from graft.runs import RunFolder
+from graft.runs.bundles import BundleFolder
 from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
 from graft.sources.opening import open_recorded
@@ -48,7 +49,9 @@ def test_later(folder: RunFolder, config: RunConfig) -> None:
         validated = {key: value for key, value in known.items() if key.startswith("val/")}
         # What was validated, what was tested, then the rest, as in any run.
         metrics = {**validated, **tested, **known}
-        write_text(folder.bundle / "README.md", model_card(config.recorded(), bundle.class_names, metrics))
+        write_text(
+            BundleFolder(folder.bundle).card, model_card(config.recorded(), bundle.class_names, metrics)
+        )
         write_yaml(folder.config, replace(config, test=True).recorded())
         # Last: by it a run counts as tested.
         write_json(folder.metrics_file, metrics)

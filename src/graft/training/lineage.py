@@ -6,7 +6,6 @@ from graft.configuration.paths import expanded
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageData, Splits
 from graft.data.recognition import digests
-from graft.models.bundle import SEEN
 from graft.runs.bundles import bundle_folder
 from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
@@ -25,7 +24,7 @@ def _before(config: RunConfig) -> Seen:
     for key, path in sources.items():
         if not isinstance(path, str) or not (folder := expanded(path)).is_dir():
             continue
-        if (seen := read_seen(bundle_folder(folder) / SEEN)) is None:
+        if (seen := read_seen(bundle_folder(folder).seen)) is None:
             say(f"{key}={path} has no record of the images that it has seen; they may test here")
         else:
             before = before.with_(seen)

@@ -11,7 +11,7 @@ from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.freezing import FreezePlan
 from graft.freezing.apply import apply
-from graft.processes.ranks import lone_trainer
+from graft.processes.lightning import lone_trainer
 from graft.training.module import TransferModule
 from graft.training.trainer import quiet_lightning
 

@@ -20,7 +20,7 @@ from graft.objective import Regularizer
 from graft.objective.behaviour import outputs
 from graft.objective.distillation import Distillation
 from graft.optim import Span, parameter_groups, weight_penalty
-from graft.processes import ranks
+from graft.processes import collectives
 from graft.sources.prediction import ReadableBatch
 from graft.tasks import Task
 from graft.tasks.tally import Tally
@@ -124,7 +124,7 @@ class TransferModule(pl.LightningModule):
         regularizer: Any = self.regularizer
         if isinstance(regularizer, nn.Module):
             for buffer in regularizer.buffers():
-                buffer.copy_(ranks.of_first(buffer))
+                buffer.copy_(collectives.of_first(buffer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
         (images, start), target = entering(batch), batch["label"]
@@ -207,7 +207,7 @@ class TransferModule(pl.LightningModule):
         """A sum over the parameters, of which each process holds a part under FSDP, else all."""
         if not isinstance(self.trainer.strategy, FSDPStrategy):
             return float(total)
-        return float(ranks.summed(torch.tensor(float(total), device=self.device)))
+        return float(collectives.summed(torch.tensor(float(total), device=self.device)))
 
     def on_validation_epoch_end(self) -> None:  # noqa: D102
         self._report("val")
@@ -224,8 +224,8 @@ class TransferModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the epoch has tallied so far, on all processes; weights that are lost are not saved."""
         self._check_sums()
-        checkpoint["tally"] = {key: ranks.summed(n) for key, n in self.tally("train").counts().items()}
-        checkpoint["terms"] = [ranks.summed(value.detach().cpu().clone()) for value in self._sums()]
+        checkpoint["tally"] = {key: collectives.summed(n) for key, n in self.tally("train").counts().items()}
+        checkpoint["terms"] = [collectives.summed(value.detach().cpu().clone()) for value in self._sums()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the tally of an epoch that was left in its middle; what all had counted, one has."""
@@ -281,7 +281,7 @@ def _own_share(loss: Tensor, weight: Tensor | None, count: int) -> Tensor:
         weight: what it was divided by; None: `count`.
         count: how many images this process has.
     """
-    if ranks.size() == 1:
+    if collectives.size() == 1:
         return loss
     own = loss.new_tensor(count) if weight is None else weight
-    return loss * (own * ranks.size() / ranks.summed(own))
+    return loss * (own * collectives.size() / collectives.summed(own))

@@ -10,7 +10,7 @@ from graft.configuration.run_config import Node
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.objective import CoTuning
-from graft.processes.ranks import lone_trainer
+from graft.processes.lightning import lone_trainer
 from graft.training.module import Batch, TransferModule
 from graft.training.trainer import quiet_lightning
 

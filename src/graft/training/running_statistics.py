@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import update_bn
 
 from graft.objective.stochastic_norm import StochasticBatchNorm2d
-from graft.processes import ranks
+from graft.processes import collectives
 from graft.training.module import Batch
 
 # Images that statistics are taken from, unless told: more of them change little.
@@ -52,14 +52,14 @@ def take_statistics(
         layer.p = chance
     for layer in layers:
         for statistic in (layer.running_mean, layer.running_var):
-            statistic.copy_(ranks.summed(statistic) / ranks.size())
+            statistic.copy_(collectives.summed(statistic) / collectives.size())
 
 
 def first(batches: Iterable[Batch], images: int) -> Iterator[Batch]:
     """So many batches as hold that many images, over all processes."""
     for batch in batches:
         yield batch
-        images -= len(batch["label"]) * ranks.size()
+        images -= len(batch["label"]) * collectives.size()
         if images <= 0:
             return
 

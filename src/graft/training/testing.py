@@ -12,7 +12,7 @@ from graft.data import ImageData
 from graft.evaluation.answers import Answers
 from graft.evaluation.calibration import at_bound, fit_temperature
 from graft.models.bundle import Bundle
-from graft.processes.ranks import lone_trainer
+from graft.processes.lightning import lone_trainer
 from graft.runs import RunFolder
 from graft.runs.log import say
 from graft.tasks import SingleLabel, Task
@@ -48,10 +48,9 @@ def tested_module(bundle: Bundle) -> TransferModule:
 
     It is the same in both, and compiled in neither, so that both give the same bits.
     """
-    backbone: Any = bundle.model.get_submodule("backbone")
     return TransferModule(
-        backbone,
-        bundle.model.get_submodule("head"),
+        bundle.backbone,
+        bundle.head,
         task=SingleLabel(bundle.class_names),
         channels_last=bundle.tested.channels_last,
         temperature=bundle.temperature,

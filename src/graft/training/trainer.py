@@ -12,7 +12,7 @@ from graft.configuration.locating import INSIDE
 from graft.configuration.plain_text import encodable
 from graft.configuration.run_config import Node, RunConfig
 from graft.errors import GraftError
-from graft.processes import ranks
+from graft.processes.lightning import environment
 from graft.runs.log import say
 from graft.training.callbacks.checkpoint_files import CheckedIO
 from graft.training.unprofiled import Unprofiled
@@ -100,7 +100,7 @@ def make_trainer(
         callbacks=callbacks,
         logger=loggers,
         default_root_dir=folder,
-        plugins=[CheckedIO(config.callbacks.get("last", {}).get("seconds", 0)), *ranks.environment()],
+        plugins=[CheckedIO(config.callbacks.get("last", {}).get("seconds", 0)), *environment()],
         # The data module gives each process its share.
         use_distributed_sampler=False,
         enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),

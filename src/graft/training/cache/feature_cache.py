@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from graft.backbones.making import backbone_name
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.data.cache_location import cache_folder
@@ -24,7 +25,6 @@ from graft.freezing import FreezePlan
 from graft.models.head import fit_standardization, standardizes
 from graft.processes.interruption import is_pending, raise_pending
 from graft.runs.log import say
-from graft.training.assembly import backbone_name
 from graft.training.module import TransferModule
 
 # Bytes of a value by Lightning's word for the precision; others have 4.

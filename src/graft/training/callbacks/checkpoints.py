@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from graft.processes import ranks
+from graft.processes import collectives
 from graft.processes.interruption import defer, is_pending, raise_pending
 from graft.processes.random_state import random_state, set_random_state
 from graft.training.callbacks.checkpoint_files import LAST, keep_previous
@@ -51,7 +51,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
             "fitted": self.fitted,
             "epochs": self._epochs,
             "seconds": self._seconds + time.perf_counter() - self._started,
-            "random": ranks.gathered(random_state()),
+            "random": collectives.gathered(random_state()),
             "metrics": self._metrics,
             "table": self._table,
             "trainable": self._trainable,
@@ -62,7 +62,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self._epochs = state_dict["epochs"]
         self._seconds = state_dict["seconds"]
         # A process that was not there before goes on with the generators that it has.
-        self._random = dict(enumerate(state_dict["random"])).get(ranks.rank(), random_state())
+        self._random = dict(enumerate(state_dict["random"])).get(collectives.index(), random_state())
         self._metrics = state_dict["metrics"]
         self._table = state_dict["table"]
         self._trainable = state_dict["trainable"]
@@ -110,7 +110,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
             # A run that counts steps would not go on exactly from between two epochs.
             self._overdue = True
         elif trainer.global_step > 0:
-            due, stops = ranks.any_of(time.perf_counter() - self._saved >= self.seconds, is_pending())
+            due, stops = collectives.any_of(time.perf_counter() - self._saved >= self.seconds, is_pending())
             if not (due or stops):
                 return
             progress = trainer.fit_loop.epoch_progress
@@ -137,7 +137,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
             return
         late = time.perf_counter() - self._saved >= 60 * self.minutes
         # If one of the processes is told to stop, all stop after the same step.
-        late, stops = ranks.any_of(late, is_pending())
+        late, stops = collectives.any_of(late, is_pending())
         if late or self._overdue or stops:
             self.save(trainer)
         raise_pending(stops)
@@ -169,7 +169,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
 
     def _stops(self) -> bool:
         """Whether the run, so one of its processes, is told to stop."""
-        return ranks.any_of(is_pending())[0]
+        return collectives.any_of(is_pending())[0]
 
     def _restore_random(self) -> None:
         if self._random is not None:

@@ -45,7 +45,7 @@ class EpochLines(ProgressBar):
         self._validated = False
 
     def disable(self) -> None:
-        """Lightning calls this on ranks above 0, which print nothing."""
+        """Lightning calls this in all processes but the first, which print nothing."""
         self.shown = ()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

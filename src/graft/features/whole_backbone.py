@@ -1,0 +1,74 @@
+"""What a whole backbone gives for some images, from the cache as far as it has it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graft.backbones import Backbone
+from graft.data import ImageData, evaluation_transform
+from graft.data.cache_location import cache_folder
+from graft.data.image_data import Indices
+from graft.features.fast import FastPrefix
+from graft.features.image_features import ImageFeatures
+from graft.features.store import FeatureStore
+from graft.processes.lightning import lone_device
+
+
+def features_of(
+    backbone: Backbone,
+    label: str,
+    data: ImageData,
+    indices: Indices,
+    *,
+    accelerator: str,
+    cache: Mapping[str, Any],
+    batch_size: int,
+    num_workers: int | None,
+    fast: bool = False,
+) -> Tensor:
+    """`(N, D)`: the features of the images of these indices.
+
+    Args:
+        backbone: is moved to the device.
+        label: what it is called.
+        data: the images.
+        indices: `(N,)`.
+        accelerator: as Lightning names it.
+        cache: the `cache` node: where features are kept, and how many bytes of them.
+        batch_size: images at a time.
+        num_workers: processes that load; None: as many as there is use for.
+        fast: in half precision, with layers fused; else float32.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    device = lone_device(accelerator)
+    backbone.to(device)
+    prefix = FastPrefix(backbone.stages.values()) if fast else backbone
+    store = FeatureStore(cache_folder(cache["dir"]) / "features", cache["max_bytes"])
+    features = ImageFeatures(
+        store,
+        backbone,
+        data.images,
+        evaluation_transform(backbone.preprocessing),
+        lambda images, stop: prefix(images.to(device)),
+        {"device": device.type, "precision": "fast" if fast else "32-true", "channels_last": fast},
+        label=label,
+        batch_size=batch_size,
+        num_workers=num_workers,
+    )
+    stop, image_bytes = len(backbone), backbone.width * (2 if fast else 4)
+    if not (lacking := features.lacking(stop, indices)):
+        print(f"cache: what {label} gives is all stored already, {len(indices):,} images", flush=True)
+    if why := store.room_for(lacking * image_bytes):
+        print(f"cache: not used: {why}")
+        return torch.cat(list(features.compute(stop, indices)))
+    try:
+        return features.get(stop, indices, image_bytes=image_bytes).take(np.arange(len(indices)))
+    except OSError as error:
+        # Another user's, or a full disk.
+        print(f"cache: not used: {store.path} cannot be used ({error.strerror or error})", flush=True)
+        return torch.cat(list(features.compute(stop, indices)))

@@ -1,0 +1,140 @@
+"""How a bundle is written and read: weights as safetensors, the rest as YAML; nothing is unpickled."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from graft.backbones import Preprocessing
+from graft.backbones.weight_files import Weights, read_safetensors
+from graft.configuration.building import build, build_later, check_trusted, one_line
+from graft.data.levels import levels_from
+from graft.errors import GraftError
+from graft.models.bundle import Bundle, HowTested
+from graft.runs.bundles import BundleFolder, bundle_folder
+from graft.runs.files import whole, write_yaml
+from graft.runs.seen import read_seen
+
+
+def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
+    """Write weights, description and, where it is known, what the model has seen into `folder`.
+
+    Args:
+        folder: is made where it is missing.
+        bundle: the trained model.
+        config: the run's resolved configuration; its `backbone` and `head` nodes rebuild the model.
+    """
+    files = BundleFolder(folder)
+    state = {key: value.detach().cpu().contiguous() for key, value in bundle.model.state_dict().items()}
+    with whole(files.weights) as part:
+        save_file(state, part)
+    if bundle.seen is not None:
+        bundle.seen.write(files.seen)
+    # The weights are in the file beside this one, so nothing must be fetched to load it.
+    description = {
+        "backbone": {**config["backbone"], **({"weights": None} if "weights" in config["backbone"] else {})},
+        "head": config["head"],
+        "preprocessing": bundle.preprocessing.to_dict(),
+        "class_names": bundle.class_names,
+        "tested": asdict(bundle.tested),
+        "temperature": bundle.temperature,
+        "levels": None if bundle.levels is None else {k: list(v) for k, v in bundle.levels.items()},
+        "trained_from": config["backbone"].get("weights"),
+    }
+    write_yaml(files.description, description)
+
+
+def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
+    """Load a bundle, or a run folder's, on the CPU; needs nothing else.
+
+    Args:
+        path: a bundle or a run folder.
+        trust: packages of your own that the model's backbone or head come from.
+
+    Raises:
+        GraftError: there is no bundle, its files do not fit, or it names code that is not trusted.
+    """
+    folder = bundle_folder(path)
+    parts = read_description(folder)
+    check_trusted(parts, trust, str(folder.description))
+    state = _tensors(folder.weights)
+    backbone = _backbone(folder, parts, state)
+    names = [str(name) for name in parts["class_names"]]
+    head = build_later(parts["head"], "head")(backbone.width, len(names))
+    preprocessing = Preprocessing.from_dict(parts["preprocessing"])
+    # Bundles of older versions have none.
+    temperature = parts.get("temperature", 1.0)
+    tested, levels, seen = HowTested(**parts["tested"]), levels_from(parts), read_seen(folder.seen)
+    bundle = Bundle(backbone, head, names, preprocessing, tested, temperature, levels, seen)
+    # As it was trained, which need not be single precision.
+    bundle.model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
+    try:
+        bundle.model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()[:40])
+        described = folder.description.name
+        raise GraftError(f"{folder.weights} does not fit {described} beside it: {reason}") from error
+    return bundle
+
+
+def read_description(folder: BundleFolder) -> dict[str, Any]:
+    """The description that `save_bundle` wrote, its shape checked; nothing in it is trusted yet.
+
+    Raises:
+        GraftError: names the file and what is wrong with it.
+    """
+    file = folder.description
+    try:
+        description = folder.read_description()
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise GraftError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+    right: dict[str, Callable[[Any], bool]] = {
+        "backbone": lambda value: isinstance(value, dict) and "_target_" in value,
+        "head": lambda value: isinstance(value, dict) and "_target_" in value,
+        "preprocessing": lambda value: isinstance(value, dict),
+        "class_names": lambda value: isinstance(value, list) and len(value) > 1,
+        "tested": lambda value: isinstance(value, dict) and set(value) <= set(asdict(HowTested())),
+    }
+    for key, test in right.items():
+        if not isinstance(description, dict) or not test(description.get(key)):
+            raise GraftError(f"{file} is damaged: {key} is missing or not what a bundle has there")
+    try:
+        levels_from(description)
+    except (TypeError, ValueError, AttributeError):
+        raise GraftError(f"{file} is damaged: levels={description['levels']} are none") from None
+    if not _is_temperature(temperature := description.get("temperature", 1.0)):
+        raise GraftError(f"{file} is damaged: temperature={temperature} is no number above 0")
+    return dict(description)
+
+
+def _is_temperature(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return read_safetensors(file)
+    except SafetensorError as error:
+        raise GraftError(f"{file} is damaged: {one_line(error)}") from error
+    except OSError as error:
+        # Of what this user may not read safetensors says that there is no such file.
+        raise GraftError(f"{file} cannot be read ({one_line(error)})") from error
+
+
+def _backbone(folder: BundleFolder, parts: dict[str, Any], state: dict[str, Tensor]) -> Any:
+    """The backbone; one of Graft's own takes tensors, size and preprocessing from what was read.
+
+    Size matters: a transformer trained at another resolution than its first weights' cannot be built without
+    knowing it.
+    """
+    node = parts["backbone"]
+    if not str(node["_target_"]).startswith("graft.backbones.") or "weights" not in node:
+        return build(node, "backbone")
+    weights = Weights(f"backbone.weights={folder.path.absolute()}", {"": state}, parts)
+    return build_later(node, "backbone")(weights=weights)

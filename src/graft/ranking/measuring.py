@@ -1,0 +1,79 @@
+"""What is said of each backbone that is ranked: its scores, its costs, or why it is left out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graft.backbones import Backbone, source_network
+from graft.backbones.making import make_backbone
+from graft.errors import GraftError
+from graft.models.source_head import known_source_head
+from graft.processes.lightning import lone_device
+from graft.ranking.candidates import Candidate
+from graft.ranking.costs import cost_of
+from graft.transferability import all_scores
+from graft.transferability.scores import NAMES
+
+Row = dict[str, Any]
+# Of a backbone and what it is called `(N, D)`: what it gives for the images to rank on.
+Features = Callable[[Backbone, str], Tensor]
+
+
+def row_of(
+    candidate: Candidate, features: Features, labels: np.ndarray, seed: int, accelerator: str, batch_size: int
+) -> Row:
+    """All that is said of a backbone; of one that fails, the reason alone, so that the others go on.
+
+    Args:
+        candidate: the backbone.
+        features: computes what it gives for the images.
+        labels: `(N,)`, of the images.
+        seed: of untrained networks, and of the probe's folds.
+        accelerator: where costs are measured, as Lightning names it.
+        batch_size: images at a time, for costs.
+    """
+    row: Row = {"place": None, "backbone": candidate.label, "weights": candidate.weights}
+    row |= dict.fromkeys(NAMES)
+    try:
+        if candidate.problem is not None:
+            raise GraftError(candidate.problem)
+        print(f"{candidate.label}:", flush=True)
+        with torch.random.fork_rng(devices=[]):
+            # An untrained network too is the same every time.
+            torch.manual_seed(seed)
+            backbone = make_backbone(candidate.node)
+        scores = scores_of(backbone, candidate, features, labels, seed)
+        cost = cost_of(backbone, lone_device(accelerator), batch_size)
+        return {**row, **scores, "features": backbone.width, **cost._asdict(), "reason": None}
+    # What a network, its weights, its files or the memory may do; anything else is a fault of ours.
+    except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
+        text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        reason = text if isinstance(error, GraftError) else f"{type(error).__name__}: {text}"
+        print(f"{candidate.label} is left out: {reason}", flush=True)
+        return {**row, "reason": reason}
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def scores_of(
+    backbone: Backbone, candidate: Candidate, features: Features, labels: np.ndarray, seed: int
+) -> Row:
+    """The scores of one backbone, as in `row_of`.
+
+    Raises:
+        GraftError: the source's head does not fit, or an image cannot be read.
+    """
+    given, probabilities = features(backbone, candidate.name).float(), None
+    if (head := known_source_head(backbone, candidate.node.get("weights"))) is not None:
+        with torch.no_grad():
+            logits = head.layers.cpu()(given) if not head.replaces else None
+            # A head that takes no features costs a pass over the images of its own.
+            if logits is None:
+                label = f"{candidate.name} with its source's head"
+                logits = features(source_network(backbone, head), label).float()
+        probabilities = torch.softmax(logits.double(), 1).numpy()
+    return dict(all_scores(given.double().numpy(), labels, probabilities, seed))

@@ -1,0 +1,173 @@
+"""One configuration trained anew on each fold, each a run of its own, and what the folds come to together."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graft.configuration.metric_names import ASSESSED
+from graft.configuration.run_config import RunConfig
+from graft.data import ImageData, Splits
+from graft.data.recognition import check_same_images
+from graft.errors import GraftError, reason_of
+from graft.evaluation.answers import Answers
+from graft.reporting.few import few_errors
+from graft.reporting.folds import Fold, page, rows_of
+from graft.runs import RunFolder, crossval_folder
+from graft.runs.files import read_csv, write_csv, write_json, write_text
+from graft.runs.recorded import key_of
+from graft.runs.resuming import find_run
+from graft.sources.opening import split_data
+from graft.tasks import SingleLabel, Task
+from graft.tasks.pooling import pooled
+
+Config = dict[str, Any]
+# What a fold's run has no key for.
+OWN = ("folds", "repeats")
+Train = Callable[[RunConfig, Path, list[str]], RunFolder]
+
+
+class Cut(NamedTuple):
+    """One fold before it is trained on.
+
+    Attributes:
+        repeat: from 1.
+        fold: from 1.
+        node: the `data` node of its run.
+        splits: what each image is for.
+        folder: becomes its run's.
+    """
+
+    repeat: int
+    fold: int
+    node: Mapping[str, Any]
+    splits: Splits
+    folder: RunFolder
+
+    def result(self, metrics: Mapping[str, Any], reason: str = "") -> Fold:
+        """What came out: the metrics, or the reason why there are none."""
+        trained, validated, tested = (len(self.splits[split]) for split in ("train", "val", "test"))
+        return Fold(self.repeat, self.fold, trained, validated, tested, metrics, reason)
+
+
+def cuts_of(config: Config, folder: Path, data: ImageData) -> list[Cut]:
+    """All folds of all repeats, so that what cannot be cut is told before anything is trained.
+
+    Args:
+        config: says how many; a repeat cuts by the next `data.split_seed`.
+        folder: the cross-validation's, in which each fold has its run's.
+        data: the images.
+
+    Raises:
+        GraftError: the folds cannot be cut, or a fold's run was begun on other images.
+    """
+    repeats, folds = config["repeats"], config["folds"]
+    seed = config["data"].get("split_seed", 0)
+    cuts = []
+    for repeat in range(1, repeats + 1):
+        for fold in range(1, folds + 1):
+            node = {**config["data"], "folds": folds, "fold": fold, "split_seed": seed + repeat - 1}
+            name = f"fold-{fold}" if repeats == 1 else f"repeat-{repeat}-fold-{fold}"
+            cuts.append(Cut(repeat, fold, node, split_data(node, data), RunFolder(folder / name)))
+    for cut in cuts:
+        if cut.folder.config.is_file():
+            check_same_images(find_run(str(cut.folder.path)), data, cut.splits)
+    return cuts
+
+
+def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train: Train) -> list[Fold]:
+    """Train on each fold; one that fails stops no other, unless it is the first and never began.
+
+    Args:
+        cuts: from `cuts_of`.
+        config: the cross-validation's; what has finished is read back, what was stopped goes on.
+        words: those that led to it, for the runs' records.
+        train: what `graft train` does.
+
+    Raises:
+        GraftError: the words are wrong, for every fold.
+    """
+    own = {key: value for key, value in config.items() if key not in OWN}
+    kept = [word for word in words if key_of(word) not in OWN]
+    done: list[Fold] = []
+    for cut in cuts:
+        folder = cut.folder
+        print(f"\n{folder.path.name}: {cut.fold} of {config['folds']}", flush=True)
+        again = crossval_folder.again(folder)
+        given = [f"data.{key}={cut.node[key]}" for key in ("folds", "fold", "split_seed")]
+        try:
+            run = train(
+                RunConfig.of({**own, "data": cut.node, "resume": str(folder.path) if again else None}),
+                folder.path,
+                crossval_folder.free(kept) if again else [*kept, *given],
+            )
+        except Exception as error:
+            # Where the first made not even a folder, the words are wrong, for every fold.
+            if not done and not folder.status_file.is_file() and isinstance(error, GraftError):
+                raise
+            reason = reason_of(error)
+            said = f"graft: {folder.path.name} failed ({folder.log}): {reason}"
+            print(said, file=sys.stderr, flush=True)
+            done.append(cut.result({}, reason))
+        else:
+            done.append(cut.result(run.metrics))
+    return done
+
+
+def write_together(
+    path: Path, name: str, rule: str, cuts: Sequence[Cut], done: Sequence[Fold], data: ImageData
+) -> tuple[list[dict[str, Any]], str]:
+    """Write the table, the page, the out-of-fold predictions and their metrics and figures.
+
+    Figures and the table of the classes are those of the first repeat that has a fold.
+
+    Args:
+        path: the cross-validation's folder.
+        name: of the configuration.
+        rule: how the folds were cut.
+        cuts: what was trained on.
+        done: what came out of each.
+        data: the images.
+
+    Returns:
+        The rows of the table, and what to say of few errors; empty where there are enough.
+    """
+    tested: dict[int, list[RunFolder]] = {}
+    for cut, fold in zip(cuts, done, strict=True):
+        if not fold.reason:
+            tested.setdefault(cut.repeat, []).append(cut.folder)
+    place = {image: index for index, image in enumerate(data.images.names)}
+    task = SingleLabel(data.class_names)
+    answers = {repeat: pooled(task, folders, data) for repeat, folders in tested.items()}
+    first, *others = answers.values()
+    folder = RunFolder(path)
+    metrics = task.write(folder, first, lambda row: data.images[place[first.names[row]]])
+    write_json(folder.metrics_file, metrics)
+    assessed = [task.assess(other)[0] for other in others]
+    together = [metrics, *({f"test/{key}": value for key, value in row.items()} for row in assessed)]
+    predictions = [_prediction_rows(task, repeat, tested[repeat], answers[repeat]) for repeat in tested]
+    write_csv(folder.predictions, [row for repeat_rows in predictions for row in repeat_rows])
+    rows = rows_of(done, together, [*ASSESSED, "loss"])
+    write_csv(path / "crossval.csv", rows)
+    drawn = (
+        folder.confusion_figure,
+        folder.precision_figure,
+        folder.reliability_figure,
+        folder.mistakes_figure,
+    )
+    figures = [figure.relative_to(path.absolute()).as_posix() for figure in drawn if figure.is_file()]
+    few = few_errors(metrics)
+    write_text(path / "crossval.md", page(name, rule, rows, done, figures, few))
+    return rows, few
+
+
+def _prediction_rows(
+    task: Task, repeat: int, folders: Sequence[RunFolder], answers: Answers
+) -> list[dict[str, Any]]:
+    """The out-of-fold predictions of one repeat, each with the fold that tested it."""
+    fold_of = {
+        row["path"]: folder.read_config()["data"]["fold"]
+        for folder in folders
+        for row in read_csv(folder.predictions)
+    }
+    return [{**row, "repeat": repeat, "fold": fold_of[row["path"]]} for row in task.rows(answers)]

@@ -1,0 +1,53 @@
+"""Running statistics for the mixed weights of a bundle, from the images that its run trained on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graft.data import ImageDataModule, evaluation_transform, split_from_rows
+from graft.errors import GraftError
+from graft.models import Bundle
+from graft.processes.lightning import lone_device
+from graft.runs import RunFolder
+from graft.runs.files import read_csv
+from graft.sources.opening import open_data
+from graft.training.running_statistics import MOST, first, take_statistics
+
+
+def images_of_run(
+    run: str, recorded: Mapping[str, Any], bundle: Bundle, like: ImageDataModule
+) -> ImageDataModule | None:
+    """What the run was trained on; None where it is gone.
+
+    Args:
+        run: its folder.
+        recorded: its configuration; empty for a bundle without one.
+        bundle: its model.
+        like: loads other images for it.
+    """
+    try:
+        data = open_data(recorded["data"])
+        splits = split_from_rows(read_csv(RunFolder(run).split), data, run)
+    except (GraftError, KeyError, OSError):
+        return None
+    return ImageDataModule(
+        data,
+        splits,
+        bundle.preprocessing,
+        evaluation_transform,
+        batch_size=like.batch_size,
+        num_workers=like.num_workers,
+    )
+
+
+def take_anew(
+    bundle: Bundle, layers: Sequence[str], loading: ImageDataModule | None, accelerator: str
+) -> None:
+    """Take some layers' running statistics from training images, in place; None: there are none."""
+    if loading is None:
+        print("wise_ft: the images that the run trained on are gone; norm layers' statistics are mixed too")
+        return
+    device = lone_device(accelerator)
+    model, images = bundle.model.to(device), len(loading.splits["train"])
+    print(f"wise_ft: norm layers' statistics are taken anew, from {min(images, MOST):,} training images")
+    batches = first(loading.train_dataloader(), MOST)
+    take_statistics(model, layers, batches, lambda batch: model(batch["image"].to(device)))
