@@ -18,9 +18,9 @@ from graft.processes.ranks import lone_trainer
 from graft.ranking.candidates import Candidate, candidates
 from graft.ranking.costs import cost_of
 from graft.ranking.reached import fine_tuned, reached_by
-from graft.reporting import pictures, ranking
+from graft.reporting import ranking
 from graft.reporting.console import PlainConsole
-from graft.runs.files import write_csv, write_text
+from graft.runs.files import write_csv, write_figure, write_text
 from graft.runs.records import Run, find_runs
 from graft.sources.opening import open_data, split_data
 from graft.training import assembly
@@ -72,7 +72,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         write_csv(path / "correlations.csv", correlations)
     write_text(path / "rank.md", ranking.page(rows, correlations, said))
     largest = float(np.bincount(labels).max() / len(labels))
-    pictures.save_figure(ranking.figure(rows, len(labels), largest), path / "figure.png")
+    write_figure(path / "figure.png", ranking.figure(rows, len(labels), largest))
     ranking.show(rows, correlations, PlainConsole())
     print(path)
     return path / "rank.csv"
