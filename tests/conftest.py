@@ -37,7 +37,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.fixture(scope="session", autouse=True)
 def _left_to_the_disk() -> Iterator[None]:
-    """Wait for no disk: a run asks some 70 times that a file outlive a power cut, and no test cuts the power."""
+    """Wait for no disk: a run syncs some 70 files against a power cut, and no test cuts the power."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda number: None)
         yield
