@@ -10,7 +10,7 @@ import graft
 from graft.cli.console import run
 
 SOURCE = Path(graft.__file__).parent
-SHORT = ["trainer=cpu", "trainer.max_epochs=1", "calibrate=true"]
+SHORT = ["trainer=cpu", "calibrate=true"]
 
 
 def figures(folder: Path) -> set[str]:
@@ -28,16 +28,16 @@ TESTED = {"confusion_matrix", "precision_recall", "reliability", "mistakes"}
 
 @pytest.mark.figures
 def test_every_figure_of_a_run_is_drawn(photos: Path, tmp_path: Path) -> None:
-    words = ["data=image_folder", f"data.root={photos}", "optimizer.lr=1e-9", *SHORT]
+    words = ["data=image_folder", f"data.root={photos}", "optimizer.lr=1e-9", "trainer.max_epochs=1", *SHORT]
     folder = graft.train([*words, f"hydra.run.dir={tmp_path}/run"]).path
     assert figures(folder) == {*TESTED, "learning_curves", "training_images"}
 
 
 @pytest.mark.figures
 def test_every_figure_of_a_cross_validation_is_drawn(photos: Path, tmp_path: Path) -> None:
-    words = ["data=image_folder", f"data.root={photos}", "freeze=frozen", "logger=none", *SHORT]
+    words = ["data=image_folder", f"data.root={photos}", "freeze=frozen", "optimizer=lbfgs", *SHORT]
     assert run(["crossval", *words, "folds=2", f"hydra.run.dir={tmp_path}/all"]) == 0
-    assert figures(tmp_path / "all") == TESTED
+    assert figures(tmp_path / "all") == TESTED - {"mistakes"}
     assert figures(tmp_path / "all/fold-1") >= {"confusion_matrix", "penalties"}
 
 
