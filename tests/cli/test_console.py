@@ -175,7 +175,7 @@ def test_a_wrong_word(
 
 def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom graft.cli import run\n"
+        "import sys\nfrom graft.cli.console import run\n"
         "for words in (['train', 'optimzer.lr=1'], ['train', '++optimizer.lrr=1'], ['train', 'seed=-1'],\n"
         "              ['train', 'resume=nowhere'], ['train', 'resume=last'], ['train', '--cfg', 'job'],\n"
         "              ['train', '--help'], ['list', 'data'], ['--help'],\n"
@@ -256,7 +256,7 @@ def test_completion_knows_the_command(
 
 def test_a_reader_that_leaves_early_is_no_error_of_the_run_folders() -> None:
     code = (
-        "import os, sys\nfrom graft.cli import run\n"
+        "import os, sys\nfrom graft.cli.console import run\n"
         "reader, writer = os.pipe()\nos.close(reader)\nos.dup2(writer, 1)\n"
         "sys.exit(run(['inspect', '--help']))"
     )

@@ -122,7 +122,7 @@ def test_a_wrong_path(words: list[str], answer: str, here: Path, capsys: pytest.
 
 def test_it_costs_no_torch() -> None:
     code = (
-        "import sys\nfrom graft.cli import run\nfrom graft import GraftError, load, train\n"
+        "import sys\nfrom graft.cli.console import run\nfrom graft import GraftError, load, train\n"
         f"for words in {[words for words, _ in WRONG]}:\n"
         "    sys.argv = ['graft', *words]\n    assert run(words) == 2, words\n"
         "for call in (lambda: load('fotos'), lambda: train(['data=image_folder', 'data.root=fotos']),\n"

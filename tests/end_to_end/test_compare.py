@@ -73,7 +73,7 @@ def test_compare_writes_what_it_promises(
 
 def test_compare_imports_no_torch(swept: Path, tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom graft.cli import run\n"
+        "import sys\nfrom graft.cli.console import run\n"
         f"status = run(['compare', 'runs={swept}', 'hydra.run.dir={tmp_path / 'out'}'])\n"
         "heavy = {'torch', 'torchvision', 'pytorch_lightning', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(status or ', '.join(sorted(heavy)) or 0)"

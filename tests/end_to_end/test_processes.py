@@ -176,7 +176,7 @@ def test_there_is_one_folder_written_by_the_first_process(pair: tuple[RunFolder,
 # Stops rank 0 with a signal in the middle of a step.
 STOPPED = """
 import os, signal, sys
-from graft.cli import run
+from graft.cli.console import run
 from graft.training import TransferModule
 inner = TransferModule.training_step
 def training_step(self, batch, index):

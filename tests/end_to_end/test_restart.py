@@ -201,7 +201,7 @@ def test_a_run_is_held_while_it_trains_and_no_longer(job: Job, monkeypatch: pyte
 
     def training_step(module: TransferModule, batch: Any, index: int) -> Any:
         if not told:
-            code = "import sys; from graft.cli import run; sys.exit(run(['train', 'resume=outputs/mine']))"
+            code = "from graft.cli.console import run; exit(run(['train', 'resume=outputs/mine']))"
             asks = [sys.executable, "-c", code]
             told.append(subprocess.run(asks, capture_output=True, text=True))
         return inner(module, batch, index)

@@ -289,7 +289,7 @@ def test_slurms_launcher_is_composed() -> None:
 
 KILLED = """
 import os, signal, sys
-from graft.cli import run
+from graft.cli.console import run
 from graft.training import TransferModule
 
 inner = TransferModule.training_step

@@ -48,8 +48,8 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         path = tmp_path / name
         config = copy.deepcopy(composed(*words))
         for key, value in (changed or {}).items():
-            part, _, name = key.rpartition(".")
-            config[part][name] = value
+            part, _, leaf = key.rpartition(".")
+            config[part][leaf] = value
         write_yaml(path / "config.yaml", config)
         write_yaml(path / "overrides.yaml", words)
         began = {"status": "finished", "started": "2026-11-23T10:00:00+00:00", "pid": 1, "host": "here"}

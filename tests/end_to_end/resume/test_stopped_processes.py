@@ -20,7 +20,7 @@ Same = Callable[[RunFolder, RunFolder], None]
 # Sets the signal off within a training step; the run is a process of its own.
 KILLED = """
 import os, signal, sys
-from graft.cli import run
+from graft.cli.console import run
 from graft.training import TransferModule
 step, number = int(sys.argv[1]), int(sys.argv[2])
 inner = TransferModule.training_step
