@@ -8,6 +8,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 BIN := .venv/bin
 # Never fetch an interpreter: the machine's own Python is what is used.
 export UV_PYTHON_DOWNLOADS := never
+# Some images forbid Python to keep what it compiles; each process would compile torch anew, for some 15 s.
+export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

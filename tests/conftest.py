@@ -1,7 +1,8 @@
 """Small images, networks and runs that tests of several rooms share."""
 
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,35 @@ from PIL import Image
 
 # Before torch is imported anywhere: tests that share cores run faster on one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _white_pixel() -> bytes:
+    drawn = io.BytesIO()
+    Image.new("RGB", (1, 1), "white").save(drawn, format="png")
+    return drawn.getvalue()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Write a white pixel in place of each figure, unless the test is marked `figures`.
+
+    To draw the figures of a run takes longer than the run. What draws them is called all the same; their
+    rendering alone is left out.
+    """
+    from graft.runs import files
+
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("figures") is None:
+            patch.setattr(files, "png_of", lambda figure: _white_pixel())
+        return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _left_to_the_disk() -> Iterator[None]:
+    """Wait for no disk: a run syncs some 70 files against a power cut, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

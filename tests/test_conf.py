@@ -17,6 +17,9 @@ from graft.configuration.key_table import LOADING_KEYS, PARTS
 from graft.configuration.keys import conf_dir, known_keys
 from graft.errors import GraftError
 
+# LibYAML's, where it is there: the same, some ten times as fast.
+PlainLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PlainDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 FILES = sorted(conf_dir().rglob("*.yaml"))
 OPTIONS = [path for path in FILES if path.parent != conf_dir() and not path.name.startswith("_")]
 
@@ -74,12 +77,22 @@ def test_a_file_opens_with_what_it_is_when_to_pick_it_and_a_command(path: Path) 
     assert max(map(len, lines)) <= 120
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_the_example_composes(path: Path) -> None:
+def examples(path: Path) -> Iterator[list[str]]:
+    """The words of the commands that a file shows."""
     for line in path.read_text().splitlines():
         if line.startswith("# Example: graft "):
-            command, *words = shlex.split(line.removeprefix("# Example: graft ").split(";")[0])
-            compose(command, words)
+            yield shlex.split(line.removeprefix("# Example: graft ").split(";")[0])
+
+
+def assert_plain(config: dict[str, Any]) -> None:
+    """Fail unless a configuration survives being written and read: it must hold plain values alone."""
+    assert yaml.load(yaml.dump(config, Dumper=PlainDumper), Loader=PlainLoader) == config
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_the_example_composes(path: Path) -> None:
+    for command, *words in examples(path):
+        assert_plain(compose(command, words)[0])
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=name_of)
@@ -110,10 +123,10 @@ def test_every_part_has_options_and_every_option_composes() -> None:
             "backbone/torchvision.yaml": ["backbone.name=resnet34"],
         }
         prefix = "" if group in (*PARTS, "experiment", "debug", "sweep", "hydra/sweeper") else "+"
-        words = [f"{prefix}{group}={path.stem}", *extra.get(name_of(path), [])]
-        config, _ = compose("train", words)
-        # Plain values alone: it must survive being written and read.
-        assert yaml.safe_load(yaml.safe_dump(config)) == config
+        word = f"{prefix}{group}={path.stem}"
+        # Most are composed by their own example.
+        if not any(command == "train" and word in words for command, *words in examples(path)):
+            assert_plain(compose("train", [word, *extra.get(name_of(path), [])])[0])
 
 
 def test_defaults_follow_what_is_trained() -> None:

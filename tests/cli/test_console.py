@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from graft.cli.console import run
+from graft.configuration.keys import conf_dir
 
 TYPOS = [
     (["trian"], "unknown command trian; did you mean train?"),
@@ -206,10 +207,11 @@ def test_help_says_something(words: list[str], capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize("group", ["backbone", "data", "freeze", "optimizer", "experiment", "debug"])
 def test_list_names_every_option_with_a_line(group: str, capsys: pytest.CaptureFixture[str]) -> None:
-    conf = Path(__file__).parents[1] / "conf" / group
+    options = list((conf_dir() / group).glob("[!_]*.yaml"))
     assert run(["list", group]) == 0
     out = capsys.readouterr().out
-    for path in conf.glob("[!_]*.yaml"):
+    assert options
+    for path in options:
         assert path.stem in out
 
 

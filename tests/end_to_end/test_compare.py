@@ -46,6 +46,7 @@ def test_the_hparams_of_a_sweep_are_what_was_swept_and_the_final_metrics(swept: 
     assert metrics == {"final/val_loss", "final/val_accuracy", "final/test_accuracy", "final/test_f1_macro"}
 
 
+@pytest.mark.figures
 def test_compare_writes_what_it_promises(
     swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,6 +59,7 @@ def test_compare_writes_what_it_promises(
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names >= {"compare.md", "compare.csv", "runs.csv", "differences.csv", "images.csv", "classes.csv"}
     assert names >= {"bars.png", "curves.png", "costs.png"}
+    assert min(path.stat().st_size for path in (tmp_path / "out").glob("*.png")) > 5000
     page = (tmp_path / "out/compare.md").read_text()
     assert "2 pairs hardly know their own spread" in page
     assert len(read_csv(tmp_path / "out/runs.csv")) == 8

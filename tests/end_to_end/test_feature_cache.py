@@ -1,7 +1,7 @@
 """Training on stored boundary tensors is training on images, in every phase and after every stop."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,12 @@ STRATEGIES = {
 FROZEN_TO_THE_END = ("frozen", "last_k", "gradual")
 
 
-@pytest.mark.parametrize("freeze", STRATEGIES)
+def corners(names: Iterable[str], slow: str) -> list[Any]:
+    """Parameters, those that `slow` lists in the slow tier alone."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in slow.split() else ()) for name in names]
+
+
+@pytest.mark.parametrize("freeze", corners(STRATEGIES, slow="last_k freeze_unfreeze"))
 def test_it_trains_as_on_images(
     freeze: str, train: Callable[..., RunFolder], computed: list[int], capsys: Any
 ) -> None:
@@ -193,8 +198,8 @@ def test_a_sweep_computes_once(
 @pytest.mark.parametrize(
     ("words", "step", "pruned"),
     [
-        (["freeze=frozen", "head=mlp"], 4, False),
-        (["freeze=last_k", "freeze.k=2", "head=mlp"], 6, True),
+        pytest.param(["freeze=frozen", "head=mlp"], 4, False, marks=pytest.mark.slow),
+        pytest.param(["freeze=last_k", "freeze.k=2", "head=mlp"], 6, True, marks=pytest.mark.slow),
         (["freeze=lp_ft", "freeze.epochs=3", "freeze.patience=1", "optimizer.head_lr=1e-30"], 4, True),
         (["freeze=gradual", "freeze.every=2"], 8, False),
         (["freeze=frozen", "augment=light", "cache.views=2"], 7, True),
@@ -361,7 +366,7 @@ def test_views_without_an_augmentation_are_refused(train: Callable[..., RunFolde
         train("off", "freeze=frozen", "cache.views=2", "cache.features=off")
 
 
-@pytest.mark.parametrize("freeze", FROZEN_TO_THE_END)
+@pytest.mark.parametrize("freeze", corners(FROZEN_TO_THE_END, slow="last_k"))
 def test_evaluating_gives_the_same_digits(
     freeze: str, train: Callable[..., RunFolder], tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_the_splits_are_those_of_a_run(copied: Path) -> None:
     assert splits == {row["name"]: row["split"] for row in read_csv(Path("trained/split.csv"))}
 
 
+@pytest.mark.figures
 def test_a_leak_is_told_and_fails_where_it_is_to(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     test = min((copied / "test/red").iterdir())
     Image.open(test).save(copied / "train/red/leak.bmp")
@@ -72,6 +73,7 @@ def test_a_leak_is_told_and_fails_where_it_is_to(copied: Path, capsys: pytest.Ca
         (f"test/red/{test.name}", "exact", "True"),
     ]
     assert {path.name for path in Path("out").iterdir()} == {*FILES, "copies.csv", "copies.png"}
+    assert min(path.stat().st_size for path in Path("out").glob("*.png")) > 5000
 
 
 def test_near_copies_leak_unless_none_are_looked_for(copied: Path) -> None:

@@ -44,6 +44,7 @@ def cp1252(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
     return written
 
 
+@pytest.mark.figures
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8 are Linux's")
 def test_every_command_takes_every_name(odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:

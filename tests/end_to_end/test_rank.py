@@ -36,6 +36,7 @@ def ranked(photos: Path, *words: str, out: str = "out", status: int = 0) -> list
     return read_csv(Path(out) / "rank.csv") if status == 0 else []
 
 
+@pytest.mark.figures
 def test_a_trained_network_beats_an_untrained_one_and_its_head_gives_leep(
     photos: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_trained_network_beats_an_untrained_one_and_its_head_gives_leep(
     assert (best["features"], best["parameters"], best["reason"]) == ("84", "61156", "")
     assert float(best["gmacs"]) == pytest.approx(0.00065088)
     assert {path.name for path in Path("out").iterdir()} == {"rank.csv", "rank.md", "figure.png"}
+    assert Path("out/figure.png").stat().st_size > 5000
     said = capsys.readouterr().out
     assert "ranked on 28 images, train and val, never test" in said
     assert said.splitlines()[-1].endswith("out")

@@ -448,7 +448,11 @@ def test_an_undecodable_image_fails_the_run_by_name(
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "reason"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+    ("number", "code", "reason"),
+    [
+        (signal.SIGINT, 130, "Ctrl-C"),
+        pytest.param(signal.SIGTERM, 143, "SIGTERM", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_says_so(number: int, code: int, reason: str, tmp_path: Path) -> None:
     words = [

@@ -34,7 +34,7 @@ def test_the_wheel_holds_every_option_and_the_console_command(site: Path) -> Non
         path.relative_to(site / "graft/conf") for path in (site / "graft/conf").rglob("*.yaml")
     }
     entry_points = next(site.glob("*.dist-info/entry_points.txt")).read_text()
-    assert "graft = graft.cli:main" in entry_points
+    assert "graft = graft.cli.console:main" in entry_points
     assert not (site / "conf").exists()
     assert not (site / "tests").exists()
 
@@ -49,7 +49,7 @@ def test_it_has_the_name_that_is_ours_on_the_package_index(site: Path) -> None:
 def test_it_trains_elsewhere(site: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     code = (
-        "import sys, graft; print(graft.__file__); sys.argv[0] = 'graft'; "
+        "import sys, graft; print(graft.__file__); sys.argv[0] = 'graft'\n"
         "from graft.cli.console import main; main()"
     )
     words = ["train", "data=digits", "debug=one_batch", "trainer=cpu", "hydra.run.dir=run"]

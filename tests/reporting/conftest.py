@@ -1,5 +1,7 @@
 """Run folders as `graft train` leaves them, made without training."""
 
+import copy
+import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,9 +25,16 @@ def answers(wrong: Mapping[int, str]) -> list[dict[str, str]]:
     return [row | {f"p_{name}": "0.3" for name in ("ant", "bee", "cat")} for row in rows]
 
 
+@functools.cache
+def composed(*words: str) -> Mapping[str, Any]:
+    """The configuration of some words, for readers alone: a few sets of words make hundreds of runs."""
+    config, _ = compose("train", words)
+    return {key: value for key, value in config.items() if key not in ("resume", "trust")}
+
+
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
-    """Make `tmp_path/<name>`: the run of some words."""
+    """Make `tmp_path/<name>`: the run of some words; `changed` are keys that are set after composing."""
 
     def make(
         name: str,
@@ -33,11 +42,14 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         metrics: Mapping[str, Any] | None = None,
         wrong: Mapping[int, str] | None = None,
         curve: list[float] | None = None,
+        changed: Mapping[str, Any] | None = None,
         **status: Any,
     ) -> Path:
         path = tmp_path / name
-        config, _ = compose("train", words)
-        config = {key: value for key, value in config.items() if key not in ("resume", "trust")}
+        config = copy.deepcopy(composed(*words))
+        for key, value in (changed or {}).items():
+            part, _, leaf = key.rpartition(".")
+            config[part][leaf] = value
         write_yaml(path / "config.yaml", config)
         write_yaml(path / "overrides.yaml", words)
         began = {"status": "finished", "started": "2026-11-23T10:00:00+00:00", "pid": 1, "host": "here"}

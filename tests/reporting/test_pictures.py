@@ -8,6 +8,9 @@ from PIL import Image
 
 from graft.backbones import Preprocessing
 from graft.reporting import pictures
+from graft.runs.files import write_figure
+
+pytestmark = pytest.mark.figures
 
 
 def counted(classes):
@@ -19,7 +22,7 @@ def counted(classes):
 def test_a_confusion_matrix_is_drawn_for_any_number_of_classes(tmp_path, classes):
     names = [f"a rather long class name {index}" for index in range(classes)]
     figure = pictures.confusion_figure(counted(classes), names)
-    pictures.save_figure(figure, tmp_path / "figures" / "confusion.png")
+    write_figure(tmp_path / "figures" / "confusion.png", figure)
     with Image.open(tmp_path / "figures" / "confusion.png") as image:
         assert min(image.size) > 300
         assert max(image.size) < 4000
@@ -73,7 +76,7 @@ def test_training_images_are_shown_as_they_were_before_normalising(tmp_path, cou
     assert 0 <= grid.min() <= grid.max() <= 1
     found = grid[:, 2:18, 2:18] if count > 1 else grid
     torch.testing.assert_close(found, original[0], atol=1e-6, rtol=0)
-    pictures.save_figure(pictures.picture_of(grid), tmp_path / "images.png")
+    write_figure(tmp_path / "images.png", pictures.picture_of(grid))
 
 
 def test_a_picture_holds_values_from_0_to_1_whatever_augmentation_made(tmp_path):
@@ -92,7 +95,7 @@ def test_curves_count_epochs_from_1_and_mark_the_tested_one(tmp_path):
         {"epoch": 2, "train/loss": 1.0, "val/loss": 1.5, "train/accuracy": 0.6, "val/accuracy": 0.5},
     ]
     figure = pictures.learning_curves(rows, best_epoch=2)
-    pictures.save_figure(figure, tmp_path / "curves.png")
+    write_figure(tmp_path / "curves.png", figure)
     loss, accuracy = map(points_of, figure.axes)
     assert loss["train"] == ([1, 2, 3], [3.0, 2.0, 1.0])
     assert loss["val"] == ([1, 3], [2.5, 1.5])
@@ -115,11 +118,10 @@ def test_drawing_opens_no_window_and_keeps_no_figure():
 
 
 def test_names_are_no_formulas(tmp_path):
-    pictures.save_figure(
-        pictures.confusion_figure(counted(3), ["$a^$", "5$ and 6$", "plain"]), tmp_path / "x.png"
-    )
+    figure = pictures.confusion_figure(counted(3), ["$a^$", "5$ and 6$", "plain"])
+    write_figure(tmp_path / "x.png", figure)
     assert (tmp_path / "x.png").stat().st_size > 1000
 
 
 def test_no_epochs_are_no_curves(tmp_path):
-    pictures.save_figure(pictures.learning_curves([], None), tmp_path / "x.png")
+    write_figure(tmp_path / "x.png", pictures.learning_curves([], None))

@@ -9,6 +9,7 @@ from graft.runs.records import find_runs
 from graft.sweeps.report import conclude
 
 
+@pytest.mark.figures
 def test_the_summary_of_a_sweep(sweep, capsys):
     summarize(sweep)
     rows = read_csv(sweep / "summary.csv")
@@ -24,7 +25,7 @@ def test_the_summary_of_a_sweep(sweep, capsys):
         assert text in page
         assert text in out
     assert out.strip().endswith(str(sweep / "summary.md"))
-    assert (sweep / "summary.png").read_bytes().startswith(b"\x89PNG")
+    assert (sweep / "summary.png").stat().st_size > 5000
     assert page.startswith("# freeze=full")
 
 

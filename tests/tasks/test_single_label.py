@@ -1,6 +1,7 @@
 """What a task writes of a test is whole, and what it wrote it reads."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -56,6 +57,7 @@ def test_what_is_undefined_is_written_as_nothing(tmp_path):
     assert metrics["test/auroc"] is metrics["test/auroc_ci"] is None
 
 
+@pytest.mark.figures
 def test_everything_is_written(tmp_path):
     folder = RunFolder(tmp_path)
     metrics = TASK.write(folder, answered(), blank, answered(sharpness=4))

@@ -41,9 +41,9 @@ def test_one_image_a_batch_is_refused_with_what_to_type(
     "words",
     [
         ["freeze=full", "backbone.image_size=32", "freeze.norm=affine", "data.batch_size=1"],
-        ["freeze=full", "backbone.image_size=64", "data.batch_size=1"],
         ["freeze=frozen", "backbone.image_size=32", "data.batch_size=1"],
-        ["freeze=full", "backbone.image_size=32", "data.batch_size=2"],
+        pytest.param(["freeze=full", "backbone.image_size=64", "data.batch_size=1"], marks=pytest.mark.slow),
+        pytest.param(["freeze=full", "backbone.image_size=32", "data.batch_size=2"], marks=pytest.mark.slow),
     ],
 )
 def test_what_works_is_let_be(

@@ -12,9 +12,9 @@ from graft.ranking.candidates import candidates
 from graft.ranking.measuring import row_of
 from graft.ranking.reached import fine_tuned
 from graft.ranking.table import correlated, placed, with_reached
-from graft.reporting import pictures, ranking
+from graft.reporting import ranking
 from graft.reporting.console import PlainConsole
-from graft.runs.files import write_csv, write_text
+from graft.runs.files import write_csv, write_figure, write_text
 from graft.runs.records import Run, find_runs
 from graft.sources.opening import open_data, split_data
 from graft.training.checks import check_device
@@ -68,7 +68,7 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
         write_csv(path / "correlations.csv", correlations)
     write_text(path / "rank.md", ranking.page(rows, correlations, said))
     figure = ranking.figure(rows, len(indices), float(counts.max() / len(indices)))
-    pictures.save_figure(figure, path / "figure.png")
+    write_figure(path / "figure.png", figure)
     ranking.show(rows, correlations, PlainConsole())
     print(path)
     return path / "rank.csv"

@@ -1,7 +1,6 @@
 """Pictures of a run: augmented training images, the confusion matrix, learning curves."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,10 +92,3 @@ def penalty_curves(rows: Sequence[dict[str, float]], chosen: float) -> Figure:
         axes.set(xlabel="penalty of the head's weights", ylabel=metric, xscale="log")
         axes.legend()
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Packing harder takes longer than drawing.
-    figure.savefig(path, dpi=120, pil_kwargs={"compress_level": 1})

@@ -21,6 +21,8 @@ from graft.runs import slurm
 from graft.runs.files import write_json
 from graft.runs.process import this_process
 
+# LibYAML's, where PyYAML was built with it: reads the same, some ten times as fast.
+_YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 STATUSES = ("running", "finished", "failed", "interrupted")
 
 
@@ -138,7 +140,8 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         """The resolved configuration as plain values, with today's names of what it builds."""
-        return dict(with_todays_names(yaml.safe_load(self.config.read_text(encoding="utf-8"))))
+        config = yaml.load(self.config.read_text(encoding="utf-8"), Loader=_YAML)
+        return dict(with_todays_names(config))
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from graft.evaluation.assessment import INTERVAL, Metrics, assess
 from graft.evaluation.calibration import log_odds, probabilities_of
 from graft.reporting import pictures
 from graft.runs import RunFolder
-from graft.runs.files import write_csv
+from graft.runs.files import write_csv, write_figure
 from graft.tasks.tally import Tally
 
 
@@ -166,7 +166,7 @@ class SingleLabel(nn.Module):
         }
         for path, figure in figures.items():
             if figure is not None:
-                pictures.save_figure(figure, path)
+                write_figure(path, figure)
         return metrics
 
 

@@ -11,7 +11,7 @@ from graft.reporting import pictures
 from graft.reporting.console import PlainConsole
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
-from graft.runs.files import write_csv, write_json, write_yaml
+from graft.runs.files import write_csv, write_figure, write_json, write_yaml
 from graft.runs.log import say
 from graft.runs.seen import told
 from graft.training.assembly import Parts
@@ -51,6 +51,6 @@ def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, r
     """Keep a picture of what the first batch looks like to the network."""
     images = parts.loading.first_images(32)
     grid = pictures.image_grid(images, parts.module.backbone.preprocessing)
-    pictures.save_figure(pictures.picture_of(grid), folder.images_figure)
+    write_figure(folder.images_figure, pictures.picture_of(grid))
     if not resumed:
         tensorboard.add_image(trainer.loggers, "training images", grid)

@@ -11,7 +11,6 @@ from rich.table import Table
 from graft.configuration.metric_names import ASSESSED
 from graft.configuration.run_config import RunConfig
 from graft.configuration.schema import flatten
-from graft.evaluation.answers import confusion_of
 from graft.evaluation.assessment import spelled
 from graft.freezing.apply import apply
 from graft.freezing.lora import merge
@@ -22,7 +21,7 @@ from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.bundles import BundleFolder
-from graft.runs.files import write_json, write_text
+from graft.runs.files import write_figure, write_json, write_text
 from graft.runs.log import say
 from graft.runs.recorded import swept
 from graft.training.assembly import Parts, prepare
@@ -74,15 +73,13 @@ def test_and_write(
         calibrate(bundle, alone(config, folder, trainer, []), in_order("val"))
     save_bundle(folder.bundle, bundle, config.recorded())
 
-    tested_metrics, confusion = {}, None
+    tested_metrics = {}
     if config.test:
         tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
         result = test(tester, tested_module(bundle), in_order("test"))
         temperature = bundle.temperature if config.calibrate else None
         tested_metrics = write_test(folder, result, loading.data, temperature)
         tested_metrics |= seen_among(seen, loading.data, loading.splits["test"])
-        answers = result.answers(loading.data)
-        confusion = pictures.confusion_figure(confusion_of(answers), class_names)
     row = {key: value for key, value in table.row(trained.epoch).items() if key.startswith("val/")}
     metrics = {
         **row,
@@ -94,9 +91,9 @@ def test_and_write(
     }
     write_json(folder.metrics_file, metrics)
     if trained.penalty is None:
-        pictures.save_figure(pictures.learning_curves(table.rows, trained.epoch), folder.curves_figure)
-    if confusion is not None:
-        tensorboard.add_figure(trainer.loggers, "confusion matrix", confusion)
+        write_figure(folder.curves_figure, pictures.learning_curves(table.rows, trained.epoch))
+    if config.test:
+        tensorboard.add_figure(trainer.loggers, "confusion matrix", folder.confusion_figure)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config.recorded()), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")

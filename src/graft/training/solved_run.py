@@ -14,7 +14,7 @@ from graft.optim import LBFGS
 from graft.processes.interruption import is_pending, raise_pending
 from graft.reporting import pictures
 from graft.runs import RunFolder
-from graft.runs.files import write_csv
+from graft.runs.files import write_csv, write_figure
 from graft.runs.log import say
 from graft.training.assembly import Parts
 from graft.training.cache.feature_cache import FeatureCache
@@ -53,9 +53,8 @@ def solve_head(
     say(f"solved with a penalty of {choice.penalty:g}, chosen by {choice.judge}")
     if choice.path:
         write_csv(folder.penalties, choice.path)
-        figure = pictures.penalty_curves(choice.path, choice.penalty)
-        pictures.save_figure(figure, folder.penalties_figure)
-        tensorboard.add_figure(trainer.loggers, "penalties", figure)
+        write_figure(folder.penalties_figure, pictures.penalty_curves(choice.path, choice.penalty))
+        tensorboard.add_figure(trainer.loggers, "penalties", folder.penalties_figure)
     trainable = float(sum(p.numel() for p in module.parameters() if p.requires_grad))
     for logger in trainer.loggers:
         logger.log_metrics({**choice.metrics, "trainable_parameters": trainable, "epoch": 0}, step=0)

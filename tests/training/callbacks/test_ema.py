@@ -74,13 +74,16 @@ def test_the_average_of_a_constant_nears_it_by_the_decay():
     torch.testing.assert_close(average, constant + 0.9**50 * (start - constant))
 
 
-def test_frozen_weights_are_their_own_average_after_2000_steps(transfer, plan, trainer, loader):
+@pytest.mark.parametrize("epochs", [1, pytest.param(10, marks=pytest.mark.slow)])
+def test_frozen_weights_are_their_own_average_after_thousands_of_steps(
+    transfer, plan, trainer, loader, epochs
+):
     ema = Ema(0.999)
     module = transfer(optimizer=torch.optim.AdamW, lr=0.001)
     before = floats(module.backbone)
-    fitted = trainer(epochs=10, callbacks=[FreezeCallback(plan(Frozen())), ema])
+    fitted = trainer(epochs=epochs, callbacks=[FreezeCallback(plan(Frozen())), ema])
     fitted.fit(module, loader(400, 2))
-    assert fitted.global_step == 2000
+    assert fitted.global_step == 200 * epochs
     average = ema._average_model.module.backbone.state_dict()
     assert all(torch.equal(average[key], before[key]) for key in before)
     # Training over, the module holds the average.

@@ -1,7 +1,10 @@
 """TensorBoard gets pictures and the HParams tab; other loggers get none of it."""
 
+from io import BytesIO
+
 import pytest
 import torch
+from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -10,6 +13,7 @@ from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir
 from graft.configuration.schema import flatten
 from graft.reporting import pictures
+from graft.runs.files import write_figure
 from graft.training.loggers import tensorboard
 from graft.training.loggers.epoch_table import EpochTable
 
@@ -44,17 +48,20 @@ def board(tmp_path):
     return logger, read
 
 
+@pytest.mark.figures
 def test_pictures_are_shown_under_their_names(board, tmp_path):
     logger, read = board
     loggers = [EpochTable(tmp_path / "metrics.csv"), CSVLogger(tmp_path / "csv"), logger]
     tensorboard.add_image(loggers, "training images", torch.rand(3, 20, 30))
-    figure = pictures.confusion_figure(torch.eye(2).long(), ["cat", "dog"])
-    tensorboard.add_figure(loggers, "confusion matrix", figure)
+    write_figure(tmp_path / "x.png", pictures.confusion_figure(torch.eye(2).long(), ["cat", "dog"]))
+    tensorboard.add_figure(loggers, "confusion matrix", tmp_path / "x.png")
     events = read()
     assert set(events.Tags()["images"]) == {"training images", "confusion matrix"}
     (image,) = events.Images("training images")
     assert (image.height, image.width) == (20, 30)
-    assert figure.axes
+    (image,) = events.Images("confusion matrix")
+    with Image.open(tmp_path / "x.png") as written, Image.open(BytesIO(image.encoded_image_string)) as shown:
+        assert shown.convert("RGB").tobytes() == written.convert("RGB").tobytes()
 
 
 def hyperparameters(events):

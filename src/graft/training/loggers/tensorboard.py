@@ -1,9 +1,11 @@
 """What TensorBoard shows beside the curves: pictures, and the HParams tab."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
+import numpy as np
+from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import Tensor
 
@@ -40,10 +42,11 @@ def add_image(loggers: Sequence[Logger], tag: str, image: Tensor) -> None:
         logger.experiment.add_image(tag, image)
 
 
-def add_figure(loggers: Sequence[Logger], tag: str, figure: Figure) -> None:
-    """Show a matplotlib figure."""
+def add_figure(loggers: Sequence[Logger], tag: str, path: Path) -> None:
+    """Show a figure that was written as PNG, so that it is drawn once."""
     for logger in _boards(loggers):
-        logger.experiment.add_figure(tag, figure, close=False)
+        with Image.open(path) as image:
+            logger.experiment.add_image(tag, np.asarray(image.convert("RGB")), dataformats="HWC")
 
 
 def add_hyperparameters(
