@@ -38,13 +38,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms import v2
 
-from graft.commands.train import fit, trainer_of
 from graft.composition.composing import compose
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule
 from graft.data.sharing import EpochBatches
 from graft.training import assembly
 from graft.training.cache import decision as cache_decision
+from graft.training.fitting import fit, trainer_of
 
 BATCH, LR, JOBS = 32, 1e-3, 20
 SHARED = [
@@ -169,7 +169,7 @@ def ours(words: list[str], folder: Path, root: Path) -> Outcome:
     decision = cache_decision.decide(config, *parts, trainer, 1)
     assert decision.cache, decision.line
     looked_up = time.process_time() - ready
-    parts.loading.cache = decision.cache
+    parts.loading.read_from(decision.cache)
     fit(config, parts, trainer, None)
     seconds = time.process_time() - started
     validation = DataLoader(Photos(parts.loading, root, "val"), BATCH)
@@ -207,7 +207,7 @@ def step(words: list[str], folder: Path) -> tuple[float, float]:
     config, parts = prepared([*words, "trainer.max_epochs=3"])
     trainer, _ = trainer_of(config, folder, parts, 1, None)
     decision = cache_decision.decide(config, *parts, trainer, 1)
-    parts.loading.cache = decision.cache
+    parts.loading.read_from(decision.cache)
     started = time.process_time()
     if decision.cache:
         decision.cache.now("train")

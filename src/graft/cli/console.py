@@ -132,6 +132,6 @@ def _train_launched(launch: Launch, words: list[str]) -> None:
 
                 dismiss()
     elif not shows:
-        from graft.commands.train import follow_announced
+        from graft.training.fitting import follow_announced
 
         follow_announced()

@@ -10,8 +10,8 @@ def main() -> None:
     """Train along with the run in FOLDER, from CHECKPOINT on if it goes on."""
 
     def follow() -> None:
-        from graft.commands.train import follow
         from graft.runs import RunFolder
+        from graft.training.fitting import follow
 
         folder, checkpoint = sys.argv[1], sys.argv[2]
         follow(RunFolder.open(folder), Path(checkpoint) if checkpoint else None)

@@ -1,46 +1,69 @@
-"""`graft train`: the story of one run, from a checked configuration to a run folder."""
+"""`graft train`: the story of one run, from a checked configuration to a run folder.
 
-import time
+What a run needs is prepared, its folder claimed, its model fitted, and what came out is ended with a test, a
+table and a path.
+"""
+
 import traceback
-from contextlib import nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from graft.configuration.building import check_trusted, one_line
+from graft.configuration.building import check_trusted
 from graft.configuration.key_table import OF_A_START
 from graft.configuration.run_config import RunConfig
 from graft.data import recorded_rows
 from graft.data.recognition import check_same_images
-from graft.errors import GraftError, reason_of
-from graft.freezing.apply import FreezeCallback
-from graft.processes import collectives, meeting
+from graft.errors import reason_of
 from graft.processes.interruption import Terminated, interruptible
-from graft.processes.random_state import random_state, set_random_state
 from graft.processes.starting import together
 from graft.processes.threads import kept_threads
 from graft.runs import RunFolder, slurm
 from graft.runs.files import write_csv, write_yaml
 from graft.runs.fingerprint import fingerprint
-from graft.runs.launch import launched
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
 from graft.sweeps.pruning import Pruning
-from graft.training import assembly
 from graft.training.assembly import Parts, prepare
 from graft.training.beginning import record_start, show_training_images
 from graft.training.cache import decision as cache_decision
-from graft.training.callbacks.checkpoint_files import newest
-from graft.training.ending import fitted, show_result, test_and_write
+from graft.training.callbacks.checkpoint_files import Position, newest
+from graft.training.ending import Trained, best_of, show_result, test_and_write
+from graft.training.fitting import fit, trainer_of
 from graft.training.later_test import test_later
 from graft.training.loggers.epoch_table import EpochTable
-from graft.training.lr_finder import found_factor, scaled
+from graft.training.lr_finder import at_found_rates
 from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head
 from graft.training.source_maps import measure_maps
-from graft.training.trainer import make_callbacks, make_loggers, make_trainer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can start; nothing of it is written yet.
+
+    Attributes:
+        config: with what this machine, and a search for rates, had to say.
+        parts: data, model and freeze plan.
+        processes: how many train together.
+        trainer: Lightning's.
+        table: the epochs' numbers.
+        cached: whether stored features are read.
+        checkpoint: what the run goes on from; None for its beginning.
+        pruning: ends a search's trial early; None for a run that is no trial.
+    """
+
+    config: RunConfig
+    parts: Parts
+    processes: int
+    trainer: pl.Trainer
+    table: EpochTable
+    cached: cache_decision.Decision
+    checkpoint: Position | None
+    pruning: Pruning | None
 
 
 def run(config: RunConfig, path: Path, overrides: list[str]) -> RunFolder:
@@ -58,144 +81,128 @@ def run(config: RunConfig, path: Path, overrides: list[str]) -> RunFolder:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
     resumed = find_run(config.resume) if config.resume else None
-    # From here on, so that nothing of the run changes once it is read.
+    identity = fingerprint(config.plain())
+    # No other process goes on with the run meanwhile: nothing of it changes once it is read.
     with resumed.hold() if resumed else nullcontext(), kept_threads():
-        return train(config, path, overrides, resumed)
-
-
-def train(config: RunConfig, path: Path, overrides: list[str], resumed: RunFolder | None) -> RunFolder:
-    """As `run`; `resumed` is the run to go on with, which no other process goes on with meanwhile."""
-    asked, at = fingerprint(config.plain()), None
-    if resumed is not None:
-        path, before = resumed.path, resumed.read_config()
-        check_trusted(before, config.trust, str(resumed.config))
-        start = {key: value for key, value in vars(config).items() if key in OF_A_START}
-        config = replace(RunConfig.of(continued(resumed, config.recorded(), overrides)), **start)
-        longer = config.trainer["max_epochs"] > before["trainer"]["max_epochs"]
-        if resumed.status()["status"] == "finished" and not longer:
-            say(f"already finished: {path}")
-            if config.test and not resumed.tested:
-                test_later(resumed, config)
-            return resumed
-        at = newest(resumed.checkpoints)
-    config, parts, size = prepare(config, resumed)
-    if at is None:
-        learn_relation(parts.module, parts.loading, config.trainer)
-        measure_maps(parts.module, parts.loading, config.trainer)
-    if config.lr_find:
-        before_search = random_state()
-        factor = found_factor(parts.module, parts.loading, parts.plan, config.trainer)
-        set_random_state(before_search)
-        # What is recorded is what was found: the run can be repeated and resumed without another search.
-        config = replace(config, lr_find=False, optimizer=scaled(config.optimizer, factor))
-        rates = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
-        print(f"lr_find: {rates}", flush=True)
-        parts.module.groups = parts.module.grouped(assembly.rates(config.optimizer))
-    trainer, table = trainer_of(config, path, parts, size, None if resumed is None else at.step if at else 0)
-    pruning = None
-    if config.sweep.trial and size == 1:
-        pruning = Pruning(config.sweep.trial, config.sweep.metric)
-        # Before those that save, so that what they save knows whether the run ends.
-        trainer.callbacks.insert(0, pruning)  # type: ignore[attr-defined]
-    cached = cache_decision.decide(config, *parts, trainer, size)
-
-    if resumed is not None:
-        check_same_images(resumed, parts.loading.data, parts.loading.splits)
-        resumed.take_up()
-        # As now: an older Graft recorded no digests.
-        write_csv(resumed.split, recorded_rows(parts.loading.data, parts.loading.splits))
-    folder = resumed or RunFolder.claim(path, fingerprint=asked)
-    with folder.hold(), log_to(folder.log):
-        try:
-            with interruptible():
-                say("\n".join([parts.loading.splits.describe(), *parts.loading.data.notes]))
-                if at is None:
-                    record_start(folder, config, overrides, parts)
-                else:
-                    write_yaml(folder.config, config.recorded())
-                    say(f"goes on after step {at.step}")
-                for line in [*config.notes, cached.line]:
-                    if line:
-                        say(line)
-                show_training_images(folder, parts, trainer, at is not None)
-                parts.loading.cache = cached.cache
-                if config.solves:
-                    assert cached.cache is not None
-                    trained = solve_head(folder, config, parts, trainer, cached.cache)
-                else:
-                    with together(size, folder, at and at.path):
-                        seconds = fit(config, parts, trainer, at and at.path) + (at.seconds if at else 0.0)
-                    trained = fitted(folder, config, parts, trainer, seconds)
-                test_and_write(folder, config, parts, trainer, table, trained)
-        except (KeyboardInterrupt, Terminated) as stop:
-            reason = stop.reason if isinstance(stop, Terminated) else "Ctrl-C"
-            folder.set_status("interrupted", reason=reason)
-            say(f"interrupted; graft train resume={path} goes on")
-            if isinstance(stop, Terminated) and stop.requeue:
-                slurm.requeue()
-            raise
-        except BaseException as error:
-            folder.set_status("failed", reason=reason_of(error))
-            keep(traceback.format_exc())
-            raise
-        folder.set_status("finished", **({"pruned": pruning.after} if pruning and pruning.after else {}))
-        show_result(folder)
+        if resumed is not None:
+            path, config = resumed.path, of_resumed(resumed, config, overrides)
+            if resumed.status()["status"] == "finished" and not is_longer(resumed, config):
+                say(f"already finished: {path}")
+                if config.test and not resumed.tested:
+                    test_later(resumed, config)
+                return resumed
+        ready = prepared(config, path, resumed)
+        folder = claimed(path, identity, ready, resumed)
+        with folder.hold(), log_to(folder.log):
+            with failure_recorded(folder), interruptible():
+                begin(folder, ready, overrides)
+                trained = fitted(folder, ready)
+                test_and_write(folder, ready.config, ready.parts, ready.trainer, ready.table, trained)
+            ended(folder, ready)
     return folder
 
 
-def follow(folder: RunFolder, checkpoint: Path | None) -> None:
-    """Train as one more process of the run in `folder`, from `checkpoint` on if it goes on.
+def of_resumed(resumed: RunFolder, given: RunConfig, overrides: list[str]) -> RunConfig:
+    """The configuration of a run that goes on, with what the words may change in it.
+
+    Raises:
+        GraftError: it names code that is not trusted, or a word would change what the run computes.
+    """
+    check_trusted(resumed.read_config(), given.trust, str(resumed.config))
+    of_start = {key: value for key, value in vars(given).items() if key in OF_A_START}
+    return replace(RunConfig.of(continued(resumed, given.recorded(), overrides)), **of_start)
+
+
+def is_longer(resumed: RunFolder, config: RunConfig) -> bool:
+    """Whether the run is to train for more epochs than it was before."""
+    return bool(config.trainer["max_epochs"] > resumed.read_config()["trainer"]["max_epochs"])
+
+
+def prepared(config: RunConfig, path: Path, resumed: RunFolder | None) -> Prepared:
+    """Data, model, Trainer, and whether features are cached.
 
     Raises:
         GraftError: the data, the weights or the device are not what the configuration says.
     """
-    config, parts, size = prepare(RunConfig.of(folder.read_config()), folder)
-    trainer, _ = trainer_of(config, folder.path, parts, size, None)
-    with interruptible():
-        if not launched():
-            meeting.join_first()
-        fit(config, parts, trainer, checkpoint)
+    checkpoint = newest(resumed.checkpoints) if resumed else None
+    config, parts, processes = prepare(config, resumed)
+    if checkpoint is None:
+        learn_relation(parts.module, parts.loading, config.trainer)
+        measure_maps(parts.module, parts.loading, config.trainer)
+    if config.lr_find:
+        config = at_found_rates(config, parts)
+    trial = config.sweep.trial
+    pruning = Pruning(trial, config.sweep.metric) if trial and processes == 1 else None
+    purge_step = None if resumed is None else checkpoint.step if checkpoint else 0
+    # Pruning goes first, so that what is saved knows whether the run ends.
+    first = [pruning] if pruning else []
+    trainer, table = trainer_of(config, path, parts, processes, purge_step, first)
+    cached = cache_decision.decide(config, *parts, trainer, processes)
+    return Prepared(config, parts, processes, trainer, table, cached, checkpoint, pruning)
 
 
-def follow_announced() -> None:
-    """Wait until the first of the processes that a launcher has started announces a run, and follow it."""
-    meeting.meet()
-    if run := meeting.announced():
-        follow(*run)
-
-
-def trainer_of(
-    config: RunConfig, path: Path, parts: Parts, size: int, purge_step: int | None
-) -> tuple[pl.Trainer, EpochTable]:
-    """The Trainer of one of `size` processes, and the logger that keeps the epochs' numbers.
-
-    Raises:
-        GraftError: the Trainer refuses its settings.
-    """
-    table = EpochTable(RunFolder(path).epochs)
-    validated = len(parts.loading.splits["val"]) > 0
-    callbacks = [FreezeCallback(parts.plan), *make_callbacks(config, path, validated)]
-    loggers = [*make_loggers(config, path, purge_step), table]
-    return make_trainer(config, path, callbacks, loggers, size=size, changes=parts.plan.changes), table
-
-
-def fit(config: RunConfig, parts: Parts, trainer: pl.Trainer, checkpoint: Path | None) -> float:
-    """Train, in each of the run's processes, from `checkpoint` on if given; says the seconds that it took.
+def claimed(path: Path, identity: str, ready: Prepared, resumed: RunFolder | None) -> RunFolder:
+    """The run's folder, which from here on is this run's alone.
 
     Raises:
-        GraftError: Lightning refuses the settings, or the processes differ.
+        GraftError: the folder is another run's, or the images are no longer those of the run that goes on.
     """
-    loading = parts.loading
-    if collectives.size() > 1:
-        collectives.check_same(config.recorded(), asdict(loading.facts))
-        # The processes draw apart, as the images of one process's batch do; weights are the first's.
-        pl.seed_everything((config.seed + collectives.index()) % 2**32, workers=True, verbose=False)
-    if config.compile:
-        # In place, so that the names of the weights stay as they are.
-        parts.module.compile()
-    started = time.perf_counter()
+    if resumed is None:
+        return RunFolder.claim(path, fingerprint=identity)
+    data, splits = ready.parts.loading.data, ready.parts.loading.splits
+    check_same_images(resumed, data, splits)
+    resumed.take_up()
+    # An older Graft recorded no digests.
+    write_csv(resumed.split, recorded_rows(data, splits))
+    return resumed
+
+
+def begin(folder: RunFolder, ready: Prepared, overrides: list[str]) -> None:
+    """Record how the run begins or goes on, and say it."""
+    loading, checkpoint = ready.parts.loading, ready.checkpoint
+    say("\n".join([loading.splits.describe(), *loading.data.notes]))
+    if checkpoint is None:
+        record_start(folder, ready.config, overrides, ready.parts)
+    else:
+        write_yaml(folder.config, ready.config.recorded())
+        say(f"goes on after step {checkpoint.step}")
+    for line in filter(None, [*ready.config.notes, ready.cached.line]):
+        say(line)
+    show_training_images(folder, ready.parts, ready.trainer, checkpoint is not None)
+
+
+def fitted(folder: RunFolder, ready: Prepared) -> Trained:
+    """The model, solved or trained."""
+    config, parts, checkpoint = ready.config, ready.parts, ready.checkpoint
+    parts.loading.read_from(ready.cached.cache)
+    if config.solves:
+        assert ready.cached.cache is not None
+        return solve_head(folder, config, parts, ready.trainer, ready.cached.cache)
+    weights = checkpoint.path if checkpoint else None
+    with together(ready.processes, folder, weights):
+        seconds = fit(config, parts, ready.trainer, weights)
+    return best_of(folder, config, parts, ready.trainer, seconds + (checkpoint.seconds if checkpoint else 0))
+
+
+def ended(folder: RunFolder, ready: Prepared) -> None:
+    """Say what came out."""
+    pruned = {"pruned": ready.pruning.after} if ready.pruning and ready.pruning.after else {}
+    folder.set_status("finished", **pruned)
+    show_result(folder)
+
+
+@contextmanager
+def failure_recorded(folder: RunFolder) -> Iterator[None]:
+    """Within the block, what stops the run is recorded in its folder before it goes on its way."""
     try:
-        trainer.fit(parts.module, datamodule=loading, ckpt_path=checkpoint, weights_only=True)
-    except MisconfigurationException as error:
-        raise GraftError(f"trainer: {one_line(error)}") from error
-    return time.perf_counter() - started
+        yield
+    except (KeyboardInterrupt, Terminated) as stop:
+        folder.set_status("interrupted", reason=stop.reason if isinstance(stop, Terminated) else "Ctrl-C")
+        say(f"interrupted; graft train resume={folder.path} goes on")
+        if isinstance(stop, Terminated) and stop.requeue:
+            slurm.requeue()
+        raise
+    except BaseException as error:
+        folder.set_status("failed", reason=reason_of(error))
+        keep(traceback.format_exc())
+        raise

@@ -98,6 +98,10 @@ class ImageDataModule(pl.LightningDataModule):
         """
         return min(self.batch_size, len(self.data.images))
 
+    def read_from(self, cache: BatchCache | None) -> None:
+        """Let what is cached take the place of the images that train and validate; None: images again."""
+        self.cache = cache
+
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented, in batches of even sizes. Without a trainer, epoch 0."""
         images = partial(self._training_loader, every_epoch=True)

@@ -108,7 +108,7 @@ def alone(config: RunConfig, folder: RunFolder, trainer: pl.Trainer, loggers: li
     return make_trainer(lone, folder.path, [progress_bar()], loggers)
 
 
-def fitted(
+def best_of(
     folder: RunFolder, config: RunConfig, parts: Parts, trainer: pl.Trainer, seconds: float
 ) -> Trained:
     """What Lightning's fit leaves: the epoch with the best validation, or the last one."""

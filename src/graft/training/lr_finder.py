@@ -2,20 +2,44 @@
 
 import copy
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 from pytorch_lightning.tuner.tuning import Tuner
 
-from graft.configuration.run_config import Node
+from graft.configuration.run_config import Node, RunConfig
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.freezing import FreezePlan
 from graft.freezing.apply import apply
 from graft.processes.lightning import lone_trainer
+from graft.processes.random_state import random_state, set_random_state
+from graft.training.assembly import Parts, rates
 from graft.training.module import TransferModule
 from graft.training.trainer import quiet_lightning
 
 STEPS = 100
+
+
+def at_found_rates(config: RunConfig, parts: Parts) -> RunConfig:
+    """Search for rates and train at them; says which.
+
+    Random streams are afterwards as they were.
+
+    Returns:
+        The configuration with the rates and without the search: the run can be repeated and resumed as it is.
+
+    Raises:
+        GraftError: no rate stands out.
+    """
+    before = random_state()
+    factor = found_factor(parts.module, parts.loading, parts.plan, config.trainer)
+    set_random_state(before)
+    config = replace(config, lr_find=False, optimizer=scaled(config.optimizer, factor))
+    said = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
+    print(f"lr_find: {said}", flush=True)
+    parts.module.set_rates(rates(config.optimizer))
+    return config
 
 
 def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezePlan, trainer: Node) -> float:
@@ -85,7 +109,7 @@ def in_proportion(module: TransferModule, lead: float) -> Any:
 
 def scaled(optimizer: Node, factor: float) -> Node:
     """The optimizer's settings with every learning rate multiplied, to three digits."""
-    found = {**optimizer, "lr": float(f"{optimizer['lr'] * factor:.3g}")}
+    settings = {**optimizer, "lr": float(f"{optimizer['lr'] * factor:.3g}")}
     if isinstance(optimizer.get("head_lr"), int | float):
-        found["head_lr"] = float(f"{optimizer['head_lr'] * factor:.3g}")
-    return found
+        settings["head_lr"] = float(f"{optimizer['head_lr'] * factor:.3g}")
+    return settings

@@ -86,7 +86,9 @@ class TransferModule(pl.LightningModule):
         self.regularizer = regularizer
         if regularizer is not None:
             regularizer.prepare(self.backbone, self.head)
-        self.groups = self.grouped(rates) if rates else []
+        self.groups: list[dict[str, Any]] = []
+        if rates:
+            self.set_rates(rates)
         # Not `self.log`, whose running mean no checkpoint has.
         self.terms = MeanMetric(nan_strategy="disable")
         self.tallies = nn.ModuleDict({f"{name}_tally": task.tally() for name in ("train", "val", "test")})
@@ -101,10 +103,10 @@ class TransferModule(pl.LightningModule):
         else:
             super().__setattr__(name, value)
 
-    def grouped(self, rates: dict[str, Any]) -> list[dict[str, Any]]:
-        """All parameters in the optimizer's groups, those that the regulariser brings too."""
+    def set_rates(self, rates: dict[str, Any]) -> None:
+        """Put all parameters into the optimizer's groups, those that the regulariser brings too."""
         brings = self.regularizer if isinstance(self.regularizer, nn.Module) else None
-        return parameter_groups(self.backbone, self.head, **rates, source_head=brings)
+        self.groups = parameter_groups(self.backbone, self.head, **rates, source_head=brings)
 
     def forward(self, images: Tensor, start: int = 0) -> Tensor:
         """Images `(N, 3, H, W)`, or boundary tensors before stage `start`, to logits `(N, C)`."""
