@@ -81,7 +81,6 @@ def test_adapters_train():
         (Gradual(3), (0, 3, 6, 9)),
         (Refreezes(), (0, 1, 2)),
     ],
-    ids=str,
 )
 def test_phases_begin_where_something_changes(strategy, starts, stages):
     plan = FreezePlan(strategy, stages, 10)
