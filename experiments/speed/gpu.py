@@ -28,9 +28,9 @@ from graft.configuration.run_config import RunConfig
 from graft.freezing import FreezePlan, Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.tasks import SingleLabel
 from graft.training import TransferModule, assembly
-from graft.training.loggers.epoch_table import EpochTable
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
 CLASSES, LR, ROUNDS = 1000, 1e-4, 3

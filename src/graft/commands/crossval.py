@@ -10,7 +10,7 @@ from graft.reporting.folds import CAVEAT, Fold, printed
 from graft.runs import RunFolder, crossval_folder
 from graft.runs.launch import launched
 from graft.sources.opening import open_data, open_recorded
-from graft.training.crossval import Train, cuts_of, train_folds, write_together
+from graft.sweeps.crossval import Train, cuts_of, train_folds, write_together
 
 
 class FoldsFailed(RuntimeError):

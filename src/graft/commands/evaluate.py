@@ -8,7 +8,6 @@ from rich.table import Table
 
 from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform
 from graft.data.model_classes import in_order_of
-from graft.data.recognition import Known, anywhere, in_place
 from graft.data.splits import to_test
 from graft.errors import GraftError
 from graft.evaluation.assessment import INTERVAL, spelled
@@ -21,6 +20,7 @@ from graft.runs.files import write_json
 from graft.runs.recorded import trusted_config
 from graft.runs.seen import Seen, counted, told
 from graft.sources.opening import open_for_model
+from graft.sources.recognition import Known, anywhere, in_place
 from graft.training.checks import check_calibration, check_device
 from graft.training.mixed_statistics import images_of_run, take_anew
 from graft.training.testing import calibrate, calibration_line, make_tester, test, tested_module, write_test

@@ -8,7 +8,6 @@ from safetensors.torch import save_file
 
 from graft.backbones.making import backbone_name, make_backbone
 from graft.data import ImageData, Splits, split_from_rows, split_rows
-from graft.data.recognition import anywhere
 from graft.errors import GraftError
 from graft.features.whole_backbone import features_of
 from graft.models import load_bundle
@@ -17,6 +16,7 @@ from graft.runs.files import read_csv, whole, write_csv
 from graft.runs.recorded import trusted_config
 from graft.runs.seen import Seen
 from graft.sources.opening import open_data, open_for_model, split_or_parts
+from graft.sources.recognition import anywhere
 from graft.training.checks import check_device
 from graft.training.trainer import quiet_lightning
 

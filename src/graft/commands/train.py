@@ -16,16 +16,17 @@ from graft.configuration.building import check_trusted
 from graft.configuration.key_table import OF_A_START
 from graft.configuration.run_config import RunConfig
 from graft.data import recorded_rows
-from graft.data.recognition import check_same_images
 from graft.errors import reason_of
 from graft.processes.interruption import Terminated, interruptible
 from graft.processes.starting import together
 from graft.processes.threads import kept_threads
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.runs import RunFolder, slurm
 from graft.runs.files import write_csv, write_yaml
 from graft.runs.fingerprint import fingerprint
 from graft.runs.log import keep, log_to, say
 from graft.runs.resuming import continued, find_run
+from graft.sources.recognition import check_same_images
 from graft.sweeps.pruning import Pruning
 from graft.training.assembly import Parts, prepare
 from graft.training.beginning import record_start, show_training_images
@@ -34,7 +35,6 @@ from graft.training.callbacks.checkpoint_files import Position, newest
 from graft.training.ending import Trained, best_of, show_result, test_and_write
 from graft.training.fitting import fit, trainer_of
 from graft.training.later_test import test_later
-from graft.training.loggers.epoch_table import EpochTable
 from graft.training.lr_finder import at_found_rates
 from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head

@@ -30,7 +30,7 @@ HOMES = (
     "graft.objective.",
     "graft.models.head.",
     "graft.training.callbacks.",
-    "graft.training.loggers.",
+    "graft.reporting.loggers.",
     "torch.nn.modules.",
     "torch.optim.",
     "torchvision.transforms.v2.",

@@ -7,16 +7,16 @@ import pytorch_lightning as pl
 from graft.configuration.run_config import RunConfig
 from graft.data import recorded_rows
 from graft.freezing.table import freeze_table, printed
+from graft.models.lineage import seen_among, seen_by
 from graft.reporting import pictures
 from graft.reporting.console import PlainConsole
+from graft.reporting.loggers import tensorboard
 from graft.runs import RunFolder
 from graft.runs.environment import describe_environment
 from graft.runs.files import write_csv, write_figure, write_json, write_yaml
 from graft.runs.log import say
 from graft.runs.seen import told
 from graft.training.assembly import Parts
-from graft.training.lineage import seen_among, seen_by
-from graft.training.loggers import tensorboard
 
 
 def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], parts: Parts) -> None:

@@ -16,9 +16,12 @@ from graft.freezing.apply import apply
 from graft.freezing.lora import merge
 from graft.models.bundle import Bundle, HowTested
 from graft.models.bundle_files import save_bundle
+from graft.models.lineage import seen_among, seen_by
 from graft.reporting import model_card, pictures
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
+from graft.reporting.loggers import tensorboard
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.runs import RunFolder
 from graft.runs.bundles import BundleFolder
 from graft.runs.files import write_figure, write_json, write_text
@@ -27,9 +30,6 @@ from graft.runs.recorded import swept
 from graft.training.assembly import Parts, prepare
 from graft.training.callbacks.checkpoint_files import LAST, load_checked
 from graft.training.callbacks.progress import progress_bar
-from graft.training.lineage import seen_among, seen_by
-from graft.training.loggers import tensorboard
-from graft.training.loggers.epoch_table import EpochTable
 from graft.training.module import TransferModule
 from graft.training.testing import calibrate, calibration_line, test, tested_module, write_test
 from graft.training.trainer import make_trainer

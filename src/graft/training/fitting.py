@@ -14,10 +14,10 @@ from graft.errors import GraftError
 from graft.freezing.apply import FreezeCallback
 from graft.processes import collectives, meeting
 from graft.processes.interruption import interruptible
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.runs import RunFolder
 from graft.runs.launch import launched
 from graft.training.assembly import Parts, prepare
-from graft.training.loggers.epoch_table import EpochTable
 from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
 

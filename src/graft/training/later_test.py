@@ -5,6 +5,7 @@ from dataclasses import replace
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
 from graft.models.bundle_files import load_bundle
+from graft.models.lineage import seen_among
 from graft.reporting import model_card
 from graft.runs import RunFolder
 from graft.runs.bundles import BundleFolder
@@ -12,7 +13,6 @@ from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
 from graft.sources.opening import open_recorded
 from graft.training.checks import check_device
-from graft.training.lineage import seen_among
 from graft.training.testing import make_tester, test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
 

@@ -13,13 +13,13 @@ from graft.objective.solving import Labelled, solve
 from graft.optim import LBFGS
 from graft.processes.interruption import is_pending, raise_pending
 from graft.reporting import pictures
+from graft.reporting.loggers import tensorboard
 from graft.runs import RunFolder
 from graft.runs.files import write_csv, write_figure
 from graft.runs.log import say
 from graft.training.assembly import Parts
 from graft.training.cache.feature_cache import FeatureCache
 from graft.training.ending import Trained
-from graft.training.loggers import tensorboard
 
 
 def solve_head(

@@ -7,10 +7,10 @@ import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.runs.log import log_to
 from graft.training import progress_bar
 from graft.training.callbacks.progress import Bar, EpochLines
-from graft.training.loggers.epoch_table import EpochTable
 
 LINE = re.compile(
     r"epoch (\d+)/(\d+)  train/loss (\S+)  train/accuracy (\S+)  val/loss (\S+)  val/accuracy (\S+)  "

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 from graft.processes import collectives
 from graft.processes.interruption import defer, is_pending, raise_pending
 from graft.processes.random_state import random_state, set_random_state
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.training.callbacks.checkpoint_files import LAST, keep_previous
-from graft.training.loggers.epoch_table import EpochTable
 
 
 class Checkpoints(pl.callbacks.Checkpoint):

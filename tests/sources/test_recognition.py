@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from graft.data import ImageData, array_images, data_facts, recorded_rows, split, split_rows
-from graft.data.recognition import anywhere, check_same_images, digests, in_place
 from graft.data.splits import SPLITS, to_test
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import write_csv, write_json
 from graft.runs.seen import Seen, counted, read_seen, told
+from graft.sources.recognition import anywhere, check_same_images, digests, in_place
 
 # Of each of 20 images another colour, by its number.
 NUMBERS = list(range(20))

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from graft.configuration.metric_names import ASSESSED
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageData, Splits
-from graft.data.recognition import check_same_images
 from graft.errors import GraftError, reason_of
 from graft.evaluation.answers import Answers
 from graft.reporting.few import few_errors
@@ -18,6 +17,7 @@ from graft.runs.files import read_csv, write_csv, write_json, write_text
 from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run
 from graft.sources.opening import split_data
+from graft.sources.recognition import check_same_images
 from graft.tasks import SingleLabel, Task
 from graft.tasks.pooling import pooled
 

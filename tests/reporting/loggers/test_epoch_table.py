@@ -6,8 +6,8 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from graft.freezing import Full
 from graft.freezing.apply import FreezeCallback
 from graft.optim import step
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.runs.files import read_csv
-from graft.training.loggers.epoch_table import EpochTable
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from graft.composition.composing import compose
 from graft.configuration.keys import conf_dir
 from graft.configuration.schema import flatten
 from graft.reporting import pictures
+from graft.reporting.loggers import tensorboard
+from graft.reporting.loggers.epoch_table import EpochTable
 from graft.runs.files import write_figure
-from graft.training.loggers import tensorboard
-from graft.training.loggers.epoch_table import EpochTable
 
 CONFIG = {
     "seed": 0,

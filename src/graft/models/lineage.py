@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from graft.configuration.paths import expanded
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageData, Splits
-from graft.data.recognition import digests
 from graft.runs.bundles import bundle_folder
 from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
+from graft.sources.recognition import digests
 
 
 def seen_by(config: RunConfig, data: ImageData, splits: Splits) -> Seen:
