@@ -37,12 +37,16 @@ def report(error: Exception) -> None:
         traceback.print_exception(error)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message that says something; of one without, its kind."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
 def reason_of(error: BaseException) -> str:
     """An error as one line; its kind too where it is not the user's own."""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    if isinstance(error, GraftError):
-        return first
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    first, kind = first_line(error), type(error).__name__
+    return first if isinstance(error, GraftError) or first == kind else f"{kind}: {first}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

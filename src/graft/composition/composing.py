@@ -17,10 +17,10 @@ from graft.composition.optimizer_choice import FROZEN, choose_optimizer
 from graft.composition.recipes import without_replaced
 from graft.composition.words import made_ready
 from graft.configuration.key_table import LOADING_KEYS
-from graft.configuration.keys import Plain, check_keys, conf_dir, known_keys, option_nodes
+from graft.configuration.keys import Plain, check_keys, conf_dir, key_of, known_keys, option_nodes
 from graft.configuration.rules import clean_name
 from graft.configuration.schema import check_targets, check_together, check_values, get
-from graft.errors import GraftError
+from graft.errors import GraftError, first_line
 
 
 def register_resolvers() -> None:
@@ -182,7 +182,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
 def _check_effective(overrides: Sequence[str]) -> None:
     """Refuse keys of `data` that say how to train, where nothing trains."""
     for word in overrides:
-        key = word.lstrip("+~").partition("=")[0]
+        key = key_of(word)
         if key.removeprefix("data.") in LOADING_KEYS and key.startswith("data."):
             raise GraftError(
                 f"{key} does nothing in graft evaluate, which has split, batch_size and num_workers"
@@ -227,4 +227,4 @@ def _first_line(error: Exception) -> str:
     cause: BaseException = error
     if isinstance(error, InterpolationResolutionError) and error.__cause__ is not None:
         cause = error.__cause__
-    return next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+    return first_line(cause)

@@ -8,10 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from graft.configuration.keys import Plain
+from graft.configuration.keys import Plain, key_of
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
-from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run
 
 # By which word a command names the run whose data it takes.

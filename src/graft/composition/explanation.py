@@ -10,7 +10,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 
 from graft.configuration.key_table import PARTS
 from graft.configuration.keys import conf_dir, known_keys, unknown_key
-from graft.errors import GraftError, did_you_mean
+from graft.errors import GraftError, did_you_mean, first_line
 
 
 def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> GraftError:
@@ -70,7 +70,7 @@ def _no_such_option(error: MissingConfigException) -> GraftError:
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
     options = [name for name in error.options or [] if not name.startswith("_")]
     if not group or not options:
-        return GraftError(next(line for line in str(error).splitlines() if line.strip()))
+        return GraftError(first_line(error))
     hint = did_you_mean(option, options) or f"; there are {', '.join(options)}"
     return GraftError(f"{group}={option}: no such option{hint}")
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graft.configuration.keys import Plain, conf_dir, known_keys
+from graft.configuration.keys import Plain, conf_dir, key_of, known_keys
 from graft.configuration.schema import SOLVER, flatten, get
 from graft.errors import GraftError
 from graft.runs.launch import launched
-from graft.runs.recorded import key_of
 
 FROZEN = "graft.freezing.Frozen"
 # Keys of the trainer that say how long, on what or by which steps to train.

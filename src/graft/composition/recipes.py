@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from graft.configuration.key_table import PARTS
-from graft.configuration.keys import RECIPES, Plain, option_file, option_keys
+from graft.configuration.keys import RECIPES, Plain, key_of, option_file, option_keys
 
 # Options of these share keys that say how to train whichever is chosen (the batch, the epochs): those stay.
 ALIKE = ("data", "trainer", "callbacks", "logger")
@@ -87,8 +87,7 @@ def _lacking(has: Plain, had: Plain, given: Plain) -> Iterator[str]:
 
 def _given(key: str, words: Sequence[str]) -> bool:
     """Whether a word gives the key or one below it."""
-    keys = [word.lstrip("+~").partition("=")[0] for word in words]
-    return any(given == key or given.startswith(f"{key}.") for given in keys)
+    return any(given == key or given.startswith(f"{key}.") for given in map(key_of, words))
 
 
 def _put_back(cfg: DictConfig, key: str, values: Sequence[Any]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
-from graft.errors import GraftError
+from graft.errors import GraftError, first_line
 
 # What a saved configuration may name, and where the objects that these names lead to may be defined.
 TRUSTED = (
@@ -89,9 +89,9 @@ def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
             if isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
                 # Hydra's own words for a failed import say less than the import's.
                 cause = cause.__cause__ if isinstance(cause, ImportError) and cause.__cause__ else cause
-                raise GraftError(f"{key}: {node.get('_target_')}: {one_line(cause)}") from error
+                raise GraftError(f"{key}: {node.get('_target_')}: {first_line(cause)}") from error
             cause = cause.__cause__
-        raise GraftError(f"{key}: {one_line(error)}") from error
+        raise GraftError(f"{key}: {first_line(error)}") from error
 
 
 def build_later(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
@@ -111,7 +111,7 @@ def build_later(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
         try:
             return partial(*args, **kwargs)
         except (refused, TypeError, ValueError) as error:
-            raise GraftError(f"{key}: {node.get('_target_')}: {one_line(error)}") from error
+            raise GraftError(f"{key}: {node.get('_target_')}: {first_line(error)}") from error
 
     return call
 
@@ -149,7 +149,7 @@ def _check_target(target: str, own: tuple[str, ...], where: str) -> None:
         try:
             found: Any = resolve_name(target)
         except Exception as error:
-            raise GraftError(f"{where} names {target}, which is not to be had: {one_line(error)}") from error
+            raise GraftError(f"{where} names {target}, which cannot be had: {first_line(error)}") from error
         named = (
             f"{getattr(found, '__module__', None) or 'somewhere'}.{getattr(found, '__qualname__', target)}"
         )
@@ -157,9 +157,3 @@ def _check_target(target: str, own: tuple[str, ...], where: str) -> None:
             return
     package = named.split(".")[0]
     raise GraftError(f"{where} names {target}, which is not trusted; add trust=[{package}] if it is yours")
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's message that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

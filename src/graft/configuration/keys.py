@@ -20,6 +20,11 @@ Plain = dict[str, Any]
 RECIPES = ("experiment", "debug", "local", "sweep")
 
 
+def key_of(word: str) -> str:
+    """The key that a word of the command line sets: `optimizer.lr` of `+optimizer.lr=0.1`."""
+    return word.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
 def conf_dir() -> Path:
     """The shipped Hydra tree: inside an installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parents[1]

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from graft.backbones import Preprocessing
 from graft.backbones.weight_files import Weights, read_safetensors
-from graft.configuration.building import build, build_later, check_trusted, one_line
+from graft.configuration.building import build, build_later, check_trusted
 from graft.data.levels import levels_from
-from graft.errors import GraftError
+from graft.errors import GraftError, first_line
 from graft.models.bundle import Bundle, HowTested
 from graft.runs.bundles import BundleFolder, bundle_folder
 from graft.runs.files import whole, write_yaml
@@ -121,10 +121,10 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     try:
         return read_safetensors(file)
     except SafetensorError as error:
-        raise GraftError(f"{file} is damaged: {one_line(error)}") from error
+        raise GraftError(f"{file} is damaged: {first_line(error)}") from error
     except OSError as error:
         # Of what this user may not read safetensors says that there is no such file.
-        raise GraftError(f"{file} cannot be read ({one_line(error)})") from error
+        raise GraftError(f"{file} cannot be read ({first_line(error)})") from error
 
 
 def _backbone(folder: BundleFolder, parts: dict[str, Any], state: dict[str, Tensor]) -> Any:

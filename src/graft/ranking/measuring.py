@@ -9,7 +9,7 @@ from torch import Tensor
 
 from graft.backbones import Backbone, source_network
 from graft.backbones.making import make_backbone
-from graft.errors import GraftError
+from graft.errors import GraftError, reason_of
 from graft.models.source_head import known_source_head
 from graft.processes.lightning import lone_device
 from graft.ranking.candidates import Candidate
@@ -50,8 +50,7 @@ def row_of(
         return {**row, **scores, "features": backbone.width, **cost._asdict(), "reason": None}
     # What a network, its weights, its files or the memory may do; anything else is a fault of ours.
     except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
-        text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        reason = text if isinstance(error, GraftError) else f"{type(error).__name__}: {text}"
+        reason = reason_of(error)
         print(f"{candidate.label} is left out: {reason}", flush=True)
         return {**row, "reason": reason}
     finally:

@@ -123,12 +123,12 @@ def costs(ranking: Ranking) -> Figure:
 
 def _by_epoch(group: Group, metric: str) -> list[tuple[int, list[float]]]:
     """Epoch, counted from 0, and the runs' values then."""
-    found: dict[int, list[float]] = {}
+    values_of: dict[int, list[float]] = {}
     for run in group.runs.values():
         for row in run.epochs:
             if metric in row and math.isfinite(row[metric]):
-                found.setdefault(int(row["epoch"]), []).append(row[metric])
-    return sorted(found.items())
+                values_of.setdefault(int(row["epoch"]), []).append(row[metric])
+    return sorted(values_of.items())
 
 
 def _curve_title(

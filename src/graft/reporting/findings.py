@@ -7,7 +7,7 @@ from graft.reporting.groups import Group, Ranking
 from graft.reporting.pairs import Difference
 
 
-def verdict(ranking: Ranking, found: list[Difference]) -> str:
+def verdict(ranking: Ranking, differences: list[Difference]) -> str:
     """Which group is best, by how much it is ahead of the next, and whether that is clear."""
     groups, tested = ranking.groups, ranking.tested
     if not groups:
@@ -18,7 +18,7 @@ def verdict(ranking: Ranking, found: list[Difference]) -> str:
         means = [group.spread(tested).mean for group in groups]
         return f"{tested} from {min(means):.3f} to {max(means):.3f}; nothing was validated, so none is best"
     text = f"{groups[0].label} is best on validation ({tested} {groups[0].spread(tested)})"
-    pair = next((item for item in found if item.second == groups[1].label), None)
+    pair = next((item for item in differences if item.second == groups[1].label), None)
     if pair is None and not groups[1].spread(tested).n:
         # As in a search, which tests its winner alone.
         return f"{text}; the next was not tested"

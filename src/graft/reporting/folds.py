@@ -95,7 +95,9 @@ def rows_of(
         }
         row |= {"low": low, "high": high}
         row |= {"pooled": None, "pooled_low": None, "pooled_high": None}
-        together = [one[name] for one in pooled if one.get(name) is not None]
+        together = [
+            metrics_of_repeat[name] for metrics_of_repeat in pooled if metrics_of_repeat.get(name) is not None
+        ]
         if together:
             row["pooled"] = mean(together)
             row["pooled_low"], row["pooled_high"] = (pooled[0].get(f"{name}_ci") or (None, None))[:2]

@@ -12,10 +12,10 @@ from typing import Any
 from scipy import stats
 
 from graft.configuration.key_table import TECHNICAL
+from graft.configuration.keys import key_of
 from graft.configuration.metric_names import lower_is_better
 from graft.configuration.schema import without
 from graft.errors import GraftError
-from graft.runs.recorded import key_of
 from graft.runs.records import Run
 
 # Of keys that tell groups apart equally well, these are said.
@@ -139,13 +139,15 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
     if not sort.startswith("val/"):
         raise GraftError(f"sort={sort}: the test set is for the end, so runs are ordered by val/… alone")
     _check_there(runs, sort)
-    own = _identities(runs, over)
-    every = list(dict.fromkeys(key for identity in own for key in identity))
-    keys = sorted((key for key in every if len({o.get(key, ABSENT) for o in own}) > 1), key=_order(every))
+    identities = _identities(runs, over)
+    every = list(dict.fromkeys(key for identity in identities for key in identity))
+    keys = sorted(
+        (key for key in every if len({o.get(key, ABSENT) for o in identities}) > 1), key=_order(every)
+    )
     together: dict[str, list[int]] = defaultdict(list)
-    for place, identity in enumerate(own):
+    for place, identity in enumerate(identities):
         together[json.dumps(sorted(identity.items()))].append(place)
-    firsts = [own[places[0]] for places in together.values()]
+    firsts = [identities[places[0]] for places in together.values()]
     named = {key_of(word) for run in runs for word in run.words}
     shown = _telling(firsts, [key for key in keys if key in named], keys)
     telling = _telling(firsts, [], shown)
@@ -155,7 +157,7 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
         members = [runs[place] for place in places]
         config = members[0].config
         values = {key: config[key] for key in keys if key in config}
-        short = {key: spelled[key, own[places[0]][key]] for key in values}
+        short = {key: spelled[key, identities[places[0]][key]] for key in values}
         words = [f"{key}={short[key]}" for key in telling if key in short]
         label = " ".join(words) or str(config.get("name") or members[0].folder.path.name)
         unfinished += [(label, run) for run in members if run.status != "finished"]

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
+from graft.configuration.keys import key_of
 from graft.configuration.paths import existing
 from graft.errors import GraftError
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
-from graft.runs.recorded import key_of, words_of
+from graft.runs.recorded import words_of
 from graft.runs.resuming import continued
 
 Config = dict[str, Any]
@@ -77,8 +78,8 @@ def begun(folder: RunFolder, config: Config, words: Sequence[str]) -> Iterator[N
             raise
         finally:
             if not _has_folds(folder):
-                for own in (folder.config, folder.overrides, folder.lock_file):
-                    own.unlink(missing_ok=True)
+                for file in (folder.config, folder.overrides, folder.lock_file):
+                    file.unlink(missing_ok=True)
 
 
 def _has_folds(folder: RunFolder) -> bool:

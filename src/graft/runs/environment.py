@@ -32,9 +32,9 @@ def cores() -> int:
 @cache
 def _packages() -> dict[str, str]:
     # Once a process: a sweep's jobs have the same, and to read them takes a quarter of a second.
-    found = {d.name: d.version for d in distributions() if d.name}
+    installed = {d.name: d.version for d in distributions() if d.name}
     # Of this code, which need not be what is installed.
-    return dict(sorted({**found, DISTRIBUTION: __version__}.items()))
+    return dict(sorted({**installed, DISTRIBUTION: __version__}.items()))
 
 
 def _processor() -> str:

@@ -21,9 +21,9 @@ class Launch(NamedTuple):
 def launched() -> Launch | None:
     """What the environment says; None where this process was started alone, in a batch script too."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        found = Launch("torchrun", int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+        launch = Launch("torchrun", int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     elif "SLURM_STEP_NUM_TASKS" in os.environ:
-        found = Launch("srun", int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_STEP_NUM_TASKS"]))
+        launch = Launch("srun", int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_STEP_NUM_TASKS"]))
     else:
         return None
-    return found if found.size > 1 else None
+    return launch if launch.size > 1 else None

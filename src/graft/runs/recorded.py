@@ -24,8 +24,8 @@ def recorded(folder: RunFolder) -> Plain:
     for key, value in folder.read_config().items():
         if key in BUILT and isinstance(value, Mapping):
             flat[key] = option_of(key, value)
-            own = flatten(value, f"{key}.")
-            flat |= {name: part for name, part in own.items() if not name.startswith(f"{key}._")}
+            values = flatten(value, f"{key}.")
+            flat |= {name: part for name, part in values.items() if not name.startswith(f"{key}._")}
         else:
             flat |= flatten({key: value})
     return flat
@@ -51,18 +51,18 @@ def option_of(group: str, node: Mapping[str, Any]) -> str:
     A part of the user's own has the name of what is built.
     """
     target = node.get("_target_")
-    own = flatten(node)
-    found: tuple[int, str] | None = None
+    values = flatten(node)
+    nearest: tuple[int, str] | None = None
     for path in sorted((conf_dir() / group).glob("[!_]*.yaml")):
         listed = known_keys("train", {group: path.stem}, [conf_dir()])[group]
         if listed.get("_target_") != target:
             continue
-        unlike = sum(own.get(key) != value for key, value in flatten(listed).items())
-        if found is None or unlike < found[0]:
-            found = unlike, path.stem
-    if found is not None and group == "backbone" and node.get("name"):
+        unlike = sum(values.get(key) != value for key, value in flatten(listed).items())
+        if nearest is None or unlike < nearest[0]:
+            nearest = unlike, path.stem
+    if nearest is not None and group == "backbone" and node.get("name"):
         return str(node["name"])
-    return found[1] if found else str(target).rsplit(".", 1)[-1]
+    return nearest[1] if nearest else str(target).rsplit(".", 1)[-1]
 
 
 def words_of(folder: RunFolder) -> list[str]:
@@ -70,11 +70,6 @@ def words_of(folder: RunFolder) -> list[str]:
     if not folder.overrides.is_file():
         return []
     return [str(word) for word in yaml.safe_load(folder.overrides.read_text(encoding="utf-8")) or []]
-
-
-def key_of(word: str) -> str:
-    """The key that a word of the command line sets: `optimizer.lr` of `+optimizer.lr=0.1`."""
-    return word.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def swept(folder: RunFolder) -> Plain | None:
@@ -120,6 +115,6 @@ def _words_of_sweep(path: Path) -> list[str] | None:
         return [str(word) for word in yaml.safe_load(plan.read_text(encoding="utf-8"))["words"]]
     if not (older := path / "multirun.yaml").is_file():
         return None
-    own = yaml.safe_load(older.read_text(encoding="utf-8"))["hydra"]
-    params = [f"{key}={value}" for key, value in ((own.get("sweeper") or {}).get("params") or {}).items()]
-    return [*params, *own["overrides"]["task"]]
+    hydra = yaml.safe_load(older.read_text(encoding="utf-8"))["hydra"]
+    params = [f"{key}={value}" for key, value in ((hydra.get("sweeper") or {}).get("params") or {}).items()]
+    return [*params, *hydra["overrides"]["task"]]

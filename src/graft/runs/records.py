@@ -72,14 +72,15 @@ class Run:
         if not self.folder.predictions.is_file():
             return None
         rows = Rows(self.folder.predictions, str(self.folder.predictions), ("path", "label", "predicted"))
-        at = {name: place for place, name in enumerate(rows.columns)}
-        if not {"path", "label", "predicted"} <= set(at):
+        column = {name: place for place, name in enumerate(rows.columns)}
+        if not {"path", "label", "predicted"} <= set(column):
             return None
-        found = [
-            (nfc(cells[at["path"]]), Answer(cells[at["label"]], cells[at["predicted"]])) for _, cells in rows
+        pairs = [
+            (nfc(cells[column["path"]]), Answer(cells[column["label"]], cells[column["predicted"]]))
+            for _, cells in rows
         ]
-        answers = dict(found)
-        return answers if len(answers) == len(found) else None
+        answers = dict(pairs)
+        return answers if len(answers) == len(pairs) else None
 
 
 def find_runs(wanted: str | Sequence[str]) -> tuple[list[Run], list[Skipped]]:
@@ -149,10 +150,10 @@ def _folders(word: str, skipped: list[Skipped]) -> Iterator[Path]:
             reason = "a file, not a folder" if path.exists() else "there is no such folder"
             skipped.append(Skipped(str(path), reason))
             continue
-        found = sorted(file.parent for file in path.rglob("status.json"))
-        inside |= set(found)
-        yield from found
-        if not found:
+        folders = sorted(file.parent for file in path.rglob("status.json"))
+        inside |= set(folders)
+        yield from folders
+        if not folders:
             skipped.append(Skipped(str(path), "no run folder, and none below (no status.json)"))
 
 
@@ -170,9 +171,9 @@ def read_run(path: Path) -> Run:
     if state == "running":
         process = f"process {status.get('pid')} on {status.get('host')}"
         reason = f"still running ({process})" if alive(status) else f"killed, or still running ({process})"
-    found = folder.metrics if state == "finished" else {}
+    recorded_metrics = folder.metrics if state == "finished" else {}
     # What a test did not define, such as the AUROC of a single class, is null there.
-    metrics = {key: value for key, value in found.items() if value is not None}
+    metrics = {key: value for key, value in recorded_metrics.items() if value is not None}
     started = str(status.get("started", ""))
     host = str(status.get("host") or "")
     pruned = int(status.get("pruned") or 0)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from graft.configuration.building import SHIPPED
 from graft.configuration.key_table import FREE, MOVABLE
+from graft.configuration.keys import key_of
 from graft.configuration.run_config import RunConfig
 from graft.runs import slurm
 from graft.runs.fingerprint import fingerprint
@@ -47,19 +48,19 @@ def going_on(
         if status_of(run).get("fingerprint") != fingerprint(config.plain()):
             return config, list(overrides)
         # The very words that began it: they change nothing but how it is gone on with.
-        return _trusting(config), [word for word in overrides if _key(word) in (*FREE, *MOVABLE)]
+        return _trusting(config), [word for word in overrides if key_of(word) in (*FREE, *MOVABLE)]
     if not slurm.started_again():
         return config, list(overrides)
     here = slurm.job()
     assert here is not None
     started = f"SLURM job {slurm.name_of(here)} was started again"
-    found = _begun_by(here, overrides, root or root_of(node))
-    if found is None:
+    begun = _begun_by(here, overrides, root or root_of(node))
+    if begun is None:
         say(f"{started}, but these words had not begun a run: a new one starts")
         return config, list(overrides)
-    say(f"{started}: its run is {found.path}")
+    say(f"{started}: its run is {begun.path}")
     # They are the run's own, so they change nothing.
-    return replace(_trusting(config), resume=str(found.path)), []
+    return replace(_trusting(config), resume=str(begun.path)), []
 
 
 def _trusting(config: RunConfig) -> RunConfig:
@@ -68,32 +69,28 @@ def _trusting(config: RunConfig) -> RunConfig:
     return replace(config, trust=[*config.trust, *sorted(packages)])
 
 
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
-
-
 def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFolder | None:
     """The run that these words began in this job: the newest that is unfinished, else the newest."""
 
     def is_it(run: RunFolder) -> bool:
         if not (run.config.is_file() and run.overrides.is_file() and status_of(run)):
             return False
-        own = yaml.safe_load(run.overrides.read_text(encoding="utf-8"))
-        return slurm.same_job(job, status_of(run).get("slurm")) and own == list(words)
+        begun_with = yaml.safe_load(run.overrides.read_text(encoding="utf-8"))
+        return slurm.same_job(job, status_of(run).get("slurm")) and begun_with == list(words)
 
     def order(run: RunFolder) -> tuple[bool, str]:
         status = status_of(run)
         return status["status"] != "finished", str(status.get("started"))
 
-    found = (RunFolder(file.parent) for file in root.rglob("status.json"))
-    return max(filter(is_it, found), key=order, default=None)
+    runs = (RunFolder(file.parent) for file in root.rglob("status.json"))
+    return max(filter(is_it, runs), key=order, default=None)
 
 
 def root_of(node: DictConfig) -> Path:
     """The folder below which the same words' runs are whenever they run."""
     raw: Any = OmegaConf.to_container(node, resolve=False)
     folder, pattern = Path(node.dir), str(raw["dir"])
-    changing = [at for word in CHANGING if (at := pattern.find(word)) >= 0]
+    changing = [position for word in CHANGING if (position := pattern.find(word)) >= 0]
     if not changing:
         return folder
     depth = pattern.count("/", min(changing))

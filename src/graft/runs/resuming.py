@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
+from graft.configuration.keys import key_of
 from graft.configuration.run_config import check_whole
 from graft.configuration.schema import get, replaced
 from graft.configuration.version import DISTRIBUTION
@@ -27,8 +28,8 @@ def find_run(wanted: str) -> RunFolder:
         GraftError: there is none, it is no run's folder, or it is running.
     """
     if wanted == "last":
-        found = [RunFolder(file.parent) for file in OUTPUTS.rglob("status.json")]
-        stopped = [run for run in found if run.config.is_file() and _stopped(status_of(run))]
+        runs = [RunFolder(file.parent) for file in OUTPUTS.rglob("status.json")]
+        stopped = [run for run in runs if run.config.is_file() and _stopped(status_of(run))]
         if not stopped:
             raise GraftError("resume=last: there is no unfinished run below outputs/")
         return max(stopped, key=lambda run: str(read_status(run).get("started")))
@@ -76,7 +77,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
     config = folder.read_config()
     check_whole(config, f"{folder.config}, which Graft {_version(folder)} wrote,")
     for word in overrides:
-        key = word.lstrip("+~").partition("=")[0].partition("@")[0]
+        key = key_of(word)
         if key.partition(".")[0] in (*OF_A_START, "hydra"):
             continue
         if key == "data" and get(given, "data._target_") == get(config, "data._target_"):

@@ -20,13 +20,13 @@ VARIABLES = {
 
 def job() -> dict[str, str] | None:
     """The job that this process belongs to, as plain values for the record; None outside SLURM."""
-    found = {key: value for key, name in VARIABLES.items() if (value := os.environ.get(name))}
-    return found if "job_id" in found else None
+    variables = {key: value for key, name in VARIABLES.items() if (value := os.environ.get(name))}
+    return variables if "job_id" in variables else None
 
 
-def same_job(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+def same_job(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
     """Whether both are one job, however often it was started."""
-    return bool(one and other) and _identity(one) == _identity(other)
+    return bool(first and second) and _identity(first) == _identity(second)
 
 
 def started_again() -> bool:

@@ -56,12 +56,12 @@ class SweepFolder:
 
     def finished(self) -> set[str]:
         """The fingerprints of the runs that have finished."""
-        found = (status_of(run) for run in self.runs())
-        return {str(status.get("fingerprint")) for status in found if status["status"] == "finished"}
+        statuses = (status_of(run) for run in self.runs())
+        return {str(status.get("fingerprint")) for status in statuses if status["status"] == "finished"}
 
     def next_number(self) -> int:
         """The first number that no job's folder begins with."""
-        numbers = [int(found[0]) for run in self._folders() if (found := re.match(r"\d+", run.name))]
+        numbers = [int(match[0]) for run in self._folders() if (match := re.match(r"\d+", run.name))]
         return max(numbers, default=-1) + 1
 
     def _folders(self) -> list[Path]:
@@ -77,18 +77,18 @@ class SweepFolder:
         Raises:
             GraftError: one of them is running now.
         """
-        found: dict[str, list[RunFolder]] = defaultdict(list)
+        runs_of: dict[str, list[RunFolder]] = defaultdict(list)
         for run in self.runs():
-            found[str(status_of(run).get("fingerprint"))].append(run)
-        for runs in found.values():
+            runs_of[str(status_of(run).get("fingerprint"))].append(run)
+        for runs in runs_of.values():
             runs.sort(key=lambda run: ORDER.index(status_of(run)["status"]))
         given: list[RunFolder | None] = [None] * len(jobs)
         for exactly in (True, False):
             for place, (key, words) in enumerate(jobs):
-                fitting = (run for run in found[key] if not exactly or words_of(run) == list(words))
+                fitting = (run for run in runs_of[key] if not exactly or words_of(run) == list(words))
                 if given[place] is None and (taken := next(fitting, None)) is not None:
                     given[place] = taken
-                    found[key].remove(taken)
+                    runs_of[key].remove(taken)
         for taken in given:
             if taken is not None and alive(status := status_of(taken)):
                 raise GraftError(f"{taken.path} is still running (process {status['pid']}); end that first")

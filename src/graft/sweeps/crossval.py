@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from graft.configuration.keys import key_of
 from graft.configuration.metric_names import ASSESSED
 from graft.configuration.run_config import RunConfig
 from graft.data import ImageData, Splits
@@ -14,7 +15,6 @@ from graft.reporting.few import few_errors
 from graft.reporting.folds import Fold, page, rows_of
 from graft.runs import RunFolder, crossval_folder
 from graft.runs.files import read_csv, write_csv, write_json, write_text
-from graft.runs.recorded import key_of
 from graft.runs.resuming import find_run
 from graft.sources.opening import split_data
 from graft.sources.recognition import check_same_images

@@ -124,11 +124,11 @@ def _forget(error: BaseException) -> None:
     seen: set[int] = set()
     # An error may stand, by way of others, in its own chain.
     while waiting:
-        found = waiting.pop()
-        if found is not None and id(found) not in seen:
-            seen.add(id(found))
-            traceback.clear_frames(found.__traceback__)
-            waiting += [found.__cause__, found.__context__]
+        link = waiting.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            traceback.clear_frames(link.__traceback__)
+            waiting += [link.__cause__, link.__context__]
 
 
 def _free_memory() -> None:

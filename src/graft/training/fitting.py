@@ -8,9 +8,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from graft.configuration.building import one_line
 from graft.configuration.run_config import RunConfig
-from graft.errors import GraftError
+from graft.errors import GraftError, first_line
 from graft.freezing.apply import FreezeCallback
 from graft.processes import collectives, meeting
 from graft.processes.interruption import interruptible
@@ -66,7 +65,7 @@ def fit(config: RunConfig, parts: Parts, trainer: pl.Trainer, checkpoint: Path |
     try:
         trainer.fit(parts.module, datamodule=parts.loading, ckpt_path=checkpoint, weights_only=True)
     except MisconfigurationException as error:
-        raise GraftError(f"trainer: {one_line(error)}") from error
+        raise GraftError(f"trainer: {first_line(error)}") from error
     return time.perf_counter() - started
 
 

@@ -12,8 +12,7 @@ import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 from torch import Tensor
 
-from graft.configuration.building import one_line
-from graft.errors import GraftError
+from graft.errors import GraftError, first_line
 from graft.runs.files import sync_folder, whole, write_text
 from graft.runs.log import say
 
@@ -137,7 +136,7 @@ def load_checked(path: Path) -> dict[str, Any]:
             raise GraftError(f"{path} is damaged: its checksum is not the one that was written with it")
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise GraftError(f"{path} cannot be read: {one_line(error)}") from error
+        raise GraftError(f"{path} cannot be read: {first_line(error)}") from error
     return dict(found)
 
 
