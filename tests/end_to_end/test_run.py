@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import graft
 from graft.cli.console import run
 from graft.commands.train import run as train_as_recorded
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
@@ -333,7 +334,7 @@ def test_the_same_words_give_the_same_weights(trained: Path, photos: Path, tmp_p
 def test_a_run_s_own_configuration_gives_the_same_bits(trained: Path, tmp_path: Path) -> None:
     """What `config.yaml` holds is all that a run depends on beside the images."""
     before = RunFolder.open(trained)
-    after = train_as_recorded(before.read_config(), tmp_path / "again", [])
+    after = train_as_recorded(RunConfig.of(before.read_config()), tmp_path / "again", [])
     for name in ("config.yaml", "split.csv", "freeze.csv", "metrics.csv", "predictions.csv", "per_class.csv"):
         assert (after.path / name).read_bytes() == (trained / name).read_bytes(), name
     for name in ("model.safetensors", "model.yaml"):

@@ -10,7 +10,9 @@ from graft.evaluation.intervals.skewed import LEAST_FREEDOM, hall_ends
 from graft.evaluation.metrics import Floats, Labels
 
 # Average precision of fewer images of a class is biased upwards by more than an interval makes good.
-LEAST = {"auroc": 2, "average_precision": 20}
+LEAST = {"auroc": 2, "average_precision": 25}
+# Of a class that is rarer than this, AUROC too wants so many: `experiments/coverage`.
+RARE, LEAST_OF_RARE = 0.05, 20
 
 
 class Linear(NamedTuple):
@@ -29,7 +31,7 @@ def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], d
     """The intervals of `auroc` and `average_precision`: of the mean over the classes, and of each class.
 
     None of a value of 1, whose images say nothing of how far below it the truth is, and of a mean with such a
-    class; none where a class has fewer images than `LEAST`.
+    class; none where a class has fewer images than `LEAST`, or is rare and has fewer than `LEAST_OF_RARE`.
 
     Args:
         labels: `(N,)` true classes.
@@ -42,7 +44,8 @@ def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], d
     told = np.flatnonzero(np.minimum(support, images - support) >= min(LEAST.values()))
     ranked = [class_statistics(labels == label, scores[:, label]) for label in told]
     for key, least in LEAST.items():
-        some = [place for place, label in enumerate(told) if support[label] >= least]
+        wanted = np.where(support < RARE * images, max(least, LEAST_OF_RARE), least)
+        some = [place for place, label in enumerate(told) if support[label] >= wanted[label]]
         if not some:
             continue
         values = np.array([ranked[place][key].value for place in some])
