@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from graft.freezing import FreezePlan, FreezeUnfreeze, Frozen, Full, Gradual, LastK, Treatment
+from graft.freezing import FreezePlan, FreezeUnfreeze, Frozen, Full, Gradual, LastK, LpFt, Treatment
 from graft.freezing.apply import FreezeCallback, apply
 from graft.freezing.parts import parts
 
@@ -22,7 +22,7 @@ def stages() -> nn.ModuleDict:
 
 
 def freeze(blocks: nn.ModuleDict, strategy: object, epoch: int = 0) -> None:
-    apply(FreezePlan(strategy, blocks, 10), blocks, epoch)  # type: ignore[arg-type]
+    apply(FreezePlan(strategy, blocks, 10), blocks, epoch)
 
 
 def run(blocks: nn.ModuleDict, images: torch.Tensor) -> torch.Tensor:
@@ -111,7 +111,7 @@ NORM_MODES = {
 def test_norm_is_an_axis_of_its_own(norm: str | None, moves: tuple[bool, bool], frozen_below: bool) -> None:
     blocks = stages()
     before = {key: value.clone() for key, value in blocks.state_dict().items()}
-    strategy = LastK(2, norm=norm) if frozen_below else Full(norm=norm)  # type: ignore[arg-type]
+    strategy = LastK(2, norm=norm) if frozen_below else Full(norm=norm)
     train_a_little(blocks, strategy)
     moved = {key for key, value in blocks.state_dict().items() if not torch.equal(value, before[key])}
     for name in ("stem", "body"):
@@ -126,7 +126,7 @@ def test_norm_is_an_axis_of_its_own(norm: str | None, moves: tuple[bool, bool], 
 def test_norm_layers_of_a_frozen_backbone_do_what_is_said(norm: str | None, moves: tuple[bool, bool]) -> None:
     blocks = stages()
     before = {key: value.clone() for key, value in blocks.state_dict().items()}
-    train_a_little(blocks, Frozen(norm=norm))  # type: ignore[arg-type]
+    train_a_little(blocks, Frozen(norm=norm))
     moved = {key for key, value in blocks.state_dict().items() if not torch.equal(value, before[key])}
     affine, statistics = moves if norm else (False, False)
     own = {"weight", "bias"} if affine else set()
@@ -175,6 +175,18 @@ def test_what_ever_trains_has_gradients_when_ddp_looks() -> None:
     # It looks once, before the first epoch; what is frozen then would never be synchronised.
     blocks = stages()
     module = type("Module", (), {"backbone": type("Backbone", (), {"stages": blocks})()})()
-    FreezeCallback(FreezePlan(Gradual(2), blocks, 5)).setup(None, module, "fit")  # type: ignore[arg-type]
+    FreezeCallback(FreezePlan(Gradual(2), blocks, 5)).setup(None, module, "fit")
     trains = {name: any(p.requires_grad for p in block.parameters()) for name, block in blocks.items()}
     assert trains == {"stem": False, "pool": False, "body": True, "top": True}
+
+
+def test_the_callback_tells_the_plan_of_validated_epochs_and_saves_it() -> None:
+    first, second = (FreezeCallback(FreezePlan(LpFt(epochs=99, patience=1), stages(), 9)) for _ in range(2))
+    for epoch, validated in enumerate([True, False, True]):
+        trainer = type("Trainer", (), {"callback_metrics": {"val/loss": 1.0}, "current_epoch": epoch})()
+        first._validated = validated
+        first.on_train_epoch_end(trainer, None)
+        assert first.plan.phases == ((0,) if epoch < 2 else (0, 3))
+    second.load_state_dict(first.state_dict())
+    assert second.plan.phases == (0, 3)
+    assert FreezeCallback(FreezePlan(Full(), stages(), 9)).state_dict() == {}
