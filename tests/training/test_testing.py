@@ -40,7 +40,7 @@ def tested(bundle, data, tmp_path):
     quiet_lightning()
     items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
     tester = testing.make_tester(bundle, "cpu", tmp_path)
-    return testing.test(
+    return testing.run_test(
         tester, testing.tested_module(bundle), make_loader(items, batch_size=4, num_workers=0)
     )
 
@@ -61,7 +61,7 @@ def test_a_last_batch_is_computed_as_a_whole_one(bundle, data, tmp_path):
     )
     items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
     quiet_lightning()
-    found = testing.test(
+    found = testing.run_test(
         testing.make_tester(bundle, "cpu", tmp_path),
         testing.tested_module(bundle),
         make_loader(items, batch_size=5, num_workers=0),
@@ -99,8 +99,8 @@ def test_rows_name_image_prediction_and_label(tested, data):
 def test_a_second_test_starts_anew_and_gives_the_same_bits(bundle, data, loader, tmp_path):
     quiet_lightning()
     module, tester = testing.tested_module(bundle), testing.make_tester(bundle, "cpu", tmp_path)
-    first = testing.test(tester, module, loader(10, 4))
-    second = testing.test(tester, module, loader(10, 4))
+    first = testing.run_test(tester, module, loader(10, 4))
+    second = testing.run_test(tester, module, loader(10, 4))
     assert torch.equal(first.logits, second.logits)
     assert first.metrics == second.metrics
     assert int(module.tally("test").confusion.sum()) == 10
@@ -108,7 +108,7 @@ def test_a_second_test_starts_anew_and_gives_the_same_bits(bundle, data, loader,
 
 def test_testing_changes_no_weight_and_no_statistic(bundle, loader, trainer):
     before = {key: value.clone() for key, value in bundle.model.state_dict().items()}
-    testing.test(trainer(), testing.tested_module(bundle), loader(10, 4))
+    testing.run_test(trainer(), testing.tested_module(bundle), loader(10, 4))
     assert all(torch.equal(value, before[key]) for key, value in bundle.model.state_dict().items())
 
 
@@ -121,7 +121,7 @@ def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
     kinds = []
     backbone.register_forward_hook(lambda module, inputs, output: kinds.append(output.dtype))
     tester = testing.make_tester(bundle, "cpu", tmp_path)
-    result = testing.test(tester, testing.tested_module(bundle), DataLoader(items(4), batch_size=4))
+    result = testing.run_test(tester, testing.tested_module(bundle), DataLoader(items(4), batch_size=4))
     assert kinds == [{"32-true": torch.float32, "bf16-mixed": torch.bfloat16}[precision]]
     assert result.logits.dtype == torch.float32
 
@@ -129,7 +129,7 @@ def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
 def test_a_tester_writes_nothing(bundle, loader, tmp_path):
     quiet_lightning()
     tester = testing.make_tester(bundle, "cpu", tmp_path)
-    testing.test(tester, testing.tested_module(bundle), loader(4, 4))
+    testing.run_test(tester, testing.tested_module(bundle), loader(4, 4))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -151,7 +151,7 @@ def test_what_rounds_to_one_is_ranked_by_its_logits(data):
     labels = torch.tensor([0, 0, 1, 1])
     images = array_images(list("wxyz"), labels.numpy(), np.zeros((4, 2, 2), np.uint8))
     two = ImageData(["a", "b"], {"all": images})
-    result = testing.TestResult(SingleLabel(two.class_names), {}, torch.arange(4), labels, logits)
+    result = testing.ModelOutputs(SingleLabel(two.class_names), {}, torch.arange(4), labels, logits)
     for temperature in (1.0, 0.01):
         assert assess(result.answers(two, temperature))[0]["auroc"] == 1.0
 

@@ -23,7 +23,14 @@ from graft.sources.opening import open_for_model
 from graft.sources.recognition import Known, anywhere, in_place
 from graft.training.checks import check_calibration, check_device
 from graft.training.mixed_statistics import images_of_run, take_anew
-from graft.training.testing import calibrate, calibration_line, make_tester, test, tested_module, write_test
+from graft.training.testing import (
+    calibrate,
+    calibration_line,
+    make_tester,
+    run_test,
+    tested_module,
+    write_test,
+)
 from graft.training.trainer import quiet_lightning
 
 Config = dict[str, Any]
@@ -79,7 +86,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
         check_calibration(config["split"], splits)
         calibrate(bundle, make_tester(bundle, config["accelerator"], path), loading.ordered_loader("val"))
     tester = make_tester(bundle, config["accelerator"], path)
-    result = test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
+    result = run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
     temperature = bundle.temperature if config["calibrate"] or bundle.temperature != 1 else None
     metrics = write_test(folder, result, data, temperature)
     metrics |= counts | ({} if alpha is None else {"wise_ft/alpha": alpha})

@@ -32,9 +32,9 @@ from graft.training.assembly import Parts, prepare
 from graft.training.beginning import record_start, show_training_images
 from graft.training.cache import decision as cache_decision
 from graft.training.callbacks.checkpoint_files import Position, newest
+from graft.training.deferred import finish_test
 from graft.training.ending import Trained, best_of, show_result, test_and_write
 from graft.training.fitting import fit, trainer_of
-from graft.training.later_test import test_later
 from graft.training.lr_finder import at_found_rates
 from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head
@@ -89,7 +89,7 @@ def run(config: RunConfig, path: Path, overrides: list[str]) -> RunFolder:
             if resumed.status()["status"] == "finished" and not is_longer(resumed, config):
                 say(f"already finished: {path}")
                 if config.test and not resumed.tested:
-                    test_later(resumed, config)
+                    finish_test(resumed, config)
                 return resumed
         ready = prepared(config, path, resumed)
         folder = claimed(path, identity, ready, resumed)

@@ -31,7 +31,7 @@ from graft.training.assembly import Parts, prepare
 from graft.training.callbacks.checkpoint_files import LAST, load_checked
 from graft.training.callbacks.progress import progress_bar
 from graft.training.module import TransferModule
-from graft.training.testing import calibrate, calibration_line, test, tested_module, write_test
+from graft.training.testing import calibrate, calibration_line, run_test, tested_module, write_test
 from graft.training.trainer import make_trainer
 
 
@@ -76,7 +76,7 @@ def test_and_write(
     tested_metrics = {}
     if config.test:
         tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
-        result = test(tester, tested_module(bundle), in_order("test"))
+        result = run_test(tester, tested_module(bundle), in_order("test"))
         temperature = bundle.temperature if config.calibrate else None
         tested_metrics = write_test(folder, result, loading.data, temperature)
         tested_metrics |= seen_among(seen, loading.data, loading.splits["test"])

@@ -20,7 +20,7 @@ from graft.training.callbacks.progress import progress_bar
 from graft.training.module import TransferModule
 
 
-class TestResult(NamedTuple):
+class ModelOutputs(NamedTuple):
     """What a test gives.
 
     Attributes:
@@ -67,17 +67,17 @@ def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
     )
 
 
-def test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any]) -> TestResult:
+def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any]) -> ModelOutputs:
     """Run the module over the loader's images, in order."""
     trainer.test(module, dataloaders=loader, verbose=False)
     metrics = {f"test/{key}": value for key, value in module.tally("test").compute().items()}
     indices, labels, logits = (torch.cat(column) for column in zip(*module.outputs, strict=True))
-    return TestResult(module.task, metrics, indices, labels, logits)
+    return ModelOutputs(module.task, metrics, indices, labels, logits)
 
 
 def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None:
     """Fit the bundle's temperature to the answers for the loader's images, which must validate, not test."""
-    found = test(tester, tested_module(bundle), loader)
+    found = run_test(tester, tested_module(bundle), loader)
     temperature = fit_temperature(found.logits, found.labels)
     if temperature is None:
         say(
@@ -94,7 +94,7 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None
 
 
 def write_test(
-    folder: RunFolder, result: TestResult, data: ImageData, temperature: float | None
+    folder: RunFolder, result: ModelOutputs, data: ImageData, temperature: float | None
 ) -> dict[str, Any]:
     """Write what the task makes of a test.
 

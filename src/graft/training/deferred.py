@@ -13,11 +13,11 @@ from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
 from graft.sources.opening import open_recorded
 from graft.training.checks import check_device
-from graft.training.testing import make_tester, test, tested_module, write_test
+from graft.training.testing import make_tester, run_test, tested_module, write_test
 from graft.training.trainer import quiet_lightning
 
 
-def test_later(folder: RunFolder, config: RunConfig) -> None:
+def finish_test(folder: RunFolder, config: RunConfig) -> None:
     """Test the run's bundle on the run's own test images, and leave what a run that tests at once leaves.
 
     Args:
@@ -41,7 +41,7 @@ def test_later(folder: RunFolder, config: RunConfig) -> None:
     )
     with log_to(folder.log):
         tester = make_tester(bundle, config.trainer["accelerator"], folder.path)
-        result = test(tester, tested_module(bundle), loading.ordered_loader("test"))
+        result = run_test(tester, tested_module(bundle), loading.ordered_loader("test"))
         tested = write_test(folder, result, data, bundle.temperature if config.calibrate else None)
         if bundle.seen is not None:
             tested |= seen_among(bundle.seen, data, loading.splits["test"])
