@@ -126,7 +126,7 @@ def test_a_fold_that_fails_is_told_and_the_others_go_on(
     inner = train_command.fit
 
     def fit(config: Any, *args: Any) -> float:
-        if config["data"]["fold"] == 2:
+        if config.data["fold"] == 2:
             raise GraftError("the training loss became nan")
         return inner(config, *args)
 

@@ -47,7 +47,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     inner = train_command.fit
 
     def fit(config: Any, *args: Any) -> float:
-        folds.append(config["data"]["fold"])
+        folds.append(config.data["fold"])
         return inner(config, *args)
 
     monkeypatch.setattr(train_command, "fit", fit)

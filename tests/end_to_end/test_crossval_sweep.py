@@ -26,7 +26,7 @@ def in_second_fold_of_last_k(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
     inner = train_command.fit
 
     def fit(config: Any, *args: Any) -> float:
-        if config["freeze"]["_target_"].endswith("LastK") and config["data"]["fold"] == 2:
+        if config.freeze["_target_"].endswith("LastK") and config.data["fold"] == 2:
             act()
         return inner(config, *args)
 

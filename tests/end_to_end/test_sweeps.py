@@ -157,7 +157,7 @@ def test_a_failed_job_holds_no_memory(words: list[str], monkeypatch: pytest.Monk
         networks.append(weakref.ref(parts.module))
         # The network of the job that failed before is gone by now.
         assert len(networks) < 2 or networks[-2]() is None
-        if config["seed"] == 0:
+        if config.seed == 0:
             raise RuntimeError("out of memory")
         return inner(config, parts, *rest)
 

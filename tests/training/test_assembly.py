@@ -64,9 +64,9 @@ def test_a_backbone_of_another_kind_is_refused(config):
 
 
 def test_a_strategy_of_another_kind_is_refused(config):
-    whole = {**config, "freeze": {"_target_": f"{__name__}.text"}}
+    whole = replace(config, freeze={"_target_": f"{__name__}.text"})
     with pytest.raises(GraftError, match=r"^freeze: .*text gave str, which has no method treatment"):
-        assembly.make_plan(whole, assembly.make_backbone(whole))
+        assembly.make_plan(whole, make_backbone(whole.backbone))
 
 
 def test_the_model_has_a_logit_for_each_class_of_the_data(made):

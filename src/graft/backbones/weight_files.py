@@ -140,16 +140,16 @@ def _under(states: StateDicts, place: str) -> dict[str, Tensor]:
     return {}
 
 
-def _state_dicts(found: Any, place: str = "", depth: int = 0) -> StateDicts:
+def _state_dicts(value_read: Any, place: str = "", depth: int = 0) -> StateDicts:
     """Every mapping with tensors of its own, by the keys that lead to it."""
-    if not isinstance(found, Mapping) or depth > DEEPEST:
+    if not isinstance(value_read, Mapping) or depth > DEEPEST:
         return {}
-    if LIGHTNING in found and isinstance(found.get("state_dict"), Mapping):
+    if LIGHTNING in value_read and isinstance(value_read.get("state_dict"), Mapping):
         # All else in it is what training goes on from.
-        found = {"state_dict": found["state_dict"]}
-    tensors = {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+        value_read = {"state_dict": value_read["state_dict"]}
+    tensors = {str(key): value for key, value in value_read.items() if isinstance(value, Tensor)}
     states = {place: tensors} if tensors else {}
-    for key, value in found.items():
+    for key, value in value_read.items():
         states |= _state_dicts(value, f"{place}.{key}" if place else str(key), depth + 1)
     return states
 

@@ -62,11 +62,11 @@ def _fitting(backbone: Backbone, weights: Weights) -> dict[str, Tensor]:
         modern = {_modern(key): tensor for key, tensor in state.items()}
         prefixes = _known(backbone, modern)[0]
         for prefix in prefixes:
-            own = {key: tensor for key, tensor in modern.items() if key.startswith(prefix)}
+            tensors = {key: tensor for key, tensor in modern.items() if key.startswith(prefix)}
             # The same tensors once more leave nothing to choose.
-            if not any(_same(own, other) for other in held.values()):
+            if not any(_same(tensors, other) for other in held.values()):
                 taken = place
-                held[f"{place}.{prefix}".strip(".") if len(prefixes) > 1 else place] = own
+                held[f"{place}.{prefix}".strip(".") if len(prefixes) > 1 else place] = tensors
     if len(held) > 1:
         places = " and ".join(place or "no key" for place in held)
         file = origin.removesuffix(f":{next(iter(states))}")
@@ -83,16 +83,16 @@ def _load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) ->
     cleaned = {_modern(key): tensor for key, tensor in state.items()}
     prefix, names = _naming(backbone, cleaned)
     given = {key.removeprefix(prefix): tensor for key, tensor in cleaned.items() if key.startswith(prefix)}
-    own = backbone.state_dict()
+    wanted = backbone.state_dict()
     problems = [
         *_listed("missing", [n for n in names if n not in given and not n.endswith(_OPTIONAL)]),
         *_listed("unexpected", [n for n in given if n not in names and not _of_head(n, backbone.dropped)]),
         *_listed(
             "of another shape",
             [
-                f"{n} is {tuple(given[n].shape)} in the file and {tuple(own[ours].shape)} in the backbone"
+                f"{n} is {tuple(given[n].shape)} in the file and {tuple(wanted[ours].shape)} in the backbone"
                 for n, ours in names.items()
-                if n in given and given[n].shape != own[ours].shape
+                if n in given and given[n].shape != wanted[ours].shape
             ],
         ),
     ]
@@ -102,7 +102,7 @@ def _load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) ->
     broken = [name for name, tensor in taken.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise GraftError(f"{origin} is not usable: {', '.join(_listed('with NaN or infinity', broken))}")
-    backbone.load_state_dict(own | {names[name]: tensor for name, tensor in taken.items()})
+    backbone.load_state_dict(wanted | {names[name]: tensor for name, tensor in taken.items()})
     left = {name: tensor for name, tensor in given.items() if name not in names}
     # Of a head beside the backbone's own names nothing says what else it does to the features.
     known = names is backbone.source_names
@@ -121,8 +121,8 @@ Counts = Counter[tuple[str, int]]
 
 def _counted(backbone: Backbone, keys: Iterable[str]) -> tuple[Counts, list[dict[str, str]], list[int]]:
     """Of the needed keys how many are there, by prefix and naming; the namings; how many each needs."""
-    own = {key: key for key in backbone.state_dict()}
-    namings = [own, backbone.source_names] if backbone.source_names else [own]
+    todays = {key: key for key in backbone.state_dict()}
+    namings = [todays, backbone.source_names] if backbone.source_names else [todays]
     needed = [{name for name in names if not name.endswith(_OPTIONAL)} for names in namings]
     counts: Counts = Counter()
     for key in keys:
@@ -142,15 +142,15 @@ def _naming(backbone: Backbone, keys: Iterable[str]) -> tuple[str, dict[str, str
     """The prefix and the names under which most keys are known, as (prefix, name to own key)."""
     counts, namings, needed = _counted(backbone, keys)
     # A few chance hits under some inner prefix would make a message about the wrong keys.
-    close = [found for found, count in counts.items() if 2 * count >= needed[found[1]]]
-    prefix, index = max(close, key=lambda found: (counts[found], -len(found[0])), default=("", -1))
+    close = [naming for naming, count in counts.items() if 2 * count >= needed[naming[1]]]
+    prefix, index = max(close, key=lambda naming: (counts[naming], -len(naming[0])), default=("", -1))
     return prefix, namings[index]
 
 
-def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+def _same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Whether two state dicts hold the same tensors in the same order, under whichever keys."""
-    pairs = zip(one.values(), other.values(), strict=False)
-    return len(one) == len(other) and all(_equal(*pair) for pair in pairs)
+    pairs = zip(first.values(), second.values(), strict=False)
+    return len(first) == len(second) and all(_equal(*pair) for pair in pairs)
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

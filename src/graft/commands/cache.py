@@ -49,12 +49,12 @@ def manage(words: Sequence[str]) -> None:
     if not rest:
         raise GraftError("graft cache prune: say what: all, the keys of entries, or older_than=DAYS")
     others = unreadable(features)
-    found = [(entry, remove(entry)) for entry in chosen(features, rest)]
-    for entry, why in found:
+    tried = [(entry, remove(entry)) for entry in chosen(features, rest)]
+    for entry, why in tried:
         if why:
             print(f"{entry.key[:12]} stays: {why}")
-    removed = [entry for entry, why in found if not why]
-    print(f"removed {len(removed)} of {len(found)}, {sized(sum(entry.bytes for entry in removed))}")
+    removed = [entry for entry, why in tried if not why]
+    print(f"removed {len(removed)} of {len(tried)}, {sized(sum(entry.bytes for entry in removed))}")
     _tell(others)
 
 

@@ -134,16 +134,16 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     raw = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(raw, dict)
     keys = {str(key): value for key, value in raw.items() if key != "hydra"}
-    own = data_of_run(command, cfg, hydra_cfg.overrides.task)
-    if own is not None:
-        shipped["data"], keys["data"] = own
+    run_data = data_of_run(command, cfg, hydra_cfg.overrides.task)
+    if run_data is not None:
+        shipped["data"], keys["data"] = run_data
     check_keys(keys, shipped, folders)
     notes: list[str] = []
     if "optimizer" in keys:
         shipped, notes = choose_optimizer(cfg, hydra_cfg, shipped, folders)
     config: Plain = {}
     for key in keys:
-        if own is not None and key == "data":
+        if run_data is not None and key == "data":
             config[key] = keys[key]
             continue
         try:

@@ -55,4 +55,4 @@ def hydra_apart() -> Iterator[None]:
 
 def _copied(options: dict[str, Any]) -> dict[str, Any]:
     """The tree of a ConfigStore, whose leaves nobody changes."""
-    return {name: _copied(found) if isinstance(found, dict) else found for name, found in options.items()}
+    return {name: _copied(value) if isinstance(value, dict) else value for name, value in options.items()}

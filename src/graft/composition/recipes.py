@@ -37,7 +37,7 @@ def without_replaced(
         words: the command line's, whose own values stay too.
     """
     recipes = [_recipe(group, name, folders) for group in RECIPES for name in _names(choices.get(group))]
-    found = copy.deepcopy(cfg)
+    changed = copy.deepcopy(cfg)
     for group in PARTS:
         option = choices.get(group)
         for recipe in recipes:
@@ -50,9 +50,9 @@ def without_replaced(
             for key in keys:
                 if not _given(f"{group}.{key}", words):
                     _put_back(
-                        found, f"{group}.{key}", [values[key] for values in (has, *others) if key in values]
+                        changed, f"{group}.{key}", [values[key] for values in (has, *others) if key in values]
                     )
-    return found
+    return changed
 
 
 def _names(choice: Any) -> list[str]:

@@ -41,7 +41,7 @@ def quoted(key: str, value: str) -> str:
 
 def _in_quotes(value: str) -> str:
     # Hydra's grammar takes backslashes as they are, but before a quote.
-    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + (found[2] and r"\""), value)
+    escaped = re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + (match[2] and r"\""), value)
     return f'"{escaped}"'
 
 
@@ -72,7 +72,7 @@ def _elements(text: str, read: Sequence[Any]) -> str:
     parts = text.split(",")
     if len(parts) != len(read):
         return text
-    return ",".join(_element(part, one) for part, one in zip(parts, read, strict=True))
+    return ",".join(_element(part, element) for part, element in zip(parts, read, strict=True))
 
 
 def _element(text: str, read: Any) -> str:

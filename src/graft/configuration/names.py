@@ -19,7 +19,7 @@ def on_disk(folder: Path, name: str) -> str:
     """
     if (folder / name).exists():
         return name
-    place, found = folder, []
+    place, spelled = folder, []
     for part in Path(name).parts:
         if not (place / part).exists():
             try:
@@ -29,6 +29,6 @@ def on_disk(folder: Path, name: str) -> str:
             if len(same) != 1:
                 return name
             part = same[0]
-        found.append(part)
+        spelled.append(part)
         place /= part
-    return Path(*found).as_posix()
+    return Path(*spelled).as_posix()

@@ -36,11 +36,11 @@ class Description:
 
     def sources(self) -> dict[str, str]:
         """SHA-256 of each file that defines a class or function among the parts."""
-        found = {}
+        digest_of = {}
         for name in sorted(self._met):
             file = getattr(sys.modules.get(name), "__file__", None)
-            found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
-        return found
+            digest_of[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+        return digest_of
 
     def _of(self, value: Any, above: tuple[int, ...]) -> Any:
         if isinstance(value, PLAIN):
@@ -71,9 +71,9 @@ class Description:
             return self._named(value)
         kind = self._named(type(value))
         if isinstance(value, nn.Module):
-            own = {key: item for key, item in vars(value).items() if key not in INTERNAL}
+            attributes = {key: item for key, item in vars(value).items() if key not in INTERNAL}
             children = [[name, self._of(child, below)] for name, child in value.named_children()]
-            return [kind, self._of(own, below), children]
+            return [kind, self._of(attributes, below), children]
         slots = (name for of in type(value).__mro__ for name in getattr(of, "__slots__", ()))
         held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
         held |= getattr(value, "__dict__", {})

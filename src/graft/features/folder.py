@@ -44,11 +44,11 @@ class Entry:
 def entries(features: Path) -> list[Entry]:
     """What stands in a folder of features and may be read, that used longest ago first."""
     try:
-        found = [_entry(path) for path in _subfolders(features)]
+        read = [_entry(path) for path in _subfolders(features)]
     except OSError:
         # Another's, who keeps it to himself.
         return []
-    return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.used)
+    return sorted((entry for entry in read if entry is not None), key=lambda entry: entry.used)
 
 
 def unreadable(features: Path) -> int:
@@ -157,9 +157,9 @@ def make_room(features: Path, needed: int, max_bytes: int, keep: str) -> list[En
     Returns:
         What was removed.
     """
-    removed, there = [], entries(features)
-    held = sum(entry.bytes for entry in there)
-    for entry in there:
+    removed, present = [], entries(features)
+    held = sum(entry.bytes for entry in present)
+    for entry in present:
         free = shutil.disk_usage(features).free
         if held + needed <= max_bytes and needed + RESERVE <= free:
             break
@@ -175,22 +175,22 @@ def chosen(features: Path, words: Sequence[str]) -> list[Entry]:
     Raises:
         GraftError: a word means none.
     """
-    there = entries(features)
-    found: list[Entry] = []
+    present = entries(features)
+    picked: list[Entry] = []
     for word in words:
         name, _, value = word.partition("=")
         if word == "all":
-            found += there
+            picked += present
         elif name == "older_than":
             if not value.replace(".", "", 1).isdigit():
                 raise GraftError(f"graft cache prune {word}: it must be a number of days such as 30")
-            found += [entry for entry in there if time.time() - entry.used > float(value) * 86400]
+            picked += [entry for entry in present if time.time() - entry.used > float(value) * 86400]
         else:
-            named = [entry for entry in there if entry.key.startswith(word)]
+            named = [entry for entry in present if entry.key.startswith(word)]
             if not named:
                 raise GraftError(f"graft cache prune {word}: no entry's key begins so; see graft cache list")
-            found += named
-    return list({entry.path: entry for entry in found}.values())
+            picked += named
+    return list({entry.path: entry for entry in picked}.values())
 
 
 def sized(count: int) -> str:

@@ -106,10 +106,10 @@ class ImageFeatures:
         def tell(done: int) -> None:
             nonlocal told
             self.check()
-            now = time.perf_counter()
-            if now - told >= TELL_EVERY and done < total:
-                told = now
-                left = (now - started) / done * (total - done)
+            moment = time.perf_counter()
+            if moment - told >= TELL_EVERY and done < total:
+                told = moment
+                left = (moment - started) / done * (total - done)
                 say(f"cache: {done:,} of {total:,} images, {left:.0f} s to go")
 
         with evaluating(*list(self.backbone.stages.values())[:stop]):

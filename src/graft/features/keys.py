@@ -82,9 +82,9 @@ def stage_digest(stage: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def same_transform(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+def same_transform(first: Callable[..., Any], second: Callable[..., Any]) -> bool:
     """Whether two transforms are made of the same parts with the same settings."""
-    return bool(Description(one).parts == Description(other).parts)
+    return bool(Description(first).parts == Description(second).parts)
 
 
 def image_ids(data: ImageSet, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:

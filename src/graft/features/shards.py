@@ -105,8 +105,8 @@ def open_shard(path: Path) -> Shard | None:
     except (OSError, ValueError):
         return None
     # One pass at some GB a second, which training needs to read as well: below a hundredth of its time.
-    found = {ROWS: hashlib.sha256(rows.data.cast("B")), IDS: hashlib.sha256(joined)}
-    if any(digest.hexdigest() != header["sha256"].get(name) for name, digest in found.items()):
+    digests = {ROWS: hashlib.sha256(rows.data.cast("B")), IDS: hashlib.sha256(joined)}
+    if any(digest.hexdigest() != header["sha256"].get(name) for name, digest in digests.items()):
         return None
     ids = [joined[start : start + ID_BYTES] for start in range(0, len(joined), ID_BYTES)]
     return Shard(ids, rows, shape, dtype)

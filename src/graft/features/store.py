@@ -159,11 +159,11 @@ class FeatureStore:
 
     def _paths(self, key: str, unfinished: bool = False) -> list[Path]:
         try:
-            found = sorted(path for path in (self.path / key).iterdir() if path.is_dir())
+            folders = sorted(path for path in (self.path / key).iterdir() if path.is_dir())
         except OSError:
             # Not there; what else is wrong shows when it is written to.
             return []
-        return [path for path in found if unfinished or not path.name.startswith(UNFINISHED)]
+        return [path for path in folders if unfinished or not path.name.startswith(UNFINISHED)]
 
 
 def _places(shards: Sequence[Shard]) -> dict[bytes, tuple[int, int]]:

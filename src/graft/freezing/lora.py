@@ -65,7 +65,7 @@ class Lora:
         Raises:
             GraftError: there is no layer that an adapter of this rank would make cheaper.
         """
-        found = 0
+        adapted = 0
         for module in list(stages.modules()):
             names = next((names for kind, names in ADAPTED.items() if isinstance(module, kind)), ())
             for name in names:
@@ -74,8 +74,8 @@ class Lora:
                     continue
                 if self.r * (weight.shape[0] + weight[0].numel()) < weight.numel():
                     parametrize.register_parametrization(module, name, LowRank(weight, self.r, self.alpha))
-                    found += 1
-        if not found:
+                    adapted += 1
+        if not adapted:
             raise GraftError(f"freeze.r={self.r} is too large: no layer's adapter would be smaller than it")
 
     def treatment(self, part: Part, epoch: int) -> Treatment:  # noqa: D102

@@ -43,14 +43,14 @@ class Located(NamedTuple):
 
 def parts(stages: nn.ModuleDict) -> list[Located]:
     """Every parameter of the ordered stages with what a strategy may know about it."""
-    found = []
+    located = []
     for index, (stage_name, stage) in enumerate(stages.items()):
         for module_name, module in stage.named_modules():
             for own_name, parameter in module.named_parameters(recurse=False):
                 name = f"{module_name}.{own_name}" if module_name else own_name
                 part = Part(index, len(stages), stage_name, name, kind_of(module, own_name))
-                found.append(Located(part, module, parameter))
-    return found
+                located.append(Located(part, module, parameter))
+    return located
 
 
 def kind_of(module: nn.Module, name: str) -> str:
@@ -58,8 +58,8 @@ def kind_of(module: nn.Module, name: str) -> str:
 
     A module says it of itself by an attribute `kind`.
     """
-    if isinstance(own := getattr(module, "kind", None), str):
-        return own
+    if isinstance(kind := getattr(module, "kind", None), str):
+        return kind
     if isinstance(module, NORMS):
         return "norm"
     return "bias" if name.endswith("bias") else "weight"

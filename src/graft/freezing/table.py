@@ -39,14 +39,14 @@ def freeze_table(
     located = parts(stages)
     rows = []
     for name in stages:
-        own = [entry for entry in located if entry.part.stage_name == name]
-        first = {id(entry.parameter): plan.first_epoch(entry.part) for entry in own}
-        trained = [entry.parameter for entry in own if first[id(entry.parameter)] is not None]
+        in_stage = [entry for entry in located if entry.part.stage_name == name]
+        first = {id(entry.parameter): plan.first_epoch(entry.part) for entry in in_stage}
+        trained = [entry.parameter for entry in in_stage if first[id(entry.parameter)] is not None]
         begins = [epoch for epoch in first.values() if epoch is not None]
-        counts = {"parameters": sum(entry.parameter.numel() for entry in own)}
+        counts = {"parameters": sum(entry.parameter.numel() for entry in in_stage)}
         rows.append(
             {"stage": name, **counts, **_trained(trained, min(begins, default=0), rates)}
-            | {"norm": " → ".join(_modes(plan, own))}
+            | {"norm": " → ".join(_modes(plan, in_stage))}
         )
     heads = list(head.parameters())
     counts = {"parameters": sum(parameter.numel() for parameter in heads)}
@@ -60,21 +60,21 @@ def freeze_table(
 def _trained(
     parameters: Sequence[nn.Parameter], start: int, rates: Mapping[int, tuple[float, float]]
 ) -> dict[str, Any]:
-    found = [rates[id(parameter)] for parameter in parameters if id(parameter) in rates]
-    low, high = min((lr for lr, _ in found), default=""), max((lr for lr, _ in found), default="")
+    rates_of = [rates[id(parameter)] for parameter in parameters if id(parameter) in rates]
+    low, high = min((lr for lr, _ in rates_of), default=""), max((lr for lr, _ in rates_of), default="")
     return {
         "trainable": sum(parameter.numel() for parameter in parameters),
         "from_epoch": start + 1 if parameters else "",
         "lr": high if low == high else f"{low:.3g} to {high:.3g}",
-        "weight_decay": max((decay for _, decay in found), default=""),
+        "weight_decay": max((decay for _, decay in rates_of), default=""),
     }
 
 
-def _modes(plan: FreezePlan, own: Sequence[Located]) -> list[str]:
+def _modes(plan: FreezePlan, in_stage: Sequence[Located]) -> list[str]:
     """The modes of a stage's norm layers, one after the other as the phases bring them."""
     modes: list[str] = []
     for epoch in plan.phases:
-        treatments = [plan.treatment(entry.part, epoch) for entry in own if entry.part.kind == "norm"]
+        treatments = [plan.treatment(entry.part, epoch) for entry in in_stage if entry.part.kind == "norm"]
         if not treatments:
             continue
         affine = any(treatment.trains for treatment in treatments)

@@ -74,8 +74,8 @@ class Delta(nn.Module):
 
 def outputs(backbone: Backbone, images: Tensor) -> list[Tensor]:
     """What comes out of each stage for `images`, stem first; the last is the features `(N, D)`."""
-    found = []
+    maps = []
     for index in range(len(backbone)):
         images = backbone(images, start=index, stop=index + 1)
-        found.append(images)
-    return found
+        maps.append(images)
+    return maps

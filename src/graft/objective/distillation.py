@@ -51,10 +51,10 @@ class Teacher:
         self.model = bundle.model.eval().requires_grad_(False)
         self.order = torch.tensor([bundle.class_names.index(name) for name in class_names])
         self.size = bundle.preprocessing.crop
-        first, own = preprocessing, bundle.preprocessing
-        self.same = (first.mean, first.std, first.crop) == (own.mean, own.std, own.crop)
+        first, second = preprocessing, bundle.preprocessing
+        self.same = (first.mean, first.std, first.crop) == (second.mean, second.std, second.crop)
         # The student's mean and std, and the teacher's own.
-        self.scales = torch.tensor([first.mean, first.std, own.mean, own.std]).view(4, 3, 1, 1)
+        self.scales = torch.tensor([first.mean, first.std, second.mean, second.std]).view(4, 3, 1, 1)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Teacher":
         """One teacher is enough for every copy of the student."""

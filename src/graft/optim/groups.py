@@ -61,9 +61,9 @@ def _by_depth(backbone: Any, lr: float, layer_decay: float) -> Iterator[tuple[st
     levels, highest = depths(backbone.stages, getattr(backbone, "blocks", ()))
     for name, stage in backbone.stages.items():
         decayed, plain = _by_decay(stage)
-        own = sorted({levels[id(p)] for p in (*decayed, *plain)})
-        for number, level in enumerate(own, start=1):
-            part = f"backbone.{name}" if len(own) == 1 else f"backbone.{name}.{number}"
+        in_order = sorted({levels[id(p)] for p in (*decayed, *plain)})
+        for number, level in enumerate(in_order, start=1):
+            part = f"backbone.{name}" if len(in_order) == 1 else f"backbone.{name}.{number}"
             of_level = [[p for p in some if levels[id(p)] == level] for some in (decayed, plain)]
             yield part, lr * layer_decay ** (highest - level), (of_level[0], of_level[1])
 

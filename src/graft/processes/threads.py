@@ -20,8 +20,8 @@ def threads(wanted: int | None, processes: int) -> int:
     """
     if wanted is not None:
         return wanted
-    found = torch.get_num_threads()
-    return found if os.environ.get("OMP_NUM_THREADS") else max(1, found // processes)
+    available = torch.get_num_threads()
+    return available if os.environ.get("OMP_NUM_THREADS") else max(1, available // processes)
 
 
 @contextmanager

@@ -61,25 +61,27 @@ def candidates(
         if name not in known:
             key = "weights." if name in given else "backbones: "
             raise GraftError(f"{key}{name} is no backbone that there is{did_you_mean(name, known)}")
-    found: list[Candidate] = []
+    ranked: list[Candidate] = []
     for name in asked or known:
         node = known[name]
         if name in given:
             if "weights" not in node:
                 raise GraftError(f"weights.{name}: that backbone has no key weights")
-            one = given[name]
-            several = [one] if one is None or isinstance(one, str) else one
-            found += [Candidate(name, name, {**node, "weights": weights}) for weights in several]
+            given_weights = given[name]
+            several = (
+                [given_weights] if given_weights is None or isinstance(given_weights, str) else given_weights
+            )
+            ranked += [Candidate(name, name, {**node, "weights": weights}) for weights in several]
         elif (at_hand := weights_at_hand(name, node)) is not None:
-            found.append(Candidate(name, name, {**node, "weights": at_hand}))
+            ranked.append(Candidate(name, name, {**node, "weights": at_hand}))
         elif asked:
-            found.append(Candidate(name, name, node, _problem(name, node)))
-    if not found:
+            ranked.append(Candidate(name, name, node, _problem(name, node)))
+    if not ranked:
         raise GraftError(
             "no backbone's weights are at hand: give weights.resnet18=<file> and so on, put <backbone>.pth"
             f" into ${WEIGHTS_DIR}, or name backbones=[…], whose weights are then fetched"
         )
-    return _labelled(found)
+    return _labelled(ranked)
 
 
 def _known(options: Mapping[str, Node]) -> dict[str, Node]:
@@ -121,20 +123,20 @@ def _problem(name: str, node: Node) -> str | None:
     return f"no weights: give weights.{name}=<file or run>; weights.{name}=null ranks it untrained"
 
 
-def _labelled(found: list[Candidate]) -> list[Candidate]:
+def _labelled(unnamed: list[Candidate]) -> list[Candidate]:
     """Names that occur twice, and untrained networks, are told apart by their weights."""
-    counts = Counter(one.name for one in found)
-    short = [_short(one) for one in found]
-    pairs = Counter((one.name, words) for one, words in zip(found, short, strict=True))
+    counts = Counter(candidate.name for candidate in unnamed)
+    short = [_short(candidate) for candidate in unnamed]
+    pairs = Counter((candidate.name, words) for candidate, words in zip(unnamed, short, strict=True))
     labels = []
-    for one, words in zip(found, short, strict=True):
-        alone = counts[one.name] == 1 and words != "untrained"
-        said = one.weights if pairs[one.name, words] > 1 else words
-        labels.append(one.name if alone or one.problem else f"{one.name} ({said})")
-    return [replace(one, label=label) for one, label in zip(found, labels, strict=True)]
+    for candidate, words in zip(unnamed, short, strict=True):
+        alone = counts[candidate.name] == 1 and words != "untrained"
+        said = candidate.weights if pairs[candidate.name, words] > 1 else words
+        labels.append(candidate.name if alone or candidate.problem else f"{candidate.name} ({said})")
+    return [replace(candidate, label=label) for candidate, label in zip(unnamed, labels, strict=True)]
 
 
-def _short(one: Candidate) -> str:
-    if "weights" in one.node and one.node["weights"] is None:
+def _short(candidate: Candidate) -> str:
+    if "weights" in candidate.node and candidate.node["weights"] is None:
         return "untrained"
-    return Path(one.weights).name
+    return Path(candidate.weights).name

@@ -40,7 +40,7 @@ def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[dict[str, An
         runs: any.
         fingerprint: of the data and its splits.
     """
-    found = []
+    pairs = []
     for run in runs:
         if run.status != "finished" or USUAL not in run.metrics:
             continue
@@ -53,8 +53,8 @@ def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[dict[str, An
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if same and not frozen:
-            found.append((config, float(run.metrics[USUAL])))
-    return found
+            pairs.append((config, float(run.metrics[USUAL])))
+    return pairs
 
 
 def reached_by(node: Mapping[str, Any], runs: Sequence[tuple[Mapping[str, Any], float]]) -> Reached | None:

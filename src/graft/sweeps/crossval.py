@@ -87,7 +87,7 @@ def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train
     Raises:
         GraftError: the words are wrong, for every fold.
     """
-    own = {key: value for key, value in config.items() if key not in OWN}
+    shared = {key: value for key, value in config.items() if key not in OWN}
     kept = [word for word in words if key_of(word) not in OWN]
     done: list[Fold] = []
     for cut in cuts:
@@ -97,7 +97,7 @@ def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train
         given = [f"data.{key}={cut.node[key]}" for key in ("folds", "fold", "split_seed")]
         try:
             run = train(
-                RunConfig.of({**own, "data": cut.node, "resume": str(folder.path) if again else None}),
+                RunConfig.of({**shared, "data": cut.node, "resume": str(folder.path) if again else None}),
                 folder.path,
                 crossval_folder.free(kept) if again else [*kept, *given],
             )

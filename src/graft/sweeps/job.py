@@ -64,19 +64,19 @@ class Job:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
-        own: Any = HydraConfig.get()
-        folder = Path(own.runtime.output_dir)
-        if own.mode != RunMode.MULTIRUN:
+        hydra: Any = HydraConfig.get()
+        folder = Path(hydra.runtime.output_dir)
+        if hydra.mode != RunMode.MULTIRUN:
             try:
-                return self._run(cfg, own, own.run, folder)
+                return self._run(cfg, hydra, hydra.run, folder)
             except Exception as error:
                 self.failures.append(error)
                 return None
             finally:
                 remove_empty(folder)
-        print(f"\njob {own.job.num}: {' '.join(own.overrides.task)}", flush=True)
+        print(f"\njob {hydra.job.num}: {' '.join(hydra.overrides.task)}", flush=True)
         try:
-            return self._run(cfg, own, own.sweep, folder)
+            return self._run(cfg, hydra, hydra.sweep, folder)
         except Exception as error:
             report(error)
             reason, text = reason_of(error), "".join(traceback.format_exception(error))
@@ -86,11 +86,11 @@ class Job:
         # Outside of the block, so that no reference to the error is left.
         _free_memory()
         if self.command == "train":
-            self._record(cfg, own, folder, reason, text)
+            self._record(cfg, hydra, folder, reason, text)
         raise JobFailed(reason)
 
-    def _run(self, cfg: Any, own: Any, node: Any, folder: Path) -> Any:
-        values, overrides = check(cfg, own, self.command), list(own.overrides.task)
+    def _run(self, cfg: Any, hydra: Any, node: Any, folder: Path) -> Any:
+        values, overrides = check(cfg, hydra, self.command), list(hydra.overrides.task)
         config: RunConfig | None = None
         if self.command == "train":
             config = RunConfig.of(values)
@@ -106,14 +106,14 @@ class Job:
         # Imported, and torch with it, only now that the words are known to be right, and paths to be there.
         return self.look_up(self.command)(config or values, folder, overrides)
 
-    def _record(self, cfg: Any, own: Any, folder: Path, reason: str, text: str) -> None:
+    def _record(self, cfg: Any, hydra: Any, folder: Path, reason: str, text: str) -> None:
         """Leave a folder that says why, where the job failed before it had one."""
-        config = RunConfig.of(check(cfg, own, self.command))
+        config = RunConfig.of(check(cfg, hydra, self.command))
         if config.resume or (folder / "status.json").exists():
             return
         run = RunFolder.claim(folder, fingerprint=fingerprint(config.plain()))
         write_yaml(run.config, config.recorded())
-        write_yaml(run.overrides, list(own.overrides.task))
+        write_yaml(run.overrides, list(hydra.overrides.task))
         write_text(run.log, text)
         run.set_status("failed", reason=reason)
 

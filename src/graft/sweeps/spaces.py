@@ -24,16 +24,16 @@ def read(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     return spaces, fixed
 
 
-def _space(found: Override) -> Any:
+def _space(override: Override) -> Any:
     """An interval of numbers, whole ones if written `int(interval(…))`; of all else the choices as words."""
     distributions = import_optuna().distributions
-    value = found.value()
+    value = override.value()
     if isinstance(value, IntervalSweep):
         ends: list[Any] = [value.start, value.end]
         whole = all(isinstance(end, int) for end in ends)
         kind = distributions.IntDistribution if whole else distributions.FloatDistribution
         return kind(*ends, log="log" in value.tags)
-    return distributions.CategoricalDistribution(list(found.sweep_string_iterator()))
+    return distributions.CategoricalDistribution(list(override.sweep_string_iterator()))
 
 
 def corners(spaces: Mapping[str, Any]) -> list[dict[str, Any]]:

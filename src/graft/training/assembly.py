@@ -130,15 +130,17 @@ def make_module(
 
 def make_optimizer(config: RunConfig) -> Any:
     """What makes the optimizer from parameter groups; where `fused` is null, a fused one on a CUDA GPU."""
-    own = {key: value for key, value in config.optimizer.items() if key not in ("head_lr", "layer_decay")}
+    settings = {
+        key: value for key, value in config.optimizer.items() if key not in ("head_lr", "layer_decay")
+    }
     trainer = config.trainer
     cuda = trainer["accelerator"] in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     # PyTorch fuses neither of the first two, and Lightning clips no gradients that a fused step unscales.
     clips = trainer.get("gradient_clip_val") is not None
-    excluded = own.get("foreach") or own.get("differentiable") or clips
-    if cuda and not excluded and "fused" in own and own["fused"] is None:
-        own["fused"] = True
-    return build_later(own, "optimizer")
+    excluded = settings.get("foreach") or settings.get("differentiable") or clips
+    if cuda and not excluded and "fused" in settings and settings["fused"] is None:
+        settings["fused"] = True
+    return build_later(settings, "optimizer")
 
 
 def rates(optimizer: Node) -> dict[str, Any]:

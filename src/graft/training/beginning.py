@@ -38,12 +38,12 @@ def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], par
     write_csv(folder.freeze, rows)
     PlainConsole().print(printed(rows))
     *backbone, head = rows
-    trains, there = (sum(row[key] for row in backbone) for key in ("trainable", "parameters"))
-    say(f"trains {trains:,} of the backbone's {there:,} parameters and the head's {head['parameters']:,}")
+    trains, total = (sum(row[key] for row in backbone) for key in ("trainable", "parameters"))
+    say(f"trains {trains:,} of the backbone's {total:,} parameters and the head's {head['parameters']:,}")
     waits = config.freeze.get("at", config.freeze.get("epochs"))
     if isinstance(waits, int) and waits >= epochs:
         say(f"warning: the backbone would begin to train after epoch {waits}, but there are {epochs}")
-    if trains < there and config.backbone.get("weights", "") is None:
+    if trains < total and config.backbone.get("weights", "") is None:
         say("warning: what is frozen was never trained (backbone.weights=null), so its features are random")
 
 

@@ -17,12 +17,12 @@ def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
     Raises:
         GraftError: names what was asked for and what works.
     """
-    there = {
+    present = {
         "gpu": torch.cuda.is_available() or torch.backends.mps.is_available(),
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    if not there.get(accelerator, True):
+    if not present.get(accelerator, True):
         raise GraftError(f"{key}={accelerator}: no such device is found here; {key}=cpu works")
 
 

@@ -103,8 +103,8 @@ def test_and_write(
 def alone(config: RunConfig, folder: RunFolder, trainer: pl.Trainer, loggers: list[Any]) -> pl.Trainer:
     """A Trainer like this one, for its first process without the others, on the same device."""
     device = trainer.strategy.root_device
-    own = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
-    lone = replace(config, trainer={**config.trainer, **own})
+    device_keys = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
+    lone = replace(config, trainer={**config.trainer, **device_keys})
     return make_trainer(lone, folder.path, [progress_bar()], loggers)
 
 

@@ -117,9 +117,9 @@ class TransferModule(pl.LightningModule):
 
     def tally(self, name: str) -> Tally:
         """The pooled numbers of `train`, `val` or `test`."""
-        found = self.tallies[f"{name}_tally"]
-        assert isinstance(found, Tally)
-        return found
+        tally = self.tallies[f"{name}_tally"]
+        assert isinstance(tally, Tally)
+        return tally
 
     def on_fit_start(self) -> None:
         """Let all processes know what the first one asked the source, in whichever way they share weights."""
@@ -234,8 +234,8 @@ class TransferModule(pl.LightningModule):
         if self.trainer.global_rank > 0:
             return
         self.tally("train").set_counts(checkpoint["tally"])
-        for now, then in zip(self._sums(), checkpoint["terms"], strict=True):
-            now.copy_(then)
+        for sums, saved in zip(self._sums(), checkpoint["terms"], strict=True):
+            sums.copy_(saved)
 
     def _sums(self) -> tuple[Tensor, Tensor]:
         """What the mean of the regulariser's term is made of: its weighted sum, and the weights'."""
@@ -285,5 +285,5 @@ def _own_share(loss: Tensor, weight: Tensor | None, count: int) -> Tensor:
     """
     if collectives.size() == 1:
         return loss
-    own = loss.new_tensor(count) if weight is None else weight
-    return loss * (own * collectives.size() / collectives.summed(own))
+    weighed = loss.new_tensor(count) if weight is None else weight
+    return loss * (weighed * collectives.size() / collectives.summed(weighed))

@@ -63,12 +63,12 @@ def _moving(module: TransferModule, plan: FreezePlan) -> Iterator[nn.Module]:
 @torch.no_grad()
 def _starved(module: TransferModule, loading: ImageDataModule) -> list[tuple[str, nn.Module]]:
     """The BatchNorm layers that see one value of each channel of one image, by name."""
-    found: list[tuple[str, nn.Module]] = []
+    starved: list[tuple[str, nn.Module]] = []
 
     def watch(name: str) -> Any:
         def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
             if given[0].numel() == given[0].shape[1]:
-                found.append((name, layer))
+                starved.append((name, layer))
 
         return look
 
@@ -82,4 +82,4 @@ def _starved(module: TransferModule, loading: ImageDataModule) -> list[tuple[str
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return starved

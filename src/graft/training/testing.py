@@ -77,17 +77,17 @@ def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any])
 
 def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None:
     """Fit the bundle's temperature to the answers for the loader's images, which must validate, not test."""
-    found = run_test(tester, tested_module(bundle), loader)
-    temperature = fit_temperature(found.logits, found.labels)
+    outputs = run_test(tester, tested_module(bundle), loader)
+    temperature = fit_temperature(outputs.logits, outputs.labels)
     if temperature is None:
         say(
-            f"warning: calibrate: all {len(found.labels)} validation images are right, so no temperature is "
-            "best; it stays 1"
+            f"warning: calibrate: all {len(outputs.labels)} validation images are right, so no temperature "
+            "is best; it stays 1"
         )
     elif at_bound(temperature):
         say(
             f"warning: calibrate: the temperature {temperature:.4g} is at the bound of its search; the "
-            f"{len(found.labels)} validation images say that the model knows "
+            f"{len(outputs.labels)} validation images say that the model knows "
             + ("next to nothing of them" if temperature > 1 else "all but all of them")
         )
     bundle.temperature = 1.0 if temperature is None else temperature

@@ -41,7 +41,7 @@ def reasons_against(
     drawn = not same_transform(loading.training, loading.evaluation)
     regularizer = module.regularizer
     stages = module.backbone.stages
-    found = {
+    against = {
         _first_moving(plan, stages): not plan.prefix(0),
         "the augmentation may draw each image anew in every epoch (cache.views=10 stores 10 views of each)": (
             drawn and views is None
@@ -54,7 +54,7 @@ def reasons_against(
         "trainer.overfit_batches reads only a few images": bool(config.trainer.get("overfit_batches")),
         "several processes train": processes > 1,
     }
-    reasons = [reason for reason, holds in found.items() if holds]
+    reasons = [reason for reason, holds in against.items() if holds]
     for callback in callbacks:
         kind = type(callback)
         hooks = [getattr(kind, hook) for hook in BATCH_HOOKS if hasattr(kind, hook)]

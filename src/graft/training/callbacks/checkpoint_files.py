@@ -112,9 +112,9 @@ def _copied(value: Any) -> Any:
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
         # With the attributes that torch gives the state of a module.
-        found = copy.copy(value)
-        found.update((key, _copied(item)) for key, item in value.items())
-        return found
+        copied = copy.copy(value)
+        copied.update((key, _copied(item)) for key, item in value.items())
+        return copied
     return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
 
 
@@ -134,10 +134,10 @@ def load_checked(path: Path) -> dict[str, Any]:
     try:
         if _digest(path) not in known:
             raise GraftError(f"{path} is damaged: its checksum is not the one that was written with it")
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise GraftError(f"{path} cannot be read: {first_line(error)}") from error
-    return dict(found)
+    return dict(checkpoint)
 
 
 def keep_previous(folder: Path) -> None:
@@ -182,8 +182,8 @@ def _sidecar(path: Path) -> Path:
 
 
 def _digest(path: Path) -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()

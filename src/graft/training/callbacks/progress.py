@@ -28,9 +28,9 @@ class Bar(RichProgressBar):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move on if the last time is long enough ago, or this batch is the last."""
-        now = time.monotonic()
-        if (now - self._told) * self.refresh_rate >= 1 or batch_idx + 1 == self.total_train_batches:
-            self._told = now
+        moment = time.monotonic()
+        if (moment - self._told) * self.refresh_rate >= 1 or batch_idx + 1 == self.total_train_batches:
+            self._told = moment
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
