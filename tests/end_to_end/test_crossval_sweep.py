@@ -64,7 +64,7 @@ def test_a_job_with_a_failed_fold_fails_and_goes_on_by_itself(
         "graft crossval resume=out/JOB goes on with a job that has begun",
         "out",
     ]
-    assert captured.err.splitlines()[-1] == "failed: freeze=last_k: RuntimeError: 1 of 2 folds failed"
+    assert captured.err.splitlines()[-1] == "failed: freeze=last_k: FoldsFailed: 1 of 2 folds failed"
     assert len(read_csv(Path("out/0-simple_cnn-frozen/predictions.csv"))) == 36
     assert run(["crossval", "resume=out/1-simple_cnn-last_k"]) == 0
     assert len(read_csv(Path("out/1-simple_cnn-last_k/predictions.csv"))) == 36
