@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 import graft
 from graft.cli.console import run
+from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.features import FeatureStore
 from graft.objective import solving
@@ -98,7 +99,7 @@ def test_a_recorded_configuration_trains_to_the_same_again(bare: RunFolder, tmp_
     from graft.commands import train
 
     config = {**bare.read_config(), "resume": None, "trust": []}
-    again = train.run(config, tmp_path / "run", [])
+    again = train.run(RunConfig.of(config), tmp_path / "run", [])
     assert again.predictions.read_text() == bare.predictions.read_text()
 
 
