@@ -22,7 +22,7 @@ help:  ## what can be made
 
 .venv/.installed: pyproject.toml constraints.txt $(filter .uv/bin/uv,$(UV))
 	$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r constraints.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r constraints.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
