@@ -49,7 +49,7 @@ def test_a_run_is_cut_again_and_again(
     assert_same(folder, whole)
 
 
-@pytest.mark.parametrize("name", ["test", "save_bundle", "write_test"])
+@pytest.mark.parametrize("name", ["run_test", "save_bundle", "write_test"])
 def test_a_run_stopped_after_training_is_not_trained_again(
     assert_same: Same,
     name: str,
