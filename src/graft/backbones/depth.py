@@ -28,10 +28,8 @@ def depths(stages: Mapping[str, nn.Module], blocks: Blocks = ()) -> tuple[dict[i
     level_of: dict[int, int] = {}
     first, level = with_blocks[0], -1
     if first > 0:
-        level_of, level = (
-            {id(p): 0 for stage in pieces[:first] for _, parameters in stage for p in parameters},
-            0,
-        )
+        level_of = {id(p): 0 for stage in pieces[:first] for _, parameters in stage for p in parameters}
+        level = 0
     behind: list[nn.Parameter] = []
     for index, stage in enumerate(pieces[first:], first):
         begins = index in with_blocks
