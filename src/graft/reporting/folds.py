@@ -76,6 +76,9 @@ def rows_of(
 ) -> list[dict[str, Any]]:
     """A metric a row; what is undefined is empty.
 
+    A mean over folds has an interval only where the same images, pooled, have one: what so few errors or so
+    small a class cannot tell together, they cannot tell fold by fold.
+
     Args:
         folds: of all repeats.
         pooled: metrics of all tested images together with intervals, of each repeat.
@@ -87,7 +90,10 @@ def rows_of(
     for key in metrics:
         name = f"test/{key}"
         values = [fold.metrics[name] for fold in done if fold.metrics.get(name) is not None]
-        low, high = corrected_interval(values, share, metric_of(key).most) or (None, None)
+        # What training calls the loss is a log loss.
+        telling = bool(pooled) and pooled[0].get(f"test/{'log_loss' if key == 'loss' else key}_ci") is not None
+        interval = corrected_interval(values, share, metric_of(key).most) if telling else None
+        low, high = interval or (None, None)
         row: dict[str, Any] = {"metric": key, "folds": len(values)}
         row |= {
             "mean": mean(values) if values else None,

@@ -13,7 +13,7 @@ from scipy import stats
 
 from graft.configuration.key_table import TECHNICAL
 from graft.configuration.keys import key_of
-from graft.configuration.metric_names import lower_is_better
+from graft.configuration.metric_names import lower_is_better, metric_of
 from graft.configuration.schema import without
 from graft.errors import GraftError
 from graft.runs.records import Run
@@ -43,7 +43,8 @@ class Spread:
         n: how many runs have it.
         mean: NaN where none has.
         deviation: the standard deviation with n − 1; None for one run.
-        low: the lower end of the mean's 95 % interval by Student's t; None for one run.
+        low: the lower end of the mean's 95 % interval by Student's t; None for one run, and where all are
+            equal, for then nothing is known of their spread.
         high: the upper end.
     """
 
@@ -59,16 +60,16 @@ class Spread:
         return f"{self.mean:.4f}" if self.deviation is None else f"{self.mean:.4f} ± {self.deviation:.4f}"
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean, standard deviation and 95 % interval of the mean."""
+def spread(values: Sequence[float], most: float = math.inf) -> Spread:
+    """Mean, standard deviation and 95 % interval of the mean, within 0 and the `most` that the metric can have."""
     n = len(values)
     if n < 2:
         return Spread(n, values[0] if n else math.nan)
     middle, deviation = mean(values), stdev(values)
     if deviation < ROUNDING:
-        return Spread(n, middle, deviation, middle, middle)
+        return Spread(n, middle, deviation)
     low, high = map(float, stats.ttest_1samp(values, 0.0).confidence_interval())
-    return Spread(n, middle, deviation, low, high)
+    return Spread(n, middle, deviation, max(0.0, low), min(most, high))
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Group:
 
     def spread(self, metric: str) -> Spread:
         """The metric over the runs that have it."""
-        return spread([float(run.metrics[metric]) for run in self.runs.values() if metric in run.metrics])
+        values = [float(run.metrics[metric]) for run in self.runs.values() if metric in run.metrics]
+        return spread(values, metric_of(metric).most)
 
 
 @dataclass(frozen=True)
