@@ -20,6 +20,8 @@ SMALL = ["alexnet", "efficientnet_v2_s", "maxvit_t", "mnasnet0_5", "mobilenet_v2
 SMALL += ["shufflenet_v2_x0_5", "swin_v2_t"]
 # Gigabytes; the same code as their smaller sisters'.
 GIANTS = {"convnext_large", "regnet_y_128gf", "vit_h_14", "vit_l_16", "vit_l_32"}
+# Half a gigabyte of last layers, and 86 million parameters at 224 px.
+LARGE = ["vgg16", "vit_b_16"]
 OTHERS = [name for name in supported_names() if name not in {*IN_CONF, *SMALL, *GIANTS}]
 FIXED = ("vit", "maxvit")
 
@@ -74,7 +76,10 @@ class Pair:
 
 @pytest.fixture(
     scope="module",
-    params=[*IN_CONF, *SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
+    params=[
+        *(name for name in [*IN_CONF, *SMALL] if name not in LARGE),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in [*LARGE, *OTHERS]),
+    ],
 )
 def pair(request, tmp_path_factory):
     return Pair(request.param, tmp_path_factory.mktemp("weights"))

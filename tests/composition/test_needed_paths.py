@@ -1,7 +1,9 @@
 """A wrong path costs no more than a wrong word: one line, status 2, nothing left, no torch."""
 
+import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -111,29 +113,66 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("words", "answer"), WRONG, ids=[" ".join(words) for words, _ in WRONG])
-def test_a_wrong_path(words: list[str], answer: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(words) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert answer.format(here) in line
-    assert {path.name for path in here.iterdir()} == {"photos", "notes"}
-    assert not any((here / "photos").iterdir())
+# In one process that has imported nothing: the answer to each, and what they have imported together.
+ANSWERED = """
+import contextlib, io, json, os, sys
+from graft import GraftError, load, train
+from graft.cli.console import run
+answers = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["graft", *words]
+    with contextlib.redirect_stderr(io.StringIO()) as err, contextlib.redirect_stdout(io.StringIO()):
+        status = run(words)
+    answers.append([status, err.getvalue(), sorted(os.listdir()), os.listdir("photos")])
+for call in (lambda: load("fotos"), lambda: train(["data=image_folder", "data.root=fotos"]),
+             lambda: train(["hydra.run.dir=notes/run"])):
+    try:
+        call()
+        sys.exit("no error")
+    except GraftError:
+        pass
+slow = {"torch", "torchvision", "pytorch_lightning", "scipy", "sklearn", "matplotlib"}
+print(json.dumps([answers, sorted(slow & set(sys.modules))]))
+"""
 
 
-def test_it_costs_no_torch() -> None:
-    code = (
-        "import sys\nfrom graft.cli.console import run\nfrom graft import GraftError, load, train\n"
-        f"for words in {[words for words, _ in WRONG]}:\n"
-        "    sys.argv = ['graft', *words]\n    assert run(words) == 2, words\n"
-        "for call in (lambda: load('fotos'), lambda: train(['data=image_folder', 'data.root=fotos']),\n"
-        "             lambda: train(['hydra.run.dir=notes/run'])):\n"
-        "    try:\n        call()\n        sys.exit('no error')\n    except GraftError:\n        pass\n"
-        "slow = {'torch', 'torchvision', 'pytorch_lightning', 'scipy', 'sklearn', 'matplotlib'}\n"
-        "heavy = slow & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+@dataclass(frozen=True)
+class Answers:
+    """What a process said to all of `WRONG`.
+
+    Attributes:
+        folder: where it ran.
+        each: status, stderr, and what lay in the folder and in its `photos` afterwards.
+        heavy: slow packages that it imported.
+    """
+
+    folder: Path
+    each: list[tuple[int, str, list[str], list[str]]]
+    heavy: list[str]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "photos").mkdir()
+    (folder / "notes").touch()
+    command = [sys.executable, "-c", ANSWERED, json.dumps([words for words, _ in WRONG])]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return Answers(folder, *json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("place", range(len(WRONG)), ids=[" ".join(words) for words, _ in WRONG])
+def test_a_wrong_path(place: int, answers: Answers) -> None:
+    status, err, names, photos = answers.each[place]
+    assert status == 2
+    (line,) = err.splitlines()
+    assert WRONG[place][1].format(answers.folder) in line
+    assert (names, photos) == (["notes", "photos"], [])
+
+
+def test_it_costs_no_torch(answers: Answers) -> None:
+    assert answers.heavy == []
 
 
 def test_images_to_predict(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

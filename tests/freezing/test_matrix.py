@@ -19,6 +19,8 @@ CONF = Path(__file__).parents[2] / "conf"
 STRATEGIES = sorted(path.stem for path in (CONF / "freeze").glob("*.yaml"))
 SMALL = ["simple_cnn", "mobilenet_v3_small"]
 LISTED = sorted({path.stem for path in (CONF / "backbone").glob("*.yaml")} - {"torchvision"})
+# Six seconds each.
+LARGE = ("vgg16", "vit_b_16")
 NORMLESS = ("squeezenet1_0", "vgg16")
 SETTINGS = {
     "freeze_unfreeze": ["freeze.at=1"],
@@ -100,7 +102,9 @@ def test_every_strategy_on_small_backbones(name, freeze):
         assert bool(check(name, freeze)) == (freeze != "frozen")
 
 
-@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in LISTED]
+)
 def test_every_backbone_under_last_k(name):
     ever = check(name, "last_k", epochs=1, steps=1)
     last = list(backbone_of(name).stages)[-1]

@@ -50,13 +50,15 @@ def test_what_looks_at_each_stage_is_not_compiled(name):
 
 
 @pytest.mark.parametrize("name", ["none", "l2_sp", "delta", "stochnorm"])
-def test_a_run_with_it_leaves_a_plain_model(tmp_path, name):
+def test_a_run_with_it_leaves_a_plain_model(tmp_path, photos, name):
     backbone = ["backbone=resnet18", "backbone.image_size=32", "backbone.weights=null"]
-    words = [f"regularizer={name}", "optimizer.weight_decay=0", "debug=one_batch", "data=digits"]
+    words = [f"regularizer={name}", "optimizer.weight_decay=0", "debug=one_batch"]
     run = graft.train(
         [
             *words,
             *backbone,
+            "data=image_folder",
+            f"data.root={photos}",
             "data.batch_size=4",
             "trainer=cpu",
             "logger=none",
