@@ -17,7 +17,16 @@ from graft.composition.optimizer_choice import FROZEN, choose_optimizer
 from graft.composition.recipes import without_replaced
 from graft.composition.words import made_ready
 from graft.configuration.key_table import LOADING_KEYS
-from graft.configuration.keys import Plain, check_keys, conf_dir, key_of, known_keys, option_nodes
+from graft.configuration.keys import (
+    Choices,
+    Plain,
+    check_keys,
+    conf_dir,
+    key_of,
+    known_keys,
+    option_nodes,
+    plain,
+)
 from graft.configuration.rules import clean_name
 from graft.configuration.schema import check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
@@ -58,7 +67,7 @@ def _id_of(process: int) -> str:
     return secrets.token_hex(3)
 
 
-def _choices(root: DictConfig) -> Mapping[str, Any]:
+def _choices(root: DictConfig) -> Choices:
     if "hydra" in root:
         return dict(root.hydra.runtime.choices)
     from hydra.core.hydra_config import HydraConfig
@@ -73,12 +82,12 @@ def _run_name(*, _root_: DictConfig) -> str:
     return clean_name(f"{backbone}-{choices['freeze']}")[:80]
 
 
-def _pretrained(trained: Any, scratch: Any, *, _root_: DictConfig) -> Any:
+def _pretrained(trained: object, scratch: object, *, _root_: DictConfig) -> object:
     """The first value where `backbone.weights` are given, the second for a new network."""
     return scratch if OmegaConf.select(_root_, "backbone.weights") is None else trained
 
 
-def _frozen(head_only: Any, more: Any, *, _root_: DictConfig) -> Any:
+def _frozen(head_only: object, more: object, *, _root_: DictConfig) -> object:
     """The first value where `freeze` trains the head alone, the second where the backbone trains too."""
     return head_only if OmegaConf.select(_root_, "freeze._target_") == FROZEN else more
 
@@ -131,9 +140,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     choices = dict(hydra_cfg.runtime.choices)
     cfg = without_replaced(cfg, choices, folders, hydra_cfg.overrides.task)
     shipped = known_keys(command, choices, folders)
-    raw = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(raw, dict)
-    keys = {str(key): value for key, value in raw.items() if key != "hydra"}
+    keys = {key: value for key, value in plain(cfg).items() if key != "hydra"}
     run_data = data_of_run(command, cfg, hydra_cfg.overrides.task)
     if run_data is not None:
         shipped["data"], keys["data"] = run_data
@@ -157,8 +164,10 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
             missing = getattr(error, "full_key", None) or key
             raise GraftError(f"{missing} is missing; give {missing}=…") from None
         except OmegaConfBaseException as error:
-            where = getattr(error, "full_key", None) or key
-            raise GraftError(f"{where}: {_first_line(error)}") from None
+            cause = error.__cause__ if isinstance(error, InterpolationResolutionError) else None
+            raise GraftError(
+                f"{getattr(error, 'full_key', None) or key}: {first_line(cause or error)}"
+            ) from None
     if notes:
         config["notes"] = notes
     check_targets(config)
@@ -214,17 +223,10 @@ def _check_ranked(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     if any(word.lstrip("+").startswith("data.cache_images=") for word in overrides):
         raise GraftError("data.cache_images does nothing in graft rank, which reads each image once")
     for name, weights in config["weights"].items():
-        for one in weights if isinstance(weights, list) else [weights]:
-            if not (one is None or (isinstance(one, str) and one)):
+        for path in weights if isinstance(weights, list) else [weights]:
+            if not (path is None or (isinstance(path, str) and path)):
                 raise GraftError(
                     f"weights.{name}={weights} is wrong: it must be a path, null, or a list of these"
                 )
         if config["backbones"] is not None and name not in config["backbones"]:
             raise GraftError(f"weights.{name} is given, but backbones has no {name}")
-
-
-def _first_line(error: Exception) -> str:
-    cause: BaseException = error
-    if isinstance(error, InterpolationResolutionError) and error.__cause__ is not None:
-        cause = error.__cause__
-    return first_line(cause)

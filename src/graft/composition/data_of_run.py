@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from graft.configuration.keys import Plain, key_of
+from graft.configuration.keys import Plain, key_of, plain
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import find_run
@@ -51,9 +51,7 @@ def data_of_run(command: str, cfg: DictConfig, overrides: Sequence[str]) -> tupl
     changed = OmegaConf.create(dict(recorded))
     for key in given:
         OmegaConf.update(changed, key.removeprefix("data."), OmegaConf.select(cfg, key), force_add=True)
-    plain = OmegaConf.to_container(changed, resolve=True)
-    assert isinstance(plain, dict)
-    return dict(recorded), {str(key): value for key, value in plain.items()}
+    return dict(recorded), plain(changed, resolve=True)
 
 
 def _recorded(command: str, named: str) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_turn)
 
 
-def turn() -> AbstractContextManager[Any]:
+def turn() -> AbstractContextManager[bool | None]:
     """The lock that a thread holds while it composes or trains."""
     return _turn
 
@@ -43,16 +43,16 @@ def hydra_apart() -> Iterator[None]:
         Plugins.instance()
         store = ConfigStore.instance()
         before, options = singleton._instances, store.repo
-        singleton._instances = {kind: found for kind, found in before.items() if kind not in own}
+        singleton._instances = {kind: instance for kind, instance in before.items() if kind not in own}
         store.repo = _copied(options)
         try:
             yield
         finally:
-            made = {kind: found for kind, found in singleton._instances.items() if kind not in own}
+            made = {kind: instance for kind, instance in singleton._instances.items() if kind not in own}
             singleton._instances = {**made, **before}
             store.repo = options
 
 
-def _copied(options: dict[str, Any]) -> dict[str, Any]:
+def _copied(options: Mapping[str, object]) -> dict[str, object]:
     """The tree of a ConfigStore, whose leaves nobody changes."""
     return {name: _copied(value) if isinstance(value, dict) else value for name, value in options.items()}

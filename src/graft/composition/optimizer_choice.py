@@ -3,13 +3,12 @@
 Imports no torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graft.configuration.keys import Plain, conf_dir, key_of, known_keys
+from graft.configuration.keys import Plain, conf_dir, key_of, known_keys, plain
 from graft.configuration.schema import SOLVER, flatten, get
 from graft.errors import GraftError
 from graft.runs.launch import launched
@@ -24,7 +23,7 @@ OF_TRAINING = (
 # Options that leave the problem as it is.
 NEUTRAL = {"augment": "none", "mix": "none", "regularizer": "none", "scheduler": "cosine", "head": "linear"}
 # Keys outside of groups, and the values with which the problem is what it is.
-AS_IT_IS: dict[str, tuple[Any, ...]] = {
+AS_IT_IS: dict[str, tuple[object, ...]] = {
     "freeze.norm": (None, "frozen"),
     "distill.teacher": (None,),
     "cache.views": (None,),
@@ -79,7 +78,7 @@ def choose_optimizer(
 
 def what_asks_for_training(cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plain) -> list[str]:
     """What in the configuration a solved head has no use for, as one would type it."""
-    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    raw = plain(cfg)
     choices, auto = hydra_cfg.runtime.choices, hydra_cfg.runtime.choices.get("optimizer") == "auto"
     files = flatten(shipped)
     changed = {key: value for key, value in flatten(raw).items() if key in files and files[key] != value}
@@ -103,8 +102,5 @@ def what_asks_for_training(cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plai
         for key, right in AS_IT_IS.items()
         if (value := get(raw, key)) not in right and not (key == "cache.features" and not auto)
     ]
-    callbacks: Mapping[str, Any] = raw["callbacks"]
-    asking += [
-        f"callbacks={name}" for name, node in callbacks.items() if node.get("_target_") not in CALLBACKS
-    ]
-    return asking
+    named = raw["callbacks"].items()
+    return asking + [f"callbacks={name}" for name, node in named if node.get("_target_") not in CALLBACKS]

@@ -6,7 +6,6 @@ Hydra's grammar would read `data.root=2024` as a number, `name=1e3` as another o
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from graft.composition.data_of_run import kept_from_hydra
 from graft.composition.explanation import named_folders
@@ -47,6 +46,7 @@ def _in_quotes(value: str) -> str:
 
 def _as_text(word: str) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep
     from hydra.errors import HydraException
 
     key, equals, value = word.partition("=")
@@ -59,22 +59,22 @@ def _as_text(word: str) -> str:
         override = OverridesParser.create().parse_override(word)
     except HydraException:
         return word if value[0] in "[{" else quoted(key, value)
-    read: Any = override.value()
-    if isinstance(read, list):
-        return f"{key}=[{_elements(value.strip()[1:-1], read)}]"
-    if override.is_sweep_override():
-        return f"{key}={_elements(value, read.list)}" if getattr(read, "simple_form", False) else word
-    return f"{key}={_element(value, read)}"
+    parsed = override.value()
+    if isinstance(parsed, list):
+        return f"{key}=[{_elements(value.strip()[1:-1], parsed)}]"
+    if isinstance(parsed, ChoiceSweep):
+        return f"{key}={_elements(value, parsed.list)}" if parsed.simple_form else word
+    return word if override.is_sweep_override() else f"{key}={_element(value, parsed)}"
 
 
-def _elements(text: str, read: Sequence[Any]) -> str:
+def _elements(text: str, parsed: Sequence[object]) -> str:
     """Several values, between commas; those that hold commas of their own are left as they are."""
     parts = text.split(",")
-    if len(parts) != len(read):
+    if len(parts) != len(parsed):
         return text
-    return ",".join(_element(part, element) for part, element in zip(parts, read, strict=True))
+    return ",".join(_element(part, element) for part, element in zip(parts, parsed, strict=True))
 
 
-def _element(text: str, read: Any) -> str:
+def _element(text: str, parsed: object) -> str:
     """One value as it was typed; a number, true or false in quotes."""
-    return _in_quotes(text.strip()) if isinstance(read, int | float) else text
+    return _in_quotes(text.strip()) if isinstance(parsed, int | float) else text

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from graft.configuration.key_table import PARTS
 from graft.configuration.schema import flatten, get
 from graft.errors import GraftError, nearest
 
 Plain = dict[str, Any]
+# Group to the option that is chosen, or to several; None where there is none.
+Choices = Mapping[str, str | Sequence[str] | None]
 # Options of these groups change keys of other groups instead of having keys of their own.
 RECIPES = ("experiment", "debug", "local", "sweep")
 
@@ -32,7 +34,7 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else package.parents[1] / "conf"
 
 
-def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]) -> Plain:
+def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain:
     """Every key that the command and the chosen options define, with the values that the files give them.
 
     Args:
@@ -40,7 +42,7 @@ def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]
         choices: group to chosen option.
         folders: where options are looked for, in Hydra's order: the first that has one wins.
     """
-    primary = _load(conf_dir() / f"{command}.yaml")
+    primary = _read(conf_dir() / f"{command}.yaml")
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
     # A group that the command line takes out altogether is missed like a key.
     defaults = [default for default in primary["defaults"] if isinstance(default, dict)]
@@ -55,14 +57,10 @@ def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]
             values = option_keys(group, name, folders)
             if group not in RECIPES:
                 known[group] = {**known.get(group, {}), **values}
-            elif not _shipped(group, name):
+            elif not (conf_dir() / group / f"{name}.yaml").is_file():
                 # A recipe in the user's own folder may bring top-level keys of its own.
                 known = {**{key: value for key, value in values.items() if key not in PARTS}, **known}
     return known
-
-
-def _shipped(group: str, name: str) -> bool:
-    return (conf_dir() / group / f"{name}.yaml").is_file()
 
 
 def option_keys(group: str, name: str, folders: Sequence[Path]) -> Plain:
@@ -80,7 +78,7 @@ def option_keys(group: str, name: str, folders: Sequence[Path]) -> Plain:
 def option_file(group: str, name: str, folders: Sequence[Path]) -> Plain:
     """One option's file as it was written; empty where there is none."""
     path = next((path for folder in folders if (path := folder / group / f"{name}.yaml").is_file()), None)
-    return _load(path) if path else {}
+    return dict(_read(path)) if path else {}
 
 
 def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
@@ -90,22 +88,23 @@ def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
         group: of which each option is one object.
         folders: where options are looked for, in Hydra's order: the first that has one wins.
     """
-    nodes = {}
-    for name in _option_names(group, folders):
-        node = OmegaConf.to_container(OmegaConf.create(option_keys(group, name, folders)), resolve=True)
-        assert isinstance(node, dict)
-        nodes[name] = {str(key): value for key, value in node.items()}
-    return nodes
+    return {
+        name: plain(OmegaConf.create(option_keys(group, name, folders)), resolve=True)
+        for name in _option_names(group, folders)
+    }
+
+
+def plain(config: DictConfig | ListConfig, resolve: bool = False) -> Plain:
+    """What a mapping of OmegaConf's holds, under texts as keys."""
+    values = OmegaConf.to_container(config, resolve=resolve)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 @functools.cache
-def _read(path: Path) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-
-
-def _load(path: Path) -> Plain:
-    values = _read(path)
-    return {str(key): value for key, value in values.items()} if isinstance(values, dict) else {}
+def _read(path: Path) -> Plain:
+    config = OmegaConf.load(path)
+    return plain(config) if isinstance(config, DictConfig) else {}
 
 
 def check_keys(config: Mapping[str, Any], known: Mapping[str, Any], folders: Sequence[Path]) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from graft.configuration.building import SHIPPED
 from graft.configuration.key_table import PARTS, PATHS
@@ -26,7 +25,7 @@ def located(config: RunConfig) -> RunConfig:
     return RunConfig.of(values)
 
 
-def _in_part(node: Any, key: str = "", own: bool = False) -> Any:
+def _in_part(node: object, key: str = "", own: bool = False) -> object:
     """A node; in what packages other than those that Graft comes with build, paths are made absolute.
 
     Nobody here knows what such a part does with its keys. A text is taken for a path if there is a file or

@@ -4,7 +4,6 @@ import os
 import stat
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from graft.errors import GraftError, did_you_mean
 
@@ -20,7 +19,7 @@ def expanded(given: str | Path) -> Path:
     return Path(os.path.expanduser(given))  # noqa: PTH111
 
 
-def needed(key: str, given: Any) -> str:
+def needed(key: str, given: object) -> str:
     """The path, where null is none.
 
     Raises:
@@ -31,7 +30,7 @@ def needed(key: str, given: Any) -> str:
     return str(given)
 
 
-def existing(key: str, given: Any, kind: str) -> Path:
+def existing(key: str, given: object, kind: str) -> Path:
     """The path that is to be read, with `~` for the user's folder.
 
     Args:

@@ -90,7 +90,7 @@ class RunConfig:
     trainer: Node
     logger: Mapping[str, Node]
     callbacks: Mapping[str, Node]
-    own: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, object] = field(default_factory=dict)
     resume: str | None = None
     trust: Sequence[str] = ()
     sweep: Sweep = Sweep()
@@ -151,7 +151,7 @@ def check_whole(values: Mapping[str, Any], where: str) -> None:
         raise GraftError(f"{where} has no {', '.join(lacking)}, without which this version cannot go on")
 
 
-def _required(kind: Any) -> tuple[str, ...]:
+def _required(kind: type) -> tuple[str, ...]:
     return tuple(
         entry.name for entry in fields(kind) if entry.default is MISSING and entry.default_factory is MISSING
     )

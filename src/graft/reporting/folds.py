@@ -91,7 +91,9 @@ def rows_of(
         name = f"test/{key}"
         values = [fold.metrics[name] for fold in done if fold.metrics.get(name) is not None]
         # What training calls the loss is a log loss.
-        telling = bool(pooled) and pooled[0].get(f"test/{'log_loss' if key == 'loss' else key}_ci") is not None
+        telling = (
+            bool(pooled) and pooled[0].get(f"test/{'log_loss' if key == 'loss' else key}_ci") is not None
+        )
         interval = corrected_interval(values, share, metric_of(key).most) if telling else None
         low, high = interval or (None, None)
         row: dict[str, Any] = {"metric": key, "folds": len(values)}

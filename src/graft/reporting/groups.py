@@ -14,7 +14,7 @@ from scipy import stats
 from graft.configuration.key_table import TECHNICAL
 from graft.configuration.keys import key_of
 from graft.configuration.metric_names import lower_is_better, metric_of
-from graft.configuration.schema import without
+from graft.configuration.schema import spell, without
 from graft.errors import GraftError
 from graft.runs.records import Run
 
@@ -61,7 +61,7 @@ class Spread:
 
 
 def spread(values: Sequence[float], most: float = math.inf) -> Spread:
-    """Mean, standard deviation and 95 % interval of the mean, within 0 and the `most` that the metric can have."""
+    """Mean, standard deviation and 95 % interval of the mean, which lies from 0 to `most`."""
     n = len(values)
     if n < 2:
         return Spread(n, values[0] if n else math.nan)
@@ -263,13 +263,6 @@ def _short_values(runs: Sequence[Run], keys: Sequence[str]) -> dict[tuple[str, s
 
 def _tail(text: str, depth: int) -> str:
     return str(PurePath(*PurePath(text).parts[-depth:])) if text.startswith("/") else text
-
-
-def spell(value: Any) -> str:
-    """A value as one would type it on the command line."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _by_number(item: tuple[tuple[str, ...], Run]) -> Any:

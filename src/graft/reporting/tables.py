@@ -7,7 +7,8 @@ from rich.table import Table
 
 from graft.configuration.metric_names import USUAL
 from graft.configuration.plain_text import in_markdown
-from graft.reporting.groups import ABSENT, Group, Ranking, spell
+from graft.configuration.schema import spell
+from graft.reporting.groups import ABSENT, Group, Ranking
 from graft.reporting.pairs import Difference
 from graft.runs.records import Skipped
 
