@@ -19,7 +19,6 @@ from graft.composition.words import made_ready
 from graft.configuration.key_table import LOADING_KEYS
 from graft.configuration.keys import (
     Choices,
-    Plain,
     check_keys,
     conf_dir,
     key_of,
@@ -28,7 +27,7 @@ from graft.configuration.keys import (
     plain,
 )
 from graft.configuration.rules import clean_name
-from graft.configuration.schema import check_targets, check_together, check_values, get
+from graft.configuration.schema import Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from graft.configuration.keys import Plain, key_of, plain
+from graft.configuration.keys import key_of, plain
+from graft.configuration.schema import Plain
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import find_run

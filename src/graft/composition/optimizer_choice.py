@@ -8,8 +8,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graft.configuration.keys import Plain, conf_dir, key_of, known_keys, plain
-from graft.configuration.schema import SOLVER, flatten, get
+from graft.configuration.keys import conf_dir, key_of, known_keys, plain
+from graft.configuration.schema import SOLVER, Plain, flatten, get
 from graft.errors import GraftError
 from graft.runs.launch import launched
 

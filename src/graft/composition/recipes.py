@@ -8,7 +8,8 @@ from typing import NamedTuple
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from graft.configuration.key_table import PARTS
-from graft.configuration.keys import RECIPES, Choices, Plain, key_of, option_file, option_keys, plain
+from graft.configuration.keys import RECIPES, Choices, key_of, option_file, option_keys, plain
+from graft.configuration.schema import Plain
 
 # Options of these share keys that say how to train whichever is chosen (the batch, the epochs): those stay.
 ALIKE = ("data", "trainer", "callbacks", "logger")

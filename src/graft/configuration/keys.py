@@ -12,10 +12,9 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from graft.configuration.key_table import PARTS
-from graft.configuration.schema import flatten, get
+from graft.configuration.schema import Plain, flatten, get
 from graft.errors import GraftError, nearest
 
-Plain = dict[str, Any]
 # Group to the option that is chosen, or to several; None where there is none.
 Choices = Mapping[str, str | Sequence[str] | None]
 # Options of these groups change keys of other groups instead of having keys of their own.

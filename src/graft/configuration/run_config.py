@@ -6,7 +6,7 @@ from typing import Any
 
 from graft.configuration.key_table import OF_A_START
 from graft.configuration.metric_names import USUAL
-from graft.configuration.schema import SOLVER
+from graft.configuration.schema import SOLVER, Config, Plain
 from graft.errors import GraftError
 
 # What a `_target_` is built from: plain values.
@@ -97,7 +97,7 @@ class RunConfig:
     notes: Sequence[str] = ()
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
+    def of(cls, values: Config) -> "RunConfig":
         """From checked plain values; keys of one start may be left out.
 
         Raises:
@@ -109,12 +109,12 @@ class RunConfig:
         known |= {key: kind(**known[key]) for key, kind in TYPED.items() if key in known}
         return cls(**known, own=given)
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Plain:
         """The plain values, those of this start too."""
         values = {key: getattr(self, key) for key in FIELDS}
         return {**values, **{key: dict(vars(values[key])) for key in TYPED}, **self.own}
 
-    def recorded(self) -> dict[str, Any]:
+    def recorded(self) -> Plain:
         """The plain values of `config.yaml`."""
         return {key: value for key, value in self.plain().items() if key not in OF_A_START}
 
@@ -128,7 +128,7 @@ FIELDS = tuple(entry.name for entry in fields(RunConfig) if entry.name != "own")
 TYPED = {"loss": Loss, "distill": Distill, "cache": Cache, "sweep": Sweep}
 
 
-def check_whole(values: Mapping[str, Any], where: str) -> None:
+def check_whole(values: Config, where: str) -> None:
     """Check that no key is missing that a run cannot do without.
 
     Args:

@@ -12,7 +12,9 @@ from graft.configuration.metric_names import VALIDATED, WATCHED, lower_is_better
 from graft.configuration.rules import rule_of_default
 from graft.errors import GraftError, did_you_mean
 
+# A configuration's values, to read; and as a dict of one's own.
 Config = Mapping[str, Any]
+Plain = dict[str, Any]
 # What `optimizer=lbfgs` builds: it solves the head.
 SOLVER = "graft.optim.LBFGS"
 
@@ -163,7 +165,7 @@ def without(config: Mapping[str, object], keys: Iterable[str]) -> dict[str, obje
     return {key: value for key, value in flat.items() if key not in heads and not key.startswith(below)}
 
 
-def replaced(config: Config, key: str, value: object) -> dict[str, Any]:
+def replaced(config: Config, key: str, value: object) -> Plain:
     """The configuration with another value at a dotted key; the mappings above the key must be there."""
     first, _, rest = key.partition(".")
     return {**config, first: replaced(config[first], rest, value) if rest else value}

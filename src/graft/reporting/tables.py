@@ -1,7 +1,6 @@
 """The table of a ranking: in the terminal, as Markdown and as CSV."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 
@@ -10,7 +9,7 @@ from graft.configuration.plain_text import in_markdown
 from graft.configuration.schema import spell
 from graft.reporting.groups import ABSENT, Group, Ranking
 from graft.reporting.pairs import Difference
-from graft.runs.records import Skipped
+from graft.runs.records import Run, Skipped
 
 # Beside the metric that orders.
 ALWAYS = (USUAL, USUAL.replace("val/", "test/"))
@@ -66,7 +65,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(map(in_markdown, line)) + " |" for line in lines)
 
 
-def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
+def group_rows(ranking: Ranking) -> list[dict[str, object]]:
     """A group a row: all keys that differ, every metric's mean and deviation; those without a run last."""
     metrics = dict.fromkeys(
         key
@@ -79,7 +78,7 @@ def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
     ended_early = any(run.pruned for group in ranking.groups for run in group.runs.values())
     rows = []
     for place, group in enumerate(ranking.groups, start=1):
-        row: dict[str, Any] = {"rank": place if ranking.ranked else "", "group": group.label}
+        row: dict[str, object] = {"rank": place if ranking.ranked else "", "group": group.label}
         row |= {key: spell(value) for key, value in group.values.items()}
         row |= {"n": len(group.runs), "unfinished": left.count(group.label)}
         if ended_early:
@@ -90,17 +89,15 @@ def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
             row[f"{metric} deviation"] = "" if value.deviation is None else value.deviation
         rows.append(row)
     done = {group.label for group in ranking.groups}
-    for label in dict.fromkeys(label for label in left if label not in done):
-        values = {key: spell(value) for key, value in _config(ranking, label).items() if key in ranking.keys}
-        rows.append({"rank": "", "group": label, **values, "n": 0, "unfinished": left.count(label)})
+    for label, run in ranking.unfinished:
+        if label not in done:
+            done.add(label)
+            values = {key: spell(value) for key, value in run.config.items() if key in ranking.keys}
+            rows.append({"rank": "", "group": label, **values, "n": 0, "unfinished": left.count(label)})
     return rows
 
 
-def _config(ranking: Ranking, label: str) -> dict[str, Any]:
-    return next(run.config for name, run in ranking.unfinished if name == label)
-
-
-def run_rows(ranking: Ranking) -> list[dict[str, Any]]:
+def run_rows(ranking: Ranking) -> list[dict[str, object]]:
     """A run a row: its group, what it was repeated over, how it ended, its numbers."""
     every = [(group.label, run) for group in ranking.groups for run in group.runs.values()]
     return [
@@ -119,7 +116,7 @@ def run_rows(ranking: Ranking) -> list[dict[str, Any]]:
 def left_out(ranking: Ranking, skipped: Sequence[Skipped] = ()) -> list[str]:
     """A line for each run that is not in the table, with the reason; then the notes."""
     lines = [
-        f"{run.status}: {label} ({_repetition(ranking, run.config)}): {run.reason} – {run.folder.path}"
+        f"{run.status}: {label} ({_repetition(ranking, run)}): {run.reason} – {run.folder.path}"
         for label, run in ranking.unfinished
     ]
     lines += [f"skipped: {path}: {reason}" for path, reason in skipped]
@@ -129,8 +126,8 @@ def left_out(ranking: Ranking, skipped: Sequence[Skipped] = ()) -> list[str]:
     return [*lines, *(f"note: {note}" for note in ranking.notes)]
 
 
-def _repetition(ranking: Ranking, config: dict[str, Any]) -> str:
-    return " ".join(f"{key}={spell(config.get(key))}" for key in ranking.over)
+def _repetition(ranking: Ranking, run: Run) -> str:
+    return " ".join(f"{key}={spell(run.config.get(key))}" for key in ranking.over)
 
 
 def difference_cells(found: Sequence[Difference]) -> tuple[list[str], Rows]:

@@ -4,21 +4,19 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
 from graft.configuration.keys import key_of
 from graft.configuration.paths import existing
+from graft.configuration.schema import Config, Plain
 from graft.errors import GraftError
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
 from graft.runs.recorded import words_of
 from graft.runs.resuming import continued
 
-Config = dict[str, Any]
 
-
-def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]:
     """The configuration of the cross-validation that `resume` means, and the words that lead to it.
 
     Args:

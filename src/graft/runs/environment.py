@@ -6,12 +6,11 @@ import subprocess
 import sys
 from functools import cache
 from importlib.metadata import distributions
-from typing import Any
 
 from graft.configuration.version import DISTRIBUTION, __version__
 
 
-def describe_environment() -> dict[str, Any]:
+def describe_environment() -> dict[str, object]:
     """Plain values that say what ran, on what, from which commit and with which packages."""
     return {
         "command": sys.argv,
@@ -45,7 +44,7 @@ def _processor() -> str:
         return platform.processor()
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> dict[str, str | bool] | None:
     """Commit of the working folder and whether it had uncommitted changes; None outside a repository."""
 
     def git(*words: str) -> str:

@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from graft.configuration.plain_text import encodable
 from graft.runs.csv_rows import Rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @contextmanager
@@ -58,19 +61,19 @@ def write_text(path: Path, text: str, errors: str = "replace") -> None:
         file.write(text)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write plain values as indented JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # A name that is not UTF-8 is kept as an escape, which JSON reads back.
     write_text(path, (text if text == encodable(text) else json.dumps(value, indent=2)) + "\n")
 
 
-def write_yaml(path: Path, value: Any) -> None:
+def write_yaml(path: Path, value: object) -> None:
     """Write plain values as YAML, keys in the order given."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows as CSV; the columns are all keys, in the order in which they first appear.
 
     Names of files that are not UTF-8 are written as they are, so that they can be found again.
@@ -84,13 +87,13 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue(), errors="surrogateescape")
 
 
-def write_figure(path: Path, figure: Any) -> None:
+def write_figure(path: Path, figure: "Figure") -> None:
     """Write a matplotlib figure as PNG."""
     with whole(path) as part:
         part.write_bytes(png_of(figure))
 
 
-def png_of(figure: Any) -> bytes:
+def png_of(figure: "Figure") -> bytes:
     """Draw a matplotlib figure as PNG; every figure that Graft writes is drawn here."""
     drawn = io.BytesIO()
     # Packing harder takes longer than drawing.

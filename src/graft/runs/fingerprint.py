@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from graft.configuration.key_table import LEFT_OUT
 from graft.configuration.schema import without
 
 
-def fingerprint(config: Mapping[str, Any]) -> str:
+def fingerprint(config: Mapping[str, object]) -> str:
     """Sixteen hex digits of a composed and resolved configuration, without what says how it is computed.
 
     A run keeps its own in `status.json`: what `config.yaml` holds has since been told what this machine and

@@ -5,7 +5,7 @@ Everything that knows the name of a file in a run folder stands here.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,11 @@ from filelock import FileLock, Timeout
 
 from graft.configuration.building import with_todays_names
 from graft.configuration.paths import check_room, existing, expanded
+from graft.configuration.schema import Plain
 from graft.errors import GraftError
 from graft.runs import slurm
 from graft.runs.files import write_json
-from graft.runs.process import this_process
+from graft.runs.process import Status, this_process
 
 # LibYAML's, where PyYAML was built with it: reads the same, some ten times as fast.
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -56,7 +57,7 @@ class RunFolder:
         self.bundle = self.path / "model"
 
     @classmethod
-    def claim(cls, path: str | Path, **facts: Any) -> "RunFolder":
+    def claim(cls, path: str | Path, **facts: object) -> "RunFolder":
         """Make `path` this run's folder by creating its `status.json` exclusively.
 
         Args:
@@ -121,24 +122,20 @@ class RunFolder:
         facts = {key: known.get(key) for key in ("started", "slurm", "fingerprint")}
         self.set_status("running", **facts, **this_process(), resumed=known.get("resumed", 0) + 1)
 
-    def set_status(self, status: str, **facts: Any) -> None:
+    def set_status(self, status: str, **facts: object) -> None:
         """Record where the run stands: one of `STATUSES`, with facts such as `reason`."""
         assert status in STATUSES, status
-        known = self.status() if status != "running" else {}
+        known: Mapping[str, object] = {}
         if status != "running":
-            facts["ended"] = _now()
+            known, facts["ended"] = self.status(), _now()
         write_json(self.status_file, {**known, "status": status, **facts})
 
-    def status(self) -> dict[str, Any]:
-        """What `status.json` says.
+    def status(self) -> Status:
+        """What `status.json` says."""
+        status: Status = json.loads(self.status_file.read_text(encoding="utf-8"))
+        return status
 
-        `status`; `started`, `ended`, `reason`; the process (`pid`, `host`, `began`); the `slurm` job in which
-        the run began; the `fingerprint` of what was asked for; how many times it was `resumed`; after how
-        many epochs it was `pruned`.
-        """
-        return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
-
-    def read_config(self) -> dict[str, Any]:
+    def read_config(self) -> Plain:
         """The resolved configuration as plain values, with today's names of what it builds."""
         config = yaml.load(self.config.read_text(encoding="utf-8"), Loader=_YAML)
         return dict(with_todays_names(config))

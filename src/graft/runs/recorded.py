@@ -2,25 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from graft.configuration.building import check_trusted
 from graft.configuration.key_table import BUILT
-from graft.configuration.keys import Plain, conf_dir, known_keys
+from graft.configuration.keys import conf_dir, known_keys
 from graft.configuration.metric_names import USUAL
-from graft.configuration.schema import flatten
+from graft.configuration.schema import Plain, flatten
 from graft.runs.folder import RunFolder
 
 
-def recorded(folder: RunFolder) -> Plain:
+def recorded(folder: RunFolder) -> dict[str, object]:
     """The run's configuration as dotted keys, each group's chosen option under the group's own name.
 
     Raises:
         OSError, yaml.YAMLError: it cannot be read.
     """
-    flat: Plain = {}
+    flat: dict[str, object] = {}
     for key, value in folder.read_config().items():
         if key in BUILT and isinstance(value, Mapping):
             flat[key] = option_of(key, value)
@@ -45,7 +44,7 @@ def trusted_config(path: str | Path, trust: Sequence[str]) -> Plain:
     return config
 
 
-def option_of(group: str, node: Mapping[str, Any]) -> str:
+def option_of(group: str, node: Mapping[str, object]) -> str:
     """The option that a node came from: of those that build the same, the one whose values are most alike.
 
     A part of the user's own has the name of what is built.
@@ -72,7 +71,7 @@ def words_of(folder: RunFolder) -> list[str]:
     return [str(word) for word in yaml.safe_load(folder.overrides.read_text(encoding="utf-8")) or []]
 
 
-def swept(folder: RunFolder) -> Plain | None:
+def swept(folder: RunFolder) -> dict[str, object] | None:
     """What a sweep varied, with this run's values; None for a run that is no job of a sweep.
 
     A sweep's own words stand in `sweep.yaml`, in the folder above its jobs'; those of older ones in Hydra's

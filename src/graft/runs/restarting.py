@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from graft.configuration.building import SHIPPED
 from graft.configuration.key_table import FREE, MOVABLE
-from graft.configuration.keys import key_of
+from graft.configuration.keys import key_of, plain
 from graft.configuration.run_config import RunConfig
 from graft.runs import slurm
 from graft.runs.fingerprint import fingerprint
@@ -69,7 +68,7 @@ def _trusting(config: RunConfig) -> RunConfig:
     return replace(config, trust=[*config.trust, *sorted(packages)])
 
 
-def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFolder | None:
+def _begun_by(job: Mapping[str, str], words: Sequence[str], root: Path) -> RunFolder | None:
     """The run that these words began in this job: the newest that is unfinished, else the newest."""
 
     def is_it(run: RunFolder) -> bool:
@@ -88,8 +87,7 @@ def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFo
 
 def root_of(node: DictConfig) -> Path:
     """The folder below which the same words' runs are whenever they run."""
-    raw: Any = OmegaConf.to_container(node, resolve=False)
-    folder, pattern = Path(node.dir), str(raw["dir"])
+    folder, pattern = Path(node.dir), str(plain(node)["dir"])
     changing = [position for word in CHANGING if (position := pattern.find(word)) >= 0]
     if not changing:
         return folder
@@ -97,7 +95,7 @@ def root_of(node: DictConfig) -> Path:
     return folder.parents[min(depth, len(folder.parents) - 1)]
 
 
-def _packages(node: Any) -> Iterator[str]:
+def _packages(node: object) -> Iterator[str]:
     """The packages of all targets."""
     if isinstance(node, Mapping):
         if "_target_" in node:

@@ -1,20 +1,17 @@
 """Finding a run to go on with, and what may be changed in it. Imports no torch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
 from graft.configuration.keys import key_of
 from graft.configuration.run_config import check_whole
-from graft.configuration.schema import get, replaced
+from graft.configuration.schema import Config, Plain, get, replaced
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
-from graft.runs.process import alive
-
-Config = Mapping[str, Any]
+from graft.runs.process import Status, alive
 
 # Schedules that take no notice of where a run ends.
 ENDLESS = ("graft.optim.constant", "graft.optim.step", "graft.optim.plateau")
@@ -39,11 +36,11 @@ def find_run(wanted: str) -> RunFolder:
     return folder
 
 
-def _stopped(status: Config) -> bool:
+def _stopped(status: Status) -> bool:
     return bool(status) and status["status"] != "finished" and not alive(status)
 
 
-def status_of(run: RunFolder) -> dict[str, Any]:
+def status_of(run: RunFolder) -> Status:
     """`status.json`, or nothing where it cannot be read."""
     try:
         return read_status(run)
@@ -51,7 +48,7 @@ def status_of(run: RunFolder) -> dict[str, Any]:
         return {}
 
 
-def read_status(run: RunFolder) -> dict[str, Any]:
+def read_status(run: RunFolder) -> Status:
     """`status.json`, of which a crash may have left nothing.
 
     Raises:
@@ -63,7 +60,7 @@ def read_status(run: RunFolder) -> dict[str, Any]:
         raise GraftError(f"{run.status_file} cannot be read: {error}") from error
 
 
-def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dict[str, Any]:
+def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> Plain:
     """The run's own configuration with what the command line may change in it.
 
     Args:

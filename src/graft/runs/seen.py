@@ -66,6 +66,6 @@ def told(counts: dict[str, int], images: str, so: str = "this is no test on unse
         so: what follows from it.
     """
     where = {"seen/train": "in training", "seen/val": "in validation"}
-    first, *more = [f"{count:,} {{}}{where[key]}" for key, count in counts.items() if count] or [""]
-    parts = [first.format(f"of {images} are seen "), *(part.format("") for part in more)]
-    return f"warning: {' and '.join(parts)}, so {so}" if first else ""
+    said = " and ".join(f"{count:,} {where[key]}" for key, count in counts.items() if count)
+    said = said.replace(" in ", f" of {images} are seen in ", 1)
+    return f"warning: {said}, so {so}" if said else ""
