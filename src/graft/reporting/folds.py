@@ -73,7 +73,7 @@ def corrected_interval(
 
 def rows_of(
     folds: Sequence[Fold], pooled: Sequence[Mapping[str, Any]], metrics: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """A metric a row; what is undefined is empty.
 
     A mean over folds has an interval only where the same images, pooled, have one: what so few errors or so
@@ -96,20 +96,22 @@ def rows_of(
         )
         interval = corrected_interval(values, share, metric_of(key).most) if telling else None
         low, high = interval or (None, None)
-        row: dict[str, Any] = {"metric": key, "folds": len(values)}
-        row |= {
-            "mean": mean(values) if values else None,
-            "deviation": stdev(values) if len(values) > 1 else None,
-        }
-        row |= {"low": low, "high": high}
-        row |= {"pooled": None, "pooled_low": None, "pooled_high": None}
-        together = [
-            metrics_of_repeat[name] for metrics_of_repeat in pooled if metrics_of_repeat.get(name) is not None
-        ]
-        if together:
-            row["pooled"] = mean(together)
-            row["pooled_low"], row["pooled_high"] = (pooled[0].get(f"{name}_ci") or (None, None))[:2]
-        rows.append(row | {fold.name: fold.metrics.get(name) for fold in folds})
+        together = [repeat[name] for repeat in pooled if repeat.get(name) is not None]
+        pooled_low, pooled_high = ((pooled[0].get(f"{name}_ci") if together else None) or (None, None))[:2]
+        rows.append(
+            {
+                "metric": key,
+                "folds": len(values),
+                "mean": mean(values) if values else None,
+                "deviation": stdev(values) if len(values) > 1 else None,
+                "low": low,
+                "high": high,
+                "pooled": mean(together) if together else None,
+                "pooled_low": pooled_low,
+                "pooled_high": pooled_high,
+                **{fold.name: fold.metrics.get(name) for fold in folds},
+            }
+        )
     return rows
 
 

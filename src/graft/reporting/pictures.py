@@ -1,7 +1,6 @@
 """Pictures of a run: augmented training images, the confusion matrix, learning curves."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -60,7 +59,7 @@ def confusion_figure(confusion: ArrayLike, class_names: Sequence[str]) -> Figure
     return figure
 
 
-def learning_curves(rows: Sequence[dict[str, Any]], best_epoch: int | None) -> Figure:
+def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
     """Loss and accuracy of training and validation against the epoch, the tested epoch marked."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -79,7 +78,7 @@ def learning_curves(rows: Sequence[dict[str, Any]], best_epoch: int | None) -> F
     return figure
 
 
-def penalty_curves(rows: Sequence[dict[str, float]], chosen: float) -> Figure:
+def penalty_curves(rows: Sequence[Mapping[str, float]], chosen: float) -> Figure:
     """Loss and accuracy of what a solved head was judged by, against its penalty; the chosen one marked."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     penalties = [row["penalty"] for row in rows]

@@ -43,13 +43,12 @@ NOTES = """\
   attention; **images/s**: forward passes on this machine, without reading and decoding."""
 
 
-def csv_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def csv_rows(rows: Iterable[Row]) -> list[dict[str, object]]:
     """The rows with numbers of six digits; what is not known is left empty."""
-    return [{key: _six_digits(value) for key, value in row.items()} for row in rows]
-
-
-def _six_digits(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+    return [
+        {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
+        for row in rows
+    ]
 
 
 def _cells(row: Row, columns: Iterable[tuple[str, str, str]]) -> list[str]:
@@ -99,16 +98,8 @@ def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
     columns = _filled(ranked)
     head = ["backbone", *(heading for _, heading, _ in columns)]
     table = markdown(head, [[row["backbone"], *_cells(row, columns)] for row in ranked])
-    lines = [
-        f"# Backbones ranked on {data}",
-        "",
-        table,
-        "",
-        "![Score against cost](figure.png)",
-        "",
-        NOTES,
-        "",
-    ]
+    picture = "![Score against cost](figure.png)"
+    lines = [f"# Backbones ranked on {data}", "", table, "", picture, "", NOTES, ""]
     if failed:
         lines += ["Not ranked:", "", *(f"- {in_markdown(_failure(row))}" for row in failed), ""]
     if correlations:
