@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from graft.lazy import lazily
 
 if TYPE_CHECKING:
-    from graft.data.facts import DataFacts as DataFacts
     from graft.data.facts import data_facts as data_facts
     from graft.data.image_data import ImageData as ImageData
     from graft.data.image_data import ImageSet as ImageSet
@@ -28,11 +27,9 @@ if TYPE_CHECKING:
     from graft.data.splits import split as split
     from graft.data.transforms import evaluation_transform as evaluation_transform
     from graft.data.transforms import training_transform as training_transform
-    from graft.data.workers import default_workers as default_workers
 
 # Public name to the module that defines it; no module may bear the name of a public function.
 _HOMES = {
-    "DataFacts": "facts",
     "ImageData": "image_data",
     "ImageDataModule": "module",
     "ImageError": "images",
@@ -42,7 +39,6 @@ _HOMES = {
     "array_images": "image_data",
     "cutmix": "mixing",
     "data_facts": "facts",
-    "default_workers": "workers",
     "evaluation_transform": "transforms",
     "file_images": "image_data",
     "make_loader": "loading",

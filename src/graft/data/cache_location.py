@@ -13,8 +13,7 @@ def cache_folder(given: str | None = None) -> Path:
     Of a user without a name, as in many containers, nobody knows the home; the system's folder for temporary
     files serves then, until it is emptied.
     """
-    chosen = given or os.environ.get("GRAFT_CACHE_DIR")
-    if chosen:
+    if chosen := given or os.environ.get("GRAFT_CACHE_DIR"):
         return Path(chosen).expanduser().absolute()
     try:
         return platformdirs.user_cache_path("graft")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,12 +135,13 @@ class ImageSet:
             self._identities[index] = hashlib.sha256(content).hexdigest()
         return self._identities[index]
 
-    def loaders(self) -> list[Callable[..., Any]]:
+    def loaders(self) -> list[Callable[..., Image.Image]]:
         """The functions that turn content into images, without the arguments that are bound to them."""
-        load: Any = self._load
-        if isinstance(load, partial) and load.func is _load_joined:
-            return [function for part in load.args[0] for function in part.loaders()]
-        return [load.func if isinstance(load, partial) else load]
+        if not isinstance(self._load, partial):
+            return [self._load]
+        if self._load.func is _load_joined:
+            return [function for part in self._load.args[0] for function in part.loaders()]
+        return [self._load.func]
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,8 @@
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -43,7 +42,7 @@ class KeptImages:
         end = self._ends[position]
         return self.pixels[end - height * width * 3 : end].reshape(height, width, 3)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> "tuple[Callable[..., KeptImages], tuple[object, ...]]":
         """To another process a file goes by its name; memory moves, once, to where torch shares it.
 
         It is held here: a process that does not begin as a fork opens it when this call is long over. Where

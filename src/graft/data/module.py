@@ -9,12 +9,13 @@ import pytorch_lightning as pl
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from graft.backbones.preprocessing import Preprocessing
 from graft.data.facts import DataFacts, data_facts
 from graft.data.image_cache import AUTO_BYTES, keep
 from graft.data.image_data import ImageData
-from graft.data.image_transform import ImageTransform, Preprocessing
+from graft.data.image_transform import ImageTransform
 from graft.data.kept_images import KeptImages
-from graft.data.loading import Transform, TransformedImages, make_loader
+from graft.data.loading import Batch, Transform, TransformedImages, make_loader
 from graft.data.sharing import WHOLE, EpochBatches, Share, even_batches
 from graft.data.splits import Splits
 from graft.data.transforms import evaluation_transform
@@ -25,7 +26,7 @@ class BatchCache(Protocol):
     """What knows some batches without their images."""
 
     def in_place_of(
-        self, loader: DataLoader[Any], images: Callable[[], DataLoader[Any]], split: str
+        self, loader: DataLoader[Batch], images: Callable[[], DataLoader[Batch]], split: str
     ) -> Iterable[Any]:
         """What takes the place of a loader of `split`, in its order; `images` makes one for many epochs."""
 
@@ -98,10 +99,6 @@ class ImageDataModule(pl.LightningDataModule):
         """
         return min(self.batch_size, len(self.data.images))
 
-    def read_from(self, cache: BatchCache | None) -> None:
-        """Let what is cached take the place of the images that train and validate; None: images again."""
-        self.cache = cache
-
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented, in batches of even sizes. Without a trainer, epoch 0."""
         images = partial(self._training_loader, every_epoch=True)
@@ -134,17 +131,13 @@ class ImageDataModule(pl.LightningDataModule):
             return images()
         return self.cache.in_place_of(self.ordered_loader("val", self._share), images, "val")
 
-    def test_dataloader(self) -> DataLoader[Any]:
+    def test_dataloader(self) -> DataLoader[Batch]:
         """In order."""
-        return self.ordered_loader("test")
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        """The test images, in order."""
         return self.ordered_loader("test")
 
     def ordered_loader(
         self, split: str, share: Share = WHOLE, *, every_epoch: bool = False
-    ) -> DataLoader[Any]:
+    ) -> DataLoader[Batch]:
         """Any split, train too, in order and as in evaluation; or a process's share of it.
 
         Args:
@@ -156,15 +149,15 @@ class ImageDataModule(pl.LightningDataModule):
         shared = even_batches(len(items), self.batch_size, share) if share.size > 1 else None
         return self._loader(items, self.evaluation_size, shared)
 
-    def _training_loader(self, *, every_epoch: bool, again: bool = False) -> DataLoader[Any]:
+    def _training_loader(self, *, every_epoch: bool, again: bool = False) -> DataLoader[Batch]:
         items = self._items("train", self.training, self.seed, every_epoch=every_epoch)
         start = (lambda: (self._order()[0], 0)) if again else self._order
         batches = EpochBatches(len(items), self.batch_size, self.seed, start, self._share)
         return self._loader(items, self.batch_size, batches)
 
     def _loader(
-        self, items: TransformedImages, batch_size: int, batches: EpochBatches | Sequence[list[Any]] | None
-    ) -> DataLoader[Any]:
+        self, items: TransformedImages, batch_size: int, batches: EpochBatches | Sequence[list[int]] | None
+    ) -> DataLoader[Batch]:
         return make_loader(items, batch_size=batch_size, num_workers=self._workers, batches=batches)
 
     @property

@@ -12,7 +12,7 @@ from graft.errors import GraftError, did_you_mean
 
 def split_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
     """One row an image, in the order of `data.images`: name, label (the class's name) and split."""
-    split_of = {int(index): split for split in SPLITS for index in splits[split]}
+    split_of = splits.of_each()
     return [
         {"name": name, "label": data.class_names[label], "split": split_of[index]}
         for index, (name, label) in enumerate(zip(data.images.names, data.images.labels, strict=True))

@@ -29,6 +29,10 @@ class Splits:
     def __getitem__(self, split: str) -> Indices:
         return self.indices[split]
 
+    def of_each(self) -> dict[int, str]:
+        """The split of every image, by its index."""
+        return {int(index): split for split in SPLITS for index in self[split]}
+
     def describe(self) -> str:
         """One line that says what was found and which rule was applied."""
         return f"split: {self.rule}"
@@ -134,13 +138,7 @@ def by_parts(data: ImageData, rule: str) -> Splits:
         data: the images.
         rule: why, in words.
     """
-    ends = np.cumsum([len(part) for part in data.parts.values()])
-    indices = {
-        name: np.arange(end - len(part), end)
-        for (name, part), end in zip(data.parts.items(), ends.tolist(), strict=True)
-        if name != "all"
-    }
-    return from_lists(data, indices, rule)
+    return from_lists(data, _own_parts(data), rule)
 
 
 def to_test(data: ImageData) -> Splits:
@@ -154,13 +152,21 @@ def to_test(data: ImageData) -> Splits:
     return from_lists(data, everything, "no part is named test, so every image is tested")
 
 
-def _given(data: ImageData) -> dict[str, Indices]:
-    """The source's parts as train, val and test, before anything is drawn."""
+def _own_parts(data: ImageData) -> dict[str, Indices]:
+    """The indices of each of the source's parts."""
     indices: dict[str, Indices] = {}
     start = 0
     for part, images in data.parts.items():
-        indices["train" if part == "all" else part] = np.arange(start, start + len(images))
+        indices[part] = np.arange(start, start + len(images))
         start += len(images)
+    return indices
+
+
+def _given(data: ImageData) -> dict[str, Indices]:
+    """The source's parts as train, val and test, before anything is drawn."""
+    indices = _own_parts(data)
+    if "all" in indices:
+        return {"train": indices["all"]}
     if "val" in indices and "test" not in indices:
         indices["test"] = indices.pop("val")
     return indices

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from graft.data.image_transform import ImageTransform, Numbers, Pixels, Preprocessing
+from graft.backbones.preprocessing import Preprocessing
+from graft.data.image_transform import ImageTransform, Numbers, Pixels
 from graft.data.randomness import random_stream
 from graft.errors import GraftError
 
@@ -47,7 +47,7 @@ def training_transform(
     preprocessing: Preprocessing,
     crop_scale: Sequence[float] | None,
     horizontal_flip: float,
-    policy: Callable[[Any], Any] | None,
+    policy: Callable[[Image.Image], Image.Image] | None,
     crop_padding: int | None = None,
 ) -> ImageTransform:
     """PIL RGB to `(3, crop, crop)` float32, altered at random.

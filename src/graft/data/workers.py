@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
@@ -15,8 +15,10 @@ from graft.errors import GraftError
 from graft.runs.environment import cores
 from graft.runs.log import say
 
+Item = TypeVar("Item")
 
-class ImageLoader(DataLoader[Any]):
+
+class ImageLoader(DataLoader[Item]):
     """A DataLoader that loads in this process where its images cannot be sent to another.
 
     Where worker processes do not begin as forks, a function of one's own that has no name in a module cannot.
@@ -45,19 +47,18 @@ def outlive_sigterm(worker: int) -> None:
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
 
 
-def worker_count(asked: int | None, batches: int, processes: int = 1) -> int:
+def worker_count(asked: int | None, batches: int) -> int:
     """How many processes load.
 
     Args:
         asked: how many are wished for; None: `default_workers`.
         batches: what there is to load; more processes than these would have nothing to do.
-        processes: how many train on this machine.
 
     Raises:
         GraftError: some are asked for, and this process cannot start them.
     """
     check_workers(asked)
-    return min(default_workers(processes) if asked is None else asked, batches)
+    return min(default_workers() if asked is None else asked, batches)
 
 
 def default_workers(processes: int = 1) -> int:
