@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +28,7 @@ class Description:
         parts: plain values, as JSON has them.
     """
 
-    def __init__(self, value: Any, without: Collection[str] = ()) -> None:
+    def __init__(self, value: object, without: Collection[str] = ()) -> None:
         self.without = {*without, "builtins"}
         self._met: set[str] = set()
         self.parts = self._of(value, ())
@@ -42,7 +41,7 @@ class Description:
             digest_of[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
         return digest_of
 
-    def _of(self, value: Any, above: tuple[int, ...]) -> Any:
+    def _of(self, value: object, above: tuple[int, ...]) -> object:
         if isinstance(value, PLAIN):
             return repr(value)
         if id(value) in above:
@@ -81,7 +80,7 @@ class Description:
         text = "" if held or " at 0x" in repr(value) else repr(value)
         return [kind, self._of(held, below), text]
 
-    def _named(self, thing: Any) -> str:
+    def _named(self, thing: object) -> str:
         for kind in thing.__mro__ if isinstance(thing, type) else (thing,):
             self._meet(str(getattr(kind, "__module__", None)))
         name = getattr(thing, "__qualname__", type(thing).__qualname__)

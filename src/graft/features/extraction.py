@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from graft.data.loading import Batch
+
 
 def extract(
-    run: Callable[[Tensor], Tensor], batches: Iterable[Any], size: int, told: Callable[[int], None]
+    run: Callable[[Tensor], Tensor], batches: Iterable[Batch], size: int, told: Callable[[int], None]
 ) -> Iterator[Tensor]:
     """Boundary tensors `(B, …)` of batches, on the CPU, contiguous, without a gradient.
 

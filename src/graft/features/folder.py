@@ -4,17 +4,27 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from graft.errors import GraftError
 
 HEADER = "shard.json"
 # What the cache leaves free on the disk, bytes.
 RESERVE = 1_000_000_000
+
+
+class Header(TypedDict):
+    """What a shard says of itself: its tensors, the checksums of its files, and what was computed."""
+
+    images: int
+    shape: list[int]
+    dtype: str
+    sha256: dict[str, str]
+    about: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Entry:
     """
 
     path: Path
-    about: dict[str, Any]
+    about: Mapping[str, object]
     images: int
     bytes: int
     used: float
@@ -44,11 +54,11 @@ class Entry:
 def entries(features: Path) -> list[Entry]:
     """What stands in a folder of features and may be read, that used longest ago first."""
     try:
-        read = [_entry(path) for path in _subfolders(features)]
+        present = [entry for path in _subfolders(features) if (entry := _entry(path)) is not None]
     except OSError:
         # Another's, who keeps it to himself.
         return []
-    return sorted((entry for entry in read if entry is not None), key=lambda entry: entry.used)
+    return sorted(present, key=lambda entry: entry.used)
 
 
 def unreadable(features: Path) -> int:
@@ -81,12 +91,13 @@ def _subfolders(path: Path) -> list[Path]:
     return sorted(child for child in path.iterdir() if child.is_dir() and child.name != "locks")
 
 
-def read_header(shard: Path) -> dict[str, Any] | None:
+def read_header(shard: Path) -> Header | None:
     """What a shard says of itself; None where there is nothing that can be believed."""
     try:
-        header = json.loads((shard / HEADER).read_text(encoding="utf-8"))
-        right = {"images": int, "shape": list, "dtype": str, "sha256": dict, "about": dict}
-        return header if all(isinstance(header[key], kind) for key, kind in right.items()) else None
+        header: Header = json.loads((shard / HEADER).read_text(encoding="utf-8"))
+        numbers = isinstance(header["images"], int) and isinstance(header["shape"], list)
+        texts = isinstance(header["dtype"], str) and isinstance(header["sha256"], dict)
+        return header if numbers and texts and isinstance(header["about"], dict) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

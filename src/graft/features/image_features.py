@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from torch import Tensor
 
@@ -42,9 +41,9 @@ class ImageFeatures:
     store: FeatureStore
     backbone: Backbone
     images: ImageSet
-    transform: Callable[..., Any]
+    transform: Callable[..., Tensor]
     run: Callable[[Tensor, int], Tensor]
-    how: Mapping[str, Any]
+    how: Mapping[str, object]
     label: str
     batch_size: int
     num_workers: int | None = None

@@ -6,7 +6,6 @@ The content of the image is no part of it: in an entry, tensors are found by the
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import PIL
@@ -51,9 +50,9 @@ def boundary_key(stages: Sequence[str], around: str) -> str:
 
 def surroundings(
     backbone: Backbone,
-    transform: Callable[..., Any],
-    how: Mapping[str, Any],
-    readers: Iterable[Callable[..., Any]] = (),
+    transform: Callable[..., object],
+    how: Mapping[str, object],
+    readers: Iterable[Callable[..., object]] = (),
 ) -> str:
     """SHA-256 over all that boundary tensors depend on beside the image and the stages.
 
@@ -82,9 +81,9 @@ def stage_digest(stage: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def same_transform(first: Callable[..., Any], second: Callable[..., Any]) -> bool:
+def same_transform(first: Callable[..., object], second: Callable[..., object]) -> bool:
     """Whether two transforms are made of the same parts with the same settings."""
-    return bool(Description(first).parts == Description(second).parts)
+    return Description(first).parts == Description(second).parts
 
 
 def image_ids(data: ImageSet, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:

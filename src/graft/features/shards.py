@@ -5,9 +5,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 import torch
@@ -43,7 +43,9 @@ class Shard(NamedTuple):
         return torch.from_numpy(self.rows[rows]).view(self.dtype).view(len(rows), *self.shape)
 
 
-def write_shard(path: Path, ids: Sequence[bytes], batches: Iterable[Tensor], about: dict[str, Any]) -> None:
+def write_shard(
+    path: Path, ids: Sequence[bytes], batches: Iterable[Tensor], about: Mapping[str, object]
+) -> None:
     """Write tensors batch by batch to the new folder `path`: whole or, where anything goes wrong, not at all.
 
     Args:
@@ -112,6 +114,6 @@ def open_shard(path: Path) -> Shard | None:
     return Shard(ids, rows, shape, dtype)
 
 
-def _sync(file: Any) -> None:
+def _sync(file: BinaryIO | TextIO) -> None:
     file.flush()
     os.fsync(file.fileno())

@@ -3,10 +3,9 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -74,8 +73,7 @@ class FeatureStore:
 
     def missing(self, key: str, ids: Sequence[bytes]) -> list[int]:
         """The positions in `ids`, each image once, of tensors that the entry lacks or holds damaged."""
-        places = _places(self._shards(key))
-        return _first_of_each(ids, places)
+        return _first_of_each(ids, _places(self._shards(key)))
 
     def room_for(self, needed: int) -> str | None:
         """Why `needed` more bytes cannot be kept; None where they can."""
@@ -86,7 +84,7 @@ class FeatureStore:
         key: str,
         ids: Sequence[bytes],
         compute: Callable[[list[int]], Iterable[Tensor]],
-        about: dict[str, Any],
+        about: Mapping[str, object],
         image_bytes: int = 0,
     ) -> Stored:
         """The tensors of these images.
@@ -125,7 +123,7 @@ class FeatureStore:
         key: str,
         ids: Sequence[bytes],
         compute: Callable[[list[int]], Iterable[Tensor]],
-        about: dict[str, Any],
+        about: Mapping[str, object],
         image_bytes: int,
     ) -> None:
         """Compute what is missing, now that no other process writes here."""

@@ -1,5 +1,6 @@
 """Bringing a backbone into the state that a plan asks for, and the callback that does so in time."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -79,10 +80,10 @@ class FreezeCallback(pl.Callback):
         if self.plan.observes and self._validated and loss is not None:
             self.plan.observe(trainer.current_epoch, float(loss))
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, object]:  # noqa: D102
         return self.plan.state_dict()
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # noqa: D102
         self.plan.load_state_dict(state_dict)
 
     def _apply(self, trainer: pl.Trainer, pl_module: Any) -> None:

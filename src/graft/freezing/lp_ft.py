@@ -1,5 +1,6 @@
 """Linear probing, then fine-tuning (LP-FT)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from graft.freezing.parts import Part
@@ -53,11 +54,11 @@ class LpFt:
         elif epoch - self.lowest_epoch >= self.patience:
             self.switch = min(self.switch, epoch + 1)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float | None]:
         """The epoch of the switch as far as it is known, and what it is decided by."""
         return {"switch": self.switch, "lowest": self.lowest, "lowest_epoch": self.lowest_epoch}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.switch, self.lowest = state["switch"], state["lowest"]
         self.lowest_epoch = state["lowest_epoch"]

@@ -1,6 +1,7 @@
 """The freeze plan: what a strategy comes to for one backbone and one length of training."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -102,11 +103,11 @@ class FreezePlan:
             self._observes.observe(epoch, loss)
             self._lay_out()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What is saved of the strategy; empty where it has no state."""
         return {} if self._stateful is None else dict(self._stateful.state_dict())
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
         if self._stateful is not None:
             self._stateful.load_state_dict(state)

@@ -9,6 +9,7 @@ A strategy of your own is a class with a `treatment` method, named by `_target_`
 It may also have the methods of `Prepares`, `RatesHead`, `Observes` and `Stateful`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -83,11 +84,11 @@ class Observes(Protocol):
 class Stateful(Protocol):
     """A strategy with a state that checkpoints save."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """Give the state as plain values."""
         ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
         ...
 

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from pytorch_lightning.utilities.types import LRSchedulerConfigType
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
@@ -28,14 +28,14 @@ class Span:
     head_rate: Callable[[int], float] = lambda epoch: 1.0
 
 
-def constant(optimizer: Optimizer, span: Span) -> dict[str, Any]:
+def constant(optimizer: Optimizer, span: Span) -> LRSchedulerConfigType:
     """The rates stay as they are."""
     return _scheduled(optimizer, span, lambda step: 1.0)
 
 
 def cosine(
     optimizer: Optimizer, span: Span, warmup_epochs: float = 0.0, final: float = 0.0, restart: bool = False
-) -> dict[str, Any]:
+) -> LRSchedulerConfigType:
     """Linear warm-up, then half a cosine down to `final` times the rate, step by step.
 
     See Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983. The cosine reaches `final` where the run
@@ -59,14 +59,14 @@ def cosine(
     return _scheduled(optimizer, span, factor)
 
 
-def step(optimizer: Optimizer, span: Span, step_size: int = 7, gamma: float = 0.1) -> dict[str, Any]:
+def step(optimizer: Optimizer, span: Span, step_size: int = 7, gamma: float = 0.1) -> LRSchedulerConfigType:
     """The rates are multiplied by `gamma` every `step_size` epochs."""
     return _scheduled(optimizer, span, lambda step: gamma ** (step // span.steps_per_epoch // step_size))
 
 
 def plateau(
     optimizer: Optimizer, span: Span, factor: float = 0.1, patience: int = 3, min_delta: float = 0.0
-) -> dict[str, Any]:
+) -> LRSchedulerConfigType:
     """The rates are multiplied by `factor` when `val/loss` has not fallen for `patience` epochs.
 
     Both are counted as Lightning's `EarlyStopping` counts them: with `patience=3` the third epoch in a row
@@ -95,7 +95,7 @@ def plateau(
     return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/loss"}
 
 
-def _scheduled(optimizer: Optimizer, span: Span, factor: Callable[[int], float]) -> dict[str, Any]:
+def _scheduled(optimizer: Optimizer, span: Span, factor: Callable[[int], float]) -> LRSchedulerConfigType:
     """Every group's rate at every step: its own · factor(step), and the head's · the strategy's word."""
 
     def head(step: int) -> float:

@@ -45,10 +45,11 @@ NOTES = """\
 
 def csv_rows(rows: Iterable[Row]) -> list[dict[str, object]]:
     """The rows with numbers of six digits; what is not known is left empty."""
-    return [
-        {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
-        for row in rows
-    ]
+    return [{key: _six_digits(value) for key, value in row.items()} for row in rows]
+
+
+def _six_digits(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
 
 
 def _cells(row: Row, columns: Iterable[tuple[str, str, str]]) -> list[str]:
