@@ -11,9 +11,6 @@ from graft.errors import GraftError
 class Patches(nn.Module):
     """Images `(N, 3, S, S)` to tokens `(N, 1 + P, D)`: the class token, then the P patches, with positions.
 
-    Args:
-        model: torchvision's `VisionTransformer`; its parameters are held, not copied.
-
     Raises:
         GraftError: in `forward`, the images are not S x S; there are no positions for other patches.
     """

@@ -30,11 +30,6 @@ def kept_from_hydra(command: str, words: Sequence[str]) -> list[str]:
 def data_of_run(command: str, cfg: DictConfig, overrides: Sequence[str]) -> tuple[Plain, Plain] | None:
     """The recorded `data` node of the run that is named, and the same with what the words change in it.
 
-    Args:
-        command: which.
-        cfg: what Hydra composed.
-        overrides: the words.
-
     Returns:
         None where the words name no run, or data of their own, or change nothing in it.
 

@@ -14,13 +14,7 @@ from graft.errors import GraftError, did_you_mean, first_line
 
 
 def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> GraftError:
-    """The `GraftError` that says what Hydra's error means.
-
-    Args:
-        error: from `hydra.errors` or `omegaconf.errors`.
-        command: `train`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
-        overrides: the words of the command line.
-    """
+    """The `GraftError` that says what an error of Hydra's or OmegaConf's means."""
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     if isinstance(error, MissingConfigException):

@@ -17,13 +17,9 @@ NAMED_WEIGHTS = re.compile(r"DEFAULT|[A-Z0-9]+_[A-Z0-9_]+")
 
 
 def check_paths(config: Mapping[str, Any], command: str) -> None:
-    """Check the paths of a configuration that a command is about to use.
+    """Check the paths of a checked configuration that a command is about to use.
 
     What a part of the user's own does with its keys nobody here knows, so they are left to it.
-
-    Args:
-        config: resolved and checked.
-        command: such as `train`.
 
     Raises:
         GraftError: names the key, the path, and the nearest one that is there.

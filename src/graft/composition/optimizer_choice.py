@@ -42,13 +42,7 @@ CALLBACKS = (
 def choose_optimizer(
     cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plain, folders: Sequence[Path]
 ) -> tuple[Plain, list[str]]:
-    """Put `optimizer=lbfgs` in the place of `optimizer=auto` where the head can be solved.
-
-    Args:
-        cfg: composed, with interpolations; changed in place.
-        hydra_cfg: Hydra's own node, which knows options and words.
-        shipped: the keys that the options' files give, with their values.
-        folders: where options are looked for.
+    """Put `optimizer=lbfgs` in the place of `optimizer=auto`, in `cfg` itself, where the head can be solved.
 
     Returns:
         The shipped keys, now of the option that is taken; and a line that says why a head that could have

@@ -31,12 +31,7 @@ def needed(key: str, given: object) -> str:
 
 
 def existing(key: str, given: object, kind: str) -> Path:
-    """The path that is to be read, with `~` for the user's folder.
-
-    Args:
-        key: where it was given, for messages.
-        given: as it was typed.
-        kind: `file`, `folder` or `file or folder`.
+    """The path of a `file`, a `folder` or a `file or folder` (`kind`), with `~` for the user's folder.
 
     Raises:
         GraftError: nothing is there, something else is, or it cannot be looked at.

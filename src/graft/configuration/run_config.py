@@ -129,11 +129,7 @@ TYPED = {"loss": Loss, "distill": Distill, "cache": Cache, "sweep": Sweep}
 
 
 def check_whole(values: Config, where: str) -> None:
-    """Check that no key is missing that a run cannot do without.
-
-    Args:
-        values: plain values.
-        where: what they are of, for the message.
+    """Check that no key is missing that a run cannot do without; `where` names the values in the message.
 
     Raises:
         GraftError: names the keys.

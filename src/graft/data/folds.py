@@ -8,16 +8,10 @@ from graft.errors import GraftError
 
 
 def cut(data: ImageData, pool: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
-    """For each fold what remains and what it holds; the folds partition the pool.
+    """For each fold what remains and what it holds; the folds partition the pool, indices `(N,)`.
 
     Scikit-learn's stratified k-fold, shuffled; where the data has groups these are dealt out, so that folds
     are as even as whole groups allow.
-
-    Args:
-        data: the images.
-        pool: `(N,)` indices of those to cut.
-        folds: number of parts, at least 2.
-        seed: of the shuffling.
 
     Raises:
         GraftError: a class has fewer images than there are folds, or the pool fewer groups.

@@ -55,12 +55,7 @@ def some_of(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def said_of_several(looked: Sequence[Path], total: int) -> list[str]:
-    """That of files with several pictures the first is used, where there are such files.
-
-    Args:
-        looked: the files to look at.
-        total: how many there are.
-    """
+    """That of files with several pictures the first is used, where any of those looked at is such a file."""
     several = [path for path in looked if holds_several(path)]
     if not several:
         return []

@@ -70,11 +70,6 @@ def fitting(lowest: float, highest: float, some: NDArray[np.float64]) -> Levels:
     """The levels for values: 0 and the end of the least range of 8 to 16 bits (or 0 to 1) that holds all.
 
     Where that is hardly used, or there is none, they are the values but for those of stuck pixels.
-
-    Args:
-        lowest: of all values.
-        highest: of all values.
-        some: of the values, evenly spread.
     """
     ends = [1.0, *(2.0**bits - 1 for bits in _BITS)]
     end = next((end for end in ends if lowest >= 0 and highest <= end), None)

@@ -39,12 +39,6 @@ def cutmix(classes: int, alpha: float) -> Mix:
 
 
 def mixup_or_cutmix(classes: int, mixup_alpha: float, cutmix_alpha: float) -> Mix:
-    """One of the two for each batch, with equal chance.
-
-    Args:
-        classes: C.
-        mixup_alpha: as `alpha` of `mixup`.
-        cutmix_alpha: as `alpha` of `cutmix`.
-    """
+    """`mixup` or `cutmix` for each batch, with equal chance, each with its alpha."""
     mix: Mix = v2.RandomChoice([mixup(classes, mixup_alpha), cutmix(classes, cutmix_alpha)])
     return mix

@@ -29,12 +29,7 @@ def recorded_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
 
 
 def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: str = "split.csv") -> Splits:
-    """The split that `split_rows` wrote.
-
-    Args:
-        rows: with name, label and split.
-        data: the images that the rows speak of.
-        source: the file that the rows come from, for messages.
+    """The split that `split_rows` wrote; `source` names the rows in messages.
 
     Raises:
         GraftError: the images are not those of the rows, or have other labels, or a split is unknown.

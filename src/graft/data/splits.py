@@ -132,12 +132,7 @@ def from_lists(data: ImageData, parts: dict[str, Indices], rule: str) -> Splits:
 
 
 def by_parts(data: ImageData, rule: str) -> Splits:
-    """The source's own parts, for images that cannot be split, or need not be; part `all` is unused.
-
-    Args:
-        data: the images.
-        rule: why, in words.
-    """
+    """The source's own parts, for images that cannot be split, or need not be; `rule` says why."""
     return from_lists(data, _own_parts(data), rule)
 
 
@@ -191,16 +186,7 @@ def _fold(
 def _draw(
     data: ImageData, pool: Indices, share: float, seed: int, key: str, then: float = 0
 ) -> tuple[Indices, Indices]:
-    """`pool` as what remains and the `share` of it that is drawn, each class in proportion.
-
-    Args:
-        data: the images.
-        pool: `(N,)` indices of those to divide.
-        share: of them.
-        seed: of the draw.
-        key: what asked for it, for messages.
-        then: share of what remains that `data.val_fraction` will draw, for messages.
-    """
+    """The indices `pool` `(N,)` as what remains and the `share` that is drawn, each class in proportion."""
     labels = data.images.labels[pool]
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:

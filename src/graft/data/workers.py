@@ -48,11 +48,7 @@ def outlive_sigterm(worker: int) -> None:
 
 
 def worker_count(asked: int | None, batches: int) -> int:
-    """How many processes load.
-
-    Args:
-        asked: how many are wished for; None: `default_workers`.
-        batches: what there is to load; more processes than these would have nothing to do.
+    """How many processes load: what is asked for, or `default_workers`, but no more than there are batches.
 
     Raises:
         GraftError: some are asked for, and this process cannot start them.
@@ -62,12 +58,9 @@ def worker_count(asked: int | None, batches: int) -> int:
 
 
 def default_workers(processes: int = 1) -> int:
-    """Loading processes that pay: none on 2 cores or fewer, where they only get in the way.
+    """Loading processes that pay for each of some that train here: none on 2 cores or fewer.
 
     None too where this process cannot start them.
-
-    Args:
-        processes: how many train on this machine, and share its cores.
     """
     share = cores() // processes
     return 0 if share <= 2 or obstacle() else min(8, share - 1)

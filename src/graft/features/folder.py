@@ -157,13 +157,7 @@ def room_for(features: Path, needed: int, max_bytes: int) -> str | None:
 
 
 def make_room(features: Path, needed: int, max_bytes: int, keep: str) -> list[Entry]:
-    """Remove entries, that used longest ago first, until `needed` more bytes fit.
-
-    Args:
-        features: the folder of entries.
-        needed: bytes.
-        max_bytes: what all entries together may take.
-        keep: the key that the bytes are for.
+    """Remove entries, that used longest ago first, never `keep`, until `needed` more bytes fit.
 
     Returns:
         What was removed.

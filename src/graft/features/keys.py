@@ -39,12 +39,7 @@ NO_PART = {*INTERNAL, "source_names", "dropped", "source_head", "pooling", "bloc
 
 
 def boundary_key(stages: Sequence[str], around: str) -> str:
-    """The key of the tensors that some stages, from the stem on, make of images: 64 hexadecimal digits.
-
-    Args:
-        stages: `stage_digest` of each.
-        around: `surroundings` of all.
-    """
+    """The key of the tensors that the stages of these digests make of images: 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps([*stages, around]).encode()).hexdigest()
 
 
@@ -54,14 +49,7 @@ def surroundings(
     how: Mapping[str, object],
     readers: Iterable[Callable[..., object]] = (),
 ) -> str:
-    """SHA-256 over all that boundary tensors depend on beside the image and the stages.
-
-    Args:
-        backbone: that the stages belong to.
-        transform: from PIL to the backbone's input.
-        how: plain values: device, precision, layout.
-        readers: functions that read the images.
-    """
+    """SHA-256 over all that boundary tensors depend on beside the image and the stages."""
     outside = {key: value for key, value in vars(backbone).items() if key not in NO_PART}
     around = Description([type(backbone), outside, transform, list(readers), OWN_CODE], without=VERSIONED)
     versions = {name: package.__version__ for name, package in VERSIONED.items()}

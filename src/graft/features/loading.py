@@ -88,11 +88,7 @@ class BoundaryLoader:
 
 
 class OneView(TransformedImages):
-    """Images as their augmentation draws them in one epoch.
-
-    Args:
-        view: the epoch; the other arguments are those of `TransformedImages`.
-    """
+    """Images as their augmentation draws them in one epoch, `view`."""
 
     def __init__(
         self, images: ImageSet, indices: Indices, transform: Transform, seed: int | None, view: int

@@ -19,12 +19,7 @@ from graft.runs.log import say
 
 
 class Stored:
-    """Boundary tensors on the disk, in the order of the images that were asked for.
-
-    Args:
-        shards: that hold them.
-        ids: the images'.
-    """
+    """Boundary tensors on the disk, in the order of the images that were asked for."""
 
     def __init__(self, shards: Sequence[Shard], ids: Sequence[bytes]) -> None:
         self.shards = shards

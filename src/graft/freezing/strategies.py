@@ -94,13 +94,7 @@ class Stateful(Protocol):
 
 
 def treat(part: Part, trains: bool, norm: Norm | None) -> Treatment:
-    """The treatment of a part by the rule of its surroundings and, if it is a norm layer's, by `norm`.
-
-    Args:
-        part: what is decided about.
-        trains: whether the strategy trains it.
-        norm: what norm layers do here; None: as `trains` says.
-    """
+    """The treatment of a part: as `trains` says; of a norm layer's as `norm` says, where it is given."""
     if part.kind != "norm" or norm is None:
         return Treatment(trains)
     return Treatment(trains and norm in ("affine", "train"), norm in ("statistics", "train"))

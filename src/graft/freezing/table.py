@@ -43,14 +43,7 @@ class FreezeRow(TypedDict):
 def freeze_table(
     plan: FreezePlan, stages: nn.ModuleDict, head: nn.Module, groups: Sequence[Mapping[str, Any]]
 ) -> list[FreezeRow]:
-    """One row a stage, and one for the head.
-
-    Args:
-        plan: says what trains when.
-        stages: the backbone's.
-        head: trains from the first epoch on.
-        groups: the optimizer's, with `params`, `lr` and `weight_decay`.
-    """
+    """One row a stage, and one for the head; `groups` are the optimizer's."""
     rates = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     located = parts(stages)
     rows = []

@@ -56,9 +56,6 @@ def any_of(*flags: bool) -> list[bool]:
 def check_same(*values: Any) -> None:
     """Refuse to train where the processes hold different configurations or data; all must call this.
 
-    Args:
-        values: plain values that must be the same on all.
-
     Raises:
         GraftError: they are not.
     """

@@ -25,13 +25,7 @@ def environment() -> list[Any]:
 
 
 def lone_trainer(accelerator: str, devices: Any = 1, **settings: Any) -> pl.Trainer:
-    """A Trainer for this process alone, whatever others there are or will be; it logs and keeps nothing.
-
-    Args:
-        accelerator: as Lightning names it.
-        devices: `trainer.devices`, of which the first is taken.
-        settings: more of the Trainer's.
-    """
+    """A Trainer for this process and one device, whatever others there are; it logs and keeps nothing."""
     return pl.Trainer(
         accelerator=accelerator,
         devices=devices[:1] if isinstance(devices, list) else 1,

@@ -61,11 +61,6 @@ def _gpus(accelerator: str) -> int:
 def together(size: int, folder: RunFolder, checkpoint: Path | None) -> Iterator[None]:
     """The first of `size` processes: all are in one group while this lasts, and the others train with it.
 
-    Args:
-        size: 1: nothing happens.
-        folder: the run folder, in which `config.yaml` stands by now.
-        checkpoint: what the run goes on from.
-
     Raises:
         GraftError: another process ended before its time.
     """

@@ -160,16 +160,7 @@ def page(
     figures: Sequence[str],
     few: str = "",
 ) -> str:
-    """A Markdown page: what was cut, the table, the folds, how to read the intervals, the figures.
-
-    Args:
-        name: of the configuration.
-        cut: how the folds came about.
-        rows: from `rows_of`.
-        folds: of all repeats.
-        figures: their paths, relative to the page.
-        few: of `graft.reporting.few_errors`, of the pooled images.
-    """
+    """A Markdown page: what was cut, the table, the folds, how to read the intervals, the figures."""
     count = max(fold.fold for fold in folds)
     repeats = max(fold.repeat for fold in folds)
     head = ["fold", "trained on", "validated on", "tested on", "accuracy", "loss", "best epoch"]

@@ -51,11 +51,7 @@ def bundle_in(folder: Path) -> BundleFolder | None:
 
 
 def weights_file(path: Path, given: str) -> Path:
-    """The file of weights that a path means: itself or, of a folder, that of the bundle.
-
-    Args:
-        path: need not be there.
-        given: the key and its value, for messages, such as `backbone.weights=runs/first`.
+    """The file of weights that a path means: itself or, of a folder, that of the bundle; `given` names it.
 
     Raises:
         GraftError: the folder holds no bundle.
@@ -68,11 +64,7 @@ def weights_file(path: Path, given: str) -> Path:
 
 
 def bundle_folder(path: str | Path, key: str = "run") -> BundleFolder:
-    """The bundle's folder for a bundle, or for the run folder that holds one.
-
-    Args:
-        path: of either.
-        key: where it was given, for messages.
+    """The bundle's folder for a bundle, or for the run folder that holds one; `key` names it in messages.
 
     Raises:
         GraftError: `path` is neither.

@@ -60,10 +60,6 @@ class RunFolder:
     def claim(cls, path: str | Path, **facts: object) -> "RunFolder":
         """Make `path` this run's folder by creating its `status.json` exclusively.
 
-        Args:
-            path: the folder.
-            facts: more to record in `status.json`, such as the run's `fingerprint`.
-
         Raises:
             GraftError: the folder is another run's, or holds other files.
         """
@@ -79,11 +75,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path, key: str = "run") -> "RunFolder":
-        """Open the folder of an earlier run.
-
-        Args:
-            path: the folder.
-            key: where it was asked for, for messages.
+        """Open the folder of an earlier run; `key` names it in messages.
 
         Raises:
             GraftError: there is no such folder, or it is no run's.

@@ -63,11 +63,6 @@ def read_status(run: RunFolder) -> Status:
 def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> Plain:
     """The run's own configuration with what the command line may change in it.
 
-    Args:
-        folder: the run.
-        given: the configuration that the command line's words compose.
-        overrides: those words.
-
     Raises:
         GraftError: a word would change what the run computes, or the run lacks a key of today.
     """

@@ -58,13 +58,7 @@ def counted(roles: Iterable[str | None]) -> dict[str, int]:
 
 
 def told(counts: dict[str, int], images: str, so: str = "this is no test on unseen images alone") -> str:
-    """One line to say that a model has seen some images before; empty where it has seen none.
-
-    Args:
-        counts: from `counted`.
-        images: which, such as `these 40 images`.
-        so: what follows from it.
-    """
+    """One line that a model has seen some of these images, and what follows; empty where it has seen none."""
     where = {"seen/train": "in training", "seen/val": "in validation"}
     said = " and ".join(f"{count:,} {where[key]}" for key, count in counts.items() if count)
     said = said.replace(" in ", f" of {images} are seen in ", 1)

@@ -49,10 +49,6 @@ def find_layout(walk: Walk) -> Layout:
 def refuse_folders_in_between(walk: Walk, folders: Sequence[str]) -> None:
     """Refuse class folders that hold only folders, of names that recur: those may be what says the class.
 
-    Args:
-        walk: of the data.
-        folders: of the classes of one part, by path.
-
     Raises:
         GraftError: they are such; says what to type in either case.
     """

@@ -56,10 +56,6 @@ class Walk:
 
     A link is followed once: what its real path leads to is not found again, and a link to a folder that it
     lies in leads nowhere. What is found at its own place goes before what a link leads to.
-
-    Args:
-        root: the folder.
-        source: key and value that name it, for messages.
     """
 
     def __init__(self, root: Path, source: str) -> None:
@@ -79,10 +75,7 @@ class Walk:
         return self._listings[folder]
 
     def below(self, tops: Sequence[str]) -> tuple[dict[str, list[str]], list[LeftOut]]:
-        """All images at any depth below some folders, and what was left out there.
-
-        Args:
-            tops: paths below the root; none lies in another.
+        """All images at any depth below some folders, none in another, and what was left out there.
 
         Returns:
             For each of `tops` the sorted paths of its images, below the root; and what is no such image.

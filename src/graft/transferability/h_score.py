@@ -12,10 +12,6 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     Σ_α = (1 − α) Σ_f + α σ² I, where σ² is the features' mean variance and α follows from the data. With as
     many features as images the plain score is C − 1 whatever the features are, noise too; this one is not.
 
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-
     Returns:
         From 0 to C − 1, C being the classes that have images.
 

@@ -31,13 +31,9 @@ class Evidence(NamedTuple):
 
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
-    """The mean over classes of the largest log evidence an image.
+    """The mean over classes that have images of the largest log evidence an image.
 
     Each class is a target y ∈ {0, 1}ᴺ, without an intercept, as in the paper.
-
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids; those without an image are left out of the mean.
 
     Raises:
         ValueError: the shapes do not fit, or a feature is NaN or infinite.

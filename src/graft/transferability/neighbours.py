@@ -11,15 +11,10 @@ TEMPERATURE = 0.07
 
 
 def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = NEIGHBOURS) -> float:
-    """Accuracy of the k nearest neighbours' vote, each image left out of its own (leave-one-out).
+    """Accuracy of the k nearest neighbours' vote (k < N), each image left out of its own (leave-one-out).
 
     Near is by the cosine, and a vote weighs exp(cosine / 0.07): with equal votes a class of fewer images than
     k would be outvoted whatever the features are.
-
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-        k: how many vote; at most N − 1 do.
 
     Raises:
         ValueError: the shapes do not fit, a feature is NaN or infinite, or there is one image alone.

@@ -15,11 +15,6 @@ def transrate(features: ArrayLike, labels: ArrayLike, eps: float = EPS) -> float
     only as far as their features are of one size. With classes of one size it is the published score; the
     authors' code weighs classes alike whatever their size, with which it could be negative.
 
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-        eps: the distortion that the code may have.
-
     Returns:
         At least 0, which a single class has.
 
