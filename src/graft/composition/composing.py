@@ -116,13 +116,7 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
 
 
 def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
-    """Check a composed configuration and resolve it.
-
-    Args:
-        cfg: what Hydra composed; a `hydra` node in it is left out of the result.
-        hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `crossval`, `evaluate`, `predict`, `extract`, `compare`, `rank` or
-            `inspect`.
+    """Check a configuration that Hydra composed, with Hydra's own node `hydra_cfg`, and resolve it.
 
     Returns:
         The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name;

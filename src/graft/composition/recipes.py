@@ -30,12 +30,6 @@ def without_replaced(
     Hydra lays a recipe's values over whatever option is chosen. But a recipe that names `optimizer: sgd`
     means its rate and its momentum for SGD: `optimizer=adamw` beside it is AdamW as it ships. A recipe that
     names no optimizer means its values for any, and they stay.
-
-    Args:
-        cfg: what Hydra composed; it is not changed.
-        choices: group to chosen option.
-        folders: where options are looked for, in Hydra's order: the first that has one wins.
-        words: the command line's, whose own values stay too.
     """
     recipes = [_recipe(group, name, folders) for group in RECIPES for name in _names(choices.get(group))]
     changed = copy.deepcopy(cfg)

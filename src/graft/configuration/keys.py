@@ -1,7 +1,8 @@
 """Which configuration keys there are: those of the chosen options' files, and no others.
 
 The shipped YAML files are the schema: a key that none of the chosen files lists is refused, also with `+`
-or `++`, where Hydra by itself would take it without a word. Imports no torch.
+or `++`, where Hydra by itself would take it without a word. `folders` are where options are looked for, in
+Hydra's order: the first that has one wins. Imports no torch.
 """
 
 import functools
@@ -34,13 +35,7 @@ def conf_dir() -> Path:
 
 
 def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain:
-    """Every key that the command and the chosen options define, with the values that the files give them.
-
-    Args:
-        command: whose primary file is read.
-        choices: group to chosen option.
-        folders: where options are looked for, in Hydra's order: the first that has one wins.
-    """
+    """Every key that the command and the chosen options define, with the values that the files give them."""
     primary = _read(conf_dir() / f"{command}.yaml")
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
     # A group that the command line takes out altogether is missed like a key.
@@ -81,12 +76,7 @@ def option_file(group: str, name: str, folders: Sequence[Path]) -> Plain:
 
 
 def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
-    """Every option of a group with its keys, resolved, by name.
-
-    Args:
-        group: of which each option is one object.
-        folders: where options are looked for, in Hydra's order: the first that has one wins.
-    """
+    """Every option of a group with its keys, resolved, by name."""
     return {
         name: plain(OmegaConf.create(option_keys(group, name, folders)), resolve=True)
         for name in _option_names(group, folders)

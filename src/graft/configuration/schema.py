@@ -20,11 +20,7 @@ SOLVER = "graft.optim.LBFGS"
 
 
 def check_values(config: Config, shipped: Config) -> None:
-    """Check the type and range of every value.
-
-    Args:
-        config: the resolved configuration as plain values.
-        shipped: the same keys with the values that the YAML files give them, unresolved.
+    """Check the type and range of every value against the YAML files' own, `shipped`, unresolved.
 
     Raises:
         GraftError: names the first key whose value is wrong, the value, and what is right.

@@ -95,12 +95,7 @@ class Seen(NamedTuple):
 def find_levels(
     deep: Sequence[Path], values_of: Callable[[Path], tuple[str, NDArray[Any]]]
 ) -> dict[str, Seen]:
-    """What some images of more than 8 bits hold, by the kind of their values.
-
-    Args:
-        deep: those images.
-        values_of: from an image to the kind of its values and its colours.
-    """
+    """What some images of more than 8 bits hold, by the kind of their values."""
     seen: dict[str, list[tuple[float, float, NDArray[np.float64]]]] = {}
     for path in deep:
         try:

@@ -19,9 +19,7 @@ def unmixed(classes: int) -> None:
 def mixup(classes: int, alpha: float) -> Mix:
     """Blend each image with its neighbour: x = λ·x_a + (1−λ)·x_b, labels likewise (arXiv:1710.09412).
 
-    Args:
-        classes: C.
-        alpha: one λ a batch is drawn from Beta(alpha, alpha); above 0.
+    One λ a batch is drawn from Beta(alpha, alpha).
     """
     mix: Mix = v2.MixUp(alpha=alpha, num_classes=classes)
     return mix
@@ -30,9 +28,7 @@ def mixup(classes: int, alpha: float) -> Mix:
 def cutmix(classes: int, alpha: float) -> Mix:
     """Paste a rectangle of its neighbour into each image; labels share by area (arXiv:1905.04899).
 
-    Args:
-        classes: C.
-        alpha: the area kept is drawn from Beta(alpha, alpha), one a batch; above 0.
+    The area kept is drawn from Beta(alpha, alpha), one a batch.
     """
     mix: Mix = v2.CutMix(alpha=alpha, num_classes=classes)
     return mix

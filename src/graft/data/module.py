@@ -138,13 +138,7 @@ class ImageDataModule(pl.LightningDataModule):
     def ordered_loader(
         self, split: str, share: Share = WHOLE, *, every_epoch: bool = False
     ) -> DataLoader[Batch]:
-        """Any split, train too, in order and as in evaluation; or a process's share of it.
-
-        Args:
-            split: train, val, test or unused.
-            share: of which process.
-            every_epoch: whether it will be read again, so that keeping its images pays.
-        """
+        """Any split, train too, in order and as in evaluation; or a process's share of it."""
         items = self._items(split, self.evaluation, every_epoch=every_epoch)
         shared = even_batches(len(items), self.batch_size, share) if share.size > 1 else None
         return self._loader(items, self.evaluation_size, shared)

@@ -104,13 +104,7 @@ def read_header(shard: Path) -> Header | None:
 
 @contextmanager
 def locked(features: Path, key: str, wait: bool = True) -> Iterator[bool]:
-    """Be the only process that writes or removes an entry.
-
-    Args:
-        features: the folder of entries.
-        key: the entry's.
-        wait: until another process is done; else yields False at once while it is not.
-    """
+    """Be the only process that writes or removes an entry; without `wait`, yields False where another is."""
     from filelock import FileLock, Timeout
 
     (features / "locks").mkdir(parents=True, exist_ok=True)

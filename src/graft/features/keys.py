@@ -75,13 +75,7 @@ def same_transform(first: Callable[..., object], second: Callable[..., object]) 
 
 
 def image_ids(data: ImageSet, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:
-    """32 bytes an image: its content's digest, or where the transform draws, a digest of all it depends on.
-
-    Args:
-        data: the images.
-        indices: of those that are asked for.
-        drawn: seed and view of an augmentation, which depends on the index too.
-    """
+    """32 bytes an image: its content's digest; where the transform draws, one of seed and view (`drawn`) too."""
     digests = ((int(index), data.digest(int(index))) for index in indices)
     if drawn is None:
         return [digest for _, digest in digests]

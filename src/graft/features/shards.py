@@ -46,13 +46,7 @@ class Shard(NamedTuple):
 def write_shard(
     path: Path, ids: Sequence[bytes], batches: Iterable[Tensor], about: Mapping[str, object]
 ) -> None:
-    """Write tensors batch by batch to the new folder `path`: whole or, where anything goes wrong, not at all.
-
-    Args:
-        path: does not exist.
-        ids: of the images, each 32 bytes.
-        batches: `(B, …)` on the CPU, together one tensor an id and in their order.
-        about: what was computed, for people to read.
+    """Write tensors `(B, …)`, batch by batch, to the new folder `path`: whole or, on an error, not at all.
 
     Raises:
         OSError: the disk is full, or cannot be written to.

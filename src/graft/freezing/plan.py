@@ -62,14 +62,11 @@ class FreezePlan:
         return self._strategy.treatment(part, epoch)
 
     def prefix(self, epoch: int | None = None) -> int:
-        """How many stages, counted from the stem, are frozen whole in all epochs up to this one, itself too.
+        """How many stages, counted from the stem, are frozen whole in all epochs up to this one (or the last).
 
         Frozen whole: no parameter trains and no normalisation layer's statistics move, so that the stage
         stands in evaluation mode and holds the weights it came with. A stage without parameters belongs to
         the prefix if all below it does.
-
-        Args:
-            epoch: counted from 0; None: the last one.
         """
         if epoch is None:
             return self._prefixes[-1]

@@ -72,13 +72,6 @@ def plateau(
     Both are counted as Lightning's `EarlyStopping` counts them: with `patience=3` the third epoch in a row
     without a lower loss is the last at the old rates.
 
-    Args:
-        optimizer: whose rates they are.
-        span: of the run.
-        factor: of each fall.
-        patience: at least 1.
-        min_delta: by how much the loss must be below the lowest; less is no fall.
-
     Raises:
         GraftError: the freeze strategy has rates of its own, which this schedule cannot bring back.
     """

@@ -19,10 +19,6 @@ from graft.runs.resuming import continued
 def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]:
     """The configuration of the cross-validation that `resume` means, and the words that lead to it.
 
-    Args:
-        given: the configuration that the command line's words compose; they may change what is free.
-        overrides: those words.
-
     Raises:
         GraftError: there is no such folder, it is no cross-validation's, or a word would change the result.
     """

@@ -50,13 +50,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str, errors: str = "replace") -> None:
-    """Write `text` to `path` so that a reader, or a crash, never meets half of it.
-
-    Args:
-        path: of the file.
-        text: its content.
-        errors: what becomes of names that are not UTF-8: Python's word for it.
-    """
+    """Write `text` to `path` so that a reader, or a crash, never meets half of it; `errors` as in `open`."""
     with whole(path) as part, part.open("w", encoding="utf-8", errors=errors, newline="") as file:
         file.write(text)
 

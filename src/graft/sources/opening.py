@@ -84,12 +84,6 @@ def open_for_model(
 ) -> tuple[Mapping[str, Any], ImageData]:
     """The images that a model is to see: those that are given, else those of its own run.
 
-    Args:
-        run: the run or bundle, for messages.
-        given: a `data` node; None: the run's own.
-        recorded: the run's configuration; empty for a bundle.
-        levels: the model's, as in `open_data`.
-
     Returns:
         The `data` node, and what it opens.
 

@@ -67,13 +67,6 @@ def number_classes(
     What only training forbids (no training part, one class only, a class that the training part lacks) is
     left to who trains: `ImageData.untrainable`.
 
-    Args:
-        source: the configuration key and value that the images come from, for messages.
-        root: the folder that the names are relative to.
-        parts: some of "train", "val" and "test", or "all" alone.
-        notes: what the source left out.
-        untrainable: why nothing can train on these images, where the source knows already.
-
     Raises:
         GraftError: there are no images.
     """
