@@ -1,7 +1,6 @@
 """From a library's model to a `Backbone` and back: the same modules, in stages, without the last layer."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import nn
 
@@ -38,7 +37,8 @@ def carve(
         GraftError: a parameter or buffer outside the last layer is in no stage, or in two.
     """
     layer = model.get_submodule(last)
-    width: Any = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    width = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
     kept = {key: tensor for key, tensor in named_tensors(model).items() if not key.startswith(f"{last}.")}
     ours = {id(tensor): f"stages.{key}" for key, tensor in named_tensors(nn.ModuleDict(stages)).items()}
     missed = [key for key, tensor in kept.items() if id(tensor) not in ours]

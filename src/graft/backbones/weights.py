@@ -150,11 +150,7 @@ def _naming(backbone: Backbone, keys: Iterable[str]) -> tuple[str, dict[str, str
 def _same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Whether two state dicts hold the same tensors in the same order, under whichever keys."""
     pairs = zip(first.values(), second.values(), strict=False)
-    return len(first) == len(second) and all(_equal(*pair) for pair in pairs)
-
-
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and torch.equal(one, other)
+    return len(first) == len(second) and all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
 
 
 def _of_head(name: str, dropped: str | None) -> bool:

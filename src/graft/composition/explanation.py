@@ -8,8 +8,7 @@ from pathlib import Path
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
-from graft.configuration.key_table import PARTS
-from graft.configuration.keys import conf_dir, known_keys, unknown_key
+from graft.configuration.keys import Choices, conf_dir, default_choices, known_keys, unknown_key
 from graft.errors import GraftError, did_you_mean, first_line
 
 
@@ -88,14 +87,9 @@ def named_folders(overrides: Sequence[str]) -> list[tuple[str, str]]:
     return named
 
 
-def _chosen(command: str, overrides: Sequence[str], folders: Sequence[Path]) -> dict[str, str | None]:
+def _chosen(command: str, overrides: Sequence[str], folders: Sequence[Path]) -> Choices:
     """The options that the defaults list and the command line choose, without composing anything."""
-    defaults = (conf_dir() / f"{command}.yaml").read_text(encoding="utf-8")
-    chosen = {
-        group: None if match[1] == "null" else match[1]
-        for group in PARTS
-        if (match := re.search(rf"^  - {group}: (\w+)", defaults, re.M))
-    }
+    chosen = default_choices(command)
     for word in overrides:
         group, _, option = word.lstrip("+").partition("=")
         if group in chosen and any((folder / group / f"{option}.yaml").is_file() for folder in folders):

@@ -39,10 +39,7 @@ def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain
     primary = _read(conf_dir() / f"{command}.yaml")
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
     # A group that the command line takes out altogether is missed like a key.
-    defaults = [default for default in primary["defaults"] if isinstance(default, dict)]
-    known |= {
-        group: {} for default in defaults for group, option in default.items() if group in PARTS and option
-    }
+    known |= {group: {} for group, option in default_choices(command).items() if option}
     for group, option in choices.items():
         if option is None or group.startswith("hydra/") or "@" in group:
             continue
@@ -55,6 +52,13 @@ def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain
                 # A recipe in the user's own folder may bring top-level keys of its own.
                 known = {**{key: value for key, value in values.items() if key not in PARTS}, **known}
     return known
+
+
+def default_choices(command: str) -> dict[str, str | Sequence[str] | None]:
+    """Which options the command's file chooses."""
+    defaults = _read(conf_dir() / f"{command}.yaml")["defaults"]
+    chosen = [choice for default in defaults if isinstance(default, dict) for choice in default.items()]
+    return {group: option for group, option in chosen if group in PARTS}
 
 
 def option_keys(group: str, name: str, folders: Sequence[Path]) -> Plain:

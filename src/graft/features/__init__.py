@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from graft.features.store import Stored as Stored
 
 _HOMES = {
-    "BoundaryLoader": "loading",
-    "FeatureStore": "store",
-    "Stored": "store",
-    "ImageFeatures": "image_features",
+    "image_features": ("ImageFeatures",),
+    "loading": ("BoundaryLoader",),
+    "store": ("FeatureStore", "Stored"),
 }
 
 __getattr__ = lazily(__name__, _HOMES)

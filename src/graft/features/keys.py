@@ -75,7 +75,7 @@ def same_transform(first: Callable[..., object], second: Callable[..., object]) 
 
 
 def image_ids(data: ImageSet, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:
-    """32 bytes an image: its content's digest; where the transform draws, one of seed and view (`drawn`) too."""
+    """32 bytes an image: the digest of its content, with seed and view of an augmentation where `drawn`."""
     digests = ((int(index), data.digest(int(index))) for index in indices)
     if drawn is None:
         return [digest for _, digest in digests]

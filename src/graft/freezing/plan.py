@@ -62,7 +62,7 @@ class FreezePlan:
         return self._strategy.treatment(part, epoch)
 
     def prefix(self, epoch: int | None = None) -> int:
-        """How many stages, counted from the stem, are frozen whole in all epochs up to this one (or the last).
+        """How many stages, counted from the stem, are frozen whole in all epochs up to this one, or the last.
 
         Frozen whole: no parameter trains and no normalisation layer's statistics move, so that the stage
         stands in evaluation mode and holds the weights it came with. A stage without parameters belongs to

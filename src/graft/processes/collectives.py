@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from graft.errors import GraftError
+
+Value = TypeVar("Value")
 
 
 def size() -> int:
@@ -21,12 +23,11 @@ def index() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def gathered(value: Any) -> list[Any]:
+def gathered(value: Value) -> list[Value]:
     """What every process gives, in their order; all must call this."""
-    if size() == 1:
-        return [value]
-    values: list[Any] = [None] * size()
-    dist.all_gather_object(values, value)
+    values = [value] * size()
+    if len(values) > 1:
+        dist.all_gather_object(values, value)
     return values
 
 
@@ -53,7 +54,7 @@ def any_of(*flags: bool) -> list[bool]:
     return list(flags) if size() == 1 else (summed(torch.tensor(flags, dtype=torch.int64)) > 0).tolist()
 
 
-def check_same(*values: Any) -> None:
+def check_same(*values: object) -> None:
     """Refuse to train where the processes hold different configurations or data; all must call this.
 
     Raises:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
     LightningEnvironment,
     SLURMEnvironment,
@@ -12,7 +13,7 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
 from graft.runs.launch import launched
 
 
-def environment() -> list[Any]:
+def environment() -> list[ClusterEnvironment]:
     """What Lightning should be told of the processes; those of torchrun it finds by itself.
 
     It is not told of SLURM where that has started one process, whatever tasks its variables count; and where
@@ -24,7 +25,7 @@ def environment() -> list[Any]:
     return [] if launch else [LightningEnvironment()]
 
 
-def lone_trainer(accelerator: str, devices: Any = 1, **settings: Any) -> pl.Trainer:
+def lone_trainer(accelerator: str, devices: int | str | list[int] = 1, **settings: Any) -> pl.Trainer:
     """A Trainer for this process and one device, whatever others there are; it logs and keeps nothing."""
     return pl.Trainer(
         accelerator=accelerator,

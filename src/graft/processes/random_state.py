@@ -1,14 +1,24 @@
 """The generators of the main process as plain values, which a checkpoint can hold without pickling code."""
 
 import random
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
-def random_state() -> dict[str, Any]:
+class RandomState(TypedDict):
     """The states of torch's, every GPU's, Python's and NumPy's generators, as tensors and numbers."""
+
+    torch: Tensor
+    cuda: list[Tensor]
+    python: list[Any]
+    numpy: list[Any]
+
+
+def random_state() -> RandomState:
+    """Where every generator stands."""
     version, words, gauss = random.getstate()
     name, keys, *rest = np.random.get_state(legacy=True)
     return {
@@ -21,7 +31,7 @@ def random_state() -> dict[str, Any]:
     }
 
 
-def set_random_state(state: dict[str, Any]) -> None:
+def set_random_state(state: RandomState) -> None:
     """Set every generator to what `random_state` said; GPUs that are not here are passed over."""
     torch.set_rng_state(state["torch"].cpu())
     for index, gpu in enumerate(state["cuda"][: torch.cuda.device_count()]):

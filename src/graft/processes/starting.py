@@ -40,7 +40,8 @@ def count(trainer: Mapping[str, Any]) -> int:
     if isinstance(devices, list):
         per_node = len(devices)
     elif devices in ("auto", -1):
-        per_node = launch.size // nodes if launch else max(1, _gpus(trainer["accelerator"]))
+        gpus = torch.cuda.device_count() if trainer["accelerator"] in ("auto", "gpu", "cuda") else 0
+        per_node = launch.size // nodes if launch else max(1, gpus)
     else:
         per_node = int(devices)
     if launch and launch.size != per_node * nodes:
@@ -51,10 +52,6 @@ def count(trainer: Mapping[str, Any]) -> int:
     if nodes > 1 and not launch:
         raise GraftError(f"trainer.num_nodes={nodes} needs torchrun or srun, which start processes on each")
     return per_node * nodes
-
-
-def _gpus(accelerator: str) -> int:
-    return torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
 
 
 @contextmanager

@@ -73,22 +73,16 @@ def number_classes(
     class_names = sorted({name for images in parts.values() for name in images.classes})
     if not class_names:
         raise GraftError(f"{source}: no images found")
-    told = list(notes)
-    untrainable = untrainable or _untrainable(source, parts, class_names)
+    notes = list(notes)
+    index_of = {name: index for index, name in enumerate(class_names)}
+    numbered = {}
     for part, images in parts.items():
         if missing := sorted(set(class_names) - set(images.classes)):
-            told.append(f"{part} has no images of {', '.join(missing)}")
-    index_of = {name: index for index, name in enumerate(class_names)}
-    return ImageData(
-        class_names,
-        {
-            part: file_images(root, images.names, [index_of[name] for name in images.classes])
-            for part, images in parts.items()
-        },
-        told,
-        [group for images in parts.values() for group in images.groups] or None,
-        untrainable=untrainable,
-    )
+            notes.append(f"{part} has no images of {', '.join(missing)}")
+        numbered[part] = file_images(root, images.names, [index_of[name] for name in images.classes])
+    groups = [group for images in parts.values() for group in images.groups]
+    untrainable = untrainable or _untrainable(source, parts, class_names)
+    return ImageData(class_names, numbered, notes, groups or None, untrainable=untrainable)
 
 
 def _untrainable(source: str, parts: Mapping[str, NamedImages], class_names: Sequence[str]) -> str | None:

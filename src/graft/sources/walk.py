@@ -1,7 +1,6 @@
 """Image files below a folder: the one walk of training, inspection and prediction. Imports no torch."""
 
 import os
-import stat
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -119,7 +118,7 @@ class Walk:
                         pending.append(joined(place, name))
 
         for top in tops:
-            if self._is_link(top):
+            if top and (self.root / top).is_symlink():
                 links.append((top, top, True))
             else:
                 enter(top, top)
@@ -197,9 +196,6 @@ class Walk:
 
     def _real(self, path: str) -> str:
         return os.path.realpath(self.root / path)
-
-    def _is_link(self, path: str) -> bool:
-        return bool(path) and stat.S_ISLNK(os.lstat(self.root / path).st_mode)
 
 
 def told(left_out: Iterable[LeftOut]) -> list[str]:

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 
 from graft.processes import collectives
 from graft.processes.interruption import defer, is_pending, raise_pending
-from graft.processes.random_state import random_state, set_random_state
+from graft.processes.random_state import RandomState, random_state, set_random_state
 from graft.reporting.loggers.epoch_table import EpochTable, TableState
 from graft.training.callbacks.checkpoint_files import LAST, keep_previous
 
@@ -35,7 +35,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self._seconds = 0.0
         self._started = self._saved = time.perf_counter()
         self._overdue = False
-        self._random: dict[str, Any] | None = None
+        self._random: RandomState | None = None
         self._metrics: dict[str, Any] = {}
         self._table: TableState = {}
         self._trainable: list[str] = []
