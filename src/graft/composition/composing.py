@@ -3,7 +3,7 @@
 import functools
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,18 @@ from graft.configuration.keys import (
     plain,
 )
 from graft.configuration.rules import clean_name
-from graft.configuration.schema import Plain, check_targets, check_together, check_values, get
+from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
+
+# By command: keys that do nothing there, and why.
+WITHOUT_EFFECT = {
+    "evaluate": (
+        tuple(f"data.{key}" for key in LOADING_KEYS),
+        "has split, batch_size and num_workers",
+    ),
+    "inspect": (("data.batch_size", "data.cache_images"), "reads each image once"),
+    "rank": (("data.cache_images",), "reads each image once"),
+}
 
 
 def register_resolvers() -> None:
@@ -169,29 +179,28 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         if command == "crossval" and get(config, key) is not None:
             raise GraftError(f"{key} is what graft crossval gives each of its runs; give folds=…")
     check_together(config)
-    if command == "evaluate":
-        _check_effective(hydra_cfg.overrides.task)
     if command == "extract":
         _check_sources(config)
-    if command == "inspect":
-        _check_inspected(config, hydra_cfg.overrides.task)
+    if command == "inspect" and config.get("data") is None:
+        raise GraftError("graft inspect looks at images; give data=…")
+    if command == "rank" and config.get("data") is None:
+        raise GraftError("graft rank asks which backbone suits some images; give data=…")
+    _check_effective(command, hydra_cfg.overrides.task)
     if command == "rank":
-        _check_ranked(config, hydra_cfg.overrides.task)
+        _check_ranked(config)
         config["options"] = option_nodes("backbone", folders)
     return config
 
 
-def _check_effective(overrides: Sequence[str]) -> None:
-    """Refuse keys of `data` that say how to train, where nothing trains."""
-    for word in overrides:
-        key = key_of(word)
-        if key.removeprefix("data.") in LOADING_KEYS and key.startswith("data."):
-            raise GraftError(
-                f"{key} does nothing in graft evaluate, which has split, batch_size and num_workers"
-            )
+def _check_effective(command: str, overrides: Sequence[str]) -> None:
+    """Refuse keys of `data` that do nothing, such as those that say how to train where nothing trains."""
+    keys, why = WITHOUT_EFFECT.get(command, ((), ""))
+    for key in map(key_of, overrides):
+        if key in keys:
+            raise GraftError(f"{key} does nothing in graft {command}, which {why}")
 
 
-def _check_sources(config: Mapping[str, Any]) -> None:
+def _check_sources(config: Config) -> None:
     """Refuse to extract where what computes the features, or of which images, is not said once."""
     by_run, by_name = config["run"] is not None, config.get("backbone") is not None
     if by_run == by_name:
@@ -200,21 +209,8 @@ def _check_sources(config: Mapping[str, Any]) -> None:
         raise GraftError("backbone=… has no images of its own; give data=… too")
 
 
-def _check_inspected(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Refuse to inspect no images, and what has no effect."""
-    if config.get("data") is None:
-        raise GraftError("graft inspect looks at images; give data=…")
-    for key in ("data.batch_size", "data.cache_images"):
-        if any(word.lstrip("+").startswith(f"{key}=") for word in overrides):
-            raise GraftError(f"{key} does nothing in graft inspect, which reads each image once")
-
-
-def _check_ranked(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Refuse to rank without images, weights of a backbone that is not ranked, and what has no effect."""
-    if config.get("data") is None:
-        raise GraftError("graft rank asks which backbone suits some images; give data=…")
-    if any(word.lstrip("+").startswith("data.cache_images=") for word in overrides):
-        raise GraftError("data.cache_images does nothing in graft rank, which reads each image once")
+def _check_ranked(config: Config) -> None:
+    """Refuse weights of a backbone that is not ranked, and what are no weights."""
     for name, weights in config["weights"].items():
         for path in weights if isinstance(weights, list) else [weights]:
             if not (path is None or (isinstance(path, str) and path)):

@@ -23,7 +23,7 @@ def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> G
     if key and "already at" in text:
         return GraftError(f"{key[1]} exists already; write {key[1]}=… without the +")
     if key:
-        folders = option_folders(overrides)
+        folders = [conf_dir(), *(Path(folder) for _, folder in named_folders(overrides))]
         known = known_keys(command, _chosen(command, overrides, folders), folders)
         return unknown_key(key[1], known, folders)
     if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
@@ -66,11 +66,6 @@ def _no_such_option(error: MissingConfigException) -> GraftError:
         return GraftError(first_line(error))
     hint = did_you_mean(option, options) or f"; there are {', '.join(options)}"
     return GraftError(f"{group}={option}: no such option{hint}")
-
-
-def option_folders(overrides: Sequence[str]) -> list[Path]:
-    """Where options are looked for: the shipped folder, and those of the user's that the words name."""
-    return [conf_dir(), *(Path(folder) for _, folder in named_folders(overrides))]
 
 
 def named_folders(overrides: Sequence[str]) -> list[tuple[str, str]]:

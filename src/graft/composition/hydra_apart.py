@@ -36,19 +36,19 @@ def hydra_apart() -> Iterator[None]:
     from hydra.version import VersionBase
 
     # Those that hold what a program has chosen; the others know plugins, which take time to find.
-    own = {GlobalHydra, HydraConfig, VersionBase}
+    chosen = {GlobalHydra, HydraConfig, VersionBase}
     singleton: Any = Singleton
     with turn():
         # Found once in a process, when they put their options into the store.
         Plugins.instance()
         store = ConfigStore.instance()
         before, options = singleton._instances, store.repo
-        singleton._instances = {kind: instance for kind, instance in before.items() if kind not in own}
+        singleton._instances = {kind: instance for kind, instance in before.items() if kind not in chosen}
         store.repo = _copied(options)
         try:
             yield
         finally:
-            made = {kind: instance for kind, instance in singleton._instances.items() if kind not in own}
+            made = {kind: instance for kind, instance in singleton._instances.items() if kind not in chosen}
             singleton._instances = {**made, **before}
             store.repo = options
 

@@ -26,7 +26,8 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
     """
     if (data := config.get("data")) is not None:
         _check_data(data)
-    if isinstance(backbone := config.get("backbone"), Mapping) and _is_ours(backbone, "backbones"):
+    backbone = config.get("backbone") or {}
+    if str(backbone.get("_target_")).startswith("graft.backbones."):
         check_weights("backbone.weights", backbone.get("weights"))
     if command in ("evaluate", "predict") or config.get("run") is not None:
         bundle_folder(needed("run", config["run"]))
@@ -57,10 +58,6 @@ def _check_data(data: Mapping[str, Any]) -> None:
         check_room("data.root", needed("data.root", root))
     elif target == "torchvision_data":
         existing("data.root", root, "folder")
-
-
-def _is_ours(node: Mapping[str, Any], package: str) -> bool:
-    return str(node.get("_target_")).startswith(f"graft.{package}.")
 
 
 def check_weights(key: str, given: str | None) -> None:

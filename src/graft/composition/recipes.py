@@ -8,7 +8,15 @@ from typing import NamedTuple
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from graft.configuration.key_table import PARTS
-from graft.configuration.keys import RECIPES, Choices, key_of, option_file, option_keys, plain
+from graft.configuration.keys import (
+    RECIPES,
+    Choices,
+    key_of,
+    names_in,
+    option_file,
+    option_keys,
+    plain,
+)
 from graft.configuration.schema import Plain
 
 # Options of these share keys that say how to train whichever is chosen (the batch, the epochs): those stay.
@@ -31,7 +39,7 @@ def without_replaced(
     means its rate and its momentum for SGD: `optimizer=adamw` beside it is AdamW as it ships. A recipe that
     names no optimizer means its values for any, and they stay.
     """
-    recipes = [_recipe(group, name, folders) for group in RECIPES for name in _names(choices.get(group))]
+    recipes = [_recipe(group, name, folders) for group in RECIPES for name in names_in(choices.get(group))]
     changed = copy.deepcopy(cfg)
     for group in PARTS:
         option = choices.get(group)
@@ -48,10 +56,6 @@ def without_replaced(
                         changed, f"{group}.{key}", [values[key] for values in (has, *others) if key in values]
                     )
     return changed
-
-
-def _names(choice: str | Sequence[str] | None) -> list[str]:
-    return [choice] if isinstance(choice, str) else list(choice or [])
 
 
 def _recipe(group: str, name: str, folders: Sequence[Path]) -> Recipe:

@@ -41,10 +41,9 @@ def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain
     # A group that the command line takes out altogether is missed like a key.
     known |= {group: {} for group, option in default_choices(command).items() if option}
     for group, option in choices.items():
-        if option is None or group.startswith("hydra/") or "@" in group:
+        if group.startswith("hydra/") or "@" in group:
             continue
-        options = [option] if isinstance(option, str) else list(option)
-        for name in options:
+        for name in names_in(option):
             values = option_keys(group, name, folders)
             if group not in RECIPES:
                 known[group] = {**known.get(group, {}), **values}
@@ -52,6 +51,11 @@ def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain
                 # A recipe in the user's own folder may bring top-level keys of its own.
                 known = {**{key: value for key, value in values.items() if key not in PARTS}, **known}
     return known
+
+
+def names_in(choice: str | Sequence[str] | None) -> list[str]:
+    """The options that are chosen of a group."""
+    return [choice] if isinstance(choice, str) else list(choice or [])
 
 
 def default_choices(command: str) -> dict[str, str | Sequence[str] | None]:

@@ -28,7 +28,7 @@ def cut(data: ImageData, pool: Indices, folds: int, seed: int) -> list[tuple[Ind
         from sklearn.model_selection import StratifiedKFold
 
         pairs = StratifiedKFold(folds, shuffle=True, random_state=seed).split(pool, labels)
-        return [(pool[kept], pool[held]) for kept, held in pairs]
+        return [(pool[others], pool[held]) for others, held in pairs]
     table, group_of = counts_of([data.groups[index] for index in pool], labels, len(data.class_names))
     if (number := len(table)) < folds:
         raise GraftError(f"folds={folds}: {number} groups are too few for {folds} folds; {_fewer(number)}")

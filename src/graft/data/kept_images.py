@@ -108,11 +108,11 @@ def opened(folder: Path) -> KeptImages | None:
     Reads all of it, to compare the checksum: a second for 1.6 GB.
     """
     try:
-        kept, checksum = _reopened(folder), _index(folder)[1]
+        images, checksum = _reopened(folder), _index(folder)[1]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    whole = len(kept.pixels) == kept.sizes.prod(1).sum() * 3 and zlib.crc32(kept.pixels.data) == checksum
-    return kept if whole else None
+    right_size = len(images.pixels) == images.sizes.prod(1).sum() * 3
+    return images if right_size and zlib.crc32(images.pixels.data) == checksum else None
 
 
 def _reopened(folder: Path) -> KeptImages:

@@ -66,7 +66,7 @@ def eight_bits(values: NDArray[Any], kind: str, levels: AllLevels | None) -> NDA
     return pixels
 
 
-def fitting(lowest: float, highest: float, some: NDArray[np.float64]) -> Levels:
+def fitting(lowest: float, highest: float, sample: NDArray[np.float64]) -> Levels:
     """The levels for values: 0 and the end of the least range of 8 to 16 bits (or 0 to 1) that holds all.
 
     Where that is hardly used, or there is none, they are the values but for those of stuck pixels.
@@ -74,7 +74,7 @@ def fitting(lowest: float, highest: float, some: NDArray[np.float64]) -> Levels:
     ends = [1.0, *(2.0**bits - 1 for bits in _BITS)]
     end = next((end for end in ends if lowest >= 0 and highest <= end), None)
     whole = Levels(lowest, highest) if end is None else Levels(0.0, end)
-    low, high = np.quantile(some, [_STUCK, 1 - _STUCK]).tolist()
+    low, high = np.quantile(sample, [_STUCK, 1 - _STUCK]).tolist()
     used = high - low >= _USED * (whole.white - whole.black) or high <= low
     return whole if used else Levels(low, high)
 
@@ -108,7 +108,7 @@ def find_levels(
     levels_of = {}
     for kind, images in seen.items():
         lowest, highest = min(low for low, _, _ in images), max(high for _, high, _ in images)
-        levels = fitting(lowest, highest, np.concatenate([some for _, _, some in images]))
+        levels = fitting(lowest, highest, np.concatenate([sample for _, _, sample in images]))
         levels_of[kind] = Seen(lowest, highest, levels)
     return levels_of
 

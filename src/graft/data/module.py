@@ -101,26 +101,26 @@ class ImageDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented, in batches of even sizes. Without a trainer, epoch 0."""
-        images = partial(self._training_loader, every_epoch=True)
-        if self.cache is None:
-            return images()
-        return self.cache.in_place_of(self._training_loader(every_epoch=False), images, "train")
+        return self._training_batches(again=False)
 
     @cached_property
     def same_epoch(self) -> Iterable[Any]:
         """The batches of the epoch that trains, from its first one on, to be read beside training."""
-        images = partial(self._training_loader, every_epoch=True, again=True)
+        return self._training_batches(again=True)
+
+    def _training_batches(self, *, again: bool) -> Iterable[Any]:
+        images = partial(self._training_loader, every_epoch=True, again=again)
         if self.cache is None:
             return images()
-        loader = self._training_loader(every_epoch=False, again=True)
+        loader = self._training_loader(every_epoch=False, again=again)
         return self.cache.in_place_of(loader, images, "train")
 
     def first_images(self, most: int) -> Tensor:
         """The first images to train on, `(most, 3, H, W)` or one batch, whatever takes their place later."""
-        loader: Any = self._training_loader(every_epoch=False)
-        first = next(iter(loader.batch_sampler))[:most]
-        images: Tensor = loader.dataset.__getitems__(first)["image"]
-        return images
+        loader = self._training_loader(every_epoch=False)
+        assert isinstance(loader.dataset, TransformedImages)
+        assert loader.batch_sampler is not None
+        return loader.dataset.__getitems__(next(iter(loader.batch_sampler))[:most])["image"]
 
     def val_dataloader(self) -> Iterable[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""

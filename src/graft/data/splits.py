@@ -262,7 +262,7 @@ def _is_off(got: int, asked: float) -> bool:
 
 def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, seed: int) -> Indices:
     """`shots` images of each class in `pool`, or a `fraction` of each class."""
-    kept: list[Indices] = []
+    chosen: list[Indices] = []
     for label, name in enumerate(data.class_names):
         members = pool[data.images.labels[pool] == label]
         number = round_up(fraction, len(members)) if shots is None else shots
@@ -274,8 +274,8 @@ def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, s
         # Seeded by the name, so that a class's images are the same whatever other classes there are.
         stream = np.random.default_rng([seed, *name.encode(errors="surrogateescape")])
         order = stream.permutation(np.sort(members))
-        kept.append(order[:number])
-    return np.concatenate(kept)
+        chosen.append(order[:number])
+    return np.concatenate(chosen)
 
 
 def round_up(share: float, number: int) -> int:

@@ -10,7 +10,7 @@ from graft.data.loading import Batch
 
 
 def extract(
-    run: Callable[[Tensor], Tensor], batches: Iterable[Batch], size: int, told: Callable[[int], None]
+    run: Callable[[Tensor], Tensor], batches: Iterable[Batch], size: int, tell: Callable[[int], None]
 ) -> Iterator[Tensor]:
     """Boundary tensors `(B, …)` of batches, on the CPU, contiguous, without a gradient.
 
@@ -18,7 +18,7 @@ def extract(
         run: images `(size, 3, H, W)` to boundary tensors `(size, …)`.
         batches: with `image`, `(B, 3, H, W)`; B is at most `size`.
         size: of a full batch.
-        told: called after each batch with the number of images done; may raise to stop.
+        tell: called after each batch with the number of images done; may raise to stop.
     """
     done = 0
     for batch in batches:
@@ -29,7 +29,7 @@ def extract(
         with torch.inference_mode(False), torch.no_grad():
             tensors = run(images)[:count].cpu().contiguous()
         done += count
-        told(done)
+        tell(done)
         yield tensors
 
 

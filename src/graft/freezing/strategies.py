@@ -47,7 +47,6 @@ class FreezeStrategy(Protocol):
 
     def treatment(self, part: Part, epoch: int) -> Treatment:
         """Say how `part` is treated in `epoch` (counted from 0)."""
-        ...
 
 
 @runtime_checkable
@@ -56,7 +55,6 @@ class Prepares(Protocol):
 
     def prepare(self, stages: nn.ModuleDict) -> None:
         """Change the stages in place, or refuse them by a GraftError."""
-        ...
 
 
 @runtime_checkable
@@ -65,7 +63,6 @@ class RatesHead(Protocol):
 
     def head_rate(self, epoch: int) -> float:
         """Say what the head's rate is multiplied by in `epoch`."""
-        ...
 
 
 @runtime_checkable
@@ -77,7 +74,6 @@ class Observes(Protocol):
 
     def observe(self, epoch: int, loss: float) -> None:
         """Take note of the validation loss that `epoch` ended with."""
-        ...
 
 
 @runtime_checkable
@@ -86,11 +82,9 @@ class Stateful(Protocol):
 
     def state_dict(self) -> Mapping[str, object]:
         """Give the state as plain values."""
-        ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
-        ...
 
 
 def treat(part: Part, trains: bool, norm: Norm | None) -> Treatment:

@@ -31,13 +31,11 @@ def cells(ranking: Ranking) -> tuple[list[str], Rows]:
     head = ["", *(ranking.shown or ["runs"]), "n", *metrics, *COSTS.values()]
     rows = []
     for place, group in enumerate(ranking.groups, start=1):
-        own = [group.short.get(key, ABSENT) for key in ranking.shown]
+        rank = str(place) if ranking.ranked else ""
+        values = [group.short.get(key, ABSENT) for key in ranking.shown] or [group.label]
         numbers = [str(group.spread(metric)) for metric in metrics]
         costs = [_cost(group, key) for key in COSTS]
-        counted = str(len(group.runs))
-        rows.append(
-            [str(place) if ranking.ranked else "", *(own or [group.label]), counted, *numbers, *costs]
-        )
+        rows.append([rank, *values, str(len(group.runs)), *numbers, *costs])
     return head, rows
 
 
@@ -130,7 +128,7 @@ def _repetition(ranking: Ranking, run: Run) -> str:
     return " ".join(f"{key}={spell(run.config.get(key))}" for key in ranking.over)
 
 
-def difference_cells(found: Sequence[Difference]) -> tuple[list[str], Rows]:
+def difference_cells(compared: Sequence[Difference]) -> tuple[list[str], Rows]:
     """Head and rows of the paired comparisons."""
     head = ["against", "pairs", "ahead by", "95 % interval", "p", "p, corrected"]
     return head, [
@@ -141,5 +139,5 @@ def difference_cells(found: Sequence[Difference]) -> tuple[list[str], Rows]:
             NO_INTERVAL[min(item.n, 2)] if item.low is None else f"{item.low:+.4f} to {item.high:+.4f}",
             *(ABSENT if p is None else f"{p:.3g}" for p in (item.p, item.holm)),
         ]
-        for item in found
+        for item in compared
     ]

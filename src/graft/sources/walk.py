@@ -135,7 +135,7 @@ class Walk:
 
         A folder is left out where none of the images lies in it.
         """
-        kept: dict[str, Path] = {}
+        image_at: dict[str, Path] = {}
         folders: list[Path] = []
         left_out: list[LeftOut] = []
         # Of several paths to one file that without links counts.
@@ -147,13 +147,13 @@ class Walk:
                 folders.append(path)
             elif why:
                 left_out.append(LeftOut(str(path), why))
-            elif os.path.realpath(path) in kept:
+            elif os.path.realpath(path) in image_at:
                 left_out.append(LeftOut(str(path), REPEATED))
             else:
-                kept[os.path.realpath(path)] = path
-        inside = {above for path in kept.values() for above in path.parents}
+                image_at[os.path.realpath(path)] = path
+        inside = {above for path in image_at.values() for above in path.parents}
         left_out += [LeftOut(str(path), FOLDER) for path in folders if path not in inside]
-        return sorted(kept.values()), left_out
+        return sorted(image_at.values()), left_out
 
     def _read(self, folder: str) -> Listing:
         path = self.root / folder

@@ -43,5 +43,5 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int = FOLDS, s
     with warnings.catch_warnings():
         # A class with a single image; what that means is said above.
         warnings.filterwarnings("ignore", "The least populated class")
-        said = cross_val_predict(probe, matrix, places, cv=parts)
-    return float((said == places).mean())
+        predicted = cross_val_predict(probe, matrix, places, cv=parts)
+    return float((predicted == places).mean())

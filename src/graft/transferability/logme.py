@@ -54,8 +54,8 @@ def evidences(features: Floats, targets: Floats) -> list[Evidence]:
 
     count = len(features)
     left, sizes, _ = np.linalg.svd(features, full_matrices=False)
-    kept = sizes > sizes.max() * max(features.shape) * np.finfo(np.float64).eps
-    left, values = left[:, kept], sizes[kept] ** 2
+    telling = sizes > sizes.max() * max(features.shape) * np.finfo(np.float64).eps
+    left, values = left[:, telling], sizes[telling] ** 2
     inside = left.T @ targets
     outside = ((targets - left @ inside) ** 2).sum(0)
     # Where all features are zero any scale will do.
