@@ -61,7 +61,7 @@ def _check_pooling(pooling: str, weights: Weights) -> None:
     source = (weights.description or {}).get("backbone") or {}
     if source.get("_target_") != "graft.backbones.simple_cnn":
         return
-    # Bundles of before there was a choice do not record it.
+    # Old bundles, from before there was a choice, do not record it.
     if (trained := source.get("pooling", "max")) != pooling:
         raise GraftError(
             f"backbone.pooling={pooling}, but {weights.origin} was trained with {trained}; "

@@ -55,7 +55,7 @@ def torchvision_backbone(
         )
     family = FAMILIES[module]
     entry = None if isinstance(weights, Weights) else _named_weights(name, weights)
-    # Weights are read before the model is built, so that wrong ones are told at once.
+    # Weights are read before the model is built, so that wrong ones are refused at once.
     source = None
     if entry is not None:
         source = Weights(f"backbone.weights={weights}", {"": dict(_fetch(entry, name))}, None)

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 from torchvision.models import (
-    alexnet,
+    AlexNet,
     convnext,
     densenet,
     efficientnet,
@@ -102,7 +102,7 @@ def _resnet(m: resnet.ResNet) -> Stages:
     return _and_then(stages, m.avgpool, nn.Flatten())
 
 
-def _vgg(m: alexnet.AlexNet | vgg.VGG) -> Stages:
+def _vgg(m: AlexNet | vgg.VGG) -> Stages:
     blocks = _numbered("block", _between_poolings(m.features))
     return {**blocks, "dense": chain(m.avgpool, nn.Flatten(), m.classifier[:-1])}
 

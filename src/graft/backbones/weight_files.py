@@ -17,7 +17,7 @@ from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
 from graft.runs.bundles import DESCRIPTION, bundle_in, weights_file
 
-# By which Lightning's checkpoints are known.
+# Lightning's checkpoints are known by this key.
 LIGHTNING = "pytorch-lightning_version"
 # How many keys may lead to a state dict.
 DEEPEST = 5
@@ -143,7 +143,7 @@ def _state_dicts(content: object, place: str = "", depth: int = 0) -> StateDicts
     if not isinstance(content, Mapping) or depth > DEEPEST:
         return {}
     if LIGHTNING in content and isinstance(content.get("state_dict"), Mapping):
-        # All else in it is what training goes on from.
+        # Everything else in it is for going on with training.
         content = {"state_dict": content["state_dict"]}
     tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     states = {place: tensors} if tensors else {}

@@ -63,7 +63,7 @@ def _fitting(backbone: Backbone, weights: Weights) -> dict[str, Tensor]:
         prefixes = _known(backbone, modern)[0]
         for prefix in prefixes:
             tensors = {key: tensor for key, tensor in modern.items() if key.startswith(prefix)}
-            # The same tensors once more leave nothing to choose.
+            # The same tensors again leave nothing to choose.
             if not any(_same(tensors, other) for other in held.values()):
                 taken = place
                 held[f"{place}.{prefix}".strip(".") if len(prefixes) > 1 else place] = tensors
@@ -104,7 +104,7 @@ def _load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) ->
         raise GraftError(f"{origin} is not usable: {', '.join(_listed('with NaN or infinity', broken))}")
     backbone.load_state_dict(wanted | {names[name]: tensor for name, tensor in taken.items()})
     left = {name: tensor for name, tensor in given.items() if name not in names}
-    # Of a head beside the backbone's own names nothing says what else it does to the features.
+    # For a head beside the backbone's own names, nothing says what else it does to the features.
     known = names is backbone.source_names
     backbone.source_head = head_of_last_layer(left, backbone.width, backbone.pooling) if known else None
     return {f"{prefix}{name}": names[name] for name in taken}

@@ -72,7 +72,7 @@ def _process_id() -> str:
 
 @functools.cache
 def _id_of(process: int) -> str:
-    # By its number, since a forked process has inherited what was kept.
+    # By the process's number: a forked process inherits what is cached.
     return secrets.token_hex(3)
 
 

@@ -14,7 +14,7 @@ from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import find_run
 
-# By which word a command names the run whose data it takes.
+# The word by which a command names the run whose data it takes.
 NAMED_BY = {"evaluate": "run", "extract": "run", "train": "resume", "crossval": "resume"}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-# A call of Graft's uses what belongs to the whole process (random streams, Hydra), so a second one waits.
+# A call uses what belongs to the whole process (random streams, Hydra), so a second call waits.
 _turn = threading.RLock()
 
 
@@ -35,11 +35,11 @@ def hydra_apart() -> Iterator[None]:
     from hydra.core.singleton import Singleton
     from hydra.version import VersionBase
 
-    # Those that hold what a program has chosen; the others know plugins, which take time to find.
+    # These hold what a program has chosen. The others know plugins, which take time to find.
     chosen = {GlobalHydra, HydraConfig, VersionBase}
     singleton: Any = Singleton
     with turn():
-        # Found once in a process, when they put their options into the store.
+        # Plugins are found once in a process; they then put their options into the store.
         Plugins.instance()
         store = ConfigStore.instance()
         before, options = singleton._instances, store.repo

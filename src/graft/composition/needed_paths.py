@@ -12,7 +12,7 @@ from graft.errors import GraftError
 from graft.runs.bundles import bundle_folder, weights_file
 from graft.runs.records import run_folders
 
-# As torchvision names weights. Which of them a network has, torchvision says.
+# The form of torchvision's names for weights. torchvision says which of them a network has.
 NAMED_WEIGHTS = re.compile(r"DEFAULT|[A-Z0-9]+_[A-Z0-9_]+")
 
 
@@ -46,7 +46,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
 
 
 def _check_data(data: Mapping[str, Any]) -> None:
-    # By name, for a user's own option may build these and leave keys out.
+    # Keys are asked for by name: a user's own option may leave some out.
     target, root = str(data.get("_target_")).removeprefix("graft.sources."), data.get("root")
     if target == "image_folder":
         existing("data.root", root, "folder")

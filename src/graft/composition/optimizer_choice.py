@@ -22,7 +22,7 @@ OF_TRAINING = (
 )
 # Options that leave the problem as it is.
 NEUTRAL = {"augment": "none", "mix": "none", "regularizer": "none", "scheduler": "cosine", "head": "linear"}
-# Keys outside of groups, and the values with which the problem is what it is.
+# Keys outside of groups, and the values that leave the problem as it is.
 AS_IT_IS: dict[str, tuple[object, ...]] = {
     "freeze.norm": (None, "frozen"),
     "distill.teacher": (None,),
@@ -30,7 +30,7 @@ AS_IT_IS: dict[str, tuple[object, ...]] = {
     "cache.features": ("auto", "on", True),
     "lr_find": (False,),
 }
-# Callbacks that a run may have whose head is solved: the others wait for epochs or batches.
+# Callbacks that fit a solved head. The others wait for epochs or batches.
 CALLBACKS = (
     "pytorch_lightning.callbacks.ModelCheckpoint",
     "pytorch_lightning.callbacks.LearningRateMonitor",

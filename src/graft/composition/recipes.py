@@ -19,7 +19,7 @@ from graft.configuration.keys import (
 )
 from graft.configuration.schema import Plain
 
-# Options of these share keys that say how to train whichever is chosen (the batch, the epochs): those stay.
+# Options of these groups share keys that fit any of them (the batch, the epochs); those keys stay.
 ALIKE = ("data", "trainer", "callbacks", "logger")
 
 

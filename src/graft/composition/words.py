@@ -13,7 +13,7 @@ from graft.configuration.key_table import PARTS, TEXTS
 from graft.configuration.keys import RECIPES
 from graft.configuration.paths import existing
 
-# Of Hydra's own, and of groups, whose options people name.
+# Some keys of Hydra's too, and the groups, whose values are names of options.
 TEXT_KEYS = {*TEXTS, *PARTS, *RECIPES, "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
 
 
@@ -39,7 +39,7 @@ def quoted(key: str, value: str) -> str:
 
 
 def _in_quotes(value: str) -> str:
-    # Hydra's grammar takes backslashes as they are, but before a quote.
+    # Hydra's grammar takes backslashes as they are, except before a quote.
     escaped = re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + (match[2] and r"\""), value)
     return f'"{escaped}"'
 

@@ -38,9 +38,9 @@ HOMES = (
     "pytorch_lightning.loggers.",
     "pytorch_lightning.trainer.",
 )
-# Packages that come with Graft; what others build is the user's own.
+# Packages that come with Graft. Parts from other packages are the user's own.
 SHIPPED = ("graft", "torch", "torchvision", "pytorch_lightning")
-# Where names that runs and bundles may have recorded stand now.
+# Names that runs and bundles may have recorded, and today's names.
 MOVED = {
     **{
         f"graft.data.{name}": f"graft.sources.{name}"

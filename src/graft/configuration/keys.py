@@ -38,7 +38,7 @@ def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain
     """Every key that the command and the chosen options define, with the values that the files give them."""
     primary = _read(conf_dir() / f"{command}.yaml")
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
-    # A group that the command line takes out altogether is missed like a key.
+    # A group that the command line takes out is missed like a key.
     known |= {group: {} for group, option in default_choices(command).items() if option}
     for group, option in choices.items():
         if group.startswith("hydra/") or "@" in group:
@@ -138,7 +138,7 @@ def unknown_key(key: str, known: Mapping[str, Any], folders: Sequence[Path]) -> 
         hint = f"{above}.{near}" if above and near else near
     else:
         hint = nearest(key, flat)
-    # Else by the last word alone, among the keys that do not stand at null.
+    # Otherwise by the last word alone, among the keys that are not null.
     by_last = {name.rsplit(".", 1)[-1]: name for name, value in flat.items() if value is not None}
     hint = hint or by_last.get(nearest(last, by_last), "")
     return GraftError(f"unknown key {key}" + (f"; did you mean {hint}?" if hint else ""))

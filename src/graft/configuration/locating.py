@@ -11,7 +11,7 @@ from graft.configuration.weights_place import absolute
 
 # Keys of callbacks and loggers: folders inside the run folder.
 INSIDE = ("dirpath", "save_dir")
-# What people call keys that hold paths.
+# Usual names of keys that hold paths.
 LIKE_A_PATH = re.compile(r"(^|_)(path|root|file|folder|dir|directory|weights|checkpoint|manifest)s?$")
 
 
@@ -45,5 +45,5 @@ def _in_part(node: object, key: str = "", own: bool = False) -> object:
     try:
         return absolute(node)
     except (OSError, ValueError):
-        # A text that can be no path: too long, or with a null character.
+        # The text cannot be a path: it is too long, or holds a null character.
         return node

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graft.errors import GraftError, did_you_mean
 
-# To compare with more names than these would take longer than the answer is worth.
+# Comparing with more names than these would take longer than the answer is worth.
 COMPARED = 2000
 
 

@@ -12,7 +12,7 @@ class Rule:
 
     wants: str
     test: Callable[[object], bool]
-    # The right words, where there are few, to find the nearest.
+    # The allowed words, where there are few: the nearest is suggested.
     choices: tuple[str, ...] = ()
 
 

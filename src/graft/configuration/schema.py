@@ -12,7 +12,7 @@ from graft.configuration.metric_names import VALIDATED, WATCHED, lower_is_better
 from graft.configuration.rules import rule_of_default
 from graft.errors import GraftError, did_you_mean
 
-# A configuration's values, to read; and as a dict of one's own.
+# A configuration's values to read, and the same as a new dict.
 Config = Mapping[str, Any]
 Plain = dict[str, Any]
 # What `optimizer=lbfgs` builds: it solves the head.
@@ -25,14 +25,14 @@ def check_values(config: Config, shipped: Config) -> None:
     Raises:
         GraftError: names the first key whose value is wrong, the value, and what is right.
     """
-    # The shipped keys too: a mapping in place of a value would hide its key.
+    # The shipped keys too, because a mapping in place of a value would hide its key.
     for key in {**flatten(config), **flatten(shipped)}:
         value = get(config, key)
         rule = RULES.get(key) or rule_of_default(get(shipped, key))
         if rule is not None and not rule.test(value):
             hint = did_you_mean(str(value), rule.choices)
             if key in TEXTS and isinstance(value, int | float):
-                # On the command line it would be text, so it stands in a file.
+                # On the command line it would be text, so it must stand in a file.
                 hint = f"; YAML reads {spell(value)} as no text, so it needs quotes there"
             raise GraftError(f"{key}={spell(value)} is wrong: it must be {rule.wants}{hint}")
 

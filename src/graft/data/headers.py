@@ -9,9 +9,9 @@ from PIL import Image
 from graft.data.deep_images import kind_of
 from graft.data.formats import formats
 
-# Formats that hold 8 bits and no more, and one picture, which spares a look into each file.
+# Formats that hold one picture of 8 bits, so that no file of theirs needs to be opened.
 _PLAIN = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")
-# Files that are looked at, so that a large data set costs no more than this.
+# At most this many files are opened, however large the data set is.
 MOST = 1000
 Item = TypeVar("Item")
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -40,7 +40,7 @@ def holds_several(path: Path) -> bool:
         return False
     try:
         with Image.open(path, formats=formats()) as image:
-            # What a telephone adds to a photograph, such as a map of its lights, is no picture of its own.
+            # Telephones add images such as a gain map to a photograph; these do not count.
             return image.format != "MPO" and int(getattr(image, "n_frames", 1)) > 1
     # What reads it says what is wrong with it.
     except Exception:

@@ -233,7 +233,7 @@ class ImageData:
             ImageError: the image cannot be read.
         """
         if self.levels is None:
-            # The same, and most often known already.
+            # The same value, which is usually known already.
             return self.images.digest(index).hex()
         parts = list(self.parts.values())
         part, within = _locate(list(accumulate(len(part) for part in parts)), index)
@@ -295,7 +295,7 @@ def _load_file(
 
 def _file_content(root: Path, names: list[str], levels: AllLevels | None, index: int) -> bytes:
     try:
-        # With the levels: by others the same bytes are another picture.
+        # With the levels: other levels make another picture of the same bytes.
         return (root / names[index]).read_bytes() + (repr(levels).encode() if levels else b"")
     except OSError as error:
         raise ImageError(f"{root / names[index]}: cannot be read ({error.strerror})") from error

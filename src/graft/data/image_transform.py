@@ -134,7 +134,7 @@ class ImageTransform:
             for values in (self.preprocessing.mean, self.preprocessing.std)
         )
         normalised = torch.empty(len(images), 3, *images.shape[1:3])
-        # Image by image, each of which fits a core's own cache.
+        # Image by image, because one image fits a core's own cache.
         for into, image in zip(normalised, images, strict=True):
             into.copy_(image.permute(2, 0, 1)).div_(255).sub_(mean).div_(std)
         return normalised
@@ -147,7 +147,7 @@ def _middle_resized(image: Image.Image, side: int, mode: InterpolationMode) -> I
     """
     shorter, longer = min(image.size), max(image.size)
     whole = side * longer // shorter
-    # So that what is left out on either side is an even number of px, and the centre rounded as in the whole.
+    # An even number of px is left out on each side, so the centre is rounded as in the whole image.
     kept = LONGEST * side + (whole - LONGEST * side) % 4
     before = (whole - kept) // 2
     start, end = (place * longer / whole for place in (before, before + kept))

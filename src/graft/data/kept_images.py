@@ -93,7 +93,7 @@ def on_disk(folder: Path, images: Iterable[Pixels]) -> KeptImages:
         try:
             part.rename(folder)
         except OSError:
-            # Something is there. Another process may just have written it, so only what is damaged gives way.
+            # Another process may just have written it, so only a damaged folder is replaced.
             if opened(folder) is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 part.rename(folder)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from graft.data.deep_images import FLOAT, WHOLE
 from graft.errors import GraftError
 
-# Bits that cameras and scanners give, whatever they are stored in.
+# Bits that cameras and scanners give, whatever type they are stored in.
 _BITS = (8, 10, 12, 14, 16)
 # Share of the values that may lie beyond a level that is not the end of a range: pixels that are stuck.
 _STUCK = 1e-4
 # Share of a range that must be used for its ends to be the levels.
 _USED = 1 / 8
-# Values of an image that are looked at.
+# The number of values of an image that are looked at.
 _VALUES = 4096
 
 

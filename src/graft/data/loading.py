@@ -89,7 +89,7 @@ class TransformedImages(Dataset[Batch]):
         try:
             image = self.images.read(int(self.indices[position]), self.transform.at_least)
         except GraftError as error:
-            # ImageError alone survives the way out of a worker process as one line.
+            # Only an ImageError comes out of a worker process as one line.
             raise ImageError(str(error)) from error
         return self.transform.prepare(image)
 

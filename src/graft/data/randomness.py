@@ -59,7 +59,7 @@ def random_stream(*key: int) -> Iterator[None]:
     try:
         # Not torch.manual_seed, which would touch the GPUs' generators too.
         torch.default_generator.manual_seed(seed)
-        # Another generator in its place: to copy and restore the Mersenne Twister's state takes 0.1 ms.
+        # Another generator in its place: copying and restoring a Mersenne Twister's state takes 0.1 ms.
         mtrand.set_bit_generator(np.random.PCG64(sequence))
         random.seed(seed)
         yield

@@ -74,7 +74,7 @@ def even_batches(count: int, batch_size: int, share: Share) -> list[list[int]]:
     twice instead.)
     """
     most = -(-count // share.size)
-    # With batches of one, a process that has an image less than another would have an empty batch.
+    # With batches of one image, a process with an image less than another would have an empty batch.
     batches = -(-most // max(2, batch_size // share.size))
     indices = np.arange(share.number, count, share.size)
     return [part.tolist() for part in np.array_split(indices, batches)]

@@ -34,7 +34,7 @@ def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: 
     Raises:
         GraftError: the images are not those of the rows, or have other labels, or a split is unknown.
     """
-    # As it is spelled goes before another spelling of the same text.
+    # The exact spelling goes before another spelling of the same text.
     index_of = {nfc(name): index for index, name in enumerate(data.images.names)}
     index_of |= {name: index for index, name in enumerate(data.images.names)}
     lists: dict[str, list[int]] = {split: [] for split in SPLITS}

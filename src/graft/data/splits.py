@@ -198,7 +198,7 @@ def _draw(
         )
     if data.groups is not None:
         return _draw_groups(data, pool, share, seed, key)
-    # Slow to import, and not needed where the source has all its parts.
+    # Imported here: it is slow, and not needed where the source has all its parts.
     from sklearn.model_selection import train_test_split
 
     size, least = round_up(share, len(pool)), len(classes)
@@ -256,7 +256,7 @@ def _nearest(data: ImageData, got: int, of: int, share: float, key: str) -> str:
 
 
 def _is_off(got: int, asked: float) -> bool:
-    # Less than an image is no matter of groups.
+    # A difference below one image is not due to groups.
     return abs(got - asked) > max(asked / 10, 1)
 
 

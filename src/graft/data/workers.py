@@ -27,7 +27,7 @@ class ImageLoader(DataLoader[Item]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         try:
             with warnings.catch_warnings():
-                # It is said below.
+                # The warning below says it.
                 warnings.filterwarnings("ignore", message="Got pickle error")
                 return super().__iter__()
         except (pickle.PicklingError, AttributeError, TypeError) as error:

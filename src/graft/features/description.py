@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device)
-# What every module has, and what changes with each epoch.
+# Attributes that every module has, and one that changes with each epoch.
 INTERNAL = {*vars(nn.Module()), "training"}
 
 
@@ -76,7 +76,7 @@ class Description:
         slots = (name for of in type(value).__mro__ for name in getattr(of, "__slots__", ()))
         held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
         held |= getattr(value, "__dict__", {})
-        # What holds nothing that can be seen is known by its text, if that is not its address.
+        # A value without visible attributes is described by its text, unless that is its address.
         text = "" if held or " at 0x" in repr(value) else repr(value)
         return [kind, self._of(held, below), text]
 

@@ -25,7 +25,7 @@ def extract(
         images = batch["image"]
         count = len(images)
         images = filled_up(images, size)
-        # Not inference_mode, whose tensors autograd refuses; and out of it where validation is in it.
+        # Autograd refuses tensors of inference mode, so it is off here, also within validation.
         with torch.inference_mode(False), torch.no_grad():
             tensors = run(images)[:count].cpu().contiguous()
         done += count

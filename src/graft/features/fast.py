@@ -19,7 +19,7 @@ class FastPrefix:
     """
 
     def __init__(self, stages: Iterable[nn.Module]) -> None:
-        # A list, not an `nn.ModuleList`: nothing is to find these among a module's own.
+        # A list, not an `nn.ModuleList`, so that they are no submodules of anything.
         self.stages = [_fast(stage) for stage in stages]
 
     @torch.no_grad()

@@ -56,7 +56,7 @@ def entries(features: Path) -> list[Entry]:
     try:
         present = [entry for path in _subfolders(features) if (entry := _entry(path)) is not None]
     except OSError:
-        # Another's, who keeps it to himself.
+        # It belongs to another user, who does not share it.
         return []
     return sorted(present, key=lambda entry: entry.used)
 

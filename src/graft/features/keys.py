@@ -34,7 +34,7 @@ VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np
 # What decodes, transforms and draws, whatever backbone and transform are chosen.
 OWN_CODE = [image_data, images, levels, deep_images, image_transform, crops, loading, randomness, transforms]
 OWN_CODE += [extraction, fast]
-# Of a backbone: its stages, which have digests; where weight files go, and the source's head, change nothing.
+# Parts of a backbone that are left out: its stages have digests, and the others change nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped", "source_head", "pooling", "blocks"}
 
 

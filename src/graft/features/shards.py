@@ -18,7 +18,7 @@ from graft.features.folder import HEADER, read_header
 from graft.runs.files import sync_folder
 
 ROWS, IDS = "rows.bin", "ids.bin"
-# A new one is written under a name that begins so.
+# A new shard is written under a name that begins like this.
 UNFINISHED = ".part-"
 ID_BYTES = 32
 
@@ -100,7 +100,7 @@ def open_shard(path: Path) -> Shard | None:
         joined = (path / IDS).read_bytes()
     except (OSError, ValueError):
         return None
-    # One pass at some GB a second, which training needs to read as well: below a hundredth of its time.
+    # One pass at some GB a second: less than a hundredth of the time of training.
     digests = {ROWS: hashlib.sha256(rows.data.cast("B")), IDS: hashlib.sha256(joined)}
     if any(digest.hexdigest() != header["sha256"].get(name) for name, digest in digests.items()):
         return None

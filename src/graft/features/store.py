@@ -63,7 +63,7 @@ class FeatureStore:
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
-        # Those whose checksums were found right, so that each is read through once.
+        # Shards whose checksums were right, so that each is read through only once.
         self._whole: dict[Path, Shard] = {}
 
     def missing(self, key: str, ids: Sequence[bytes]) -> list[int]:
@@ -108,7 +108,7 @@ class FeatureStore:
             if _first_of_each(ids, _places(shards)):
                 raise OSError(f"{self.path / key} was removed while it was written")
         if shards:
-            # When it was last used, for what goes first; a folder that is only read may refuse.
+            # The time of the last use decides which goes first. A read-only folder may refuse it.
             with suppress(OSError):
                 os.utime(self.path / key)
         return Stored(shards, ids)
@@ -154,7 +154,7 @@ class FeatureStore:
         try:
             folders = sorted(path for path in (self.path / key).iterdir() if path.is_dir())
         except OSError:
-            # Not there; what else is wrong shows when it is written to.
+            # It is not there. Anything else that is wrong shows when it is written to.
             return []
         return [path for path in folders if unfinished or not path.name.startswith(UNFINISHED)]
 

@@ -58,6 +58,6 @@ def features_of(
     try:
         return features.get(stop, indices, image_bytes=image_bytes).take(np.arange(len(indices)))
     except OSError as error:
-        # Another user's, or a full disk.
+        # The folder is another user's, or the disk is full.
         print(f"cache: not used: {store.path} cannot be used ({error.strerror or error})", flush=True)
         return torch.cat(list(features.compute(stop, indices)))

@@ -75,5 +75,5 @@ class Custom:
         rule = next(rule for rule in self.rules if fnmatchcase(part.full_name, rule.pattern))
         if epoch < rule.from_epoch:
             return Treatment(False)
-        # What is named for norm layers holds for them, also where nothing else trains.
+        # A `norm` holds for norm layers even where nothing else trains.
         return treat(part, rule.trains or (part.kind == "norm" and rule.norm is not None), rule.norm)

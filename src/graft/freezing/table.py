@@ -9,7 +9,7 @@ from torch import nn
 from graft.freezing.parts import Located, parts
 from graft.freezing.plan import FreezePlan
 
-# By whether the affine parameters train and whether the statistics move.
+# Keyed by whether the affine parameters train and whether the statistics move.
 MODES = {
     (False, False): "frozen",
     (True, False): "affine",

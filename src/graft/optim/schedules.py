@@ -81,7 +81,7 @@ def plateau(
             "scheduler=plateau keeps no rates by phase, which freeze.head_lr_factor wants;"
             " take scheduler=constant, step or cosine, or freeze.head_lr_factor=1"
         )
-    # torch's patience is how many such epochs are let pass.
+    # torch's patience counts the epochs that may pass before that.
     scheduler = ReduceLROnPlateau(
         optimizer, factor=factor, patience=patience - 1, threshold=min_delta, threshold_mode="abs"
     )

@@ -21,7 +21,7 @@ def undisturbed() -> Iterator[None]:
         import matplotlib as mpl
         import torch
 
-        # A host that draws in LaTeX need not have what our names would need there.
+        # A host that draws in LaTeX may not have the packages that our names need.
         with (
             kept_random(),
             _kept_torch(),
@@ -54,7 +54,7 @@ def plain_torch() -> Iterator[None]:
     chosen = torch.get_default_device()
     torch.set_default_dtype(torch.float32)
     try:
-        # To say it anyway would slow down every call a little.
+        # Setting it anyway would slow down every call a little.
         if chosen.type == "cpu":
             yield
         else:

@@ -33,7 +33,7 @@ def lone_trainer(accelerator: str, devices: int | str | list[int] = 1, **setting
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        # Else Lightning would count the tasks that SLURM's variables speak of.
+        # Otherwise Lightning would count the tasks in SLURM's variables.
         plugins=[LightningEnvironment()],
         **settings,
     )

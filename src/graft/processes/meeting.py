@@ -89,7 +89,7 @@ def announced() -> tuple[RunFolder, Path | None] | None:
 def dismiss() -> None:
     """The first process, at its end: let those go that wait for a run, where there was none to announce."""
     if not _met:
-        # They may be gone already; then nobody is kept waiting for long.
+        # They may be gone already, so the wait is short.
         with suppress(dist.DistError):
             meet(timedelta(minutes=1))
             announce(None, None)

@@ -26,7 +26,7 @@ def random_state() -> RandomState:
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         # 625 numbers: as a tensor they are written ten times as fast.
         "python": [version, torch.tensor(words), gauss],
-        # Not as NumPy gives it: an array would not be read with `weights_only=True`.
+        # Not as NumPy gives it, because an array would not be read with `weights_only=True`.
         "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest],
     }
 

@@ -17,7 +17,7 @@ from graft.configuration.schema import spell, without
 from graft.errors import GraftError
 from graft.runs.records import Run
 
-# Of keys that tell groups apart equally well, these are said.
+# Of keys that tell groups apart equally well, these go first.
 FIRST = (
     *("data", "backbone", "backbone.weights", "freeze"),
     *("regularizer", "augment", "mix", "head", "optimizer"),
@@ -257,7 +257,7 @@ def _place(group: Group, sort: str) -> tuple[bool, bool, float, str, str]:
     """By the metric; of equals the first that began is first, as a search has it."""
     value = group.spread(sort).mean
     missing = not math.isfinite(value)
-    # What a search ended early is none of those that it chooses from.
+    # A search does not choose from the runs that it ended early.
     ended = all(run.pruned for run in group.runs.values())
     began = min(run.started for run in group.runs.values())
     signed = value if lower_is_better(sort) else -value

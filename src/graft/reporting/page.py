@@ -7,7 +7,7 @@ from graft.reporting.groups import Ranking
 from graft.reporting.pairs import FEW, Difference, Images, recalls
 from graft.reporting.tables import cells, difference_cells, markdown
 
-# The first group against each other: the pairs of runs, or why there are none.
+# The first group against each other one: the pairs of runs, or why there are none.
 Pairs = Mapping[str, tuple[list[Images], str]]
 # Classes on the page; all of them stand in the CSV.
 CLASSES = 5

@@ -66,7 +66,7 @@ def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> 
     ranked, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
     columns = _filled(ranked)
     scores = [column for column in columns if column[0] in NAMES]
-    # In two, so that both fit a terminal of 80 columns.
+    # Two tables, so that both fit a terminal of 80 columns.
     for part in (scores, [column for column in columns if column not in scores]):
         table = Table("backbone", box=None)
         for _, heading, _ in part:
@@ -130,7 +130,7 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
     left, right = drawn.subplots(1, 2, sharey=True)
     for place, row in enumerate(ranked):
         error = (row["probe"] * (1 - row["probe"]) / images) ** 0.5
-        # Marker and colour both, for whoever tells few colours apart.
+        # Both marker and colour, for people who tell few colours apart.
         look = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 3}
         label = in_figure(row["backbone"])
         left.errorbar(row["gmacs"], row["probe"], error, **look, label=label)
@@ -140,7 +140,7 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
         axes.margins(x=0.1, y=0.1)
         axes.grid(alpha=0.3)
     low, high = left.get_ylim()
-    # Far below the points it would press them together.
+    # A line far below the points would press them together.
     if largest > low - (high - low):
         for axes in (left, right):
             axes.axhline(largest, color="black", linestyle=":", linewidth=1)

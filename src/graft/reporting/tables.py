@@ -11,7 +11,7 @@ from graft.reporting.groups import ABSENT, Group, Ranking
 from graft.reporting.pairs import Difference
 from graft.runs.records import Run, Skipped
 
-# Beside the metric that orders.
+# Shown beside the metric that orders.
 ALWAYS = (USUAL, USUAL.replace("val/", "test/"))
 NO_INTERVAL = {1: "none from one pair", 2: "none: all differ equally"}
 COSTS = {"trainable_parameters": "trainable parameters", "seconds": "seconds"}

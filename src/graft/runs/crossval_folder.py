@@ -44,7 +44,7 @@ def again(fold: RunFolder) -> bool:
     if fold.config.is_file():
         return True
     if fold.status_file.exists():
-        # A crash as it began left nothing but its claim.
+        # A crash at the beginning left nothing but the claim.
         shutil.rmtree(fold.path)
     return False
 

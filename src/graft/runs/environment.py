@@ -30,9 +30,9 @@ def cores() -> int:
 
 @cache
 def _packages() -> dict[str, str]:
-    # Once a process: a sweep's jobs have the same, and to read them takes a quarter of a second.
+    # Once a process: a sweep's jobs have the same packages, and reading them takes a quarter of a second.
     installed = {d.name: d.version for d in distributions() if d.name}
-    # Of this code, which need not be what is installed.
+    # The version of this code, which may differ from the installed one.
     return dict(sorted({**installed, DISTRIBUTION: __version__}.items()))
 
 

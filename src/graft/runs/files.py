@@ -24,7 +24,7 @@ def whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        # The rights that a new file has here; some writers, as that of safetensors, keep theirs to the user.
+        # The usual rights of a new file. Some writers, such as safetensors, give rights to the user only.
         part.touch()
         rights = part.stat().st_mode
         yield part
@@ -42,7 +42,7 @@ def sync_folder(folder: Path) -> None:
     try:
         number = os.open(folder, os.O_RDONLY)
     except OSError:
-        # Windows opens no folders.
+        # Windows cannot open folders.
         return
     with suppress(OSError):
         os.fsync(number)
@@ -90,7 +90,7 @@ def write_figure(path: Path, figure: "Figure") -> None:
 def png_of(figure: "Figure") -> bytes:
     """Draw a matplotlib figure as PNG; every figure that Graft writes is drawn here."""
     drawn = io.BytesIO()
-    # Packing harder takes longer than drawing.
+    # More compression takes longer than the drawing.
     figure.savefig(drawn, dpi=120, format="png", pil_kwargs={"compress_level": 1})
     return drawn.getvalue()
 

@@ -22,7 +22,7 @@ from graft.runs import slurm
 from graft.runs.files import write_json
 from graft.runs.process import Status, this_process
 
-# LibYAML's, where PyYAML was built with it: reads the same, some ten times as fast.
+# LibYAML's loader, if PyYAML was built with it, reads the same about ten times as fast.
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 STATUSES = ("running", "finished", "failed", "interrupted")
 
@@ -94,7 +94,7 @@ class RunFolder:
         Raises:
             GraftError: another process holds it.
         """
-        # One object a path in a process, so that a holder may hold again.
+        # One lock object for each path in a process, so that the holder may take it again.
         lock = FileLock(self.lock_file, is_singleton=True)
         try:
             lock.acquire(blocking=False)
@@ -110,7 +110,7 @@ class RunFolder:
     def take_up(self) -> None:
         """Say that the run goes on, in this process, and how many times it has."""
         known = self.status()
-        # The job is the one that began the run: started again, it finds its own by it.
+        # The recorded job is the one that began the run: started again, it finds its run by it.
         facts = {key: known.get(key) for key in ("started", "slurm", "fingerprint")}
         self.set_status("running", **facts, **this_process(), resumed=known.get("resumed", 0) + 1)
 

@@ -135,14 +135,14 @@ def _folders(word: str, skipped: list[Skipped]) -> Iterator[Path]:
     """The folders of all runs that a word means; what it names that holds none goes to `skipped`."""
     pattern = str(expanded(word))
     is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
-    # Not Path.glob, which takes no absolute pattern.
+    # Path.glob takes no absolute pattern.
     named = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]  # noqa: PTH207
     paths = [Path(name).absolute() for name in named]
     if is_pattern and not paths:
         skipped.append(Skipped(word, "nothing matches"))
     inside: set[Path] = set()
     for path in paths:
-        # What a pattern such as ** matches inside of a run is that run's, and no mistake.
+        # A pattern such as ** also matches inside of a run; that belongs to the run and is no mistake.
         if inside & {path, *path.parents}:
             continue
         if not path.is_dir():

@@ -17,7 +17,7 @@ from graft.runs.folder import RunFolder
 from graft.runs.log import say
 from graft.runs.resuming import find_run, status_of
 
-# What of a folder's name is another each time that the same words run.
+# The parts of a folder's name that differ each time that the same words run.
 CHANGING = ("${now:", "${graft.id:")
 
 
@@ -46,7 +46,7 @@ def going_on(
         config = replace(config, resume=str(run.path))
         if status_of(run).get("fingerprint") != fingerprint(config.plain()):
             return config, list(overrides)
-        # The very words that began it: they change nothing but how it is gone on with.
+        # The same words began the run, so they only change how it goes on.
         return _trusting(config), [word for word in overrides if key_of(word) in (*FREE, *MOVABLE)]
     if not slurm.started_again():
         return config, list(overrides)
@@ -58,7 +58,7 @@ def going_on(
         say(f"{started}, but these words had not begun a run: a new one starts")
         return config, list(overrides)
     say(f"{started}: its run is {begun.path}")
-    # They are the run's own, so they change nothing.
+    # The words are the run's own, so they change nothing.
     return replace(_trusting(config), resume=str(begun.path)), []
 
 

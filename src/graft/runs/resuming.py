@@ -13,7 +13,7 @@ from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.process import Status, alive
 
-# Schedules that take no notice of where a run ends.
+# Schedules that do not depend on where a run ends.
 ENDLESS = ("graft.optim.constant", "graft.optim.step", "graft.optim.plateau")
 OUTPUTS = Path("outputs")
 
@@ -73,7 +73,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> Pla
         if key.partition(".")[0] in (*OF_A_START, "hydra"):
             continue
         if key == "data" and get(given, "data._target_") == get(config, "data._target_"):
-            # The same kind again: what it says by default is the run's own.
+            # The same kind again: its defaults are the run's own values.
             continue
         if (new := get(given, key)) == (old := get(config, key)) and not word.startswith("~"):
             continue
@@ -96,7 +96,7 @@ def _version(folder: RunFolder) -> str:
     except (OSError, json.JSONDecodeError):
         return "?"
     packages = environment.get("packages", {})
-    # The first versions were called otherwise.
+    # The first versions had another name.
     return str(packages.get(DISTRIBUTION) or packages.get("graft", "?"))
 
 

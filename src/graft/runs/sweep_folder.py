@@ -13,7 +13,7 @@ from graft.runs.process import alive
 from graft.runs.recorded import words_of
 from graft.runs.resuming import status_of
 
-# Of several runs of one job the first of these counts.
+# If a job has several runs, the one whose status comes first here counts.
 ORDER = ("finished", "interrupted", "running", "failed")
 
 

@@ -13,7 +13,7 @@ from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
 from graft.sources.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
 
-# Those that are read; the first two must be there.
+# The columns that are read; the first two must be there.
 COLUMNS = ("path", "label", "split", "group")
 
 

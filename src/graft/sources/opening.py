@@ -13,7 +13,7 @@ from graft.data.levels import AllLevels, chosen_levels, find_levels
 from graft.data.splits import Splits, by_parts, split
 from graft.errors import GraftError
 
-# Images that are decoded to find what their values are, at most.
+# At most this many images are decoded to find out what their values are.
 DECODED = 256
 
 

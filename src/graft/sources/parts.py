@@ -15,11 +15,11 @@ PART_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "val"),
     **dict.fromkeys(("test", "testing", "holdout"), "test"),
-    # Of what both words are used for; see `parts_of`.
+    # These words are used for both; see `parts_of`.
     **dict.fromkeys(("eval", "evaluation"), "val"),
 }
 _EITHER = ("eval", "evaluation")
-# Words beside these that say nothing: training_set, test_images.
+# Words that may stand beside these and say nothing: training_set, test_images.
 _EMPTY_WORDS = ("set", "data", "dataset", "folder", "split", "images", "image", "imgs", "pictures", "photos")
 
 

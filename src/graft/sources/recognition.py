@@ -115,7 +115,7 @@ def _own_split(
     for row in rows:
         waiting.setdefault(row["sha256"], {})[row["name"]] = row["split"]
     names, split_of = data.images.names, {}
-    # Of copies the one that bears the same name, else any.
+    # Of several copies, the one with the same name goes first.
     for index in sorted(digest_of, key=lambda index: names[index] not in waiting[digest_of[index]]):
         copies = waiting[digest_of[index]]
         split_of[index] = copies.pop(names[index] if names[index] in copies else next(iter(copies)))
@@ -183,5 +183,5 @@ def check_same_images(folder: RunFolder, data: ImageData, splits: Splits) -> Non
     spelled_alike = [row["name"] for row in rows] == names
     before = _fingerprint(folder) if spelled_alike else None
     if before is not None and before != data_facts(data, splits).fingerprint:
-        # Of all together: images of an older Graft, which recorded no digests, or a split changed by hand.
+        # Compared as a whole: an older Graft recorded no digests, or the split was changed by hand.
         raise GraftError(f"data: the images, or their split, are not those of {folder.environment}")

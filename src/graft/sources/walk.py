@@ -11,7 +11,7 @@ from graft.data.formats import is_image
 from graft.errors import GraftError
 from graft.runs.own_folders import own_marks
 
-# What systems and archives leave in folders, in small letters.
+# Files and folders that systems and archives leave behind, in small letters.
 _SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 _SYSTEM_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 # Why something is left out.
@@ -138,7 +138,7 @@ class Walk:
         image_at: dict[str, Path] = {}
         folders: list[Path] = []
         left_out: list[LeftOut] = []
-        # Of several paths to one file that without links counts.
+        # Of several paths to one file, the one without links counts.
         for path in sorted(
             paths, key=lambda path: (path.absolute() != path.resolve(), len(path.parts), path)
         ):
@@ -189,7 +189,7 @@ class Walk:
             return OWN if is_grafts else "", True
         if name.startswith(".") or name in _SYSTEM_FILES:
             return SYSTEM, False
-        # A link to nothing is an image that cannot be read, which what reads it says.
+        # A link to nothing counts as an image that cannot be read; the code that reads it reports it.
         if not entry.is_file() and not (entry.is_symlink() and not os.path.exists(path)):  # noqa: PTH110
             return SPECIAL, False
         return "" if is_image(path) else NO_IMAGE, False

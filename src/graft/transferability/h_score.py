@@ -22,9 +22,9 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
 
     matrix, places = labelled(features, labels)
     largest = np.abs(matrix).max() or 1.0
-    # To a size at which nothing over- or underflows, which changes nothing else.
+    # Scaled so that nothing over- or underflows; the result stays the same.
     centred = matrix / largest - (matrix / largest).mean(0)
-    # Of constant features rounding alone is left.
+    # Of constant features only rounding is left.
     if np.abs(centred).max() <= _rounding(features):
         return 0.0
     centred /= np.sqrt((centred**2).mean())

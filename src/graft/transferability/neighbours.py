@@ -26,11 +26,11 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = NEIGHBOURS) ->
     if count < 2:
         raise ValueError("one image has no neighbour")
     k = min(k, count - 1)
-    # Asked for no points in particular, it leaves each point out of its own neighbours.
+    # Without points as an argument it leaves each point out of its own neighbours.
     nearest = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(matrix)
     distances, neighbours = nearest.kneighbors()
     votes = np.zeros((count, places.max() + 1))
-    # Against the nearest one, so that no exponential overflows and none but far ones vanish.
+    # Relative to the nearest one, so that no exponential overflows and only far ones vanish.
     weights = np.exp((distances[:, :1] - distances) / TEMPERATURE)
     np.add.at(votes, (np.arange(count)[:, None], places[neighbours]), weights)
     return float((votes.argmax(1) == places).mean())

@@ -25,7 +25,7 @@ def transrate(features: ArrayLike, labels: ArrayLike, eps: float = EPS) -> float
     centred = matrix - matrix.mean(0)
     classes = [centred[places == place] for place in range(places.max() + 1)]
     within = sum(len(members) / len(centred) * _rate(members, eps) for members in classes)
-    # Of equal rates rounding may leave a difference.
+    # Rounding may leave a difference between equal rates.
     return max(0.0, float(_rate(centred, eps) - within))
 
 

@@ -64,7 +64,7 @@ def add_hyperparameters(
         swept: of a job of a sweep, what the sweep varies; then nothing else is shown.
     """
     chosen = _chosen(flat) if swept is None else swept
-    # Lists as one text: Lightning would make a key of each entry.
+    # Lists become one text, because Lightning would make a key of each entry.
     shown = {
         key: encodable(str(value)) if isinstance(value, list | dict | str) else value
         for key, value in chosen.items()
