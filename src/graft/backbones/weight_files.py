@@ -122,13 +122,13 @@ def _read_description(given: str | Path, key: str) -> Mapping[str, Any] | None:
 
 
 def _is_safetensors(file: Path) -> bool:
-    """Told by the content: the length of a JSON text stands before it."""
+    """By its content: safetensors begins with the length of a JSON text, and then the text."""
     with file.open("rb") as opened:
         return opened.read(9)[8:] == b"{"
 
 
 def _under(states: StateDicts, place: str) -> dict[str, Tensor]:
-    """What is at a place: a whole state dict, or of one the keys that go on from there."""
+    """The state dict at a place, or the part of one whose keys begin with the place."""
     if place in states:
         return states[place]
     for above, state in states.items():

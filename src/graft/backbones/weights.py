@@ -48,9 +48,9 @@ def load_weights(backbone: Backbone, given: str | Path | Weights) -> dict[str, s
 
 
 def _fitting(backbone: Backbone, weights: Weights) -> dict[str, Tensor]:
-    """Of the state dicts of a file the one that holds the backbone; where none does, the one that is closest.
+    """The state dict of a file that holds the backbone, or the closest one if none does.
 
-    Where it stands under a key, that is said.
+    If it stands under a key, the key is printed.
 
     Raises:
         GraftError: several that differ hold it; it says what to type.
@@ -120,7 +120,7 @@ Counts = Counter[tuple[str, int]]
 
 
 def _counted(backbone: Backbone, keys: Iterable[str]) -> tuple[Counts, list[dict[str, str]], list[int]]:
-    """Of the needed keys how many are there, by prefix and naming; the namings; how many each needs."""
+    """How many needed keys are there, by prefix and naming; the namings; how many keys each needs."""
     todays = {key: key for key in backbone.state_dict()}
     namings = [todays, backbone.source_names] if backbone.source_names else [todays]
     needed = [{name for name in names if not name.endswith(_OPTIONAL)} for names in namings]

@@ -201,7 +201,7 @@ def _check_effective(command: str, overrides: Sequence[str]) -> None:
 
 
 def _check_sources(config: Config) -> None:
-    """Refuse to extract where what computes the features, or of which images, is not said once."""
+    """Refuse to extract unless the words say exactly once what computes the features, and of which images."""
     by_run, by_name = config["run"] is not None, config.get("backbone") is not None
     if by_run == by_name:
         raise GraftError("give either run=FOLDER or backbone=… with data=…: one of them says what computes")
@@ -210,7 +210,7 @@ def _check_sources(config: Config) -> None:
 
 
 def _check_ranked(config: Config) -> None:
-    """Refuse weights of a backbone that is not ranked, and what are no weights."""
+    """Refuse weights of a backbone that is not ranked, and values that cannot be weights."""
     for name, weights in config["weights"].items():
         for path in weights if isinstance(weights, list) else [weights]:
             if not (path is None or (isinstance(path, str) and path)):

@@ -11,7 +11,7 @@ _turn = threading.RLock()
 
 
 def _new_turn() -> None:
-    """In a forked process nobody is left who would end the turn."""
+    """Make a new lock in a forked process: the thread that held the old one is not there."""
     global _turn
     _turn = threading.RLock()
 
@@ -54,5 +54,5 @@ def hydra_apart() -> Iterator[None]:
 
 
 def _copied(options: Mapping[str, object]) -> dict[str, object]:
-    """The tree of a ConfigStore, whose leaves nobody changes."""
+    """A copy of a ConfigStore's tree; its leaves are shared, because nothing changes them."""
     return {name: _copied(value) if isinstance(value, dict) else value for name, value in options.items()}

@@ -1,4 +1,4 @@
-"""Paths that are read must be there, and those that are written have room: told before torch is imported."""
+"""Paths that are read must exist, and paths that are written must be possible. Imports no torch."""
 
 import glob
 import os
@@ -19,7 +19,7 @@ NAMED_WEIGHTS = re.compile(r"DEFAULT|[A-Z0-9]+_[A-Z0-9_]+")
 def check_paths(config: Mapping[str, Any], command: str) -> None:
     """Check the paths of a checked configuration that a command is about to use.
 
-    What a part of the user's own does with its keys nobody here knows, so they are left to it.
+    What a part of the user's own does with its keys is not known here, so they are not checked.
 
     Raises:
         GraftError: names the key, the path, and the nearest one that is there.

@@ -71,7 +71,7 @@ def choose_optimizer(
 
 
 def what_asks_for_training(cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plain) -> list[str]:
-    """What in the configuration a solved head has no use for, as one would type it."""
+    """The parts of the configuration that a solved head has no use for, as one would type them."""
     raw = plain(cfg)
     choices, auto = hydra_cfg.runtime.choices, hydra_cfg.runtime.choices.get("optimizer") == "auto"
     files = flatten(shipped)

@@ -1,4 +1,4 @@
-"""What a recipe gave to an option that other words replaced. Imports no torch."""
+"""Takes out what a recipe gave to an option that other words replaced. Imports no torch."""
 
 import copy
 from collections.abc import Iterator, Sequence

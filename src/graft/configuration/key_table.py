@@ -1,6 +1,6 @@
 """The key table: all that Graft knows of each configuration key. Imports neither torch nor numpy.
 
-Which keys there are, and their defaults, the shipped YAML files say. A key that is not in this table may hold
+The shipped YAML files say which keys there are, and their defaults. A key that is not in this table may hold
 what its default's type allows, and it is a part of what a run is.
 """
 

@@ -92,7 +92,7 @@ def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
 
 
 def plain(config: DictConfig | ListConfig, resolve: bool = False) -> Plain:
-    """What a mapping of OmegaConf's holds, under texts as keys."""
+    """The values of a mapping of OmegaConf's, with texts as keys."""
     values = OmegaConf.to_container(config, resolve=resolve)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
@@ -125,7 +125,7 @@ def check_keys(config: Mapping[str, Any], known: Mapping[str, Any], folders: Seq
 
 
 def unknown_key(key: str, known: Mapping[str, Any], folders: Sequence[Path]) -> GraftError:
-    """The answer to a key that does not exist: the option that has it, or the nearest of those that do."""
+    """The error for a key that does not exist: names the option that has it, or the nearest key."""
     group, _, rest = key.partition(".")
     if owners := [
         name for name in _option_names(group, folders) if get(option_keys(group, name, folders), rest)

@@ -16,7 +16,7 @@ LIKE_A_PATH = re.compile(r"(^|_)(path|root|file|folder|dir|directory|weights|che
 
 
 def located(config: RunConfig) -> RunConfig:
-    """The configuration with absolute paths, where they are there; in parts of the user's own too."""
+    """The configuration with paths that exist made absolute, also in parts of the user's own."""
     values = config.plain()
     values |= {part: _in_part(values[part]) for part in PARTS}
     for key in PATHS:
@@ -26,9 +26,9 @@ def located(config: RunConfig) -> RunConfig:
 
 
 def _in_part(node: object, key: str = "", own: bool = False) -> object:
-    """A node; in what packages other than those that Graft comes with build, paths are made absolute.
+    """A node, with paths made absolute in parts that are the user's own (see `SHIPPED`).
 
-    Nobody here knows what such a part does with its keys. A text is taken for a path if there is a file or
+    What such a part does with its keys is not known here. A text is taken for a path if there is a file or
     folder of that name, and the text or the name of its key looks like one. `train` stays a word, although
     a folder may have that name.
     """

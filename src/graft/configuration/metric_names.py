@@ -1,6 +1,6 @@
-"""Every metric's name, direction and range, said once: what computes, shows and chooses by metrics asks here.
+"""Every metric's name, direction and range, for all code that computes, shows or chooses by metrics.
 
-It stands this low because words such as `sweep.metric` are checked by it before torch is imported.
+It stands this low because words such as `sweep.metric` are checked before torch is imported.
 """
 
 import math

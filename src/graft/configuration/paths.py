@@ -20,7 +20,7 @@ def expanded(given: str | Path) -> Path:
 
 
 def needed(key: str, given: object) -> str:
-    """The path, where null is none.
+    """The path as text.
 
     Raises:
         GraftError: it is null.
@@ -53,7 +53,7 @@ def existing(key: str, given: object, kind: str) -> Path:
 
 
 def _missing(path: Path) -> str:
-    """The first part of a path that is not there, where it is missed, and what is there that is like it."""
+    """The first part of a path that is missing, the folder where it is missing, and a similar name there."""
     missing = path.absolute()
     while not missing.parent.is_dir():
         if missing.parent.exists():

@@ -14,7 +14,7 @@ _MARKDOWN = re.compile(r"[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def encodable(text: str) -> str:
-    """The text with the sign for what is unknown where a file's name is no UTF-8."""
+    """The text with the replacement character for bytes of a file's name that are not UTF-8."""
     return _SURROGATES.sub("\ufffd", text)
 
 

@@ -1,4 +1,4 @@
-"""What a value in the configuration may be, told without importing torch.
+"""What a value in the configuration may be. Imports no torch.
 
 The shipped YAML files say which keys there are and, by their defaults, of which type; this module adds
 the ranges, the choices and the rules between keys.

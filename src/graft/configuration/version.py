@@ -1,4 +1,4 @@
-"""Which Graft this is: here and nowhere else, so that a checkout knows it as an installed wheel does."""
+"""The version of Graft. It stands only here, so that a checkout knows it like an installed wheel."""
 
 # The name on the package index, where `graft` belongs to somebody else.
 DISTRIBUTION = "graft-transfer"

@@ -1,4 +1,4 @@
-"""What the data tells the model and the run folder."""
+"""Facts about the data for the model and the run folder."""
 
 import hashlib
 from dataclasses import dataclass

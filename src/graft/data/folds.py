@@ -1,4 +1,4 @@
-"""Folds: images cut into parts of which each tests once, every class in proportion, no group divided."""
+"""Folds: images cut into parts that each test once, with every class in proportion and no group divided."""
 
 import numpy as np
 

@@ -33,7 +33,7 @@ def suffixes() -> frozenset[str]:
 
 
 def is_image(path: str) -> bool:
-    """Whether a file is one of an image: by its suffix, or where it has none, by its first bytes."""
+    """Whether a file is an image: by its suffix or, where it has none, by its first bytes."""
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
     return suffix in suffixes() if suffix not in ("", ".") else _begins_as_image(path)
 

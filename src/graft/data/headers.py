@@ -1,4 +1,4 @@
-"""What the headers of image files tell before any is decoded. Imports no torch."""
+"""What the headers of image files say, without decoding any. Imports no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ def some_of(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def said_of_several(looked: Sequence[Path], total: int) -> list[str]:
-    """That of files with several pictures the first is used, where any of those looked at is such a file."""
+    """A line that only the first of several pictures is used, if any of the files looked at holds several."""
     several = [path for path in looked if holds_several(path)]
     if not several:
         return []

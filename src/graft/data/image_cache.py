@@ -119,7 +119,7 @@ def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
 
 
 def _foreseen(items: TransformedImages, workers: int) -> tuple[float, Iterator[Pixels]]:
-    """Bytes that all images will take, going by the first few of them, and all images."""
+    """Bytes that all images will take, estimated from the first few, and all images."""
     batches = _decoded(items, workers)
     first = next(batches)
     size = sum(pixels.nbytes for pixels in first) / len(first) * len(items)

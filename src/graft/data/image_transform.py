@@ -53,7 +53,7 @@ class ImageTransform:
 
     @property
     def form(self) -> str:
-        """In a word what `prepare` gives: what is equal in this is equal in all pixels."""
+        """The kind of `prepare`'s result: where this is equal, all pixels are equal."""
         how = f"{self.preprocessing.resize} px {self.preprocessing.interpolation}"
         if self.crop_scale is None:
             return f"resized to {how}"

@@ -125,5 +125,5 @@ def make_loader(
 
 
 def as_it_is(batch: Batched) -> Batched:
-    """What a dataset gives as a batch already."""
+    """The batch itself, because the dataset gives whole batches."""
     return batch

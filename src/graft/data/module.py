@@ -23,12 +23,12 @@ from graft.data.workers import default_workers
 
 
 class BatchCache(Protocol):
-    """What knows some batches without their images."""
+    """A cache that knows some batches without their images."""
 
     def in_place_of(
         self, loader: DataLoader[Batch], images: Callable[[], DataLoader[Batch]], split: str
     ) -> Iterable[Any]:
-        """What takes the place of a loader of `split`, in its order; `images` makes one for many epochs."""
+        """A replacement for a loader of `split`, in its order; `images` makes a loader for many epochs."""
 
     def in_test(self, split: str) -> Iterable[Any]:
         """`split` in order, for the model that training has led to."""

@@ -1,4 +1,4 @@
-"""Randomness that depends on what is drawn for, never on who draws: worker, order or earlier draws."""
+"""Randomness that depends on the image and epoch alone, not on the worker, the order or earlier draws."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which images make a batch, and which of them are one process's where several train together."""
+"""Which images make a batch, and which of them go to each of several processes that train together."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test", "unused")
 
 @dataclass(frozen=True)
 class Splits:
-    """What every image is for.
+    """The split of every image.
 
     Attributes:
         indices: for each of train, val, test and unused, the sorted `(N,)` indices into `ImageData.images`;
@@ -249,7 +249,7 @@ def _draw_groups(
 
 
 def _nearest(data: ImageData, got: int, of: int, share: float, key: str) -> str:
-    """What to say where whole groups are more than a tenth off the share that was asked for."""
+    """A note for the case that whole groups are more than a tenth off the share that was asked for."""
     if data.groups is None or not _is_off(got, share * of):
         return ""
     return f", as near to the {share * of:.0f} of {key}={share} as groups allow"

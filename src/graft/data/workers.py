@@ -77,7 +77,7 @@ def check_workers(asked: int | None, key: str = "num_workers") -> None:
 
 
 def obstacle() -> str | None:
-    """Why this process can start no others of `multiprocessing`; None where it can."""
+    """Why this process cannot start others by `multiprocessing`; None where it can."""
     if multiprocessing.current_process().daemon:
         return "this process is a daemon of multiprocessing, such as a Pool's, and may start no others"
     if start_method() != "fork" and (script := _unguarded()):

@@ -35,12 +35,12 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]
 
 
 def free(words: Sequence[str]) -> list[str]:
-    """Those of the words that may change a run that goes on."""
+    """The words that may change a run that goes on."""
     return [word for word in words if key_of(word) in (*FREE, *MOVABLE)]
 
 
 def again(fold: RunFolder) -> bool:
-    """Whether a fold's run can be gone on with, or read back."""
+    """Whether a fold has a run that can go on, or be read back."""
     if fold.config.is_file():
         return True
     if fold.status_file.exists():
@@ -53,7 +53,7 @@ def again(fold: RunFolder) -> bool:
 def begun(folder: RunFolder, config: Config, words: Sequence[str]) -> Iterator[None]:
     """Record what is asked for, let no other process train in the folder, and say how to go on after a stop.
 
-    Nothing is left of it where not even a fold's folder was made.
+    If not even a fold's folder was made, nothing is left behind.
 
     Raises:
         GraftError: another process holds the folder.

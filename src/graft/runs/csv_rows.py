@@ -1,4 +1,4 @@
-"""Reading CSV files: rows that do not fit their header are refused by their line. Imports no torch."""
+"""Reading CSV files. A row that does not fit the header is refused with its line. Imports no torch."""
 
 import csv
 from collections import Counter

@@ -108,7 +108,7 @@ class RunFolder:
             lock.release()
 
     def take_up(self) -> None:
-        """Say that the run goes on, in this process, and how many times it has."""
+        """Record that the run goes on in this process, and how many times it has gone on."""
         known = self.status()
         # The recorded job is the one that began the run: started again, it finds its run by it.
         facts = {key: known.get(key) for key in ("started", "slurm", "fingerprint")}

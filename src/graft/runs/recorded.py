@@ -90,7 +90,7 @@ def swept(folder: RunFolder) -> dict[str, object] | None:
 
 
 def metric_of_sweep(folder: RunFolder) -> str | None:
-    """What ranks the jobs of the sweep that a run belongs to; None for one by itself."""
+    """The metric that ranks the jobs of a run's sweep; None for a run without a sweep."""
     for path in _above(folder):
         if (plan := path / "sweep.yaml").is_file():
             return str(yaml.safe_load(plan.read_text(encoding="utf-8")).get("metric") or USUAL)
@@ -98,7 +98,7 @@ def metric_of_sweep(folder: RunFolder) -> str | None:
 
 
 def metric_of_sweeps(folders: Iterable[RunFolder]) -> str:
-    """The metric by which the sweeps of all these runs rank them; the usual one where these are not one."""
+    """The metric by which the sweeps of these runs rank them; the usual one if they differ."""
     metrics = {metric_of_sweep(folder) for folder in folders}
     return metrics.pop() or USUAL if len(metrics) == 1 else USUAL
 

@@ -20,7 +20,7 @@ from graft.runs.recorded import recorded, words_of
 
 
 class Skipped(NamedTuple):
-    """What was asked for and is no run, with the reason."""
+    """A path that was asked for and is no run, with the reason."""
 
     path: str
     reason: str

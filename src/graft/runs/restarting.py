@@ -63,7 +63,7 @@ def going_on(
 
 
 def _trusting(config: RunConfig) -> RunConfig:
-    """What the words name could be built without asking, so it may be in the run that they began as well."""
+    """The words may name any package, so the run that they began may name the same packages."""
     packages = set(_packages(config.plain())).difference(SHIPPED)
     return replace(config, trust=[*config.trust, *sorted(packages)])
 
@@ -86,7 +86,7 @@ def _begun_by(job: Mapping[str, str], words: Sequence[str], root: Path) -> RunFo
 
 
 def root_of(node: DictConfig) -> Path:
-    """The folder below which the same words' runs are whenever they run."""
+    """The folder that holds all runs of the same words, whenever they run."""
     folder, pattern = Path(node.dir), str(plain(node)["dir"])
     changing = [position for word in CHANGING if (position := pattern.find(word)) >= 0]
     if not changing:

@@ -101,7 +101,7 @@ def _version(folder: RunFolder) -> str:
 
 
 def _check_longer(config: Config, old: int, new: int) -> None:
-    """Refuse another end where what came before depends on it."""
+    """Refuse a new end of training where the epochs before it depend on the end."""
     if new < old:
         raise GraftError(f"trainer.max_epochs={new} is less than the {old} of the run that goes on")
     schedule = str(get(config, "scheduler._target_"))

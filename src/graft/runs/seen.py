@@ -34,7 +34,7 @@ class Seen:
         return Seen(train, (self.val | other.val) - train)
 
     def write(self, path: Path) -> None:
-        """Write a row an image."""
+        """Write a row for each image."""
         rows = [{"sha256": digest, "split": "train"} for digest in sorted(self.train)]
         rows += [{"sha256": digest, "split": "val"} for digest in sorted(self.val)]
         write_csv(path, rows or [{"sha256": "", "split": ""}])

@@ -42,7 +42,7 @@ class SweepFolder:
         write_yaml(self.plan_file, dict(plan))
 
     def runs(self) -> Iterator[RunFolder]:
-        """The runs below, those that a crash left without a readable status left out."""
+        """The runs below that have a readable status; a crash may leave a run without one."""
         for file in sorted(self.path.rglob("status.json")):
             if status_of(run := RunFolder(file.parent)):
                 yield run
