@@ -18,7 +18,7 @@ INTERNAL = {*vars(nn.Module()), "training"}
 
 
 class Description:
-    """What a value is made of, all the way down; parameters and buffers are left out.
+    """Everything that a value is made of, except parameters and buffers.
 
     Args:
         value: a module, a transform, a function, or a list of such.

@@ -36,7 +36,7 @@ def extract(
 def filled_up(images: Tensor, size: int) -> Tensor:
     """A batch `(B, …)` of at least `size`, filled up with its last image where it has fewer.
 
-    How many images there are changes the last bits of what is computed for each.
+    The number of images in a batch changes the last bits of each result.
     """
     lacks = size - len(images)
     return torch.cat([images, images[-1:].expand(lacks, *images.shape[1:])]) if lacks > 0 else images

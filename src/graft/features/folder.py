@@ -52,7 +52,7 @@ class Entry:
 
 
 def entries(features: Path) -> list[Entry]:
-    """What stands in a folder of features and may be read, that used longest ago first."""
+    """The readable entries of a folder of features, the one used longest ago first."""
     try:
         present = [entry for path in _subfolders(features) if (entry := _entry(path)) is not None]
     except OSError:
@@ -62,7 +62,7 @@ def entries(features: Path) -> list[Entry]:
 
 
 def unreadable(features: Path) -> int:
-    """How many entries are another user's, who keeps them to himself.
+    """How many entries belong to other users who do not share them.
 
     Raises:
         GraftError: the folder itself is.
@@ -121,7 +121,7 @@ def locked(features: Path, key: str, wait: bool = True) -> Iterator[bool]:
 
 
 def remove(entry: Entry) -> str | None:
-    """Remove an entry, unless a process is writing it or it is another's; who reads it may go on.
+    """Remove an entry, unless a process writes it or it is another user's. Processes that read it may go on.
 
     Returns:
         Why it stays; None if it is gone.
@@ -151,7 +151,7 @@ def room_for(features: Path, needed: int, max_bytes: int) -> str | None:
 
 
 def make_room(features: Path, needed: int, max_bytes: int, keep: str) -> list[Entry]:
-    """Remove entries, that used longest ago first, never `keep`, until `needed` more bytes fit.
+    """Remove entries other than `keep`, the one used longest ago first, until `needed` more bytes fit.
 
     Returns:
         What was removed.
@@ -193,7 +193,7 @@ def chosen(features: Path, words: Sequence[str]) -> list[Entry]:
 
 
 def sized(count: int) -> str:
-    """A number of bytes as people say it."""
+    """A number of bytes in the usual units."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:

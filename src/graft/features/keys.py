@@ -1,6 +1,6 @@
 """What a boundary tensor depends on, as a key: weights, structure, transform, precision, code.
 
-The content of the image is no part of it: in an entry, tensors are found by their image's.
+The content of the image is not part of it: in an entry, tensors are found by that.
 """
 
 import hashlib

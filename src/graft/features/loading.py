@@ -31,7 +31,7 @@ class Boundary(NamedTuple):
 
 
 class BoundaryBatch(TypedDict):
-    """B images: boundary tensors `(B, …)`, the first stage to run on them, `(B,)` int64 and `(B,)` int64."""
+    """B images: tensors `(B, …)`, `(B,)` int64 and `(B,)` int64, and the first stage to run."""
 
     boundary: Tensor
     label: Tensor

@@ -8,10 +8,10 @@ from graft.freezing.strategies import Norm, Treatment, treat
 
 
 class LpFt:
-    """First the head alone trains, then, from the head so found, everything does.
+    """First only the head trains, then everything trains, starting from that head.
 
-    Fine-tuning from a new head first bends the features towards what a random head wants; from a head
-    that fits it need not (Kumar and others 2022, https://arxiv.org/abs/2202.10054).
+    Fine-tuning from a new head first bends the features towards a random head; fine-tuning from a head
+    that fits does not (Kumar and others 2022, https://arxiv.org/abs/2202.10054).
 
     The switch comes after `epochs` epochs, or sooner, when the probe's validation loss has not fallen for
     `patience` epochs. The epoch of the switch is state, saved with every checkpoint; given it, treatment

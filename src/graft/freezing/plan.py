@@ -11,7 +11,7 @@ from graft.freezing.strategies import FreezeStrategy, Observes, RatesHead, State
 
 
 class FreezePlan:
-    """What is frozen, in which epochs. It alone asks the strategy; all else asks the plan.
+    """What is frozen, in which epochs. Only the plan asks the strategy; all other code asks the plan.
 
     A strategy that observes (`freeze=lp_ft` with `patience`) decides as training goes. Then `phases` and
     `prefix` say of epochs that have begun what holds for good, and of later ones what holds if nothing

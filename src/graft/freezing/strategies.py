@@ -137,7 +137,7 @@ class LastK:
 
 @dataclass(frozen=True)
 class FreezeUnfreeze:
-    """The head alone trains in the first `at` epochs, then everything does.
+    """Only the head trains in the first `at` epochs, then everything.
 
     Args:
         at: the epoch, counted from 0, in which the backbone begins to train; 0: at once.
@@ -153,7 +153,7 @@ class FreezeUnfreeze:
 
 @dataclass(frozen=True)
 class Gradual:
-    """The head alone trains at first; every `every` epochs one more stage joins, from the top down.
+    """Only the head trains at first; every `every` epochs one more stage joins, from the top down.
 
     Gradual unfreezing as in ULMFiT (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
 

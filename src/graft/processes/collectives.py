@@ -1,4 +1,4 @@
-"""What the processes of one run tell each other; one process alone agrees with itself."""
+"""What the processes of one run tell each other. A single process tells itself."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def summed(value: Tensor) -> Tensor:
 
 
 def of_first(value: Tensor) -> Tensor:
-    """What the first process has in the place of `value`, which is of one shape; all must call this."""
+    """The first process's tensor, of the shape that `value` has in all; all must call this."""
     if size() == 1:
         return value
     known = value.detach().clone()
@@ -50,7 +50,7 @@ def of_first(value: Tensor) -> Tensor:
 
 
 def any_of(*flags: bool) -> list[bool]:
-    """Of each flag whether any process says so; all must call this."""
+    """For each flag whether it is set in any process; all must call this."""
     return list(flags) if size() == 1 else (summed(torch.tensor(flags, dtype=torch.int64)) > 0).tolist()
 
 

@@ -1,4 +1,4 @@
-"""The program that calls Graft has a life of its own: what a call leaves as it was.
+"""What a call of Graft's leaves as it was in the program that calls it.
 
 Random streams, warnings, loggers, environment, signals, torch's settings: all of these belong to the process,
 and a run needs them in its own way. Hydra's state is in `graft.composition.hydra_apart`.
@@ -94,7 +94,7 @@ def kept_environment() -> Iterator[None]:
 
 @contextmanager
 def _kept_loggers() -> Iterator[None]:
-    """The level of the one that a run makes quieter."""
+    """Afterwards Lightning's logger, which a run makes quieter, has its level back."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     try:

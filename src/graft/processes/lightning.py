@@ -1,4 +1,4 @@
-"""What Lightning is told of processes, and a Trainer for one alone."""
+"""What Lightning is told of processes, and a Trainer for a single process."""
 
 from typing import Any
 
@@ -40,6 +40,6 @@ def lone_trainer(accelerator: str, devices: int | str | list[int] = 1, **setting
 
 
 def lone_device(accelerator: str) -> torch.device:
-    """The device that this process alone computes on."""
+    """The device on which a single process computes."""
     device: torch.device = lone_trainer(accelerator).strategy.root_device
     return device

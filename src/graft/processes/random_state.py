@@ -18,7 +18,7 @@ class RandomState(TypedDict):
 
 
 def random_state() -> RandomState:
-    """Where every generator stands."""
+    """The state of every generator."""
     version, words, gauss = random.getstate()
     name, keys, *rest = np.random.get_state(legacy=True)
     return {

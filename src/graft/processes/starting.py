@@ -140,7 +140,7 @@ def _raise_if_dead(others: Others, cause: BaseException | None = None) -> None:
 
 
 def _watch(others: Others, ended: threading.Event, folder: RunFolder) -> None:
-    """End the run where the first waits on a GPU for a process that is no more, and cannot end it itself."""
+    """End the run if the first process waits on a GPU for one that is gone, since it cannot end itself."""
     while not ended.wait(1):
         if any(other.poll() for other in others) and not ended.wait(GRACE):
             folder.set_status("failed", reason="another process of the run ended before its time")

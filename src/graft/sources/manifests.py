@@ -125,7 +125,7 @@ def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int) -> str:
-    """What says that a cell of several lines holds rows of their own, or nothing.
+    """The sign that a cell of several lines holds whole rows; empty where there is none.
 
     Text of several lines is fine in a column that is not read.
     """

@@ -64,8 +64,8 @@ def number_classes(
 ) -> ImageData:
     """Give every class its index, in the sorted order of the names.
 
-    What only training forbids (no training part, one class only, a class that the training part lacks) is
-    left to who trains: `ImageData.untrainable`.
+    Problems for training only (no training part, one class only, a class that the training part lacks) are
+    recorded in `ImageData.untrainable`.
 
     Raises:
         GraftError: there are no images.

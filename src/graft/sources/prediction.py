@@ -1,4 +1,4 @@
-"""Images to predict, found by path and read without ever stopping at one that cannot be."""
+"""Images to predict, found by path. One that cannot be read does not stop the others."""
 
 import glob
 from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ Row = Mapping[str, str]
 
 
 class Known(NamedTuple):
-    """What each of some images is for, and what a model knows of them.
+    """The split of some images, and what a model knows of them.
 
     Attributes:
         splits: of all images.
@@ -143,7 +143,7 @@ def _splits(data: ImageData, split_of: Mapping[int, str], rule: str) -> Splits:
 
 
 def _same_by_fingerprint(folder: RunFolder, rows: Sequence[Row], data: ImageData) -> bool:
-    """Whether these are the images of a run that recorded no digest of each, but one of all."""
+    """Whether these are the images of a run that recorded one digest of all images, and none of each."""
     if not rows or {row["name"] for row in rows} != set(data.images.names):
         return False
     try:
@@ -153,7 +153,7 @@ def _same_by_fingerprint(folder: RunFolder, rows: Sequence[Row], data: ImageData
 
 
 def _fingerprint(folder: RunFolder) -> str | None:
-    """What a run recorded of all of its images; None where it did not."""
+    """The digest that a run recorded of all of its images; None where it recorded none."""
     try:
         return str(json.loads(folder.environment.read_text(encoding="utf-8"))["data"]["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):

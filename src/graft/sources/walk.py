@@ -28,7 +28,7 @@ _SAID = {
 
 
 class LeftOut(NamedTuple):
-    """What is no image to use: its path below the root, and one of the reasons above."""
+    """An entry that is not used: its path below the root, and one of the reasons above."""
 
     path: str
     why: str
@@ -131,7 +131,7 @@ class Walk:
         return {top: sorted(paths) for top, paths in files_below.items()}, left_out
 
     def among(self, paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
-        """Those of some paths that are images, sorted, each file once, and what was left out of them.
+        """The paths that are images, sorted, each file once, and the paths that were left out.
 
         A folder is left out where none of the images lies in it.
         """
@@ -215,7 +215,7 @@ def _line(why: str, paths: Sequence[str]) -> str:
 
 
 def _above(top: str) -> list[str]:
-    """The folders that a path leads through, from the root on, without itself."""
+    """The folders above a path, from the root on."""
     parts = top.split("/") if top else []
     return ["/".join(parts[:depth]) for depth in range(len(parts))]
 
