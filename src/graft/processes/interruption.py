@@ -31,7 +31,7 @@ class Terminated(SystemExit):
 
 
 def defer(wanted: bool) -> None:
-    """Let a signal wait for `raise_pending`, so that no step is left half done. A second one does not wait."""
+    """Let a signal wait for `raise_pending`, so that no step is left half done. The second does not wait."""
     global _deferred
     if not _in_main():
         return
