@@ -24,13 +24,11 @@ ID_BYTES = 32
 
 
 class Shard(NamedTuple):
-    """Tensors of some images.
+    """Tensors of some images; shape and dtype are those of one image's tensor.
 
     Attributes:
         ids: one image each, 32 bytes.
         rows: `(n, row bytes)` uint8, on the disk until it is read.
-        shape: of one image's tensor.
-        dtype: of its values.
     """
 
     ids: list[bytes]

@@ -22,9 +22,7 @@ class FreezeRow(TypedDict):
     """A stage, or the head.
 
     Attributes:
-        stage: its name.
-        parameters: how many it has.
-        trainable: how many of them train in some epoch.
+        trainable: how many of its parameters train in some epoch.
         from_epoch: the first such epoch, counted from 1, or empty.
         lr: from the lowest to the highest where a stage's blocks differ, and by phases where those differ.
         weight_decay: of what trains; of norm layers and biases it is 0.

@@ -22,14 +22,10 @@ CAVEAT = (
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold of a cross-validation.
+    """One fold of a cross-validation; repeats and folds count from 1.
 
     Attributes:
-        repeat: from 1.
-        fold: from 1.
-        trained: number of images that trained.
-        validated: number of images that validated.
-        tested: number of images that tested.
+        trained: number of images; so for `validated` and `tested`.
         metrics: `test/accuracy` and so on; empty where it failed.
         reason: why it failed; empty if it did not.
     """

@@ -37,7 +37,6 @@ class Spread:
         deviation: the standard deviation with n − 1; None for one run.
         low: the lower end of the mean's 95 % interval by Student's t; None for one run, and where all are
             equal, for then nothing is known of their spread.
-        high: the upper end.
     """
 
     n: int

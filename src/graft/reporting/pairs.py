@@ -20,13 +20,10 @@ class Difference:
     """How far the first group is ahead of the second in a metric, over the repetitions that both have.
 
     Attributes:
-        first: a label.
-        second: a label.
         n: pairs.
         mean: first − second.
         low: the lower end of the 95 % interval by Student's t of the paired differences; None for one pair,
             and where all differences are equal: then nothing is known of their spread.
-        high: the upper end.
         p: two-sided paired t test; None where there is no interval.
         holm: `p` corrected for how many comparisons there are (Holm 1979).
     """
@@ -48,16 +45,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Images:
-    """Two runs on the same test images.
+    """Two runs on the same test images, and how many of these both, one or neither of them has right.
 
     Attributes:
         repetition: the values that both runs share, such as their seed.
-        first: the runs.
-        second: the other.
-        both: images that both have right.
-        only_first: images that the first alone has right.
-        only_second: images that the second alone has right.
-        neither: images that both have wrong.
         p: McNemar's exact test: two-sided binomial of the two `only` (McNemar 1947).
     """
 

@@ -19,14 +19,9 @@ DESCRIPTION = "model.yaml"
 
 
 class BundleFolder:
-    """Where a bundle's files are.
+    """Where a bundle's files are: its tensors, how the model is built and used, and what else there may be.
 
-    Attributes:
-        path: the folder.
-        weights: all tensors of the model, as safetensors.
-        description: how the model is built and used, as YAML.
-        seen: which images the model has seen; need not be there.
-        card: the model card; need not be there.
+    Beside weights and description there may be `seen`, the images that the model has seen, and the model card.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -18,17 +18,10 @@ class Process(TypedDict, total=False):
 
 
 class Status(Process, total=False):
-    """What `status.json` says of a run, and of the process that it belongs to.
+    """What `status.json` says of a run, and of the process that it belongs to; times are in ISO 8601.
 
-    Attributes:
-        status: `running`, `finished`, `failed` or `interrupted`.
-        started: in ISO 8601.
-        ended: in ISO 8601.
-        reason: why it failed or was interrupted.
-        slurm: the job in which the run began.
-        fingerprint: of what was asked for.
-        resumed: how many times.
-        pruned: after how many epochs.
+    `slurm` is the job in which the run began, `fingerprint` that of what was asked for, `resumed` how many
+    times it went on, and `pruned` after how many epochs a search ended it.
     """
 
     status: str

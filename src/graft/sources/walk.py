@@ -35,14 +35,7 @@ class LeftOut(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What one folder holds, by name, sorted.
-
-    Attributes:
-        folders: to look into.
-        images: files.
-        links: those of both that are links.
-        left_out: all the rest, by path below the root.
-    """
+    """The folders and images in a folder, by name, sorted; which of both are links; and what is left out."""
 
     folders: list[str]
     images: list[str]
