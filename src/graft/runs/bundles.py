@@ -21,7 +21,7 @@ DESCRIPTION = "model.yaml"
 class BundleFolder:
     """Where a bundle's files are: its tensors, how the model is built and used, and what else there may be.
 
-    Beside weights and description there may be `seen`, the images that the model has seen, and the model card.
+    Beside weights and description there may be `seen`, the images that the model has seen, and its card.
     """
 
     def __init__(self, path: str | Path) -> None:
