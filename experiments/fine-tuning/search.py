@@ -137,7 +137,7 @@ def trained(backbone: Backbone, train: Part, val: Part, words: dict[str, str], s
         weight_decay=float(words["optimizer.weight_decay"]),
         layer_decay=float(words["optimizer.layer_decay"]),
     )
-    optimizer = torch.optim.AdamW(groups)
+    optimizer = torch.optim.AdamW([dict(group) for group in groups])
     epochs, count = int(words["trainer.max_epochs"]), len(train[1])
     batches = math.ceil(count / int(words["data.batch_size"]))
     steps, warmup = epochs * batches, round(float(words["scheduler.warmup_epochs"]) * batches)

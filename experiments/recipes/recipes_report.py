@@ -41,7 +41,7 @@ def imbalanced(runs: Path) -> list[dict[str, Any]]:
     """A row a run: its accuracy on balanced test images, and that on the two rarest of its classes."""
     rows = []
     for run in find_runs(str(runs / "runs"))[0]:
-        draw = int(run.config["seed"])
+        draw = int(str(run.config["seed"]))
         counts: dict[str, int] = defaultdict(int)
         for row in read_csv(runs / "lists" / f"{draw}.csv"):
             counts[row["label"]] += row["split"] == "train"

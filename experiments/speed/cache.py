@@ -169,7 +169,7 @@ def ours(words: list[str], folder: Path, root: Path) -> Outcome:
     decision = cache_decision.decide(config, *parts, trainer, 1)
     assert decision.cache, decision.line
     looked_up = time.process_time() - ready
-    parts.loading.read_from(decision.cache)
+    parts.loading.cache = decision.cache
     fit(config, parts, trainer, None)
     seconds = time.process_time() - started
     validation = DataLoader(Photos(parts.loading, root, "val"), BATCH)
@@ -207,7 +207,7 @@ def step(words: list[str], folder: Path) -> tuple[float, float]:
     config, parts = prepared([*words, "trainer.max_epochs=3"])
     trainer, _ = trainer_of(config, folder, parts, 1, None)
     decision = cache_decision.decide(config, *parts, trainer, 1)
-    parts.loading.read_from(decision.cache)
+    parts.loading.cache = decision.cache
     started = time.process_time()
     if decision.cache:
         decision.cache.now("train")

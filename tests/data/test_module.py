@@ -89,7 +89,6 @@ def test_loaders(make):
     for loader, name in (
         (module.val_dataloader(), "val"),
         (module.test_dataloader(), "test"),
-        (module.predict_dataloader(), "test"),
         (module.ordered_loader("train"), "train"),
     ):
         found = list(loader)

@@ -14,7 +14,7 @@ import graft
 from graft.cli.console import run
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
-from graft.features import FeatureStore
+from graft.features.store import FeatureStore
 from graft.objective import solving
 from graft.runs import RunFolder
 from graft.runs.files import read_csv

@@ -7,7 +7,8 @@ from torch import nn
 
 from graft.backbones import Backbone, Preprocessing
 from graft.data import array_images, evaluation_transform
-from graft.features import FeatureStore, ImageFeatures
+from graft.features.image_features import ImageFeatures
+from graft.features.store import FeatureStore
 
 
 def tiny(seed=0, width=6, stride=2, size=16, mean=0.5):

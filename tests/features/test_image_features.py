@@ -28,7 +28,7 @@ def test_they_are_what_the_backbone_gives(features, backbone, images, stop):
 
 
 def test_how_many_images_there_are_changes_no_bit(features, tmp_path):
-    from graft.features import FeatureStore
+    from graft.features.store import FeatureStore
 
     whole = features().get(3, np.arange(7)).take(np.arange(7))
     other = FeatureStore(tmp_path / "other", 10**9)

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from graft.data.cache_location import cache_folder
-from graft.features import FeatureStore, folder
+from graft.features import folder
 from graft.features.shards import open_shard
+from graft.features.store import FeatureStore
 
 KEY = "ab" * 32
 
@@ -158,7 +159,7 @@ def test_two_writers_compute_once(store, capsys):
 PROCESS = """
 import sys, time, torch
 from pathlib import Path
-from graft.features import FeatureStore
+from graft.features.store import FeatureStore
 def compute(positions):
     print("computes", flush=True)
     sys.stdin.readline()

@@ -174,7 +174,7 @@ def test_what_comes_late_is_there_whenever_one_looks(at: int) -> None:
 def test_what_ever_trains_has_gradients_when_ddp_looks() -> None:
     # It looks once, before the first epoch; what is frozen then would never be synchronised.
     blocks = stages()
-    module = type("Module", (), {"backbone": type("Backbone", (), {"stages": blocks})()})()
+    module = nn.ModuleDict({"backbone": nn.ModuleDict({"stages": blocks})})
     FreezeCallback(FreezePlan(Gradual(2), blocks, 5)).setup(None, module, "fit")
     trains = {name: any(p.requires_grad for p in block.parameters()) for name, block in blocks.items()}
     assert trains == {"stem": False, "pool": False, "body": True, "top": True}

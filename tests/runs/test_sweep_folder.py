@@ -82,4 +82,4 @@ def test_what_is_no_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GraftError, match=r"no sweep's folder \(it has no sweep.yaml\)"):
         SweepFolder.open(tmp_path)
     SweepFolder(tmp_path).write_plan({"words": ["seed=0,1"]})
-    assert SweepFolder.open(tmp_path).read_plan() == {"words": ["seed=0,1"]}
+    assert SweepFolder.open(tmp_path).plan_file.read_text() == "words:\n- seed=0,1\n"

@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from graft.backbones.weights import load_weights as load_weights
 
 _HOMES = {
-    "Backbone": "backbone",
-    "Preprocessing": "preprocessing",
-    "SourceHead": "source_head",
-    "carve": "carving",
-    "load_weights": "weights",
-    "simple_cnn": "lenet",
-    "source_network": "carving",
-    "supported_names": "torchvision",
-    "torchvision_backbone": "torchvision",
+    "backbone": ("Backbone",),
+    "carving": ("carve", "source_network"),
+    "lenet": ("simple_cnn",),
+    "preprocessing": ("Preprocessing",),
+    "source_head": ("SourceHead",),
+    "torchvision": ("supported_names", "torchvision_backbone"),
+    "weights": ("load_weights",),
 }
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -1,7 +1,6 @@
 """From a library's model to a `Backbone` and back: the same modules, in stages, without the last layer."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import nn
 
@@ -38,14 +37,15 @@ def carve(
         GraftError: a parameter or buffer outside the last layer is in no stage, or in two.
     """
     layer = model.get_submodule(last)
-    width: Any = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
-    kept = {key: tensor for key, tensor in named_tensors(model).items() if not key.startswith(f"{last}.")}
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    width = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
+    others = {key: tensor for key, tensor in named_tensors(model).items() if not key.startswith(f"{last}.")}
     ours = {id(tensor): f"stages.{key}" for key, tensor in named_tensors(nn.ModuleDict(stages)).items()}
-    missed = [key for key, tensor in kept.items() if id(tensor) not in ours]
+    missed = [key for key, tensor in others.items() if id(tensor) not in ours]
     if missed:
         raise GraftError(f"backbone: no stage holds {', '.join(missed[:3])} of {type(model).__name__}")
     saved = model.state_dict()
-    source_names = {key: ours[id(tensor)] for key, tensor in kept.items() if key in saved}
+    source_names = {key: ours[id(tensor)] for key, tensor in others.items() if key in saved}
     dropped = _head_path(last, source_names)
     return Backbone(stages, width, preprocessing, source_names, dropped, pooling=pooling, blocks=blocks)
 
@@ -65,13 +65,13 @@ def source_network(backbone: Backbone, head: SourceHead) -> Backbone:
     return Backbone(stages, head.sources(backbone.width), backbone.preprocessing)
 
 
-def _head_path(last: str, kept: Mapping[str, str]) -> str:
-    """The outermost module around `last` that keeps nothing.
+def _head_path(last: str, others: Mapping[str, str]) -> str:
+    """The outermost module around `last` that holds none of the other keys.
 
     Many replace `model.classifier`, not `model.classifier[1]`, when they fine-tune; their heads' keys
     must be recognised too.
     """
     path = last
-    while "." in path and not any(key.startswith(f"{path.rpartition('.')[0]}.") for key in kept):
+    while "." in path and not any(key.startswith(f"{path.rpartition('.')[0]}.") for key in others):
         path = path.rpartition(".")[0]
     return path

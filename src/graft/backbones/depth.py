@@ -1,4 +1,4 @@
-"""How deep in a network each parameter lies, counted in blocks: what rates that decay by depth go by."""
+"""How deep in a network each parameter lies, counted in blocks; for rates that decay by depth."""
 
 from collections.abc import Iterator, Mapping
 

@@ -37,9 +37,9 @@ def simple_cnn(
         raise GraftError(
             f"backbone.image_size={image_size} is below {SMALLEST}, the smallest simple_cnn takes"
         )
-    read = read_weights(weights) if weights else None
-    if read is not None:
-        _check_pooling(pooling, read)
+    source = read_weights(weights) if weights else None
+    if source is not None:
+        _check_pooling(pooling, source)
     pool = POOLINGS[pooling]
     # Each convolution takes 4 pixels off a side, each pooling halves it.
     side = ((image_size - 4) // 2 - 4) // 2
@@ -50,10 +50,10 @@ def simple_cnn(
         "dense2": nn.Sequential(nn.Linear(120, 84), nn.ReLU()),
     }
     given = Preprocessing(image_size, image_size, mean=mean, std=std)
-    recorded = None if read is None else read.preprocessing()
+    recorded = None if source is None else source.preprocessing()
     backbone = Backbone(stages, 84, recorded or given)
-    if read is not None:
-        load_weights(backbone, read)
+    if source is not None:
+        load_weights(backbone, source)
     return backbone
 
 
@@ -61,7 +61,7 @@ def _check_pooling(pooling: str, weights: Weights) -> None:
     source = (weights.description or {}).get("backbone") or {}
     if source.get("_target_") != "graft.backbones.simple_cnn":
         return
-    # Bundles of before there was a choice do not record it.
+    # Old bundles, from before there was a choice, do not record it.
     if (trained := source.get("pooling", "max")) != pooling:
         raise GraftError(
             f"backbone.pooling={pooling}, but {weights.origin} was trained with {trained}; "

@@ -20,5 +20,5 @@ def make_backbone(node: Node) -> Backbone:
 
 
 def backbone_name(node: Node) -> str:
-    """What the backbone that a node builds is called."""
+    """The name of the backbone that a node builds."""
     return str(node.get("name") or node["_target_"].rpartition(".")[2])

@@ -61,7 +61,7 @@ class Preprocessing:
             raise GraftError(f"backbone.image_size={image_size} must be at least 1")
         return replace(self, resize=round(self.resize * image_size / self.crop), crop=image_size)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values that YAML and JSON can hold; `from_dict` reads them back."""
         return {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class SourceHead(NamedTuple):
-    """What the source's network does to give the logits of its S classes.
+    """The layers by which the source's network gives the logits of its S classes.
 
     Attributes:
         layers: features `(N, D)` to logits `(N, S)`; where `replaces` is not 0, maps `(N, D, H, W)` to them.

@@ -3,10 +3,10 @@
 import pickle
 from collections.abc import Mapping
 from http.client import HTTPException
-from typing import Any
 
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.models import WeightsEnum
 from torchvision.ops import StochasticDepth
 
 from graft.backbones.backbone import Backbone
@@ -16,7 +16,7 @@ from graft.backbones.torchvision_stages import FAMILIES, Family
 from graft.backbones.weight_files import Weights, read_weights
 from graft.backbones.weights import load_weights
 from graft.configuration.weights_place import file_and_place
-from graft.errors import GraftError, did_you_mean
+from graft.errors import GraftError, did_you_mean, first_line
 
 
 def torchvision_backbone(
@@ -55,17 +55,17 @@ def torchvision_backbone(
         )
     family = FAMILIES[module]
     entry = None if isinstance(weights, Weights) else _named_weights(name, weights)
-    # Weights are read before the model is built, so that wrong ones are told at once.
-    read = None
+    # Weights are read before the model is built, so that wrong ones are refused at once.
+    source = None
     if entry is not None:
-        read = Weights(f"backbone.weights={weights}", {"": dict(_fetch(entry, name))}, None)
+        source = Weights(f"backbone.weights={weights}", {"": dict(_fetch(entry, name))}, None)
     elif weights is not None:
-        read = read_weights(weights)
-    recorded = None if read is None else read.preprocessing()
-    source = entry or next(iter(models.get_model_weights(name)))
-    preprocessing = recorded or preprocessing_of(source)
+        source = read_weights(weights)
+    recorded = None if source is None else source.preprocessing()
+    listed = entry or next(iter(models.get_model_weights(name)))
+    preprocessing = recorded or preprocessing_of(listed)
     if image_size is not None:
-        _check_size(image_size, name, family, preprocessing.crop, source)
+        _check_size(image_size, name, family, preprocessing.crop, listed)
         preprocessing = preprocessing.scaled(image_size)
     # Only the vision transformer is built for one size; its other weights are for other sizes.
     size = {"image_size": preprocessing.crop} if module == "vision_transformer" else {}
@@ -74,13 +74,13 @@ def torchvision_backbone(
         _set_drop_path(model, drop_path, name)
     stages = family.stages(model)
     backbone = carve(model, stages, family.last, preprocessing, family.pooling, family.blocks)
-    if read is not None:
-        load_weights(backbone, read)
+    if source is not None:
+        load_weights(backbone, source)
     return backbone
 
 
-def preprocessing_of(entry: Any) -> Preprocessing:
-    """What `entry.transforms()` does, as data; `entry` is a member of a torchvision weights enum."""
+def preprocessing_of(entry: WeightsEnum) -> Preprocessing:
+    """What `entry.transforms()` does, as data."""
     transforms = entry.transforms()
     return Preprocessing(
         resize=transforms.resize_size[0],
@@ -91,7 +91,7 @@ def preprocessing_of(entry: Any) -> Preprocessing:
     )
 
 
-def _named_weights(name: str, weights: str | None) -> Any:
+def _named_weights(name: str, weights: str | None) -> WeightsEnum | None:
     """The member of the model's weights enum that `weights` names; None if it is a path or None."""
     listed = models.get_model_weights(name).__members__
     names = [key for key, entry in listed.items() if entry.name == key]
@@ -107,14 +107,14 @@ def _named_weights(name: str, weights: str | None) -> Any:
     raise GraftError(f"backbone.weights={weights} is no file, and {name} has {', '.join(names)}{near}")
 
 
-def _fetch(entry: Any, name: str) -> Mapping[str, Tensor]:
+def _fetch(entry: WeightsEnum, name: str) -> Mapping[str, Tensor]:
     """The weights from torch's cache, or from the network into it."""
     try:
         state: Mapping[str, Tensor] = entry.get_state_dict(
             progress=True, check_hash=True, map_location="cpu", weights_only=True
         )
     except (OSError, HTTPException, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
+        why = first_line(error)
         raise GraftError(
             f"backbone.weights={entry.name}: the weights of {name} could not be fetched ({why});"
             f" backbone.weights=<file> takes a copy of {entry.url}, backbone.weights=null starts untrained"
@@ -122,12 +122,12 @@ def _fetch(entry: Any, name: str) -> Mapping[str, Tensor]:
     return state
 
 
-def _check_size(image_size: int, name: str, family: Family, native: int, source: Any) -> None:
+def _check_size(image_size: int, name: str, family: Family, native: int, listed: WeightsEnum) -> None:
     if family.sizes == "one" and image_size != native:
         raise GraftError(
             f"backbone.image_size={image_size}: {name} takes {native} only, its positions are fixed"
         )
-    smallest = source.meta["min_size"][0]
+    smallest = listed.meta["min_size"][0]
     if family.sizes == "least" and image_size < smallest:
         raise GraftError(f"backbone.image_size={image_size} is below {smallest}, the smallest {name} takes")
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 from torchvision.models import (
+    AlexNet,
     convnext,
     densenet,
     efficientnet,
@@ -14,7 +15,10 @@ from torchvision.models import (
     mobilenetv3,
     regnet,
     resnet,
+    shufflenetv2,
+    squeezenet,
     swin_transformer,
+    vgg,
     vision_transformer,
 )
 from torchvision.ops import Conv2dNormActivation
@@ -92,41 +96,41 @@ def _with_downsampling(features: Iterable[nn.Module]) -> Stages:
     return {"stem": stem, **_numbered("stage", [first, *later])}
 
 
-def _resnet(m: Any) -> Stages:
+def _resnet(m: resnet.ResNet) -> Stages:
     stages: Stages = {"stem": chain(m.conv1, m.bn1, m.relu, m.maxpool)}
     stages |= {"layer1": m.layer1, "layer2": m.layer2, "layer3": m.layer3, "layer4": m.layer4}
     return _and_then(stages, m.avgpool, nn.Flatten())
 
 
-def _vgg(m: Any) -> Stages:
+def _vgg(m: AlexNet | vgg.VGG) -> Stages:
     blocks = _numbered("block", _between_poolings(m.features))
     return {**blocks, "dense": chain(m.avgpool, nn.Flatten(), m.classifier[:-1])}
 
 
-def _squeezenet(m: Any) -> Stages:
+def _squeezenet(m: squeezenet.SqueezeNet) -> Stages:
     stem, *blocks = _between_poolings(m.features)
     stages = {"stem": stem, **_numbered("block", blocks)}
     # torchvision's last layer, a convolution, comes before the pooling; a new head, which is linear, behind.
     return _and_then(stages, m.classifier[0], nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def _mobilenetv2(m: Any) -> Stages:
+def _mobilenetv2(m: mobilenetv2.MobileNetV2) -> Stages:
     return _and_then(_each_child(m.features), nn.AdaptiveAvgPool2d(1), nn.Flatten(), m.classifier[0])
 
 
-def _mobilenetv3(m: Any) -> Stages:
+def _mobilenetv3(m: mobilenetv3.MobileNetV3) -> Stages:
     return {**_each_child(m.features), "dense": chain(m.avgpool, nn.Flatten(), m.classifier[:-1])}
 
 
-def _efficientnet(m: Any) -> Stages:
+def _efficientnet(m: efficientnet.EfficientNet) -> Stages:
     return _and_then(_each_child(m.features), m.avgpool, nn.Flatten(), m.classifier[0])
 
 
-def _convnext(m: Any) -> Stages:
+def _convnext(m: convnext.ConvNeXt) -> Stages:
     return _and_then(_with_downsampling(m.features), m.avgpool, m.classifier[:-1])
 
 
-def _densenet(m: Any) -> Stages:
+def _densenet(m: densenet.DenseNet) -> Stages:
     f = m.features
     blocks = [chain(f.denseblock1, f.transition1), chain(f.denseblock2, f.transition2)]
     blocks += [chain(f.denseblock3, f.transition3), chain(f.denseblock4, f.norm5)]
@@ -134,33 +138,33 @@ def _densenet(m: Any) -> Stages:
     return _and_then(stages, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def _vision_transformer(m: Any) -> Stages:
+def _vision_transformer(m: vision_transformer.VisionTransformer) -> Stages:
     blocks = _numbered("block", m.encoder.layers)
     return {"patches": Patches(m), **blocks, "norm": chain(m.encoder.ln, TakeClassToken())}
 
 
-def _swin_transformer(m: Any) -> Stages:
+def _swin_transformer(m: swin_transformer.SwinTransformer) -> Stages:
     return _and_then(_with_downsampling(m.features), m.norm, m.permute, m.avgpool, m.flatten)
 
 
-def _regnet(m: Any) -> Stages:
+def _regnet(m: regnet.RegNet) -> Stages:
     stages = {"stem": m.stem, **_numbered("block", m.trunk_output)}
     return _and_then(stages, m.avgpool, nn.Flatten())
 
 
-def _shufflenetv2(m: Any) -> Stages:
+def _shufflenetv2(m: shufflenetv2.ShuffleNetV2) -> Stages:
     stages = {"stem": chain(m.conv1, m.maxpool), "stage2": m.stage2, "stage3": m.stage3, "stage4": m.stage4}
     return {**stages, "conv5": chain(m.conv5, SpatialMean())}
 
 
-def _mnasnet(m: Any) -> Stages:
+def _mnasnet(m: mnasnet.MNASNet) -> Stages:
     # Eight single layers, six stacks of blocks, then the last convolution with its norm and ReLU.
     layers = m.layers
     stages = {"stem": layers[:8], **_numbered("block", layers[8:14]), "conv": layers[14:]}
     return _and_then(stages, SpatialMean(), m.classifier[0])
 
 
-def _maxvit(m: Any) -> Stages:
+def _maxvit(m: maxvit.MaxVit) -> Stages:
     return {"stem": m.stem, **_numbered("block", m.blocks), "dense": m.classifier[:-1]}
 
 

@@ -1,9 +1,8 @@
 """The two ends of torchvision's vision transformer, which its `forward` holds rather than a module."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from graft.errors import GraftError
 
@@ -11,14 +10,11 @@ from graft.errors import GraftError
 class Patches(nn.Module):
     """Images `(N, 3, S, S)` to tokens `(N, 1 + P, D)`: the class token, then the P patches, with positions.
 
-    Args:
-        model: torchvision's `VisionTransformer`; its parameters are held, not copied.
-
     Raises:
         GraftError: in `forward`, the images are not S x S; there are no positions for other patches.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: VisionTransformer) -> None:
         super().__init__()
         self.image_size: int = model.image_size
         self.conv_proj = model.conv_proj

@@ -17,7 +17,7 @@ from graft.configuration.weights_place import file_and_place
 from graft.errors import GraftError, did_you_mean
 from graft.runs.bundles import DESCRIPTION, bundle_in, weights_file
 
-# By which Lightning's checkpoints are known.
+# Lightning's checkpoints are known by this key.
 LIGHTNING = "pytorch-lightning_version"
 # How many keys may lead to a state dict.
 DEEPEST = 5
@@ -80,22 +80,20 @@ def _read_states(given: str | Path, key: str) -> StateDicts:
     # Damaged bytes raise anything from KeyError to RuntimeError in the readers.
     try:
         if _is_safetensors(file):
-            found: Any = read_safetensors(file)
+            content: object = read_safetensors(file)
         else:
-            found = torch.load(file, map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
         raise GraftError(f"{key}: {_reason(error)}") from error
-    states = _state_dicts(found)
+    states = _state_dicts(content)
     if not states:
         raise GraftError(f"{key}: the file holds no state dict (names with tensors)")
     if place is None:
         return states
     if not (state := _under(states, place)):
-        there = sorted(states, key=lambda name: -len(states[name]))[:3]
-        hint = (
-            did_you_mean(place, list(states))
-            or f"; there are {', '.join(name or 'no key' for name in there)}"
-        )
+        largest = sorted(states, key=lambda name: -len(states[name]))[:3]
+        names = ", ".join(name or "no key" for name in largest)
+        hint = did_you_mean(place, states) or f"; there are {names}"
         raise GraftError(f"{key}: nothing in the file is under {place}{hint}")
     return {place: state}
 
@@ -111,7 +109,7 @@ def read_safetensors(file: Path) -> dict[str, Tensor]:
     return load(file.read_bytes())
 
 
-def _read_description(given: str | Path, key: str) -> dict[str, Any] | None:
+def _read_description(given: str | Path, key: str) -> Mapping[str, Any] | None:
     """What a bundle, or a run folder's, says of its weights; None for any other path."""
     bundle = bundle_in(expanded(given))
     if bundle is None or not bundle.description.is_file():
@@ -124,13 +122,13 @@ def _read_description(given: str | Path, key: str) -> dict[str, Any] | None:
 
 
 def _is_safetensors(file: Path) -> bool:
-    """Told by the content: the length of a JSON text stands before it."""
+    """By its content: safetensors begins with the length of a JSON text, and then the text."""
     with file.open("rb") as opened:
         return opened.read(9)[8:] == b"{"
 
 
 def _under(states: StateDicts, place: str) -> dict[str, Tensor]:
-    """What is at a place: a whole state dict, or of one the keys that go on from there."""
+    """The state dict at a place, or the part of one whose keys begin with the place."""
     if place in states:
         return states[place]
     for above, state in states.items():
@@ -140,16 +138,16 @@ def _under(states: StateDicts, place: str) -> dict[str, Tensor]:
     return {}
 
 
-def _state_dicts(value_read: Any, place: str = "", depth: int = 0) -> StateDicts:
+def _state_dicts(content: object, place: str = "", depth: int = 0) -> StateDicts:
     """Every mapping with tensors of its own, by the keys that lead to it."""
-    if not isinstance(value_read, Mapping) or depth > DEEPEST:
+    if not isinstance(content, Mapping) or depth > DEEPEST:
         return {}
-    if LIGHTNING in value_read and isinstance(value_read.get("state_dict"), Mapping):
-        # All else in it is what training goes on from.
-        value_read = {"state_dict": value_read["state_dict"]}
-    tensors = {str(key): value for key, value in value_read.items() if isinstance(value, Tensor)}
+    if LIGHTNING in content and isinstance(content.get("state_dict"), Mapping):
+        # Everything else in it is for going on with training.
+        content = {"state_dict": content["state_dict"]}
+    tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     states = {place: tensors} if tensors else {}
-    for key, value in value_read.items():
+    for key, value in content.items():
         states |= _state_dicts(value, f"{place}.{key}" if place else str(key), depth + 1)
     return states
 

@@ -48,9 +48,9 @@ def load_weights(backbone: Backbone, given: str | Path | Weights) -> dict[str, s
 
 
 def _fitting(backbone: Backbone, weights: Weights) -> dict[str, Tensor]:
-    """Of the state dicts of a file the one that holds the backbone; where none does, the one that is closest.
+    """The state dict of a file that holds the backbone, or the closest one if none does.
 
-    Where it stands under a key, that is said.
+    If it stands under a key, the key is printed.
 
     Raises:
         GraftError: several that differ hold it; it says what to type.
@@ -63,7 +63,7 @@ def _fitting(backbone: Backbone, weights: Weights) -> dict[str, Tensor]:
         prefixes = _known(backbone, modern)[0]
         for prefix in prefixes:
             tensors = {key: tensor for key, tensor in modern.items() if key.startswith(prefix)}
-            # The same tensors once more leave nothing to choose.
+            # The same tensors again leave nothing to choose.
             if not any(_same(tensors, other) for other in held.values()):
                 taken = place
                 held[f"{place}.{prefix}".strip(".") if len(prefixes) > 1 else place] = tensors
@@ -104,7 +104,7 @@ def _load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) ->
         raise GraftError(f"{origin} is not usable: {', '.join(_listed('with NaN or infinity', broken))}")
     backbone.load_state_dict(wanted | {names[name]: tensor for name, tensor in taken.items()})
     left = {name: tensor for name, tensor in given.items() if name not in names}
-    # Of a head beside the backbone's own names nothing says what else it does to the features.
+    # For a head beside the backbone's own names, nothing says what else it does to the features.
     known = names is backbone.source_names
     backbone.source_head = head_of_last_layer(left, backbone.width, backbone.pooling) if known else None
     return {f"{prefix}{name}": names[name] for name in taken}
@@ -120,7 +120,7 @@ Counts = Counter[tuple[str, int]]
 
 
 def _counted(backbone: Backbone, keys: Iterable[str]) -> tuple[Counts, list[dict[str, str]], list[int]]:
-    """Of the needed keys how many are there, by prefix and naming; the namings; how many each needs."""
+    """How many needed keys are there, by prefix and naming; the namings; how many keys each needs."""
     todays = {key: key for key in backbone.state_dict()}
     namings = [todays, backbone.source_names] if backbone.source_names else [todays]
     needed = [{name for name in names if not name.endswith(_OPTIONAL)} for names in namings]
@@ -150,11 +150,7 @@ def _naming(backbone: Backbone, keys: Iterable[str]) -> tuple[str, dict[str, str
 def _same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Whether two state dicts hold the same tensors in the same order, under whichever keys."""
     pairs = zip(first.values(), second.values(), strict=False)
-    return len(first) == len(second) and all(_equal(*pair) for pair in pairs)
-
-
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and torch.equal(one, other)
+    return len(first) == len(second) and all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
 
 
 def _of_head(name: str, dropped: str | None) -> bool:

@@ -174,7 +174,7 @@ def begin(folder: RunFolder, ready: Prepared, overrides: list[str]) -> None:
 def fitted(folder: RunFolder, ready: Prepared) -> Trained:
     """The model, solved or trained."""
     config, parts, checkpoint = ready.config, ready.parts, ready.checkpoint
-    parts.loading.read_from(ready.cached.cache)
+    parts.loading.cache = ready.cached.cache
     if config.solves:
         assert ready.cached.cache is not None
         return solve_head(folder, config, parts, ready.trainer, ready.cached.cache)

@@ -3,7 +3,7 @@
 import functools
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,28 @@ from graft.composition.optimizer_choice import FROZEN, choose_optimizer
 from graft.composition.recipes import without_replaced
 from graft.composition.words import made_ready
 from graft.configuration.key_table import LOADING_KEYS
-from graft.configuration.keys import Plain, check_keys, conf_dir, key_of, known_keys, option_nodes
+from graft.configuration.keys import (
+    Choices,
+    check_keys,
+    conf_dir,
+    key_of,
+    known_keys,
+    option_nodes,
+    plain,
+)
 from graft.configuration.rules import clean_name
-from graft.configuration.schema import check_targets, check_together, check_values, get
+from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
+
+# By command: keys that do nothing there, and why.
+WITHOUT_EFFECT = {
+    "evaluate": (
+        tuple(f"data.{key}" for key in LOADING_KEYS),
+        "has split, batch_size and num_workers",
+    ),
+    "inspect": (("data.batch_size", "data.cache_images"), "reads each image once"),
+    "rank": (("data.cache_images",), "reads each image once"),
+}
 
 
 def register_resolvers() -> None:
@@ -54,11 +72,11 @@ def _process_id() -> str:
 
 @functools.cache
 def _id_of(process: int) -> str:
-    # By its number, since a forked process has inherited what was kept.
+    # By the process's number: a forked process inherits what is cached.
     return secrets.token_hex(3)
 
 
-def _choices(root: DictConfig) -> Mapping[str, Any]:
+def _choices(root: DictConfig) -> Choices:
     if "hydra" in root:
         return dict(root.hydra.runtime.choices)
     from hydra.core.hydra_config import HydraConfig
@@ -73,12 +91,12 @@ def _run_name(*, _root_: DictConfig) -> str:
     return clean_name(f"{backbone}-{choices['freeze']}")[:80]
 
 
-def _pretrained(trained: Any, scratch: Any, *, _root_: DictConfig) -> Any:
+def _pretrained(trained: object, scratch: object, *, _root_: DictConfig) -> object:
     """The first value where `backbone.weights` are given, the second for a new network."""
     return scratch if OmegaConf.select(_root_, "backbone.weights") is None else trained
 
 
-def _frozen(head_only: Any, more: Any, *, _root_: DictConfig) -> Any:
+def _frozen(head_only: object, more: object, *, _root_: DictConfig) -> object:
     """The first value where `freeze` trains the head alone, the second where the backbone trains too."""
     return head_only if OmegaConf.select(_root_, "freeze._target_") == FROZEN else more
 
@@ -108,13 +126,7 @@ def compose(command: str, overrides: Sequence[str]) -> tuple[Plain, DictConfig]:
 
 
 def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
-    """Check a composed configuration and resolve it.
-
-    Args:
-        cfg: what Hydra composed; a `hydra` node in it is left out of the result.
-        hydra_cfg: Hydra's own node, which knows the chosen options and where they were read.
-        command: `train`, `crossval`, `evaluate`, `predict`, `extract`, `compare`, `rank` or
-            `inspect`.
+    """Check a configuration that Hydra composed, with Hydra's own node `hydra_cfg`, and resolve it.
 
     Returns:
         The resolved configuration as plain values; for `rank` with `options`, every backbone's node by name;
@@ -131,9 +143,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     choices = dict(hydra_cfg.runtime.choices)
     cfg = without_replaced(cfg, choices, folders, hydra_cfg.overrides.task)
     shipped = known_keys(command, choices, folders)
-    raw = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(raw, dict)
-    keys = {str(key): value for key, value in raw.items() if key != "hydra"}
+    keys = {key: value for key, value in plain(cfg).items() if key != "hydra"}
     run_data = data_of_run(command, cfg, hydra_cfg.overrides.task)
     if run_data is not None:
         shipped["data"], keys["data"] = run_data
@@ -157,8 +167,10 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
             missing = getattr(error, "full_key", None) or key
             raise GraftError(f"{missing} is missing; give {missing}=…") from None
         except OmegaConfBaseException as error:
-            where = getattr(error, "full_key", None) or key
-            raise GraftError(f"{where}: {_first_line(error)}") from None
+            cause = error.__cause__ if isinstance(error, InterpolationResolutionError) else None
+            raise GraftError(
+                f"{getattr(error, 'full_key', None) or key}: {first_line(cause or error)}"
+            ) from None
     if notes:
         config["notes"] = notes
     check_targets(config)
@@ -167,30 +179,29 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         if command == "crossval" and get(config, key) is not None:
             raise GraftError(f"{key} is what graft crossval gives each of its runs; give folds=…")
     check_together(config)
-    if command == "evaluate":
-        _check_effective(hydra_cfg.overrides.task)
     if command == "extract":
         _check_sources(config)
-    if command == "inspect":
-        _check_inspected(config, hydra_cfg.overrides.task)
+    if command == "inspect" and config.get("data") is None:
+        raise GraftError("graft inspect looks at images; give data=…")
+    if command == "rank" and config.get("data") is None:
+        raise GraftError("graft rank asks which backbone suits some images; give data=…")
+    _check_effective(command, hydra_cfg.overrides.task)
     if command == "rank":
-        _check_ranked(config, hydra_cfg.overrides.task)
+        _check_ranked(config)
         config["options"] = option_nodes("backbone", folders)
     return config
 
 
-def _check_effective(overrides: Sequence[str]) -> None:
-    """Refuse keys of `data` that say how to train, where nothing trains."""
-    for word in overrides:
-        key = key_of(word)
-        if key.removeprefix("data.") in LOADING_KEYS and key.startswith("data."):
-            raise GraftError(
-                f"{key} does nothing in graft evaluate, which has split, batch_size and num_workers"
-            )
+def _check_effective(command: str, overrides: Sequence[str]) -> None:
+    """Refuse keys of `data` that do nothing, such as those that say how to train where nothing trains."""
+    keys, why = WITHOUT_EFFECT.get(command, ((), ""))
+    for key in map(key_of, overrides):
+        if key in keys:
+            raise GraftError(f"{key} does nothing in graft {command}, which {why}")
 
 
-def _check_sources(config: Mapping[str, Any]) -> None:
-    """Refuse to extract where what computes the features, or of which images, is not said once."""
+def _check_sources(config: Config) -> None:
+    """Refuse to extract unless the words say exactly once what computes the features, and of which images."""
     by_run, by_name = config["run"] is not None, config.get("backbone") is not None
     if by_run == by_name:
         raise GraftError("give either run=FOLDER or backbone=… with data=…: one of them says what computes")
@@ -198,33 +209,13 @@ def _check_sources(config: Mapping[str, Any]) -> None:
         raise GraftError("backbone=… has no images of its own; give data=… too")
 
 
-def _check_inspected(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Refuse to inspect no images, and what has no effect."""
-    if config.get("data") is None:
-        raise GraftError("graft inspect looks at images; give data=…")
-    for key in ("data.batch_size", "data.cache_images"):
-        if any(word.lstrip("+").startswith(f"{key}=") for word in overrides):
-            raise GraftError(f"{key} does nothing in graft inspect, which reads each image once")
-
-
-def _check_ranked(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """Refuse to rank without images, weights of a backbone that is not ranked, and what has no effect."""
-    if config.get("data") is None:
-        raise GraftError("graft rank asks which backbone suits some images; give data=…")
-    if any(word.lstrip("+").startswith("data.cache_images=") for word in overrides):
-        raise GraftError("data.cache_images does nothing in graft rank, which reads each image once")
+def _check_ranked(config: Config) -> None:
+    """Refuse weights of a backbone that is not ranked, and values that cannot be weights."""
     for name, weights in config["weights"].items():
-        for one in weights if isinstance(weights, list) else [weights]:
-            if not (one is None or (isinstance(one, str) and one)):
+        for path in weights if isinstance(weights, list) else [weights]:
+            if not (path is None or (isinstance(path, str) and path)):
                 raise GraftError(
                     f"weights.{name}={weights} is wrong: it must be a path, null, or a list of these"
                 )
         if config["backbones"] is not None and name not in config["backbones"]:
             raise GraftError(f"weights.{name} is given, but backbones has no {name}")
-
-
-def _first_line(error: Exception) -> str:
-    cause: BaseException = error
-    if isinstance(error, InterpolationResolutionError) and error.__cause__ is not None:
-        cause = error.__cause__
-    return first_line(cause)

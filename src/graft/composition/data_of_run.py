@@ -8,12 +8,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from graft.configuration.keys import Plain, key_of
+from graft.configuration.keys import key_of, plain
+from graft.configuration.schema import Plain
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import find_run
 
-# By which word a command names the run whose data it takes.
+# The word by which a command names the run whose data it takes.
 NAMED_BY = {"evaluate": "run", "extract": "run", "train": "resume", "crossval": "resume"}
 
 
@@ -28,11 +29,6 @@ def kept_from_hydra(command: str, words: Sequence[str]) -> list[str]:
 
 def data_of_run(command: str, cfg: DictConfig, overrides: Sequence[str]) -> tuple[Plain, Plain] | None:
     """The recorded `data` node of the run that is named, and the same with what the words change in it.
-
-    Args:
-        command: which.
-        cfg: what Hydra composed.
-        overrides: the words.
 
     Returns:
         None where the words name no run, or data of their own, or change nothing in it.
@@ -51,9 +47,7 @@ def data_of_run(command: str, cfg: DictConfig, overrides: Sequence[str]) -> tupl
     changed = OmegaConf.create(dict(recorded))
     for key in given:
         OmegaConf.update(changed, key.removeprefix("data."), OmegaConf.select(cfg, key), force_add=True)
-    plain = OmegaConf.to_container(changed, resolve=True)
-    assert isinstance(plain, dict)
-    return dict(recorded), {str(key): value for key, value in plain.items()}
+    return dict(recorded), plain(changed, resolve=True)
 
 
 def _recorded(command: str, named: str) -> Mapping[str, Any]:

@@ -8,19 +8,12 @@ from pathlib import Path
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
-from graft.configuration.key_table import PARTS
-from graft.configuration.keys import conf_dir, known_keys, unknown_key
+from graft.configuration.keys import Choices, conf_dir, default_choices, known_keys, unknown_key
 from graft.errors import GraftError, did_you_mean, first_line
 
 
 def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> GraftError:
-    """The `GraftError` that says what Hydra's error means.
-
-    Args:
-        error: from `hydra.errors` or `omegaconf.errors`.
-        command: `train`, `evaluate`, `predict`, `extract`, `compare` or `rank`.
-        overrides: the words of the command line.
-    """
+    """The `GraftError` that says what an error of Hydra's or OmegaConf's means."""
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override)
     if isinstance(error, MissingConfigException):
@@ -30,7 +23,7 @@ def explain_hydra(error: Exception, command: str, overrides: Sequence[str]) -> G
     if key and "already at" in text:
         return GraftError(f"{key[1]} exists already; write {key[1]}=… without the +")
     if key:
-        folders = option_folders(overrides)
+        folders = [conf_dir(), *(Path(folder) for _, folder in named_folders(overrides))]
         known = known_keys(command, _chosen(command, overrides, folders), folders)
         return unknown_key(key[1], known, folders)
     if several := re.search(r"Ambiguous value for argument '([^']+)'", text):
@@ -75,11 +68,6 @@ def _no_such_option(error: MissingConfigException) -> GraftError:
     return GraftError(f"{group}={option}: no such option{hint}")
 
 
-def option_folders(overrides: Sequence[str]) -> list[Path]:
-    """Where options are looked for: the shipped folder, and those of the user's that the words name."""
-    return [conf_dir(), *(Path(folder) for _, folder in named_folders(overrides))]
-
-
 def named_folders(overrides: Sequence[str]) -> list[tuple[str, str]]:
     """The folders of options that the words name, each with the word's key."""
     named = [
@@ -94,14 +82,9 @@ def named_folders(overrides: Sequence[str]) -> list[tuple[str, str]]:
     return named
 
 
-def _chosen(command: str, overrides: Sequence[str], folders: Sequence[Path]) -> dict[str, str | None]:
+def _chosen(command: str, overrides: Sequence[str], folders: Sequence[Path]) -> Choices:
     """The options that the defaults list and the command line choose, without composing anything."""
-    defaults = (conf_dir() / f"{command}.yaml").read_text(encoding="utf-8")
-    chosen = {
-        group: None if match[1] == "null" else match[1]
-        for group in PARTS
-        if (match := re.search(rf"^  - {group}: (\w+)", defaults, re.M))
-    }
+    chosen = default_choices(command)
     for word in overrides:
         group, _, option = word.lstrip("+").partition("=")
         if group in chosen and any((folder / group / f"{option}.yaml").is_file() for folder in folders):

@@ -2,16 +2,16 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-# A call of Graft's uses what belongs to the whole process (random streams, Hydra), so a second one waits.
+# A call uses what belongs to the whole process (random streams, Hydra), so a second call waits.
 _turn = threading.RLock()
 
 
 def _new_turn() -> None:
-    """In a forked process nobody is left who would end the turn."""
+    """Make a new lock in a forked process: the thread that held the old one is not there."""
     global _turn
     _turn = threading.RLock()
 
@@ -20,7 +20,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_turn)
 
 
-def turn() -> AbstractContextManager[Any]:
+def turn() -> AbstractContextManager[bool | None]:
     """The lock that a thread holds while it composes or trains."""
     return _turn
 
@@ -35,24 +35,24 @@ def hydra_apart() -> Iterator[None]:
     from hydra.core.singleton import Singleton
     from hydra.version import VersionBase
 
-    # Those that hold what a program has chosen; the others know plugins, which take time to find.
-    own = {GlobalHydra, HydraConfig, VersionBase}
+    # These hold what a program has chosen. The others know plugins, which take time to find.
+    chosen = {GlobalHydra, HydraConfig, VersionBase}
     singleton: Any = Singleton
     with turn():
-        # Found once in a process, when they put their options into the store.
+        # Plugins are found once in a process; they then put their options into the store.
         Plugins.instance()
         store = ConfigStore.instance()
         before, options = singleton._instances, store.repo
-        singleton._instances = {kind: found for kind, found in before.items() if kind not in own}
+        singleton._instances = {kind: instance for kind, instance in before.items() if kind not in chosen}
         store.repo = _copied(options)
         try:
             yield
         finally:
-            made = {kind: found for kind, found in singleton._instances.items() if kind not in own}
+            made = {kind: instance for kind, instance in singleton._instances.items() if kind not in chosen}
             singleton._instances = {**made, **before}
             store.repo = options
 
 
-def _copied(options: dict[str, Any]) -> dict[str, Any]:
-    """The tree of a ConfigStore, whose leaves nobody changes."""
+def _copied(options: Mapping[str, object]) -> dict[str, object]:
+    """A copy of a ConfigStore's tree; its leaves are shared, because nothing changes them."""
     return {name: _copied(value) if isinstance(value, dict) else value for name, value in options.items()}

@@ -1,4 +1,4 @@
-"""Paths that are read must be there, and those that are written have room: told before torch is imported."""
+"""Paths that are read must exist, and paths that are written must be possible. Imports no torch."""
 
 import glob
 import os
@@ -12,25 +12,22 @@ from graft.errors import GraftError
 from graft.runs.bundles import bundle_folder, weights_file
 from graft.runs.records import run_folders
 
-# As torchvision names weights. Which of them a network has, torchvision says.
+# The form of torchvision's names for weights. torchvision says which of them a network has.
 NAMED_WEIGHTS = re.compile(r"DEFAULT|[A-Z0-9]+_[A-Z0-9_]+")
 
 
 def check_paths(config: Mapping[str, Any], command: str) -> None:
-    """Check the paths of a configuration that a command is about to use.
+    """Check the paths of a checked configuration that a command is about to use.
 
-    What a part of the user's own does with its keys nobody here knows, so they are left to it.
-
-    Args:
-        config: resolved and checked.
-        command: such as `train`.
+    What a part of the user's own does with its keys is not known here, so they are not checked.
 
     Raises:
         GraftError: names the key, the path, and the nearest one that is there.
     """
     if (data := config.get("data")) is not None:
         _check_data(data)
-    if isinstance(backbone := config.get("backbone"), Mapping) and _is_ours(backbone, "backbones"):
+    backbone = config.get("backbone") or {}
+    if str(backbone.get("_target_")).startswith("graft.backbones."):
         check_weights("backbone.weights", backbone.get("weights"))
     if command in ("evaluate", "predict") or config.get("run") is not None:
         bundle_folder(needed("run", config["run"]))
@@ -49,7 +46,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
 
 
 def _check_data(data: Mapping[str, Any]) -> None:
-    # By name, for a user's own option may build these and leave keys out.
+    # Keys are asked for by name: a user's own option may leave some out.
     target, root = str(data.get("_target_")).removeprefix("graft.sources."), data.get("root")
     if target == "image_folder":
         existing("data.root", root, "folder")
@@ -61,10 +58,6 @@ def _check_data(data: Mapping[str, Any]) -> None:
         check_room("data.root", needed("data.root", root))
     elif target == "torchvision_data":
         existing("data.root", root, "folder")
-
-
-def _is_ours(node: Mapping[str, Any], package: str) -> bool:
-    return str(node.get("_target_")).startswith(f"graft.{package}.")
 
 
 def check_weights(key: str, given: str | None) -> None:

@@ -3,14 +3,13 @@
 Imports no torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from graft.configuration.keys import Plain, conf_dir, key_of, known_keys
-from graft.configuration.schema import SOLVER, flatten, get
+from graft.configuration.keys import conf_dir, key_of, known_keys, plain
+from graft.configuration.schema import SOLVER, Plain, flatten, get
 from graft.errors import GraftError
 from graft.runs.launch import launched
 
@@ -23,15 +22,15 @@ OF_TRAINING = (
 )
 # Options that leave the problem as it is.
 NEUTRAL = {"augment": "none", "mix": "none", "regularizer": "none", "scheduler": "cosine", "head": "linear"}
-# Keys outside of groups, and the values with which the problem is what it is.
-AS_IT_IS: dict[str, tuple[Any, ...]] = {
+# Keys outside of groups, and the values that leave the problem as it is.
+AS_IT_IS: dict[str, tuple[object, ...]] = {
     "freeze.norm": (None, "frozen"),
     "distill.teacher": (None,),
     "cache.views": (None,),
     "cache.features": ("auto", "on", True),
     "lr_find": (False,),
 }
-# Callbacks that a run may have whose head is solved: the others wait for epochs or batches.
+# Callbacks that fit a solved head. The others wait for epochs or batches.
 CALLBACKS = (
     "pytorch_lightning.callbacks.ModelCheckpoint",
     "pytorch_lightning.callbacks.LearningRateMonitor",
@@ -43,13 +42,7 @@ CALLBACKS = (
 def choose_optimizer(
     cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plain, folders: Sequence[Path]
 ) -> tuple[Plain, list[str]]:
-    """Put `optimizer=lbfgs` in the place of `optimizer=auto` where the head can be solved.
-
-    Args:
-        cfg: composed, with interpolations; changed in place.
-        hydra_cfg: Hydra's own node, which knows options and words.
-        shipped: the keys that the options' files give, with their values.
-        folders: where options are looked for.
+    """Put `optimizer=lbfgs` in the place of `optimizer=auto`, in `cfg` itself, where the head can be solved.
 
     Returns:
         The shipped keys, now of the option that is taken; and a line that says why a head that could have
@@ -78,8 +71,8 @@ def choose_optimizer(
 
 
 def what_asks_for_training(cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plain) -> list[str]:
-    """What in the configuration a solved head has no use for, as one would type it."""
-    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    """The parts of the configuration that a solved head has no use for, as one would type them."""
+    raw = plain(cfg)
     choices, auto = hydra_cfg.runtime.choices, hydra_cfg.runtime.choices.get("optimizer") == "auto"
     files = flatten(shipped)
     changed = {key: value for key, value in flatten(raw).items() if key in files and files[key] != value}
@@ -103,8 +96,5 @@ def what_asks_for_training(cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plai
         for key, right in AS_IT_IS.items()
         if (value := get(raw, key)) not in right and not (key == "cache.features" and not auto)
     ]
-    callbacks: Mapping[str, Any] = raw["callbacks"]
-    asking += [
-        f"callbacks={name}" for name, node in callbacks.items() if node.get("_target_") not in CALLBACKS
-    ]
-    return asking
+    named = raw["callbacks"].items()
+    return asking + [f"callbacks={name}" for name, node in named if node.get("_target_") not in CALLBACKS]

@@ -1,4 +1,4 @@
-"""The config groups and their options, as people are told of them."""
+"""The config groups and their options, described for people."""
 
 from graft.configuration.keys import conf_dir
 
@@ -9,7 +9,7 @@ def groups() -> list[str]:
 
 
 def described_options(group: str) -> dict[str, str]:
-    """Option to what it is: the first comment line of its file."""
+    """Each option with the first comment line of its file."""
     described = {}
     for path in sorted((conf_dir() / group).glob("*.yaml")):
         if not path.name.startswith("_"):

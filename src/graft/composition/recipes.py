@@ -1,16 +1,25 @@
-"""What a recipe gave to an option that other words replaced. Imports no torch."""
+"""Takes out what a recipe gave to an option that other words replaced. Imports no torch."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from graft.configuration.key_table import PARTS
-from graft.configuration.keys import RECIPES, Plain, key_of, option_file, option_keys
+from graft.configuration.keys import (
+    RECIPES,
+    Choices,
+    key_of,
+    names_in,
+    option_file,
+    option_keys,
+    plain,
+)
+from graft.configuration.schema import Plain
 
-# Options of these share keys that say how to train whichever is chosen (the batch, the epochs): those stay.
+# Options of these groups share keys that fit any of them (the batch, the epochs); those keys stay.
 ALIKE = ("data", "trainer", "callbacks", "logger")
 
 
@@ -22,21 +31,15 @@ class Recipe(NamedTuple):
 
 
 def without_replaced(
-    cfg: DictConfig, choices: Mapping[str, Any], folders: Sequence[Path], words: Sequence[str]
+    cfg: DictConfig, choices: Choices, folders: Sequence[Path], words: Sequence[str]
 ) -> DictConfig:
     """The configuration without what recipes gave to options that other words replaced.
 
     Hydra lays a recipe's values over whatever option is chosen. But a recipe that names `optimizer: sgd`
     means its rate and its momentum for SGD: `optimizer=adamw` beside it is AdamW as it ships. A recipe that
     names no optimizer means its values for any, and they stay.
-
-    Args:
-        cfg: what Hydra composed; it is not changed.
-        choices: group to chosen option.
-        folders: where options are looked for, in Hydra's order: the first that has one wins.
-        words: the command line's, whose own values stay too.
     """
-    recipes = [_recipe(group, name, folders) for group in RECIPES for name in _names(choices.get(group))]
+    recipes = [_recipe(group, name, folders) for group in RECIPES for name in names_in(choices.get(group))]
     changed = copy.deepcopy(cfg)
     for group in PARTS:
         option = choices.get(group)
@@ -55,10 +58,6 @@ def without_replaced(
     return changed
 
 
-def _names(choice: Any) -> list[str]:
-    return [choice] if isinstance(choice, str) else list(choice or [])
-
-
 def _recipe(group: str, name: str, folders: Sequence[Path]) -> Recipe:
     """A recipe with those of its group that it builds on."""
     file = dict(option_file(group, name, folders))
@@ -71,9 +70,7 @@ def _recipe(group: str, name: str, folders: Sequence[Path]) -> Recipe:
             base = _recipe(group, default.removesuffix("@_here_").removeprefix(f"/{group}/"), folders)
             options |= base.options
             layers.append(base.values)
-    values = OmegaConf.to_container(OmegaConf.merge(*layers, file))
-    assert isinstance(values, dict)
-    return Recipe(options, {str(key): value for key, value in values.items()})
+    return Recipe(options, plain(OmegaConf.merge(*layers, file)))
 
 
 def _lacking(has: Plain, had: Plain, given: Plain) -> Iterator[str]:
@@ -87,10 +84,10 @@ def _lacking(has: Plain, had: Plain, given: Plain) -> Iterator[str]:
 
 def _given(key: str, words: Sequence[str]) -> bool:
     """Whether a word gives the key or one below it."""
-    return any(given == key or given.startswith(f"{key}.") for given in map(key_of, words))
+    return any(f"{key_of(word)}.".startswith(f"{key}.") for word in words)
 
 
-def _put_back(cfg: DictConfig, key: str, values: Sequence[Any]) -> None:
+def _put_back(cfg: DictConfig, key: str, values: Sequence[object]) -> None:
     """Set the key to the last of the values; take it out where there is none."""
     above, _, last = key.rpartition(".")
     node = OmegaConf.select(cfg, above)

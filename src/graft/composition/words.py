@@ -6,7 +6,6 @@ Hydra's grammar would read `data.root=2024` as a number, `name=1e3` as another o
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from graft.composition.data_of_run import kept_from_hydra
 from graft.composition.explanation import named_folders
@@ -14,7 +13,7 @@ from graft.configuration.key_table import PARTS, TEXTS
 from graft.configuration.keys import RECIPES
 from graft.configuration.paths import existing
 
-# Of Hydra's own, and of groups, whose options people name.
+# Some keys of Hydra's too, and the groups, whose values are names of options.
 TEXT_KEYS = {*TEXTS, *PARTS, *RECIPES, "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
 
 
@@ -40,13 +39,14 @@ def quoted(key: str, value: str) -> str:
 
 
 def _in_quotes(value: str) -> str:
-    # Hydra's grammar takes backslashes as they are, but before a quote.
+    # Hydra's grammar takes backslashes as they are, except before a quote.
     escaped = re.sub(r'(\\*)("|$)', lambda match: 2 * match[1] + (match[2] and r"\""), value)
     return f'"{escaped}"'
 
 
 def _as_text(word: str) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep
     from hydra.errors import HydraException
 
     key, equals, value = word.partition("=")
@@ -59,22 +59,22 @@ def _as_text(word: str) -> str:
         override = OverridesParser.create().parse_override(word)
     except HydraException:
         return word if value[0] in "[{" else quoted(key, value)
-    read: Any = override.value()
-    if isinstance(read, list):
-        return f"{key}=[{_elements(value.strip()[1:-1], read)}]"
-    if override.is_sweep_override():
-        return f"{key}={_elements(value, read.list)}" if getattr(read, "simple_form", False) else word
-    return f"{key}={_element(value, read)}"
+    parsed = override.value()
+    if isinstance(parsed, list):
+        return f"{key}=[{_elements(value.strip()[1:-1], parsed)}]"
+    if isinstance(parsed, ChoiceSweep):
+        return f"{key}={_elements(value, parsed.list)}" if parsed.simple_form else word
+    return word if override.is_sweep_override() else f"{key}={_element(value, parsed)}"
 
 
-def _elements(text: str, read: Sequence[Any]) -> str:
+def _elements(text: str, parsed: Sequence[object]) -> str:
     """Several values, between commas; those that hold commas of their own are left as they are."""
     parts = text.split(",")
-    if len(parts) != len(read):
+    if len(parts) != len(parsed):
         return text
-    return ",".join(_element(part, element) for part, element in zip(parts, read, strict=True))
+    return ",".join(_element(part, element) for part, element in zip(parts, parsed, strict=True))
 
 
-def _element(text: str, read: Any) -> str:
+def _element(text: str, parsed: object) -> str:
     """One value as it was typed; a number, true or false in quotes."""
-    return _in_quotes(text.strip()) if isinstance(read, int | float) else text
+    return _in_quotes(text.strip()) if isinstance(parsed, int | float) else text

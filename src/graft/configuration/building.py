@@ -38,9 +38,9 @@ HOMES = (
     "pytorch_lightning.loggers.",
     "pytorch_lightning.trainer.",
 )
-# Packages that come with Graft; what others build is the user's own.
+# Packages that come with Graft. Parts from other packages are the user's own.
 SHIPPED = ("graft", "torch", "torchvision", "pytorch_lightning")
-# Where names that runs and bundles may have recorded stand now.
+# Names that runs and bundles may have recorded, and today's names.
 MOVED = {
     **{
         f"graft.data.{name}": f"graft.sources.{name}"
@@ -65,7 +65,7 @@ def with_todays_names(node: Any) -> Any:
     return [with_todays_names(value) for value in node] if isinstance(node, list) else node
 
 
-def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
+def build(node: Mapping[str, Any], key: str, **extra: object) -> Any:
     """Build what `node["_target_"]` names from the node's other keys and `extra`.
 
     Args:
@@ -100,7 +100,7 @@ def build_later(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     Raises:
         GraftError: the target cannot be found; or, when it is called, refuses its arguments.
     """
-    # Here, because it takes torch with it, which to open images needs not.
+    # Imported here: it brings torch, which opening images does not need.
     from pytorch_lightning.utilities import exceptions
 
     refused = exceptions.MisconfigurationException  # type: ignore[attr-defined]
@@ -116,7 +116,7 @@ def build_later(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     return call
 
 
-def check_trusted(node: Any, trust: Iterable[str], where: str) -> None:
+def check_trusted(node: object, trust: Iterable[str], where: str) -> None:
     """Refuse a configuration read back from a run or bundle that names code outside the allow-list.
 
     Args:
@@ -147,12 +147,11 @@ def _check_target(target: str, own: tuple[str, ...], where: str) -> None:
     named = target
     if f"{target}.".startswith((*TRUSTED, *own)):
         try:
-            found: Any = resolve_name(target)
+            thing: object = resolve_name(target)
         except Exception as error:
             raise GraftError(f"{where} names {target}, which cannot be had: {first_line(error)}") from error
-        named = (
-            f"{getattr(found, '__module__', None) or 'somewhere'}.{getattr(found, '__qualname__', target)}"
-        )
+        home = getattr(thing, "__module__", None) or "somewhere"
+        named = f"{home}.{getattr(thing, '__qualname__', target)}"
         if named.startswith((*HOMES, *own)):
             return
     package = named.split(".")[0]

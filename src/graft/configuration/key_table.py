@@ -1,6 +1,6 @@
 """The key table: all that Graft knows of each configuration key. Imports neither torch nor numpy.
 
-Which keys there are, and their defaults, the shipped YAML files say. A key that is not in this table may hold
+The shipped YAML files say which keys there are, and their defaults. A key that is not in this table may hold
 what its default's type allows, and it is a part of what a run is.
 """
 
@@ -212,9 +212,9 @@ def _that_say(*says: Says) -> tuple[str, ...]:
 
 
 RULES = {name: key.rule for name, key in KEYS.items() if key.rule is not None}
-# Keys that hold paths or names: numbers that are typed there are text.
+# Keys that hold paths or names. A number typed there is text.
 TEXTS = {name for name, key in KEYS.items() if key.text or key.rule in (rules.PATH, rules.NAME, rules.NAMES)}
-# Groups whose option is one object, and those of which it is several.
+# Groups whose option builds one object, and groups whose option builds any number.
 BUILT = tuple(name for name, key in KEYS.items() if key.part is Part.ONE)
 PARTS = tuple(name for name, key in KEYS.items() if key.part is not None)
 LOADING_KEYS = tuple(name.removeprefix("data.") for name, key in KEYS.items() if key.loading)

@@ -1,7 +1,8 @@
 """Which configuration keys there are: those of the chosen options' files, and no others.
 
 The shipped YAML files are the schema: a key that none of the chosen files lists is refused, also with `+`
-or `++`, where Hydra by itself would take it without a word. Imports no torch.
+or `++`, where Hydra by itself would take it without a word. `folders` are where options are looked for, in
+Hydra's order: the first that has one wins. Imports no torch.
 """
 
 import functools
@@ -9,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from graft.configuration.key_table import PARTS
-from graft.configuration.schema import flatten, get
+from graft.configuration.schema import Plain, flatten, get
 from graft.errors import GraftError, nearest
 
-Plain = dict[str, Any]
+# Group to the option that is chosen, or to several; None where there is none.
+Choices = Mapping[str, str | Sequence[str] | None]
 # Options of these groups change keys of other groups instead of having keys of their own.
 RECIPES = ("experiment", "debug", "local", "sweep")
 
@@ -32,37 +34,35 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else package.parents[1] / "conf"
 
 
-def known_keys(command: str, choices: Mapping[str, Any], folders: Sequence[Path]) -> Plain:
-    """Every key that the command and the chosen options define, with the values that the files give them.
-
-    Args:
-        command: whose primary file is read.
-        choices: group to chosen option.
-        folders: where options are looked for, in Hydra's order: the first that has one wins.
-    """
-    primary = _load(conf_dir() / f"{command}.yaml")
+def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain:
+    """Every key that the command and the chosen options define, with the values that the files give them."""
+    primary = _read(conf_dir() / f"{command}.yaml")
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
-    # A group that the command line takes out altogether is missed like a key.
-    defaults = [default for default in primary["defaults"] if isinstance(default, dict)]
-    known |= {
-        group: {} for default in defaults for group, option in default.items() if group in PARTS and option
-    }
+    # A group that the command line takes out is missed like a key.
+    known |= {group: {} for group, option in default_choices(command).items() if option}
     for group, option in choices.items():
-        if option is None or group.startswith("hydra/") or "@" in group:
+        if group.startswith("hydra/") or "@" in group:
             continue
-        options = [option] if isinstance(option, str) else list(option)
-        for name in options:
+        for name in names_in(option):
             values = option_keys(group, name, folders)
             if group not in RECIPES:
                 known[group] = {**known.get(group, {}), **values}
-            elif not _shipped(group, name):
+            elif not (conf_dir() / group / f"{name}.yaml").is_file():
                 # A recipe in the user's own folder may bring top-level keys of its own.
                 known = {**{key: value for key, value in values.items() if key not in PARTS}, **known}
     return known
 
 
-def _shipped(group: str, name: str) -> bool:
-    return (conf_dir() / group / f"{name}.yaml").is_file()
+def names_in(choice: str | Sequence[str] | None) -> list[str]:
+    """The options that are chosen of a group."""
+    return [choice] if isinstance(choice, str) else list(choice or [])
+
+
+def default_choices(command: str) -> dict[str, str | Sequence[str] | None]:
+    """Which options the command's file chooses."""
+    defaults = _read(conf_dir() / f"{command}.yaml")["defaults"]
+    chosen = [choice for default in defaults if isinstance(default, dict) for choice in default.items()]
+    return {group: option for group, option in chosen if group in PARTS}
 
 
 def option_keys(group: str, name: str, folders: Sequence[Path]) -> Plain:
@@ -80,32 +80,28 @@ def option_keys(group: str, name: str, folders: Sequence[Path]) -> Plain:
 def option_file(group: str, name: str, folders: Sequence[Path]) -> Plain:
     """One option's file as it was written; empty where there is none."""
     path = next((path for folder in folders if (path := folder / group / f"{name}.yaml").is_file()), None)
-    return _load(path) if path else {}
+    return dict(_read(path)) if path else {}
 
 
 def option_nodes(group: str, folders: Sequence[Path]) -> dict[str, Plain]:
-    """Every option of a group with its keys, resolved, by name.
+    """Every option of a group with its keys, resolved, by name."""
+    return {
+        name: plain(OmegaConf.create(option_keys(group, name, folders)), resolve=True)
+        for name in _option_names(group, folders)
+    }
 
-    Args:
-        group: of which each option is one object.
-        folders: where options are looked for, in Hydra's order: the first that has one wins.
-    """
-    nodes = {}
-    for name in _option_names(group, folders):
-        node = OmegaConf.to_container(OmegaConf.create(option_keys(group, name, folders)), resolve=True)
-        assert isinstance(node, dict)
-        nodes[name] = {str(key): value for key, value in node.items()}
-    return nodes
+
+def plain(config: DictConfig | ListConfig, resolve: bool = False) -> Plain:
+    """The values of a mapping of OmegaConf's, with texts as keys."""
+    values = OmegaConf.to_container(config, resolve=resolve)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 @functools.cache
-def _read(path: Path) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-
-
-def _load(path: Path) -> Plain:
-    values = _read(path)
-    return {str(key): value for key, value in values.items()} if isinstance(values, dict) else {}
+def _read(path: Path) -> Plain:
+    config = OmegaConf.load(path)
+    return plain(config) if isinstance(config, DictConfig) else {}
 
 
 def check_keys(config: Mapping[str, Any], known: Mapping[str, Any], folders: Sequence[Path]) -> None:
@@ -129,7 +125,7 @@ def check_keys(config: Mapping[str, Any], known: Mapping[str, Any], folders: Seq
 
 
 def unknown_key(key: str, known: Mapping[str, Any], folders: Sequence[Path]) -> GraftError:
-    """The answer to a key that does not exist: the option that has it, or the nearest of those that do."""
+    """The error for a key that does not exist: names the option that has it, or the nearest key."""
     group, _, rest = key.partition(".")
     if owners := [
         name for name in _option_names(group, folders) if get(option_keys(group, name, folders), rest)
@@ -142,7 +138,7 @@ def unknown_key(key: str, known: Mapping[str, Any], folders: Sequence[Path]) -> 
         hint = f"{above}.{near}" if above and near else near
     else:
         hint = nearest(key, flat)
-    # Else by the last word alone, among the keys that do not stand at null.
+    # Otherwise by the last word alone, among the keys that are not null.
     by_last = {name.rsplit(".", 1)[-1]: name for name, value in flat.items() if value is not None}
     hint = hint or by_last.get(nearest(last, by_last), "")
     return GraftError(f"unknown key {key}" + (f"; did you mean {hint}?" if hint else ""))

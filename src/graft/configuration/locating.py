@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from graft.configuration.building import SHIPPED
 from graft.configuration.key_table import PARTS, PATHS
@@ -12,12 +11,12 @@ from graft.configuration.weights_place import absolute
 
 # Keys of callbacks and loggers: folders inside the run folder.
 INSIDE = ("dirpath", "save_dir")
-# What people call keys that hold paths.
+# Usual names of keys that hold paths.
 LIKE_A_PATH = re.compile(r"(^|_)(path|root|file|folder|dir|directory|weights|checkpoint|manifest)s?$")
 
 
 def located(config: RunConfig) -> RunConfig:
-    """The configuration with absolute paths, where they are there; in parts of the user's own too."""
+    """The configuration with paths that exist made absolute, also in parts of the user's own."""
     values = config.plain()
     values |= {part: _in_part(values[part]) for part in PARTS}
     for key in PATHS:
@@ -26,10 +25,10 @@ def located(config: RunConfig) -> RunConfig:
     return RunConfig.of(values)
 
 
-def _in_part(node: Any, key: str = "", own: bool = False) -> Any:
-    """A node; in what packages other than those that Graft comes with build, paths are made absolute.
+def _in_part(node: object, key: str = "", own: bool = False) -> object:
+    """A node, with paths made absolute in parts that are the user's own (see `SHIPPED`).
 
-    Nobody here knows what such a part does with its keys. A text is taken for a path if there is a file or
+    What such a part does with its keys is not known here. A text is taken for a path if there is a file or
     folder of that name, and the text or the name of its key looks like one. `train` stays a word, although
     a folder may have that name.
     """
@@ -46,5 +45,5 @@ def _in_part(node: Any, key: str = "", own: bool = False) -> Any:
     try:
         return absolute(node)
     except (OSError, ValueError):
-        # A text that can be no path: too long, or with a null character.
+        # The text cannot be a path: it is too long, or holds a null character.
         return node

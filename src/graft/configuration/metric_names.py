@@ -1,6 +1,6 @@
-"""Every metric's name, direction and range, said once: what computes, shows and chooses by metrics asks here.
+"""Every metric's name, direction and range, for all code that computes, shows or chooses by metrics.
 
-It stands this low because words such as `sweep.metric` are checked by it before torch is imported.
+It stands this low because words such as `sweep.metric` are checked before torch is imported.
 """
 
 import math
@@ -30,7 +30,7 @@ class Metric:
     most: float = 1.0
 
 
-# Of the task whose images have one label of C, in the order of its tables.
+# The metrics of the task with one label of C for each image, in the order of its tables.
 SINGLE_LABEL = (
     Metric("loss", each_epoch=True, assessed=False, lower_is_better=True, most=math.inf),
     Metric("accuracy", each_epoch=True),
@@ -48,10 +48,10 @@ ASSESSED = tuple(metric.name for metric in SINGLE_LABEL if metric.assessed)
 PROBABILISTIC = tuple(metric.name for metric in SINGLE_LABEL if metric.probabilistic)
 OF_A_CLASS = tuple(metric.of_class for metric in SINGLE_LABEL if metric.of_class)
 EACH_EPOCH = tuple(metric.name for metric in SINGLE_LABEL if metric.each_epoch)
-# What training and validation log, and so what a callback can watch.
+# Training and validation log these, so a callback can watch them.
 WATCHED = tuple(f"{part}/{name}" for part in ("val", "train") for name in EACH_EPOCH)
 VALIDATED = tuple(key for key in WATCHED if key.startswith("val/"))
-# What chooses among runs where nothing else is asked for.
+# This chooses among runs unless another metric is asked for.
 USUAL = "val/accuracy"
 
 

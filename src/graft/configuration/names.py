@@ -11,7 +11,7 @@ def nfc(name: str) -> str:
 
 
 def on_disk(folder: Path, name: str) -> str:
-    """A path below `folder` as its files spell it, where they spell its accents in another way.
+    """A path below `folder`, with its accents spelled as the files spell them.
 
     Args:
         folder: what the path is relative to.

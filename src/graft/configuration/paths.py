@@ -4,11 +4,10 @@ import os
 import stat
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from graft.errors import GraftError, did_you_mean
 
-# To compare with more names than these would take longer than the answer is worth.
+# Comparing with more names than these would take longer than the answer is worth.
 COMPARED = 2000
 
 
@@ -20,8 +19,8 @@ def expanded(given: str | Path) -> Path:
     return Path(os.path.expanduser(given))  # noqa: PTH111
 
 
-def needed(key: str, given: Any) -> str:
-    """The path, where null is none.
+def needed(key: str, given: object) -> str:
+    """The path as text.
 
     Raises:
         GraftError: it is null.
@@ -31,13 +30,8 @@ def needed(key: str, given: Any) -> str:
     return str(given)
 
 
-def existing(key: str, given: Any, kind: str) -> Path:
-    """The path that is to be read, with `~` for the user's folder.
-
-    Args:
-        key: where it was given, for messages.
-        given: as it was typed.
-        kind: `file`, `folder` or `file or folder`.
+def existing(key: str, given: object, kind: str) -> Path:
+    """The path of a `file`, a `folder` or a `file or folder` (`kind`), with `~` for the user's folder.
 
     Raises:
         GraftError: nothing is there, something else is, or it cannot be looked at.
@@ -59,7 +53,7 @@ def existing(key: str, given: Any, kind: str) -> Path:
 
 
 def _missing(path: Path) -> str:
-    """The first part of a path that is not there, where it is missed, and what is there that is like it."""
+    """The first part of a path that is missing, the folder where it is missing, and a similar name there."""
     missing = path.absolute()
     while not missing.parent.is_dir():
         if missing.parent.exists():

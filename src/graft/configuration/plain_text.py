@@ -7,14 +7,14 @@ import re
 
 from graft.errors import visible
 
-# What stands for the bytes of a name that is not UTF-8.
+# These stand for the bytes of a name that is not UTF-8.
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# All that begins something in Markdown; an underscore inside of a word begins nothing.
+# Everything that begins something in Markdown. An underscore inside a word begins nothing.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>&|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def encodable(text: str) -> str:
-    """The text with the sign for what is unknown where a file's name is no UTF-8."""
+    """The text with the replacement character for bytes of a file's name that are not UTF-8."""
     return _SURROGATES.sub("\ufffd", text)
 
 

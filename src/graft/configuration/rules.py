@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
 
 @dataclass(frozen=True)
@@ -11,8 +11,8 @@ class Rule:
     """One key's rule: `test` says whether a value is right, `wants` says what is."""
 
     wants: str
-    test: Callable[[Any], bool]
-    # The right words, where there are few, to find the nearest.
+    test: Callable[[object], bool]
+    # The allowed words, where there are few: the nearest is suggested.
     choices: tuple[str, ...] = ()
 
 
@@ -26,10 +26,10 @@ def number(text: str, test: Callable[[float], bool]) -> Rule:
     return Rule(f"a number {text}", lambda value: _is_number(value) and test(value))
 
 
-def one_of(*choices: Any) -> Rule:
+def one_of(*choices: object) -> Rule:
     """One of a few values."""
 
-    def test(value: Any) -> bool:
+    def test(value: object) -> bool:
         # By type too, since 1 == True.
         return any(type(value) is type(choice) and value == choice for choice in choices)
 
@@ -43,23 +43,23 @@ def or_null(rule: Rule) -> Rule:
     return Rule(f"{rule.wants}, or null", lambda value: value is None or rule.test(value), words)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _numbers(value: Any, count: int) -> bool:
+def _numbers(value: object, count: int) -> TypeGuard[list[float]]:
     return isinstance(value, list) and len(value) == count and all(map(_is_number, value))
 
 
-def _is_duration(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"\d+:\d{1,2}:\d{1,2}:\d{1,2}", value) is not None
+def _is_names(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
 
 
-def _is_rate(value: Any) -> bool:
+def _is_rate(value: object) -> bool:
     if isinstance(value, str) and re.fullmatch(r"[0-9.]+(e[-+]?[0-9]+)?x", value):
         return value.count(".") < 2 and value != ".x" and float(value[:-1]) > 0
     return POSITIVE.test(value)
@@ -71,10 +71,7 @@ SHARE = number("from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 PATH = or_null(Rule("a path or a name", lambda value: isinstance(value, str) and value != ""))
 NAME = Rule("a name", lambda value: isinstance(value, str) and value != "")
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
-NAMES = Rule(
-    "a list of names such as [mypkg]",
-    lambda value: isinstance(value, list) and all(isinstance(item, str) and item for item in value),
-)
+NAMES = Rule("a list of names such as [mypkg]", _is_names)
 CLASS_WEIGHTS = Rule(
     "null, balanced, or a list of one positive number a class",
     lambda value: (
@@ -91,21 +88,9 @@ BATCHES = or_null(
     )
 )
 PRECISIONS = (
-    "32-true",
-    "16-mixed",
-    "bf16-mixed",
-    "64-true",
-    "bf16-true",
-    "16-true",
-    32,
-    16,
-    64,
-    "32",
-    "16",
-    "64",
-    "bf16",
+    *("32-true", "16-mixed", "bf16-mixed", "64-true", "bf16-true", "16-true"),
+    *(32, 16, 64, "32", "16", "64", "bf16"),
 )
-
 ACCELERATOR = one_of("auto", "cpu", "gpu", "cuda", "mps")
 RUN_NAME = Rule(
     "at most 80 of the characters A-Z a-z 0-9 . _ -",
@@ -130,8 +115,11 @@ PATTERNS = Rule(
         isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
     ),
 )
-RATE = Rule("a number > 0, or a multiple of lr such as 10x", lambda value: _is_rate(value))
-DURATION = Rule("days:hours:minutes:seconds such as 00:01:30:00", lambda value: _is_duration(value))
+RATE = Rule("a number > 0, or a multiple of lr such as 10x", _is_rate)
+DURATION = Rule(
+    "days:hours:minutes:seconds such as 00:01:30:00",
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"\d+:\d{1,2}:\d{1,2}:\d{1,2}", value)),
+)
 OVERFIT = Rule("0 for none, or a share or number of batches", lambda value: value == 0 or BATCHES.test(value))
 DEVICES = Rule(
     "auto, a number of processes such as 2, or a list of GPUs such as [0, 1]",
@@ -154,16 +142,16 @@ SORT = Rule(
 NEAR = Rule("a whole number from 0 to 16", lambda value: _is_whole(value) and 0 <= value <= 16)
 NAMES_ONCE = Rule(
     "a list of names, each once, such as [resnet18, resnet50]",
-    lambda value: NAMES.test(value) and 0 < len(value) == len(set(value)),
+    lambda value: _is_names(value) and 0 < len(value) == len(set(value)),
 )
 FILES = Rule("a mapping such as {resnet18: file.pth}", lambda value: isinstance(value, Mapping))
 RUNS = Rule(
     "a path or pattern, or several as [a,b]",
-    lambda value: (isinstance(value, str) and value != "") or (NAMES.test(value) and len(value) > 0),
+    lambda value: (isinstance(value, str) or _is_names(value)) and len(value) > 0,
 )
 
 
-def rule_of_default(default: Any) -> Rule | None:
+def rule_of_default(default: object) -> Rule | None:
     """What a shipped default says of the values that may stand in its place; None where it says nothing."""
     if isinstance(default, bool):
         return FLAG

@@ -6,7 +6,7 @@ from typing import Any
 
 from graft.configuration.key_table import OF_A_START
 from graft.configuration.metric_names import USUAL
-from graft.configuration.schema import SOLVER
+from graft.configuration.schema import SOLVER, Config, Plain
 from graft.errors import GraftError
 
 # What a `_target_` is built from: plain values.
@@ -90,14 +90,14 @@ class RunConfig:
     trainer: Node
     logger: Mapping[str, Node]
     callbacks: Mapping[str, Node]
-    own: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, object] = field(default_factory=dict)
     resume: str | None = None
     trust: Sequence[str] = ()
     sweep: Sweep = Sweep()
     notes: Sequence[str] = ()
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
+    def of(cls, values: Config) -> "RunConfig":
         """From checked plain values; keys of one start may be left out.
 
         Raises:
@@ -109,12 +109,12 @@ class RunConfig:
         known |= {key: kind(**known[key]) for key, kind in TYPED.items() if key in known}
         return cls(**known, own=given)
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Plain:
         """The plain values, those of this start too."""
         values = {key: getattr(self, key) for key in FIELDS}
         return {**values, **{key: dict(vars(values[key])) for key in TYPED}, **self.own}
 
-    def recorded(self) -> dict[str, Any]:
+    def recorded(self) -> Plain:
         """The plain values of `config.yaml`."""
         return {key: value for key, value in self.plain().items() if key not in OF_A_START}
 
@@ -128,12 +128,8 @@ FIELDS = tuple(entry.name for entry in fields(RunConfig) if entry.name != "own")
 TYPED = {"loss": Loss, "distill": Distill, "cache": Cache, "sweep": Sweep}
 
 
-def check_whole(values: Mapping[str, Any], where: str) -> None:
-    """Check that no key is missing that a run cannot do without.
-
-    Args:
-        values: plain values.
-        where: what they are of, for the message.
+def check_whole(values: Config, where: str) -> None:
+    """Check that no key is missing that a run cannot do without; `where` names the values in the message.
 
     Raises:
         GraftError: names the keys.
@@ -151,7 +147,7 @@ def check_whole(values: Mapping[str, Any], where: str) -> None:
         raise GraftError(f"{where} has no {', '.join(lacking)}, without which this version cannot go on")
 
 
-def _required(kind: Any) -> tuple[str, ...]:
+def _required(kind: type) -> tuple[str, ...]:
     return tuple(
         entry.name for entry in fields(kind) if entry.default is MISSING and entry.default_factory is MISSING
     )

@@ -1,10 +1,10 @@
-"""What a value in the configuration may be, told without importing torch.
+"""What a value in the configuration may be. Imports no torch.
 
 The shipped YAML files say which keys there are and, by their defaults, of which type; this module adds
 the ranges, the choices and the rules between keys.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from graft.configuration.key_table import BUILT, RULES, TEXTS
@@ -12,31 +12,29 @@ from graft.configuration.metric_names import VALIDATED, WATCHED, lower_is_better
 from graft.configuration.rules import rule_of_default
 from graft.errors import GraftError, did_you_mean
 
+# A configuration's values to read, and the same as a new dict.
 Config = Mapping[str, Any]
+Plain = dict[str, Any]
 # What `optimizer=lbfgs` builds: it solves the head.
 SOLVER = "graft.optim.LBFGS"
 
 
 def check_values(config: Config, shipped: Config) -> None:
-    """Check the type and range of every value.
-
-    Args:
-        config: the resolved configuration as plain values.
-        shipped: the same keys with the values that the YAML files give them, unresolved.
+    """Check the type and range of every value against the YAML files' own, `shipped`, unresolved.
 
     Raises:
         GraftError: names the first key whose value is wrong, the value, and what is right.
     """
-    # The shipped keys too: a mapping in place of a value would hide its key.
+    # The shipped keys too, because a mapping in place of a value would hide its key.
     for key in {**flatten(config), **flatten(shipped)}:
         value = get(config, key)
         rule = RULES.get(key) or rule_of_default(get(shipped, key))
         if rule is not None and not rule.test(value):
             hint = did_you_mean(str(value), rule.choices)
             if key in TEXTS and isinstance(value, int | float):
-                # On the command line it would be text, so it stands in a file.
-                hint = f"; YAML reads {_spell(value)} as no text, so it needs quotes there"
-            raise GraftError(f"{key}={_spell(value)} is wrong: it must be {rule.wants}{hint}")
+                # On the command line it would be text, so it must stand in a file.
+                hint = f"; YAML reads {spell(value)} as no text, so it needs quotes there"
+            raise GraftError(f"{key}={spell(value)} is wrong: it must be {rule.wants}{hint}")
 
 
 def check_targets(config: Config) -> None:
@@ -64,17 +62,16 @@ def check_together(config: Config) -> None:
     folds, fold = data.get("folds"), data.get("fold")
     if (folds is None) != (fold is None) or (fold is not None and fold > folds):
         raise GraftError(
-            f"data.fold={_spell(fold)} of data.folds={_spell(folds)}: give both, the fold from 1 to the folds"
+            f"data.fold={spell(fold)} of data.folds={spell(folds)}: give both, the fold from 1 to the folds"
         )
-    if (config.get("trainer") or {}).get("accelerator") == "cpu" and str(
-        (config.get("trainer") or {}).get("precision")
-    ).startswith("16"):
+    precision = str(get(config, "trainer.precision"))
+    if get(config, "trainer.accelerator") == "cpu" and precision.startswith("16"):
         raise GraftError("trainer.precision=16-mixed needs a GPU; on a CPU use trainer.precision=bf16-mixed")
-    if "ema" in (config.get("callbacks") or {}) and str(get(config, "trainer.precision")).endswith("16-true"):
+    if "ema" in (config.get("callbacks") or {}) and precision.endswith("16-true"):
         # The average's small steps would be lost in rounding.
         raise GraftError(
-            f"callbacks.ema needs weights in single precision; use trainer.precision=bf16-mixed, "
-            f"not {get(config, 'trainer.precision')}"
+            "callbacks.ema needs weights in single precision; use trainer.precision=bf16-mixed, "
+            f"not {precision}"
         )
     needs_features = {
         "cache.views": get(config, "cache.views") is not None,
@@ -113,10 +110,7 @@ def check_together(config: Config) -> None:
             " backbone.weights=null has none; give torchvision's weights, or a Graft run or bundle"
         )
     if (metric := get(config, "sweep.metric")) is not None and metric not in VALIDATED:
-        hint = did_you_mean(metric, VALIDATED) or f"; there are {', '.join(VALIDATED)}"
-        if metric.startswith("test/"):
-            hint = ": the test set is for the end, so nothing is chosen on it"
-        raise GraftError(f"sweep.metric={metric} is nothing to choose by{hint}")
+        raise GraftError(f"sweep.metric={metric} is nothing to choose by{_instead(metric, VALIDATED)}")
     for name, node in (config.get("callbacks") or {}).items():
         if isinstance(node, Mapping) and node.get("monitor") is not None:
             _check_monitor(f"callbacks.{name}", node["monitor"], node.get("mode"))
@@ -127,16 +121,20 @@ def check_together(config: Config) -> None:
                 )
 
 
-def _check_monitor(key: str, monitor: Any, mode: Any) -> None:
+def _check_monitor(key: str, monitor: object, mode: object) -> None:
     """Refuse a metric that does not exist, a direction that does not fit it, and the test set's."""
     if monitor not in WATCHED:
-        hint = did_you_mean(str(monitor), WATCHED) or f"; there are {', '.join(WATCHED)}"
-        if str(monitor).startswith("test/"):
-            hint = ": the test set is for the end, so nothing is chosen on it"
+        hint = _instead(str(monitor), WATCHED)
         raise GraftError(f"{key}.monitor={monitor} is no metric that can be watched{hint}")
     right = "min" if lower_is_better(str(monitor)) else "max"
     if mode is not None and mode != right:
         raise GraftError(f"{key}.mode={mode} does not fit {monitor}; it must be {right}")
+
+
+def _instead(metric: str, allowed: Sequence[str]) -> str:
+    if metric.startswith("test/"):
+        return ": the test set is for the end, so nothing is chosen on it"
+    return did_you_mean(metric, allowed) or f"; there are {', '.join(allowed)}"
 
 
 def solves(config: Config) -> bool:
@@ -144,9 +142,9 @@ def solves(config: Config) -> bool:
     return bool(get(config, "optimizer._target_") == SOLVER)
 
 
-def flatten(config: Config, prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """Nested mappings as one mapping of dotted keys; empty mappings count as values."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             flat |= flatten(value, f"{prefix}{key}.")
@@ -155,7 +153,7 @@ def flatten(config: Config, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def without(config: Config, keys: Iterable[str]) -> dict[str, Any]:
+def without(config: Mapping[str, object], keys: Iterable[str]) -> dict[str, object]:
     """A configuration, nested or dotted, as dotted keys; `keys` and what is below them are left out."""
     heads = tuple(keys)
     below = tuple(f"{key}." for key in heads)
@@ -163,7 +161,7 @@ def without(config: Config, keys: Iterable[str]) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if key not in heads and not key.startswith(below)}
 
 
-def replaced(config: Config, key: str, value: Any) -> dict[str, Any]:
+def replaced(config: Config, key: str, value: object) -> Plain:
     """The configuration with another value at a dotted key; the mappings above the key must be there."""
     first, _, rest = key.partition(".")
     return {**config, first: replaced(config[first], rest, value) if rest else value}
@@ -179,10 +177,8 @@ def get(config: Config, key: str) -> Any:
     return value
 
 
-def _spell(value: Any) -> str:
+def spell(value: object) -> str:
     """A value as one would type it on the command line."""
     if value is None:
         return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,5 +1,5 @@
-"""Which Graft this is: here and nowhere else, so that a checkout knows it as an installed wheel does."""
+"""The version of Graft. It stands only here, so that a checkout knows it like an installed wheel."""
 
-# On the package index: `graft` is somebody else's there.
+# The name on the package index, where `graft` belongs to somebody else.
 DISTRIBUTION = "graft-transfer"
 __version__ = "0.1.0"

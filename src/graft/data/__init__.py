@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from graft.lazy import lazily
 
 if TYPE_CHECKING:
-    from graft.data.facts import DataFacts as DataFacts
     from graft.data.facts import data_facts as data_facts
     from graft.data.image_data import ImageData as ImageData
     from graft.data.image_data import ImageSet as ImageSet
@@ -28,34 +27,18 @@ if TYPE_CHECKING:
     from graft.data.splits import split as split
     from graft.data.transforms import evaluation_transform as evaluation_transform
     from graft.data.transforms import training_transform as training_transform
-    from graft.data.workers import default_workers as default_workers
 
-# Public name to the module that defines it; no module may bear the name of a public function.
+# Module to the public names that it defines; no module may bear the name of a public function.
 _HOMES = {
-    "DataFacts": "facts",
-    "ImageData": "image_data",
-    "ImageDataModule": "module",
-    "ImageError": "images",
-    "ImageSet": "image_data",
-    "Splits": "splits",
-    "TransformedImages": "loading",
-    "array_images": "image_data",
-    "cutmix": "mixing",
-    "data_facts": "facts",
-    "default_workers": "workers",
-    "evaluation_transform": "transforms",
-    "file_images": "image_data",
-    "make_loader": "loading",
-    "mixup": "mixing",
-    "mixup_or_cutmix": "mixing",
-    "read_image": "images",
-    "split": "splits",
-    "split_from_rows": "split_table",
-    "recorded_rows": "split_table",
-    "split_rows": "split_table",
-    "to_rgb": "images",
-    "training_transform": "transforms",
-    "unmixed": "mixing",
+    "facts": ("data_facts",),
+    "image_data": ("ImageData", "ImageSet", "array_images", "file_images"),
+    "images": ("ImageError", "read_image", "to_rgb"),
+    "loading": ("TransformedImages", "make_loader"),
+    "mixing": ("cutmix", "mixup", "mixup_or_cutmix", "unmixed"),
+    "module": ("ImageDataModule",),
+    "split_table": ("recorded_rows", "split_from_rows", "split_rows"),
+    "splits": ("Splits", "split"),
+    "transforms": ("evaluation_transform", "training_transform"),
 }
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -1,4 +1,4 @@
-"""Where caches lie that runs share. Imports no torch."""
+"""The folder of the caches that runs share. Imports no torch."""
 
 import os
 import tempfile
@@ -10,11 +10,10 @@ import platformdirs
 def cache_folder(given: str | None = None) -> Path:
     """`given`, else `$GRAFT_CACHE_DIR`, else the user's cache folder of this system; absolute.
 
-    Of a user without a name, as in many containers, nobody knows the home; the system's folder for temporary
-    files serves then, until it is emptied.
+    A user without a name, as in many containers, has no known home. Then the system's folder for temporary
+    files serves, until it is emptied.
     """
-    chosen = given or os.environ.get("GRAFT_CACHE_DIR")
-    if chosen:
+    if chosen := given or os.environ.get("GRAFT_CACHE_DIR"):
         return Path(chosen).expanduser().absolute()
     try:
         return platformdirs.user_cache_path("graft")

@@ -1,4 +1,8 @@
-"""Where to cut images: boxes `(B, 4)` of top, left, height and width, px, for a whole batch at once."""
+"""Where to cut images: boxes `(B, 4)` of top, left, height and width, px, for a whole batch at once.
+
+`sizes` are `(B, 2)` heights and widths, px, at least the `side` of a square; `uniform` are `(B, DRAWS)`
+numbers in [0, 1).
+"""
 
 import math
 from collections.abc import Sequence
@@ -20,25 +24,13 @@ DRAWS = 2 + 2 * _TRIES
 
 
 def centre_boxes(sizes: Sizes, side: int) -> Boxes:
-    """Squares in the middle, rounded as torchvision's `CenterCrop` does.
-
-    Args:
-        sizes: `(B, 2)` height and width, at least `side`.
-        side: of the square, px.
-    """
+    """Squares in the middle, rounded as torchvision's `CenterCrop` does."""
     corners = np.rint((sizes - side) / 2).astype(np.int64)
     return np.concatenate([corners, np.full_like(sizes, side)], 1)
 
 
 def random_boxes(sizes: Sizes, side: int, padding: int, uniform: Floats) -> Boxes:
-    """Squares anywhere in the images with `padding` px added on each side, so they may begin at `-padding`.
-
-    Args:
-        sizes: `(B, 2)` height and width, at least `side`.
-        side: of the square, px.
-        padding: px.
-        uniform: `(B, DRAWS)` numbers in [0, 1).
-    """
+    """Squares anywhere in the images with `padding` px added on each side: they may begin at `-padding`."""
     corners = _below(sizes + 2 * padding - side + 1, uniform[:, :2]) - padding
     return np.concatenate([corners, np.full_like(sizes, side)], 1)
 
@@ -48,12 +40,7 @@ def random_resized_boxes(sizes: Sizes, scale: Sequence[float], uniform: Floats) 
 
     As torchvision's `RandomResizedCrop`: the area is uniform in `scale`, the logarithm of width to height
     uniform between those of 3/4 and 4/3; the first of 10 such boxes that fits is taken, else the largest in
-    the middle whose shape is within the bounds.
-
-    Args:
-        sizes: `(B, 2)` height and width.
-        scale: least and greatest share of the area.
-        uniform: `(B, DRAWS)` numbers in [0, 1).
+    the middle whose shape is within the bounds. `scale` is the least and greatest share.
     """
     area = sizes.prod(1, keepdims=True) * (scale[0] + (scale[1] - scale[0]) * uniform[:, 2 : 2 + _TRIES])
     low, high = map(math.log, _RATIOS)

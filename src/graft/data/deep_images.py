@@ -61,11 +61,11 @@ def deep_colours(path: str | Path, image: Image.Image) -> NDArray[np.uint16]:
     upper = np.asarray(image).astype(np.uint16)
     with Image.open(path, formats=formats()) as other:
         other.tile = [tile._replace(args=_read_otherwise(tile.args)) for tile in other.tile]
-        read = np.asarray(other).astype(np.uint16)
+        lower = np.asarray(other).astype(np.uint16)
     if with_grey:
-        whole = [read[..., part] * _UPPER + read[..., part + 1] for part in (0, 0, 0, 2)]
+        whole = [lower[..., part] * _UPPER + lower[..., part + 1] for part in (0, 0, 0, 2)]
         return np.stack(whole, -1)
-    return upper * _UPPER + read
+    return upper * _UPPER + lower
 
 
 def _read_otherwise(arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the data tells the model and the run folder."""
+"""Facts about the data for the model and the run folder."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.data.image_data import ImageData
-from graft.data.splits import SPLITS, Splits
+from graft.data.splits import Splits
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def data_facts(data: ImageData, splits: Splits) -> DataFacts:
     """
     labels = data.images.labels
     counts = {}
-    for split in SPLITS[:3]:
+    for split in ("train", "val", "test"):
         number = np.bincount(labels[splits[split]], minlength=len(data.class_names))
         counts[split] = dict(zip(data.class_names, number.tolist(), strict=True))
     return DataFacts(data.class_names, counts, _fingerprint(data, splits))
@@ -42,8 +42,7 @@ def data_facts(data: ImageData, splits: Splits) -> DataFacts:
 
 def _fingerprint(data: ImageData, splits: Splits) -> str:
     total = hashlib.sha256(repr(data.class_names).encode())
-    split_of = {int(index): split for split in SPLITS for index in splits[split]}
-    images = data.images
+    split_of, images = splits.of_each(), data.images
     for index, (name, label) in enumerate(zip(images.names, images.labels.tolist(), strict=True)):
         total.update(repr((name, label, split_of[index])).encode())
         total.update(images.digest(index))

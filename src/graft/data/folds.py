@@ -1,4 +1,4 @@
-"""Folds: images cut into parts of which each tests once, every class in proportion, no group divided."""
+"""Folds: images cut into parts that each test once, with every class in proportion and no group divided."""
 
 import numpy as np
 
@@ -7,20 +7,11 @@ from graft.data.image_data import ImageData, Indices
 from graft.errors import GraftError
 
 
-def cut(
-    data: ImageData, pool: Indices, folds: int, seed: int, key: str = "folds"
-) -> list[tuple[Indices, Indices]]:
-    """For each fold what remains and what it holds; the folds partition the pool.
+def cut(data: ImageData, pool: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
+    """For each fold what remains and what it holds; the folds partition the pool, indices `(N,)`.
 
     Scikit-learn's stratified k-fold, shuffled; where the data has groups these are dealt out, so that folds
     are as even as whole groups allow.
-
-    Args:
-        data: the images.
-        pool: `(N,)` indices of those to cut.
-        folds: number of parts, at least 2.
-        seed: of the shuffling.
-        key: what asked for it, for messages.
 
     Raises:
         GraftError: a class has fewer images than there are folds, or the pool fewer groups.
@@ -31,22 +22,19 @@ def cut(
         name = data.class_names[classes[counts.argmin()]] if len(pool) else "any"
         number = int(counts.min()) if len(pool) else 0
         raise GraftError(
-            f"{key}={folds}: class {name} has {number} images, too few for {folds} folds; "
-            f"{_fewer(key, number)}"
+            f"folds={folds}: class {name} has {number} images, too few for {folds} folds; {_fewer(number)}"
         )
     if data.groups is None:
         from sklearn.model_selection import StratifiedKFold
 
         pairs = StratifiedKFold(folds, shuffle=True, random_state=seed).split(pool, labels)
-        return [(pool[kept], pool[held]) for kept, held in pairs]
+        return [(pool[others], pool[held]) for others, held in pairs]
     table, group_of = counts_of([data.groups[index] for index in pool], labels, len(data.class_names))
     if (number := len(table)) < folds:
-        raise GraftError(
-            f"{key}={folds}: {number} groups are too few for {folds} folds; {_fewer(key, number)}"
-        )
+        raise GraftError(f"folds={folds}: {number} groups are too few for {folds} folds; {_fewer(number)}")
     fold_of = deal(table, folds, np.random.default_rng(seed))[group_of]
     return [(pool[fold_of != fold], pool[fold_of == fold]) for fold in range(folds)]
 
 
-def _fewer(key: str, most: int) -> str:
-    return f"give {key}={most}" if most > 1 else "add images, or take it out"
+def _fewer(most: int) -> str:
+    return f"give folds={most}" if most > 1 else "add images, or take it out"

@@ -6,9 +6,9 @@ import warnings
 
 from PIL import Image, ImageFile
 
-# EPS starts Ghostscript, which runs the file as a program; of MPEG Pillow knows the header alone.
+# EPS starts Ghostscript, which runs the file as a program. Of MPEG Pillow reads the header only.
 _NOT_BY_ITSELF = ("EPS", "MPEG")
-# Opened as JPEG, of which it is several.
+# Opened as JPEG: it consists of several.
 _IN_A_JPEG = "MPO"
 
 
@@ -33,7 +33,7 @@ def suffixes() -> frozenset[str]:
 
 
 def is_image(path: str) -> bool:
-    """Whether a file is one of an image: by its suffix, or where it has none, by its first bytes."""
+    """Whether a file is an image: by its suffix or, where it has none, by its first bytes."""
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
     return suffix in suffixes() if suffix not in ("", ".") else _begins_as_image(path)
 
@@ -47,13 +47,13 @@ def _with_a_beginning() -> tuple[str, ...]:
 def _begins_as_image(path: str) -> bool:
     try:
         with warnings.catch_warnings():
-            # Too many pixels make it no other file.
+            # An image with too many pixels is still an image.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_with_a_beginning()):
                 return True
     except (Image.DecompressionBombError, PermissionError):
-        # What reads it later names it.
+        # The code that reads it later reports it.
         return True
-    # Whatever a parser meets in a file that is no image.
+    # A parser may raise anything on a file that is no image.
     except Exception:
         return False

@@ -23,19 +23,11 @@ def counts_of(groups: Sequence[str], labels: NDArray[np.int64], classes: int) ->
 
 
 def draw(counts: Counts, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Which groups to take, so that their images are as nearly `share` of all as whole groups allow.
+    """Which groups `(G,)` to take, so that their images are as nearly `share` of all as whole groups allow.
 
     First some of every class stays, then the number counts, with a class that none is drawn of, and then how
     evenly the classes are drawn. In an order drawn at random each group is taken that brings this nearer;
     then single groups go in and out, or two change places, while that brings the number nearer.
-
-    Args:
-        counts: `(G, C)` images of each group and class, at least two groups.
-        share: above 0, below 1.
-        rng: of the order.
-
-    Returns:
-        `(G,)`.
     """
     total = counts.sum(0)
     draws: list[tuple[float, NDArray[np.bool_]]] = []
@@ -98,18 +90,10 @@ def _nearer(counts: Counts, taken: NDArray[np.bool_], share: float) -> NDArray[n
 
 
 def deal(counts: Counts, folds: int, rng: np.random.Generator) -> Counts:
-    """The fold of each group, so that folds are as even as whole groups allow, in number and in each class.
+    """The fold of each group `(G,)`: folds as even as whole groups allow, in number and in each class.
 
     The largest group first, each goes where the squares of all folds' numbers, of images and of each class,
     grow least; equally large ones come in an order drawn at random.
-
-    Args:
-        counts: `(G, C)` images of each group and class, at least as many groups as folds.
-        folds: how many.
-        rng: of the order.
-
-    Returns:
-        `(G,)` from 0 on.
     """
     order = rng.permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(1), kind="stable")]

@@ -1,4 +1,4 @@
-"""What the headers of image files tell before any is decoded. Imports no torch."""
+"""What the headers of image files say, without decoding any. Imports no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +9,9 @@ from PIL import Image
 from graft.data.deep_images import kind_of
 from graft.data.formats import formats
 
-# Formats that hold 8 bits and no more, and one picture, which spares a look into each file.
+# Formats that hold one picture of 8 bits, so that no file of theirs needs to be opened.
 _PLAIN = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp")
-# Files that are looked at, so that a large data set costs no more than this.
+# At most this many files are opened, however large the data set is.
 MOST = 1000
 Item = TypeVar("Item")
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -40,7 +40,7 @@ def holds_several(path: Path) -> bool:
         return False
     try:
         with Image.open(path, formats=formats()) as image:
-            # What a telephone adds to a photograph, such as a map of its lights, is no picture of its own.
+            # Telephones add images such as a gain map to a photograph; these do not count.
             return image.format != "MPO" and int(getattr(image, "n_frames", 1)) > 1
     # What reads it says what is wrong with it.
     except Exception:
@@ -55,12 +55,7 @@ def some_of(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def said_of_several(looked: Sequence[Path], total: int) -> list[str]:
-    """That of files with several pictures the first is used, where there are such files.
-
-    Args:
-        looked: the files to look at.
-        total: how many there are.
-    """
+    """A line that only the first of several pictures is used, if any of the files looked at holds several."""
     several = [path for path in looked if holds_several(path)]
     if not several:
         return []

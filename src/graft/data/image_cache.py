@@ -45,7 +45,7 @@ def keep(items: TransformedImages, where: str, workers: int, room: float = AUTO_
         return _on_disk(items, workers)
     size, decoded = _foreseen(items, workers)
     if where == "auto":
-        # What is foreseen spares the work; the exact number is counted on the way.
+        # The estimate can spare the work; the exact number is counted on the way.
         return in_memory(decoded, room) if size <= room else None
     if size > (memory := _memory()):
         raise _no_room("ram", size, memory, "disk keeps them in a file")
@@ -102,7 +102,7 @@ def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
     loader = ImageLoader(
         _Prepared(items),
         batch_size=BATCH,
-        # As many as have something to do.
+        # No more processes than have something to do.
         num_workers=min(workers, -(-len(items) // BATCH)),
         collate_fn=as_it_is,
         # Without one, the loader draws from torch's global stream.
@@ -119,7 +119,7 @@ def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
 
 
 def _foreseen(items: TransformedImages, workers: int) -> tuple[float, Iterator[Pixels]]:
-    """Bytes that all images will take, going by the first few of them, and all images."""
+    """Bytes that all images will take, estimated from the first few, and all images."""
     batches = _decoded(items, workers)
     first = next(batches)
     size = sum(pixels.nbytes for pixels in first) / len(first) * len(items)
@@ -129,7 +129,7 @@ def _foreseen(items: TransformedImages, workers: int) -> tuple[float, Iterator[P
 def _memory() -> float:
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    # Not every system tells.
+    # Not every system says it.
     except (AttributeError, ValueError, OSError):
         return float("inf")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,12 +135,13 @@ class ImageSet:
             self._identities[index] = hashlib.sha256(content).hexdigest()
         return self._identities[index]
 
-    def loaders(self) -> list[Callable[..., Any]]:
+    def loaders(self) -> list[Callable[..., Image.Image]]:
         """The functions that turn content into images, without the arguments that are bound to them."""
-        load: Any = self._load
-        if isinstance(load, partial) and load.func is _load_joined:
-            return [function for part in load.args[0] for function in part.loaders()]
-        return [load.func if isinstance(load, partial) else load]
+        if not isinstance(self._load, partial):
+            return [self._load]
+        if self._load.func is _load_joined:
+            return [function for part in self._load.args[0] for function in part.loaders()]
+        return [self._load.func]
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class ImageData:
             ImageError: the image cannot be read.
         """
         if self.levels is None:
-            # The same, and most often known already.
+            # The same value, which is usually known already.
             return self.images.digest(index).hex()
         parts = list(self.parts.values())
         part, within = _locate(list(accumulate(len(part) for part in parts)), index)
@@ -295,7 +295,7 @@ def _load_file(
 
 def _file_content(root: Path, names: list[str], levels: AllLevels | None, index: int) -> bytes:
     try:
-        # With the levels: by others the same bytes are another picture.
+        # With the levels: other levels make another picture of the same bytes.
         return (root / names[index]).read_bytes() + (repr(levels).encode() if levels else b"")
     except OSError as error:
         raise ImageError(f"{root / names[index]}: cannot be read ({error.strerror})") from error

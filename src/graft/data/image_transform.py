@@ -6,7 +6,6 @@ cuts, mirrors, alters and normalises a batch of such results.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,35 +15,12 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_modes_mapping
 from torchvision.transforms.v2 import InterpolationMode, functional
 
+from graft.backbones.preprocessing import Preprocessing
 from graft.data.crops import DRAWS, LONGEST, Boxes, centre_boxes, random_boxes, random_resized_boxes
 from graft.data.randomness import random_stream, uniforms
 
 Pixels = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
-
-
-class Preprocessing(Protocol):
-    """What the backbone's weights say of their input; `graft.backbones.Preprocessing` has these fields."""
-
-    @property
-    def resize(self) -> int:
-        """The shorter side, px, before cropping."""
-
-    @property
-    def crop(self) -> int:
-        """The side, px, of the square that the model sees."""
-
-    @property
-    def interpolation(self) -> str:
-        """How to resize: `bilinear`, `bicubic` and so on."""
-
-    @property
-    def mean(self) -> Sequence[float]:
-        """Of each channel, in 0-1."""
-
-    @property
-    def std(self) -> Sequence[float]:
-        """Of each channel, in 0-1."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +43,7 @@ class ImageTransform:
     crop_scale: tuple[float, float] | None = None
     crop_padding: int | None = None
     horizontal_flip: float = 0.0
-    policy: Callable[[Any], Any] | None = None
+    policy: Callable[[Image.Image], Image.Image] | None = None
     shrinks: bool = False
 
     @property
@@ -77,15 +53,11 @@ class ImageTransform:
 
     @property
     def form(self) -> str:
-        """In a word what `prepare` gives: what is equal in this is equal in all pixels."""
+        """The kind of `prepare`'s result: where this is equal, all pixels are equal."""
         how = f"{self.preprocessing.resize} px {self.preprocessing.interpolation}"
-        return (
-            f"resized to {how}"
-            if self.crop_scale is None
-            else f"shrunk to {how}"
-            if self.shrinks
-            else "whole"
-        )
+        if self.crop_scale is None:
+            return f"resized to {how}"
+        return f"shrunk to {how}" if self.shrinks else "whole"
 
     def prepare(self, image: Image.Image) -> Pixels:
         """The first step: PIL RGB to `(H, W, 3)` uint8, whole, or with a shorter side of `resize` px.
@@ -162,7 +134,7 @@ class ImageTransform:
             for values in (self.preprocessing.mean, self.preprocessing.std)
         )
         normalised = torch.empty(len(images), 3, *images.shape[1:3])
-        # Image by image, each of which fits a core's own cache.
+        # Image by image, because one image fits a core's own cache.
         for into, image in zip(normalised, images, strict=True):
             into.copy_(image.permute(2, 0, 1)).div_(255).sub_(mean).div_(std)
         return normalised
@@ -175,7 +147,7 @@ def _middle_resized(image: Image.Image, side: int, mode: InterpolationMode) -> I
     """
     shorter, longer = min(image.size), max(image.size)
     whole = side * longer // shorter
-    # So that what is left out on either side is an even number of px, and the centre rounded as in the whole.
+    # An even number of px is left out on each side, so the centre is rounded as in the whole image.
     kept = LONGEST * side + (whole - LONGEST * side) % 4
     before = (whole - kept) // 2
     start, end = (place * longer / whole for place in (before, before + kept))

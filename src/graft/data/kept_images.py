@@ -3,9 +3,8 @@
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -43,7 +42,7 @@ class KeptImages:
         end = self._ends[position]
         return self.pixels[end - height * width * 3 : end].reshape(height, width, 3)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> "tuple[Callable[..., KeptImages], tuple[object, ...]]":
         """To another process a file goes by its name; memory moves, once, to where torch shares it.
 
         It is held here: a process that does not begin as a fork opens it when this call is long over. Where
@@ -94,7 +93,7 @@ def on_disk(folder: Path, images: Iterable[Pixels]) -> KeptImages:
         try:
             part.rename(folder)
         except OSError:
-            # Something is there. Another process may just have written it, so only what is damaged gives way.
+            # Another process may just have written it, so only a damaged folder is replaced.
             if opened(folder) is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 part.rename(folder)
@@ -109,11 +108,11 @@ def opened(folder: Path) -> KeptImages | None:
     Reads all of it, to compare the checksum: a second for 1.6 GB.
     """
     try:
-        kept, checksum = _reopened(folder), _index(folder)[1]
+        images, checksum = _reopened(folder), _index(folder)[1]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    whole = len(kept.pixels) == kept.sizes.prod(1).sum() * 3 and zlib.crc32(kept.pixels.data) == checksum
-    return kept if whole else None
+    right_size = len(images.pixels) == images.sizes.prod(1).sum() * 3
+    return images if right_size and zlib.crc32(images.pixels.data) == checksum else None
 
 
 def _reopened(folder: Path) -> KeptImages:

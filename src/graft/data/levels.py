@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from graft.data.deep_images import FLOAT, WHOLE
 from graft.errors import GraftError
 
-# Bits that cameras and scanners give, whatever they are stored in.
+# Bits that cameras and scanners give, whatever type they are stored in.
 _BITS = (8, 10, 12, 14, 16)
 # Share of the values that may lie beyond a level that is not the end of a range: pixels that are stuck.
 _STUCK = 1e-4
 # Share of a range that must be used for its ends to be the levels.
 _USED = 1 / 8
-# Values of an image that are looked at.
+# The number of values of an image that are looked at.
 _VALUES = 4096
 
 
@@ -66,20 +66,15 @@ def eight_bits(values: NDArray[Any], kind: str, levels: AllLevels | None) -> NDA
     return pixels
 
 
-def fitting(lowest: float, highest: float, some: NDArray[np.float64]) -> Levels:
+def fitting(lowest: float, highest: float, sample: NDArray[np.float64]) -> Levels:
     """The levels for values: 0 and the end of the least range of 8 to 16 bits (or 0 to 1) that holds all.
 
     Where that is hardly used, or there is none, they are the values but for those of stuck pixels.
-
-    Args:
-        lowest: of all values.
-        highest: of all values.
-        some: of the values, evenly spread.
     """
     ends = [1.0, *(2.0**bits - 1 for bits in _BITS)]
     end = next((end for end in ends if lowest >= 0 and highest <= end), None)
     whole = Levels(lowest, highest) if end is None else Levels(0.0, end)
-    low, high = np.quantile(some, [_STUCK, 1 - _STUCK]).tolist()
+    low, high = np.quantile(sample, [_STUCK, 1 - _STUCK]).tolist()
     used = high - low >= _USED * (whole.white - whole.black) or high <= low
     return whole if used else Levels(low, high)
 
@@ -100,12 +95,7 @@ class Seen(NamedTuple):
 def find_levels(
     deep: Sequence[Path], values_of: Callable[[Path], tuple[str, NDArray[Any]]]
 ) -> dict[str, Seen]:
-    """What some images of more than 8 bits hold, by the kind of their values.
-
-    Args:
-        deep: those images.
-        values_of: from an image to the kind of its values and its colours.
-    """
+    """What some images of more than 8 bits hold, by the kind of their values."""
     seen: dict[str, list[tuple[float, float, NDArray[np.float64]]]] = {}
     for path in deep:
         try:
@@ -118,7 +108,7 @@ def find_levels(
     levels_of = {}
     for kind, images in seen.items():
         lowest, highest = min(low for low, _, _ in images), max(high for _, high, _ in images)
-        levels = fitting(lowest, highest, np.concatenate([some for _, _, some in images]))
+        levels = fitting(lowest, highest, np.concatenate([sample for _, _, sample in images]))
         levels_of[kind] = Seen(lowest, highest, levels)
     return levels_of
 

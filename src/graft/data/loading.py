@@ -1,7 +1,7 @@
 """Images as batches."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class Batch(TypedDict):
     index: Tensor
 
 
-class TransformedImages(Dataset[Any]):
+class TransformedImages(Dataset[Batch]):
     """Some of a list's images, transformed; a DataLoader asks for whole batches.
 
     Args:
@@ -58,7 +58,7 @@ class TransformedImages(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, key: Key) -> dict[str, Any]:
+    def __getitem__(self, key: Key) -> Batch:
         """One item of a batch: `image` `(3, H, W)`, `label` and `index`; as `__getitems__`."""
         batch = self.__getitems__([key])
         return {"image": batch["image"][0], "label": batch["label"][0], "index": batch["index"][0]}
@@ -89,7 +89,7 @@ class TransformedImages(Dataset[Any]):
         try:
             image = self.images.read(int(self.indices[position]), self.transform.at_least)
         except GraftError as error:
-            # ImageError alone survives the way out of a worker process as one line.
+            # Only an ImageError comes out of a worker process as one line.
             raise ImageError(str(error)) from error
         return self.transform.prepare(image)
 
@@ -99,8 +99,8 @@ def make_loader(
     *,
     batch_size: int,
     num_workers: int | None = None,
-    batches: EpochBatches | Sequence[list[Any]] | None = None,
-) -> DataLoader[Any]:
+    batches: EpochBatches | Sequence[list[int]] | None = None,
+) -> DataLoader[Batch]:
     """Batches of `items`.
 
     Args:
@@ -109,11 +109,11 @@ def make_loader(
         num_workers: processes that load, no more than there are batches; None: `default_workers`.
         batches: the keys of each batch, in the place of all in order.
     """
-    which: dict[str, Any] = {"batch_size": batch_size} if batches is None else {"batch_sampler": batches}
     workers = worker_count(num_workers, -(-len(items) // batch_size) if batches is None else len(batches))
     return ImageLoader(
         items,
-        **which,
+        batch_size=batch_size if batches is None else 1,
+        batch_sampler=batches,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
@@ -125,5 +125,5 @@ def make_loader(
 
 
 def as_it_is(batch: Batched) -> Batched:
-    """What a dataset gives as a batch already."""
+    """The batch itself, because the dataset gives whole batches."""
     return batch

@@ -19,9 +19,7 @@ def unmixed(classes: int) -> None:
 def mixup(classes: int, alpha: float) -> Mix:
     """Blend each image with its neighbour: x = λ·x_a + (1−λ)·x_b, labels likewise (arXiv:1710.09412).
 
-    Args:
-        classes: C.
-        alpha: one λ a batch is drawn from Beta(alpha, alpha); above 0.
+    One λ a batch is drawn from Beta(alpha, alpha).
     """
     mix: Mix = v2.MixUp(alpha=alpha, num_classes=classes)
     return mix
@@ -30,21 +28,13 @@ def mixup(classes: int, alpha: float) -> Mix:
 def cutmix(classes: int, alpha: float) -> Mix:
     """Paste a rectangle of its neighbour into each image; labels share by area (arXiv:1905.04899).
 
-    Args:
-        classes: C.
-        alpha: the area kept is drawn from Beta(alpha, alpha), one a batch; above 0.
+    The area kept is drawn from Beta(alpha, alpha), one a batch.
     """
     mix: Mix = v2.CutMix(alpha=alpha, num_classes=classes)
     return mix
 
 
 def mixup_or_cutmix(classes: int, mixup_alpha: float, cutmix_alpha: float) -> Mix:
-    """One of the two for each batch, with equal chance.
-
-    Args:
-        classes: C.
-        mixup_alpha: as `alpha` of `mixup`.
-        cutmix_alpha: as `alpha` of `cutmix`.
-    """
+    """`mixup` or `cutmix` for each batch, with equal chance, each with its alpha."""
     mix: Mix = v2.RandomChoice([mixup(classes, mixup_alpha), cutmix(classes, cutmix_alpha)])
     return mix

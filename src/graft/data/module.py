@@ -9,12 +9,13 @@ import pytorch_lightning as pl
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from graft.backbones.preprocessing import Preprocessing
 from graft.data.facts import DataFacts, data_facts
 from graft.data.image_cache import AUTO_BYTES, keep
 from graft.data.image_data import ImageData
-from graft.data.image_transform import ImageTransform, Preprocessing
+from graft.data.image_transform import ImageTransform
 from graft.data.kept_images import KeptImages
-from graft.data.loading import Transform, TransformedImages, make_loader
+from graft.data.loading import Batch, Transform, TransformedImages, make_loader
 from graft.data.sharing import WHOLE, EpochBatches, Share, even_batches
 from graft.data.splits import Splits
 from graft.data.transforms import evaluation_transform
@@ -22,12 +23,12 @@ from graft.data.workers import default_workers
 
 
 class BatchCache(Protocol):
-    """What knows some batches without their images."""
+    """A cache that knows some batches without their images."""
 
     def in_place_of(
-        self, loader: DataLoader[Any], images: Callable[[], DataLoader[Any]], split: str
+        self, loader: DataLoader[Batch], images: Callable[[], DataLoader[Batch]], split: str
     ) -> Iterable[Any]:
-        """What takes the place of a loader of `split`, in its order; `images` makes one for many epochs."""
+        """A replacement for a loader of `split`, in its order; `images` makes a loader for many epochs."""
 
     def in_test(self, split: str) -> Iterable[Any]:
         """`split` in order, for the model that training has led to."""
@@ -98,32 +99,28 @@ class ImageDataModule(pl.LightningDataModule):
         """
         return min(self.batch_size, len(self.data.images))
 
-    def read_from(self, cache: BatchCache | None) -> None:
-        """Let what is cached take the place of the images that train and validate; None: images again."""
-        self.cache = cache
-
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented, in batches of even sizes. Without a trainer, epoch 0."""
-        images = partial(self._training_loader, every_epoch=True)
-        if self.cache is None:
-            return images()
-        return self.cache.in_place_of(self._training_loader(every_epoch=False), images, "train")
+        return self._training_batches(again=False)
 
     @cached_property
     def same_epoch(self) -> Iterable[Any]:
         """The batches of the epoch that trains, from its first one on, to be read beside training."""
-        images = partial(self._training_loader, every_epoch=True, again=True)
+        return self._training_batches(again=True)
+
+    def _training_batches(self, *, again: bool) -> Iterable[Any]:
+        images = partial(self._training_loader, every_epoch=True, again=again)
         if self.cache is None:
             return images()
-        loader = self._training_loader(every_epoch=False, again=True)
+        loader = self._training_loader(every_epoch=False, again=again)
         return self.cache.in_place_of(loader, images, "train")
 
     def first_images(self, most: int) -> Tensor:
         """The first images to train on, `(most, 3, H, W)` or one batch, whatever takes their place later."""
-        loader: Any = self._training_loader(every_epoch=False)
-        first = next(iter(loader.batch_sampler))[:most]
-        images: Tensor = loader.dataset.__getitems__(first)["image"]
-        return images
+        loader = self._training_loader(every_epoch=False)
+        assert isinstance(loader.dataset, TransformedImages)
+        assert loader.batch_sampler is not None
+        return loader.dataset.__getitems__(next(iter(loader.batch_sampler))[:most])["image"]
 
     def val_dataloader(self) -> Iterable[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
@@ -134,37 +131,27 @@ class ImageDataModule(pl.LightningDataModule):
             return images()
         return self.cache.in_place_of(self.ordered_loader("val", self._share), images, "val")
 
-    def test_dataloader(self) -> DataLoader[Any]:
+    def test_dataloader(self) -> DataLoader[Batch]:
         """In order."""
-        return self.ordered_loader("test")
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        """The test images, in order."""
         return self.ordered_loader("test")
 
     def ordered_loader(
         self, split: str, share: Share = WHOLE, *, every_epoch: bool = False
-    ) -> DataLoader[Any]:
-        """Any split, train too, in order and as in evaluation; or a process's share of it.
-
-        Args:
-            split: train, val, test or unused.
-            share: of which process.
-            every_epoch: whether it will be read again, so that keeping its images pays.
-        """
+    ) -> DataLoader[Batch]:
+        """Any split, train too, in order and as in evaluation; or a process's share of it."""
         items = self._items(split, self.evaluation, every_epoch=every_epoch)
         shared = even_batches(len(items), self.batch_size, share) if share.size > 1 else None
         return self._loader(items, self.evaluation_size, shared)
 
-    def _training_loader(self, *, every_epoch: bool, again: bool = False) -> DataLoader[Any]:
+    def _training_loader(self, *, every_epoch: bool, again: bool = False) -> DataLoader[Batch]:
         items = self._items("train", self.training, self.seed, every_epoch=every_epoch)
         start = (lambda: (self._order()[0], 0)) if again else self._order
         batches = EpochBatches(len(items), self.batch_size, self.seed, start, self._share)
         return self._loader(items, self.batch_size, batches)
 
     def _loader(
-        self, items: TransformedImages, batch_size: int, batches: EpochBatches | Sequence[list[Any]] | None
-    ) -> DataLoader[Any]:
+        self, items: TransformedImages, batch_size: int, batches: EpochBatches | Sequence[list[int]] | None
+    ) -> DataLoader[Batch]:
         return make_loader(items, batch_size=batch_size, num_workers=self._workers, batches=batches)
 
     @property

@@ -1,9 +1,8 @@
-"""Randomness that depends on what is drawn for, never on who draws: worker, order or earlier draws."""
+"""Randomness that depends on the image and epoch alone, not on the worker, the order or earlier draws."""
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: SplitMix64's step
 
 
-def uniforms(seed: int, epochs: NDArray[np.int64], indices: NDArray[np.int64], count: int) -> NDArray[Any]:
+def uniforms(
+    seed: int, epochs: NDArray[np.int64], indices: NDArray[np.int64], count: int
+) -> NDArray[np.float64]:
     """`count` numbers in [0, 1) for each image: a hash of seed, epoch and index, for a whole batch at once.
 
     A row is what SplitMix64 gives when begun at a hash of its three numbers (Steele, Lea and Flood 2014,
@@ -34,7 +35,7 @@ def uniforms(seed: int, epochs: NDArray[np.int64], indices: NDArray[np.int64], c
         state = _mixed(state + _GOLDEN + number.astype(np.uint64))
     steps = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
     # The upper 53 bits, which is what a float64 holds.
-    drawn: NDArray[Any] = (_mixed(state[:, None] + steps) >> np.uint64(11)) * 2.0**-53
+    drawn: NDArray[np.float64] = (_mixed(state[:, None] + steps) >> np.uint64(11)) * np.float64(2.0**-53)
     return drawn
 
 
@@ -58,7 +59,7 @@ def random_stream(*key: int) -> Iterator[None]:
     try:
         # Not torch.manual_seed, which would touch the GPUs' generators too.
         torch.default_generator.manual_seed(seed)
-        # Another generator in its place: to copy and restore the Mersenne Twister's state takes 0.1 ms.
+        # Another generator in its place: copying and restoring a Mersenne Twister's state takes 0.1 ms.
         mtrand.set_bit_generator(np.random.PCG64(sequence))
         random.seed(seed)
         yield

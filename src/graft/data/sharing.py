@@ -1,4 +1,4 @@
-"""Which images make a batch, and which of them are one process's where several train together."""
+"""Which images make a batch, and which of them go to each of several processes that train together."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -18,15 +18,10 @@ WHOLE = Share(0, 1)
 
 
 def batch_count(count: int, batch_size: int, processes: int = 1) -> int:
-    """How many batches an epoch of training has: ⌈N / B⌉.
+    """How many batches an epoch of N images has: ⌈N / B⌉, with B over all processes.
 
     Fewer, and so larger ones, where a process would have a single image of a batch, on which BatchNorm cannot
     train: with B = 2 and an odd N one batch has three. Where B asks for single images, it gets them.
-
-    Args:
-        count: N, the images.
-        batch_size: B, over all processes.
-        processes: how many train together.
     """
     fewest, batches = 2 * processes, -(-count // batch_size)
     return batches if batch_size < fewest else max(1, min(batches, count // fewest))
@@ -77,14 +72,9 @@ def even_batches(count: int, batch_size: int, share: Share) -> list[list[int]]:
     Every process has as many batches as the others, and none is empty, so that they may meet at each: that
     is why they are cut evenly, not filled one by one. (PyTorch's `DistributedSampler` counts some images
     twice instead.)
-
-    Args:
-        count: how many items there are, at least one a process.
-        batch_size: over all processes.
-        share: which process this is.
     """
     most = -(-count // share.size)
-    # With batches of one, a process that has an image less than another would have an empty batch.
+    # With batches of one image, a process with an image less than another would have an empty batch.
     batches = -(-most // max(2, batch_size // share.size))
     indices = np.arange(share.number, count, share.size)
     return [part.tolist() for part in np.array_split(indices, batches)]

@@ -12,7 +12,7 @@ from graft.errors import GraftError, did_you_mean
 
 def split_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
     """One row an image, in the order of `data.images`: name, label (the class's name) and split."""
-    split_of = {int(index): split for split in SPLITS for index in splits[split]}
+    split_of = splits.of_each()
     return [
         {"name": name, "label": data.class_names[label], "split": split_of[index]}
         for index, (name, label) in enumerate(zip(data.images.names, data.images.labels, strict=True))
@@ -29,17 +29,12 @@ def recorded_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
 
 
 def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: str = "split.csv") -> Splits:
-    """The split that `split_rows` wrote.
-
-    Args:
-        rows: with name, label and split.
-        data: the images that the rows speak of.
-        source: the file that the rows come from, for messages.
+    """The split that `split_rows` wrote; `source` names the rows in messages.
 
     Raises:
         GraftError: the images are not those of the rows, or have other labels, or a split is unknown.
     """
-    # As it is spelled goes before another spelling of the same text.
+    # The exact spelling goes before another spelling of the same text.
     index_of = {nfc(name): index for index, name in enumerate(data.images.names)}
     index_of |= {name: index for index, name in enumerate(data.images.names)}
     lists: dict[str, list[int]] = {split: [] for split in SPLITS}

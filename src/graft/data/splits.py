@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test", "unused")
 
 @dataclass(frozen=True)
 class Splits:
-    """What every image is for.
+    """The split of every image.
 
     Attributes:
         indices: for each of train, val, test and unused, the sorted `(N,)` indices into `ImageData.images`;
@@ -28,6 +28,10 @@ class Splits:
 
     def __getitem__(self, split: str) -> Indices:
         return self.indices[split]
+
+    def of_each(self) -> dict[int, str]:
+        """The split of every image, by its index."""
+        return {int(index): split for split in SPLITS for index in self[split]}
 
     def describe(self) -> str:
         """One line that says what was found and which rule was applied."""
@@ -128,19 +132,8 @@ def from_lists(data: ImageData, parts: dict[str, Indices], rule: str) -> Splits:
 
 
 def by_parts(data: ImageData, rule: str) -> Splits:
-    """The source's own parts, for images that cannot be split, or need not be; part `all` is unused.
-
-    Args:
-        data: the images.
-        rule: why, in words.
-    """
-    ends = np.cumsum([len(part) for part in data.parts.values()])
-    indices = {
-        name: np.arange(end - len(part), end)
-        for (name, part), end in zip(data.parts.items(), ends.tolist(), strict=True)
-        if name != "all"
-    }
-    return from_lists(data, indices, rule)
+    """The source's own parts, for images that cannot be split, or need not be; `rule` says why."""
+    return from_lists(data, _own_parts(data), rule)
 
 
 def to_test(data: ImageData) -> Splits:
@@ -154,13 +147,21 @@ def to_test(data: ImageData) -> Splits:
     return from_lists(data, everything, "no part is named test, so every image is tested")
 
 
-def _given(data: ImageData) -> dict[str, Indices]:
-    """The source's parts as train, val and test, before anything is drawn."""
+def _own_parts(data: ImageData) -> dict[str, Indices]:
+    """The indices of each of the source's parts."""
     indices: dict[str, Indices] = {}
     start = 0
     for part, images in data.parts.items():
-        indices["train" if part == "all" else part] = np.arange(start, start + len(images))
+        indices[part] = np.arange(start, start + len(images))
         start += len(images)
+    return indices
+
+
+def _given(data: ImageData) -> dict[str, Indices]:
+    """The source's parts as train, val and test, before anything is drawn."""
+    indices = _own_parts(data)
+    if "all" in indices:
+        return {"train": indices["all"]}
     if "val" in indices and "test" not in indices:
         indices["test"] = indices.pop("val")
     return indices
@@ -185,16 +186,7 @@ def _fold(
 def _draw(
     data: ImageData, pool: Indices, share: float, seed: int, key: str, then: float = 0
 ) -> tuple[Indices, Indices]:
-    """`pool` as what remains and the `share` of it that is drawn, each class in proportion.
-
-    Args:
-        data: the images.
-        pool: `(N,)` indices of those to divide.
-        share: of them.
-        seed: of the draw.
-        key: what asked for it, for messages.
-        then: share of what remains that `data.val_fraction` will draw, for messages.
-    """
+    """The indices `pool` `(N,)` as what remains and the `share` that is drawn, each class in proportion."""
     labels = data.images.labels[pool]
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
@@ -206,7 +198,7 @@ def _draw(
         )
     if data.groups is not None:
         return _draw_groups(data, pool, share, seed, key)
-    # Slow to import, and not needed where the source has all its parts.
+    # Imported here: it is slow, and not needed where the source has all its parts.
     from sklearn.model_selection import train_test_split
 
     size, least = round_up(share, len(pool)), len(classes)
@@ -257,20 +249,20 @@ def _draw_groups(
 
 
 def _nearest(data: ImageData, got: int, of: int, share: float, key: str) -> str:
-    """What to say where whole groups are more than a tenth off the share that was asked for."""
+    """A note for the case that whole groups are more than a tenth off the share that was asked for."""
     if data.groups is None or not _is_off(got, share * of):
         return ""
     return f", as near to the {share * of:.0f} of {key}={share} as groups allow"
 
 
 def _is_off(got: int, asked: float) -> bool:
-    # Less than an image is no matter of groups.
+    # A difference below one image is not due to groups.
     return abs(got - asked) > max(asked / 10, 1)
 
 
 def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, seed: int) -> Indices:
     """`shots` images of each class in `pool`, or a `fraction` of each class."""
-    kept: list[Indices] = []
+    chosen: list[Indices] = []
     for label, name in enumerate(data.class_names):
         members = pool[data.images.labels[pool] == label]
         number = round_up(fraction, len(members)) if shots is None else shots
@@ -282,8 +274,8 @@ def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, s
         # Seeded by the name, so that a class's images are the same whatever other classes there are.
         stream = np.random.default_rng([seed, *name.encode(errors="surrogateescape")])
         order = stream.permutation(np.sort(members))
-        kept.append(order[:number])
-    return np.concatenate(kept)
+        chosen.append(order[:number])
+    return np.concatenate(chosen)
 
 
 def round_up(share: float, number: int) -> int:

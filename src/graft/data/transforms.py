@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from graft.data.image_transform import ImageTransform, Numbers, Pixels, Preprocessing
+from graft.backbones.preprocessing import Preprocessing
+from graft.data.image_transform import ImageTransform, Numbers, Pixels
 from graft.data.randomness import random_stream
 from graft.errors import GraftError
 
@@ -47,19 +47,10 @@ def training_transform(
     preprocessing: Preprocessing,
     crop_scale: Sequence[float] | None,
     horizontal_flip: float,
-    policy: Callable[[Any], Any] | None,
+    policy: Callable[[Image.Image], Image.Image] | None,
     crop_padding: int | None = None,
 ) -> ImageTransform:
-    """PIL RGB to `(3, crop, crop)` float32, altered at random.
-
-    Args:
-        preprocessing: what the backbone wants.
-        crop_scale: least and greatest share of the image's area that a random crop keeps; None: no such
-            crop.
-        horizontal_flip: the probability that left and right change places.
-        policy: a transform of PIL images that comes after these, such as `v2.TrivialAugmentWide`, or None.
-        crop_padding: cut the resized image, with so many black px added on each side, at a random place;
-            None: without a `crop_scale` too, cut the centre, as in evaluation.
+    """PIL RGB to `(3, crop, crop)` float32, altered at random; `ImageTransform` says how.
 
     Raises:
         GraftError: `crop_scale` and `crop_padding` are both given.

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch.utils.data import DataLoader
 
@@ -15,8 +15,10 @@ from graft.errors import GraftError
 from graft.runs.environment import cores
 from graft.runs.log import say
 
+Item = TypeVar("Item")
 
-class ImageLoader(DataLoader[Any]):
+
+class ImageLoader(DataLoader[Item]):
     """A DataLoader that loads in this process where its images cannot be sent to another.
 
     Where worker processes do not begin as forks, a function of one's own that has no name in a module cannot.
@@ -25,7 +27,7 @@ class ImageLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         try:
             with warnings.catch_warnings():
-                # It is said below.
+                # The warning below says it.
                 warnings.filterwarnings("ignore", message="Got pickle error")
                 return super().__iter__()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -45,28 +47,20 @@ def outlive_sigterm(worker: int) -> None:
         signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
 
 
-def worker_count(asked: int | None, batches: int, processes: int = 1) -> int:
-    """How many processes load.
-
-    Args:
-        asked: how many are wished for; None: `default_workers`.
-        batches: what there is to load; more processes than these would have nothing to do.
-        processes: how many train on this machine.
+def worker_count(asked: int | None, batches: int) -> int:
+    """How many processes load: what is asked for, or `default_workers`, but no more than there are batches.
 
     Raises:
         GraftError: some are asked for, and this process cannot start them.
     """
     check_workers(asked)
-    return min(default_workers(processes) if asked is None else asked, batches)
+    return min(default_workers() if asked is None else asked, batches)
 
 
 def default_workers(processes: int = 1) -> int:
-    """Loading processes that pay: none on 2 cores or fewer, where they only get in the way.
+    """Loading processes that pay for each of some that train here: none on 2 cores or fewer.
 
     None too where this process cannot start them.
-
-    Args:
-        processes: how many train on this machine, and share its cores.
     """
     share = cores() // processes
     return 0 if share <= 2 or obstacle() else min(8, share - 1)
@@ -83,7 +77,7 @@ def check_workers(asked: int | None, key: str = "num_workers") -> None:
 
 
 def obstacle() -> str | None:
-    """Why this process can start no others of `multiprocessing`; None where it can."""
+    """Why this process cannot start others by `multiprocessing`; None where it can."""
     if multiprocessing.current_process().daemon:
         return "this process is a daemon of multiprocessing, such as a Pool's, and may start no others"
     if start_method() != "fork" and (script := _unguarded()):

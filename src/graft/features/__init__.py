@@ -3,22 +3,3 @@
 An entry is a folder named by its key, which says how boundary tensors are computed; in it, tensors are found
 by the content of their image. Importing this package imports no torch.
 """
-
-from typing import TYPE_CHECKING
-
-from graft.lazy import lazily
-
-if TYPE_CHECKING:
-    from graft.features.image_features import ImageFeatures as ImageFeatures
-    from graft.features.loading import BoundaryLoader as BoundaryLoader
-    from graft.features.store import FeatureStore as FeatureStore
-    from graft.features.store import Stored as Stored
-
-_HOMES = {
-    "BoundaryLoader": "loading",
-    "FeatureStore": "store",
-    "Stored": "store",
-    "ImageFeatures": "image_features",
-}
-
-__getattr__ = lazily(__name__, _HOMES)

@@ -7,19 +7,18 @@ from collections.abc import Collection, Mapping
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device)
-# What every module has, and what changes with each epoch.
+# Attributes that every module has, and one that changes with each epoch.
 INTERNAL = {*vars(nn.Module()), "training"}
 
 
 class Description:
-    """What a value is made of, all the way down; parameters and buffers are left out.
+    """Everything that a value is made of, except parameters and buffers.
 
     Args:
         value: a module, a transform, a function, or a list of such.
@@ -29,7 +28,7 @@ class Description:
         parts: plain values, as JSON has them.
     """
 
-    def __init__(self, value: Any, without: Collection[str] = ()) -> None:
+    def __init__(self, value: object, without: Collection[str] = ()) -> None:
         self.without = {*without, "builtins"}
         self._met: set[str] = set()
         self.parts = self._of(value, ())
@@ -42,7 +41,7 @@ class Description:
             digest_of[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
         return digest_of
 
-    def _of(self, value: Any, above: tuple[int, ...]) -> Any:
+    def _of(self, value: object, above: tuple[int, ...]) -> object:
         if isinstance(value, PLAIN):
             return repr(value)
         if id(value) in above:
@@ -77,11 +76,11 @@ class Description:
         slots = (name for of in type(value).__mro__ for name in getattr(of, "__slots__", ()))
         held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
         held |= getattr(value, "__dict__", {})
-        # What holds nothing that can be seen is known by its text, if that is not its address.
+        # A value without visible attributes is described by its text, unless that is its address.
         text = "" if held or " at 0x" in repr(value) else repr(value)
         return [kind, self._of(held, below), text]
 
-    def _named(self, thing: Any) -> str:
+    def _named(self, thing: object) -> str:
         for kind in thing.__mro__ if isinstance(thing, type) else (thing,):
             self._meet(str(getattr(kind, "__module__", None)))
         name = getattr(thing, "__qualname__", type(thing).__qualname__)

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from graft.data.loading import Batch
+
 
 def extract(
-    run: Callable[[Tensor], Tensor], batches: Iterable[Any], size: int, told: Callable[[int], None]
+    run: Callable[[Tensor], Tensor], batches: Iterable[Batch], size: int, tell: Callable[[int], None]
 ) -> Iterator[Tensor]:
     """Boundary tensors `(B, …)` of batches, on the CPU, contiguous, without a gradient.
 
@@ -17,25 +18,25 @@ def extract(
         run: images `(size, 3, H, W)` to boundary tensors `(size, …)`.
         batches: with `image`, `(B, 3, H, W)`; B is at most `size`.
         size: of a full batch.
-        told: called after each batch with the number of images done; may raise to stop.
+        tell: called after each batch with the number of images done; may raise to stop.
     """
     done = 0
     for batch in batches:
         images = batch["image"]
         count = len(images)
         images = filled_up(images, size)
-        # Not inference_mode, whose tensors autograd refuses; and out of it where validation is in it.
+        # Autograd refuses tensors of inference mode, so it is off here, also within validation.
         with torch.inference_mode(False), torch.no_grad():
             tensors = run(images)[:count].cpu().contiguous()
         done += count
-        told(done)
+        tell(done)
         yield tensors
 
 
 def filled_up(images: Tensor, size: int) -> Tensor:
     """A batch `(B, …)` of at least `size`, filled up with its last image where it has fewer.
 
-    How many images there are changes the last bits of what is computed for each.
+    The number of images in a batch changes the last bits of each result.
     """
     lacks = size - len(images)
     return torch.cat([images, images[-1:].expand(lacks, *images.shape[1:])]) if lacks > 0 else images

@@ -11,18 +11,15 @@ from torch.fx.proxy import TraceError
 
 
 class FastPrefix:
-    """A copy of some stages that computes two to three times faster, and a percent off.
+    """A copy of some stages, in their order, that computes two to three times as fast, less precisely.
 
-    bfloat16 keeps 8 bits of a number's precision: what comes out differs by about 1 % (relative norm).
+    bfloat16 keeps 8 bits of a number's precision: results differ by about 1 % (relative norm).
     BatchNorm in evaluation mode is an affine map, so it is folded, in full precision, into the convolution
     before it where there is one and the stage can be traced.
-
-    Args:
-        stages: in the order in which they run; they are copied.
     """
 
     def __init__(self, stages: Iterable[nn.Module]) -> None:
-        # A list, not an `nn.ModuleList`: nothing is to find these among a module's own.
+        # A list, not an `nn.ModuleList`, so that they are no submodules of anything.
         self.stages = [_fast(stage) for stage in stages]
 
     @torch.no_grad()

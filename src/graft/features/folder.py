@@ -4,17 +4,27 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from graft.errors import GraftError
 
 HEADER = "shard.json"
 # What the cache leaves free on the disk, bytes.
 RESERVE = 1_000_000_000
+
+
+class Header(TypedDict):
+    """What a shard says of itself: its tensors, the checksums of its files, and what was computed."""
+
+    images: int
+    shape: list[int]
+    dtype: str
+    sha256: dict[str, str]
+    about: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Entry:
     """
 
     path: Path
-    about: dict[str, Any]
+    about: Mapping[str, object]
     images: int
     bytes: int
     used: float
@@ -42,17 +52,17 @@ class Entry:
 
 
 def entries(features: Path) -> list[Entry]:
-    """What stands in a folder of features and may be read, that used longest ago first."""
+    """The readable entries of a folder of features, the one used longest ago first."""
     try:
-        read = [_entry(path) for path in _subfolders(features)]
+        present = [entry for path in _subfolders(features) if (entry := _entry(path)) is not None]
     except OSError:
-        # Another's, who keeps it to himself.
+        # It belongs to another user, who does not share it.
         return []
-    return sorted((entry for entry in read if entry is not None), key=lambda entry: entry.used)
+    return sorted(present, key=lambda entry: entry.used)
 
 
 def unreadable(features: Path) -> int:
-    """How many entries are another user's, who keeps them to himself.
+    """How many entries belong to other users who do not share them.
 
     Raises:
         GraftError: the folder itself is.
@@ -81,25 +91,20 @@ def _subfolders(path: Path) -> list[Path]:
     return sorted(child for child in path.iterdir() if child.is_dir() and child.name != "locks")
 
 
-def read_header(shard: Path) -> dict[str, Any] | None:
+def read_header(shard: Path) -> Header | None:
     """What a shard says of itself; None where there is nothing that can be believed."""
     try:
-        header = json.loads((shard / HEADER).read_text(encoding="utf-8"))
-        right = {"images": int, "shape": list, "dtype": str, "sha256": dict, "about": dict}
-        return header if all(isinstance(header[key], kind) for key, kind in right.items()) else None
+        header: Header = json.loads((shard / HEADER).read_text(encoding="utf-8"))
+        numbers = isinstance(header["images"], int) and isinstance(header["shape"], list)
+        texts = isinstance(header["dtype"], str) and isinstance(header["sha256"], dict)
+        return header if numbers and texts and isinstance(header["about"], dict) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @contextmanager
 def locked(features: Path, key: str, wait: bool = True) -> Iterator[bool]:
-    """Be the only process that writes or removes an entry.
-
-    Args:
-        features: the folder of entries.
-        key: the entry's.
-        wait: until another process is done; else yields False at once while it is not.
-    """
+    """Be the only process that writes or removes an entry; without `wait`, yields False where another is."""
     from filelock import FileLock, Timeout
 
     (features / "locks").mkdir(parents=True, exist_ok=True)
@@ -116,7 +121,7 @@ def locked(features: Path, key: str, wait: bool = True) -> Iterator[bool]:
 
 
 def remove(entry: Entry) -> str | None:
-    """Remove an entry, unless a process is writing it or it is another's; who reads it may go on.
+    """Remove an entry, unless a process writes it or it is another user's. Processes that read it may go on.
 
     Returns:
         Why it stays; None if it is gone.
@@ -146,13 +151,7 @@ def room_for(features: Path, needed: int, max_bytes: int) -> str | None:
 
 
 def make_room(features: Path, needed: int, max_bytes: int, keep: str) -> list[Entry]:
-    """Remove entries, that used longest ago first, until `needed` more bytes fit.
-
-    Args:
-        features: the folder of entries.
-        needed: bytes.
-        max_bytes: what all entries together may take.
-        keep: the key that the bytes are for.
+    """Remove entries other than `keep`, the one used longest ago first, until `needed` more bytes fit.
 
     Returns:
         What was removed.
@@ -194,7 +193,7 @@ def chosen(features: Path, words: Sequence[str]) -> list[Entry]:
 
 
 def sized(count: int) -> str:
-    """A number of bytes as people say it."""
+    """A number of bytes in the usual units."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from torch import Tensor
 
@@ -42,9 +41,9 @@ class ImageFeatures:
     store: FeatureStore
     backbone: Backbone
     images: ImageSet
-    transform: Callable[..., Any]
+    transform: Callable[..., Tensor]
     run: Callable[[Tensor, int], Tensor]
-    how: Mapping[str, Any]
+    how: Mapping[str, object]
     label: str
     batch_size: int
     num_workers: int | None = None
@@ -99,18 +98,18 @@ class ImageFeatures:
             items = OneView(self.images, indices, self.transform, self.seed, view)
         size = min(self.batch_size, len(self.images))
         loader = make_loader(items, batch_size=size, num_workers=self.num_workers)
-        started = told = time.perf_counter()
+        started = last_line = time.perf_counter()
         total = len(indices)
         say(f"cache: computing what {name} gives, {total:,} images")
 
         def tell(done: int) -> None:
-            nonlocal told
+            nonlocal last_line
             self.check()
             moment = time.perf_counter()
-            if moment - told >= TELL_EVERY and done < total:
-                told = moment
-                left = (moment - started) / done * (total - done)
-                say(f"cache: {done:,} of {total:,} images, {left:.0f} s to go")
+            if moment - last_line >= TELL_EVERY and done < total:
+                last_line = moment
+                seconds = (moment - started) / done * (total - done)
+                say(f"cache: {done:,} of {total:,} images, {seconds:.0f} s to go")
 
         with evaluating(*list(self.backbone.stages.values())[:stop]):
             yield from extract(lambda batch: self.run(batch, stop), loader, size, tell)

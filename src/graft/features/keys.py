@@ -1,12 +1,11 @@
 """What a boundary tensor depends on, as a key: weights, structure, transform, precision, code.
 
-The content of the image is no part of it: in an entry, tensors are found by their image's.
+The content of the image is not part of it: in an entry, tensors are found by that.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import PIL
@@ -35,34 +34,22 @@ VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np
 # What decodes, transforms and draws, whatever backbone and transform are chosen.
 OWN_CODE = [image_data, images, levels, deep_images, image_transform, crops, loading, randomness, transforms]
 OWN_CODE += [extraction, fast]
-# Of a backbone: its stages, which have digests; where weight files go, and the source's head, change nothing.
+# Parts of a backbone that are left out: its stages have digests, and the others change nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped", "source_head", "pooling", "blocks"}
 
 
 def boundary_key(stages: Sequence[str], around: str) -> str:
-    """The key of the tensors that some stages, from the stem on, make of images: 64 hexadecimal digits.
-
-    Args:
-        stages: `stage_digest` of each.
-        around: `surroundings` of all.
-    """
+    """The key of the tensors that the stages of these digests make of images: 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps([*stages, around]).encode()).hexdigest()
 
 
 def surroundings(
     backbone: Backbone,
-    transform: Callable[..., Any],
-    how: Mapping[str, Any],
-    readers: Iterable[Callable[..., Any]] = (),
+    transform: Callable[..., object],
+    how: Mapping[str, object],
+    readers: Iterable[Callable[..., object]] = (),
 ) -> str:
-    """SHA-256 over all that boundary tensors depend on beside the image and the stages.
-
-    Args:
-        backbone: that the stages belong to.
-        transform: from PIL to the backbone's input.
-        how: plain values: device, precision, layout.
-        readers: functions that read the images.
-    """
+    """SHA-256 over all that boundary tensors depend on beside the image and the stages."""
     outside = {key: value for key, value in vars(backbone).items() if key not in NO_PART}
     around = Description([type(backbone), outside, transform, list(readers), OWN_CODE], without=VERSIONED)
     versions = {name: package.__version__ for name, package in VERSIONED.items()}
@@ -82,19 +69,13 @@ def stage_digest(stage: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def same_transform(first: Callable[..., Any], second: Callable[..., Any]) -> bool:
+def same_transform(first: Callable[..., object], second: Callable[..., object]) -> bool:
     """Whether two transforms are made of the same parts with the same settings."""
-    return bool(Description(first).parts == Description(second).parts)
+    return Description(first).parts == Description(second).parts
 
 
 def image_ids(data: ImageSet, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:
-    """32 bytes an image: its content's digest, or where the transform draws, a digest of all it depends on.
-
-    Args:
-        data: the images.
-        indices: of those that are asked for.
-        drawn: seed and view of an augmentation, which depends on the index too.
-    """
+    """32 bytes an image: the digest of its content, with seed and view of an augmentation where `drawn`."""
     digests = ((int(index), data.digest(int(index))) for index in indices)
     if drawn is None:
         return [digest for _, digest in digests]

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from graft.data import ImageSet, TransformedImages
@@ -29,6 +30,15 @@ class Boundary(NamedTuple):
     dtype: torch.dtype | None = None
 
 
+class BoundaryBatch(TypedDict):
+    """B images: tensors `(B, …)`, `(B,)` int64 and `(B,)` int64, and the first stage to run."""
+
+    boundary: Tensor
+    label: Tensor
+    index: Tensor
+    start: int
+
+
 class BoundaryLoader:
     """A DataLoader's batches with `boundary` (B, …) and `start` in the place of `image`.
 
@@ -41,8 +51,8 @@ class BoundaryLoader:
 
     def __init__(
         self,
-        loader: DataLoader[Any],
-        images: Callable[[], DataLoader[Any]],
+        loader: DataLoader[Batch],
+        images: Callable[[], DataLoader[Batch]],
         now: Callable[[], Boundary | None],
     ) -> None:
         self.loader = loader
@@ -57,11 +67,11 @@ class BoundaryLoader:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Batch | BoundaryBatch]:
         boundary = self.now()
         return iter(self.images()) if boundary is None else self._batches(boundary)
 
-    def _batches(self, boundary: Boundary) -> Iterator[dict[str, Any]]:
+    def _batches(self, boundary: Boundary) -> Iterator[BoundaryBatch]:
         items = self.loader.dataset
         assert isinstance(items, TransformedImages)
         assert self.loader.batch_sampler is not None
@@ -78,11 +88,7 @@ class BoundaryLoader:
 
 
 class OneView(TransformedImages):
-    """Images as their augmentation draws them in one epoch.
-
-    Args:
-        view: the epoch; the other arguments are those of `TransformedImages`.
-    """
+    """Images as their augmentation draws them in one epoch, `view`."""
 
     def __init__(
         self, images: ImageSet, indices: Indices, transform: Transform, seed: int | None, view: int

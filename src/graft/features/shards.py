@@ -5,9 +5,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple, TextIO
 
 import numpy as np
 import torch
@@ -18,19 +18,17 @@ from graft.features.folder import HEADER, read_header
 from graft.runs.files import sync_folder
 
 ROWS, IDS = "rows.bin", "ids.bin"
-# A new one is written under a name that begins so.
+# A new shard is written under a name that begins like this.
 UNFINISHED = ".part-"
 ID_BYTES = 32
 
 
 class Shard(NamedTuple):
-    """Tensors of some images.
+    """Tensors of some images; shape and dtype are those of one image's tensor.
 
     Attributes:
         ids: one image each, 32 bytes.
         rows: `(n, row bytes)` uint8, on the disk until it is read.
-        shape: of one image's tensor.
-        dtype: of its values.
     """
 
     ids: list[bytes]
@@ -43,14 +41,10 @@ class Shard(NamedTuple):
         return torch.from_numpy(self.rows[rows]).view(self.dtype).view(len(rows), *self.shape)
 
 
-def write_shard(path: Path, ids: Sequence[bytes], batches: Iterable[Tensor], about: dict[str, Any]) -> None:
-    """Write tensors batch by batch to the new folder `path`: whole or, where anything goes wrong, not at all.
-
-    Args:
-        path: does not exist.
-        ids: of the images, each 32 bytes.
-        batches: `(B, …)` on the CPU, together one tensor an id and in their order.
-        about: what was computed, for people to read.
+def write_shard(
+    path: Path, ids: Sequence[bytes], batches: Iterable[Tensor], about: Mapping[str, object]
+) -> None:
+    """Write tensors `(B, …)`, batch by batch, to the new folder `path`: whole or, on an error, not at all.
 
     Raises:
         OSError: the disk is full, or cannot be written to.
@@ -104,7 +98,7 @@ def open_shard(path: Path) -> Shard | None:
         joined = (path / IDS).read_bytes()
     except (OSError, ValueError):
         return None
-    # One pass at some GB a second, which training needs to read as well: below a hundredth of its time.
+    # One pass at some GB a second: less than a hundredth of the time of training.
     digests = {ROWS: hashlib.sha256(rows.data.cast("B")), IDS: hashlib.sha256(joined)}
     if any(digest.hexdigest() != header["sha256"].get(name) for name, digest in digests.items()):
         return None
@@ -112,6 +106,6 @@ def open_shard(path: Path) -> Shard | None:
     return Shard(ids, rows, shape, dtype)
 
 
-def _sync(file: Any) -> None:
+def _sync(file: BinaryIO | TextIO) -> None:
     file.flush()
     os.fsync(file.fileno())

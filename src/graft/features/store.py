@@ -3,10 +3,9 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +19,7 @@ from graft.runs.log import say
 
 
 class Stored:
-    """Boundary tensors on the disk, in the order of the images that were asked for.
-
-    Args:
-        shards: that hold them.
-        ids: the images'.
-    """
+    """Boundary tensors on the disk, in the order of the images that were asked for."""
 
     def __init__(self, shards: Sequence[Shard], ids: Sequence[bytes]) -> None:
         self.shards = shards
@@ -69,13 +63,12 @@ class FeatureStore:
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
-        # Those whose checksums were found right, so that each is read through once.
+        # Shards whose checksums were right, so that each is read through only once.
         self._whole: dict[Path, Shard] = {}
 
     def missing(self, key: str, ids: Sequence[bytes]) -> list[int]:
         """The positions in `ids`, each image once, of tensors that the entry lacks or holds damaged."""
-        places = _places(self._shards(key))
-        return _first_of_each(ids, places)
+        return _first_of_each(ids, _places(self._shards(key)))
 
     def room_for(self, needed: int) -> str | None:
         """Why `needed` more bytes cannot be kept; None where they can."""
@@ -86,7 +79,7 @@ class FeatureStore:
         key: str,
         ids: Sequence[bytes],
         compute: Callable[[list[int]], Iterable[Tensor]],
-        about: dict[str, Any],
+        about: Mapping[str, object],
         image_bytes: int = 0,
     ) -> Stored:
         """The tensors of these images.
@@ -115,7 +108,7 @@ class FeatureStore:
             if _first_of_each(ids, _places(shards)):
                 raise OSError(f"{self.path / key} was removed while it was written")
         if shards:
-            # When it was last used, for what goes first; a folder that is only read may refuse.
+            # The time of the last use decides which goes first. A read-only folder may refuse it.
             with suppress(OSError):
                 os.utime(self.path / key)
         return Stored(shards, ids)
@@ -125,7 +118,7 @@ class FeatureStore:
         key: str,
         ids: Sequence[bytes],
         compute: Callable[[list[int]], Iterable[Tensor]],
-        about: dict[str, Any],
+        about: Mapping[str, object],
         image_bytes: int,
     ) -> None:
         """Compute what is missing, now that no other process writes here."""
@@ -161,7 +154,7 @@ class FeatureStore:
         try:
             folders = sorted(path for path in (self.path / key).iterdir() if path.is_dir())
         except OSError:
-            # Not there; what else is wrong shows when it is written to.
+            # It is not there. Anything else that is wrong shows when it is written to.
             return []
         return [path for path in folders if unfinished or not path.name.startswith(UNFINISHED)]
 

@@ -29,18 +29,7 @@ def features_of(
     num_workers: int | None,
     fast: bool = False,
 ) -> Tensor:
-    """`(N, D)`: the features of the images of these indices.
-
-    Args:
-        backbone: is moved to the device.
-        label: what it is called.
-        data: the images.
-        indices: `(N,)`.
-        accelerator: as Lightning names it.
-        cache: the `cache` node: where features are kept, and how many bytes of them.
-        batch_size: images at a time.
-        num_workers: processes that load; None: as many as there is use for.
-        fast: in half precision, with layers fused; else float32.
+    """`(N, D)`: the features of the images of these indices `(N,)`; `fast` in half precision, else float32.
 
     Raises:
         ImageError: an image cannot be read.
@@ -69,6 +58,6 @@ def features_of(
     try:
         return features.get(stop, indices, image_bytes=image_bytes).take(np.arange(len(indices)))
     except OSError as error:
-        # Another user's, or a full disk.
+        # The folder is another user's, or the disk is full.
         print(f"cache: not used: {store.path} cannot be used ({error.strerror or error})", flush=True)
         return torch.cat(list(features.compute(stop, indices)))

@@ -1,5 +1,6 @@
 """Bringing a backbone into the state that a plan asks for, and the callback that does so in time."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -53,7 +54,7 @@ class FreezeCallback(pl.Callback):
         self.plan = plan
         self._validated = False
 
-    def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Let gradients be synchronised for all that ever trains.
 
         DistributedDataParallel looks once, when it wraps the model: what is frozen then is never
@@ -61,32 +62,32 @@ class FreezeCallback(pl.Callback):
         """
         if stage != "fit":
             return
-        for part, _, parameter in parts(pl_module.backbone.stages):
+        for part, _, parameter in parts(_stages(pl_module)):
             parameter.requires_grad_(self.plan.may_train(part))
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         self._apply(trainer, pl_module)
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         self._validated = False
         self._apply(trainer, pl_module)
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         self._validated = True
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:  # noqa: D102
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         loss = trainer.callback_metrics.get("val/loss")
         if self.plan.observes and self._validated and loss is not None:
             self.plan.observe(trainer.current_epoch, float(loss))
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, object]:  # noqa: D102
         return self.plan.state_dict()
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:  # noqa: D102
         self.plan.load_state_dict(state_dict)
 
-    def _apply(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        apply(self.plan, pl_module.backbone.stages, trainer.current_epoch)
+    def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        apply(self.plan, _stages(pl_module), trainer.current_epoch)
         # A schedule computes the rates of an epoch's first step at the end of the epoch before, when a
         # switch that validation decides is not yet known.
         for configured in trainer.lr_scheduler_configs:
@@ -96,3 +97,9 @@ class FreezeCallback(pl.Callback):
                 )
                 for group, rate, factor in rules:
                     group["lr"] = rate * factor(scheduler.last_epoch)
+
+
+def _stages(module: nn.Module) -> nn.ModuleDict:
+    stages = module.get_submodule("backbone.stages")
+    assert isinstance(stages, nn.ModuleDict)
+    return stages

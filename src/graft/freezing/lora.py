@@ -20,11 +20,6 @@ class LowRank(nn.Module):
     LoRA (Hu and others 2021, https://arxiv.org/abs/2106.09685). A convolution's weight
     `(out, in/groups, k, k)` is taken as the matrix `(out, in/groups · k · k)`, so grouped ones need no
     rule of their own: each output channel's filter is what is added to.
-
-    Args:
-        weight: W; says shapes and dtype.
-        r: the rank of what is added.
-        alpha: its scale, divided by r.
     """
 
     kind = "lora"

@@ -1,5 +1,6 @@
 """Linear probing, then fine-tuning (LP-FT)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from graft.freezing.parts import Part
@@ -7,10 +8,10 @@ from graft.freezing.strategies import Norm, Treatment, treat
 
 
 class LpFt:
-    """First the head alone trains, then, from the head so found, everything does.
+    """First only the head trains, then everything trains, starting from that head.
 
-    Fine-tuning from a new head first bends the features towards what a random head wants; from a head
-    that fits it need not (Kumar and others 2022, https://arxiv.org/abs/2202.10054).
+    Fine-tuning from a new head first bends the features towards a random head; fine-tuning from a head
+    that fits does not (Kumar and others 2022, https://arxiv.org/abs/2202.10054).
 
     The switch comes after `epochs` epochs, or sooner, when the probe's validation loss has not fallen for
     `patience` epochs. The epoch of the switch is state, saved with every checkpoint; given it, treatment
@@ -53,11 +54,11 @@ class LpFt:
         elif epoch - self.lowest_epoch >= self.patience:
             self.switch = min(self.switch, epoch + 1)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float | None]:
         """The epoch of the switch as far as it is known, and what it is decided by."""
         return {"switch": self.switch, "lowest": self.lowest, "lowest_epoch": self.lowest_epoch}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
         self.switch, self.lowest = state["switch"], state["lowest"]
         self.lowest_epoch = state["lowest_epoch"]

@@ -54,9 +54,9 @@ def parts(stages: nn.ModuleDict) -> list[Located]:
 
 
 def kind_of(module: nn.Module, name: str) -> str:
-    """What `module`'s own parameter `name` is; told by the module, since names say little.
+    """The kind of `module`'s own parameter `name`, by the module, since names say little.
 
-    A module says it of itself by an attribute `kind`.
+    A module may say it by an attribute `kind`.
     """
     if isinstance(kind := getattr(module, "kind", None), str):
         return kind

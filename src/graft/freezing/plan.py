@@ -1,6 +1,7 @@
 """The freeze plan: what a strategy comes to for one backbone and one length of training."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from graft.freezing.strategies import FreezeStrategy, Observes, RatesHead, State
 
 
 class FreezePlan:
-    """What is frozen, in which epochs. It alone asks the strategy; all else asks the plan.
+    """What is frozen, in which epochs. Only the plan asks the strategy; all other code asks the plan.
 
     A strategy that observes (`freeze=lp_ft` with `patience`) decides as training goes. Then `phases` and
     `prefix` say of epochs that have begun what holds for good, and of later ones what holds if nothing
@@ -61,14 +62,11 @@ class FreezePlan:
         return self._strategy.treatment(part, epoch)
 
     def prefix(self, epoch: int | None = None) -> int:
-        """How many stages, counted from the stem, are frozen whole in all epochs up to this one, itself too.
+        """How many stages, counted from the stem, are frozen whole in all epochs up to this one, or the last.
 
         Frozen whole: no parameter trains and no normalisation layer's statistics move, so that the stage
         stands in evaluation mode and holds the weights it came with. A stage without parameters belongs to
         the prefix if all below it does.
-
-        Args:
-            epoch: counted from 0; None: the last one.
         """
         if epoch is None:
             return self._prefixes[-1]
@@ -102,11 +100,11 @@ class FreezePlan:
             self._observes.observe(epoch, loss)
             self._lay_out()
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What is saved of the strategy; empty where it has no state."""
         return {} if self._stateful is None else dict(self._stateful.state_dict())
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
         if self._stateful is not None:
             self._stateful.load_state_dict(state)

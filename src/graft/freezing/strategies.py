@@ -9,6 +9,7 @@ A strategy of your own is a class with a `treatment` method, named by `_target_`
 It may also have the methods of `Prepares`, `RatesHead`, `Observes` and `Stateful`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -46,7 +47,6 @@ class FreezeStrategy(Protocol):
 
     def treatment(self, part: Part, epoch: int) -> Treatment:
         """Say how `part` is treated in `epoch` (counted from 0)."""
-        ...
 
 
 @runtime_checkable
@@ -55,7 +55,6 @@ class Prepares(Protocol):
 
     def prepare(self, stages: nn.ModuleDict) -> None:
         """Change the stages in place, or refuse them by a GraftError."""
-        ...
 
 
 @runtime_checkable
@@ -64,7 +63,6 @@ class RatesHead(Protocol):
 
     def head_rate(self, epoch: int) -> float:
         """Say what the head's rate is multiplied by in `epoch`."""
-        ...
 
 
 @runtime_checkable
@@ -76,30 +74,21 @@ class Observes(Protocol):
 
     def observe(self, epoch: int, loss: float) -> None:
         """Take note of the validation loss that `epoch` ended with."""
-        ...
 
 
 @runtime_checkable
 class Stateful(Protocol):
     """A strategy with a state that checkpoints save."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """Give the state as plain values."""
-        ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict`."""
-        ...
 
 
 def treat(part: Part, trains: bool, norm: Norm | None) -> Treatment:
-    """The treatment of a part by the rule of its surroundings and, if it is a norm layer's, by `norm`.
-
-    Args:
-        part: what is decided about.
-        trains: whether the strategy trains it.
-        norm: what norm layers do here; None: as `trains` says.
-    """
+    """The treatment of a part: as `trains` says; of a norm layer's as `norm` says, where it is given."""
     if part.kind != "norm" or norm is None:
         return Treatment(trains)
     return Treatment(trains and norm in ("affine", "train"), norm in ("statistics", "train"))
@@ -148,7 +137,7 @@ class LastK:
 
 @dataclass(frozen=True)
 class FreezeUnfreeze:
-    """The head alone trains in the first `at` epochs, then everything does.
+    """Only the head trains in the first `at` epochs, then everything.
 
     Args:
         at: the epoch, counted from 0, in which the backbone begins to train; 0: at once.
@@ -164,7 +153,7 @@ class FreezeUnfreeze:
 
 @dataclass(frozen=True)
 class Gradual:
-    """The head alone trains at first; every `every` epochs one more stage joins, from the top down.
+    """Only the head trains at first; every `every` epochs one more stage joins, from the top down.
 
     Gradual unfreezing as in ULMFiT (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
 

@@ -1,7 +1,7 @@
 """What a freeze plan says, as a table: printed once, and kept as `freeze.csv`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from rich.table import Table
 from torch import nn
@@ -9,7 +9,7 @@ from torch import nn
 from graft.freezing.parts import Located, parts
 from graft.freezing.plan import FreezePlan
 
-# By whether the affine parameters train and whether the statistics move.
+# Keyed by whether the affine parameters train and whether the statistics move.
 MODES = {
     (False, False): "frozen",
     (True, False): "affine",
@@ -18,23 +18,30 @@ MODES = {
 }
 
 
+class FreezeRow(TypedDict):
+    """A stage, or the head.
+
+    Attributes:
+        trainable: how many of its parameters train in some epoch.
+        from_epoch: the first such epoch, counted from 1, or empty.
+        lr: from the lowest to the highest where a stage's blocks differ, and by phases where those differ.
+        weight_decay: of what trains; of norm layers and biases it is 0.
+        norm: the modes of its norm layers in the order of the phases.
+    """
+
+    stage: str
+    parameters: int
+    trainable: int
+    from_epoch: int | str
+    lr: float | str
+    weight_decay: float | str
+    norm: str
+
+
 def freeze_table(
     plan: FreezePlan, stages: nn.ModuleDict, head: nn.Module, groups: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """One row a stage, and one for the head.
-
-    Args:
-        plan: says what trains when.
-        stages: the backbone's.
-        head: trains from the first epoch on.
-        groups: the optimizer's, with `params`, `lr` and `weight_decay`.
-
-    Returns:
-        Rows with `stage`, `parameters`; `trainable`, how many of them train in some epoch; `from_epoch`,
-        the first such epoch counted from 1, or empty; `lr`, from the lowest to the highest where a stage's
-        blocks differ, and by phases where those differ; `weight_decay` of what trains (of norm layers and
-        biases it is 0); `norm`, the modes of its norm layers in the order of the phases.
-    """
+) -> list[FreezeRow]:
+    """One row a stage, and one for the head; `groups` are the optimizer's."""
     rates = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
     located = parts(stages)
     rows = []
@@ -43,30 +50,34 @@ def freeze_table(
         first = {id(entry.parameter): plan.first_epoch(entry.part) for entry in in_stage}
         trained = [entry.parameter for entry in in_stage if first[id(entry.parameter)] is not None]
         begins = [epoch for epoch in first.values() if epoch is not None]
-        counts = {"parameters": sum(entry.parameter.numel() for entry in in_stage)}
-        rows.append(
-            {"stage": name, **counts, **_trained(trained, min(begins, default=0), rates)}
-            | {"norm": " → ".join(_modes(plan, in_stage))}
-        )
-    heads = list(head.parameters())
-    counts = {"parameters": sum(parameter.numel() for parameter in heads)}
-    last = {"stage": "head", **counts, **_trained(heads, 0, rates), "norm": ""}
+        row = _row(name, [entry.parameter for entry in in_stage], trained, rates, min(begins, default=0))
+        row["norm"] = " → ".join(_modes(plan, in_stage))
+        rows.append(row)
+    of_head = list(head.parameters())
+    last = _row("head", of_head, of_head, rates)
     factors = list(dict.fromkeys(plan.head_rate(epoch) for epoch in plan.phases))
-    if len(factors) > 1 and last["lr"] != "":
-        last["lr"] = " → ".join(f"{last['lr'] * factor:g}" for factor in factors)
+    if len(factors) > 1 and isinstance(rate := last["lr"], float):
+        last["lr"] = " → ".join(f"{rate * factor:g}" for factor in factors)
     return [*rows, last]
 
 
-def _trained(
-    parameters: Sequence[nn.Parameter], start: int, rates: Mapping[int, tuple[float, float]]
-) -> dict[str, Any]:
-    rates_of = [rates[id(parameter)] for parameter in parameters if id(parameter) in rates]
+def _row(
+    name: str,
+    parameters: Sequence[nn.Parameter],
+    trained: Sequence[nn.Parameter],
+    rates: Mapping[int, tuple[float, float]],
+    start: int = 0,
+) -> FreezeRow:
+    rates_of = [rates[id(parameter)] for parameter in trained if id(parameter) in rates]
     low, high = min((lr for lr, _ in rates_of), default=""), max((lr for lr, _ in rates_of), default="")
     return {
-        "trainable": sum(parameter.numel() for parameter in parameters),
-        "from_epoch": start + 1 if parameters else "",
+        "stage": name,
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trainable": sum(parameter.numel() for parameter in trained),
+        "from_epoch": start + 1 if trained else "",
         "lr": high if low == high else f"{low:.3g} to {high:.3g}",
         "weight_decay": max((decay for _, decay in rates_of), default=""),
+        "norm": "",
     }
 
 
@@ -84,7 +95,7 @@ def _modes(plan: FreezePlan, in_stage: Sequence[Located]) -> list[str]:
     return modes
 
 
-def printed(rows: Sequence[Mapping[str, Any]]) -> Table:
+def printed(rows: Sequence[FreezeRow]) -> Table:
     """The rows for the terminal."""
     table = Table(box=None, title=None)
     heads = ("stage", "parameters", "trainable", "from epoch", "lr", "weight decay", "norm layers")

@@ -1,7 +1,7 @@
 """Parameter groups: which learning rate and weight decay each parameter gets, from the first step on."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypedDict
 
 from torch import nn
 
@@ -10,6 +10,15 @@ from graft.freezing.parts import kind_of
 
 # The parameters that weight decay shrinks, and the others.
 Decayed = tuple[list[nn.Parameter], list[nn.Parameter]]
+
+
+class ParameterGroup(TypedDict):
+    """What an optimizer is told of some parameters."""
+
+    name: str
+    params: list[nn.Parameter]
+    lr: float
+    weight_decay: float
 
 
 def parameter_groups(
@@ -21,7 +30,7 @@ def parameter_groups(
     weight_decay: float,
     layer_decay: float = 1.0,
     source_head: nn.Module | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ParameterGroup]:
     """Named groups that hold every parameter exactly once, for any `torch.optim` optimizer.
 
     Biases, normalisation layers and low-rank adapters get no weight decay: they are few, and shrinking
@@ -41,7 +50,7 @@ def parameter_groups(
             was, it learns at `lr`.
 
     Returns:
-        Groups with `name`, `params`, `lr` and `weight_decay`; empty ones are left out.
+        The groups that are not empty.
     """
     rated = [("backbone", lr, _by_decay(backbone))]
     if layer_decay != 1.0:
@@ -49,7 +58,7 @@ def parameter_groups(
     rated.append(("head", head_rate(lr, head_lr), _by_decay(head)))
     if source_head is not None:
         rated.append(("source_head", lr, _by_decay(source_head)))
-    groups = []
+    groups: list[ParameterGroup] = []
     for part, rate, (decayed, plain) in rated:
         groups.append({"name": part, "params": decayed, "lr": rate, "weight_decay": weight_decay})
         groups.append({"name": f"{part}_no_decay", "params": plain, "lr": rate, "weight_decay": 0.0})
@@ -75,7 +84,7 @@ def head_rate(lr: float, head_lr: float | str | None) -> float:
     return lr * float(head_lr[:-1]) if isinstance(head_lr, str) else head_lr
 
 
-def weight_penalty(groups: list[dict[str, Any]]) -> float:
+def weight_penalty(groups: Iterable[ParameterGroup]) -> float:
     """λR(W, b) of the objective: Σ ½·weight_decay·‖w‖² over what trains now.
 
     Its gradient is what SGD's `weight_decay` adds to the loss's. AdamW applies the same shrinkage apart

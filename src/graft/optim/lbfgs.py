@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Above this many axes, finding them would take longer than it saves.
+# With more axes than this, finding them would take longer than it saves.
 MOST_AXES = 4096
 
 
@@ -95,7 +95,7 @@ class LBFGS:
             max_iter=self.max_iter,
             max_eval=10 * self.max_iter,
             tolerance_grad=self.tolerance_grad,
-            # By the gradient alone: a small change may also be a short step.
+            # Only the gradient decides: a small change may also be a short step.
             tolerance_change=0.0,
             history_size=20,
             line_search_fn="strong_wolfe",

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from pytorch_lightning.utilities.types import LRSchedulerConfigType
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
@@ -28,14 +28,14 @@ class Span:
     head_rate: Callable[[int], float] = lambda epoch: 1.0
 
 
-def constant(optimizer: Optimizer, span: Span) -> dict[str, Any]:
+def constant(optimizer: Optimizer, span: Span) -> LRSchedulerConfigType:
     """The rates stay as they are."""
     return _scheduled(optimizer, span, lambda step: 1.0)
 
 
 def cosine(
     optimizer: Optimizer, span: Span, warmup_epochs: float = 0.0, final: float = 0.0, restart: bool = False
-) -> dict[str, Any]:
+) -> LRSchedulerConfigType:
     """Linear warm-up, then half a cosine down to `final` times the rate, step by step.
 
     See Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983. The cosine reaches `final` where the run
@@ -59,25 +59,18 @@ def cosine(
     return _scheduled(optimizer, span, factor)
 
 
-def step(optimizer: Optimizer, span: Span, step_size: int = 7, gamma: float = 0.1) -> dict[str, Any]:
+def step(optimizer: Optimizer, span: Span, step_size: int = 7, gamma: float = 0.1) -> LRSchedulerConfigType:
     """The rates are multiplied by `gamma` every `step_size` epochs."""
     return _scheduled(optimizer, span, lambda step: gamma ** (step // span.steps_per_epoch // step_size))
 
 
 def plateau(
     optimizer: Optimizer, span: Span, factor: float = 0.1, patience: int = 3, min_delta: float = 0.0
-) -> dict[str, Any]:
+) -> LRSchedulerConfigType:
     """The rates are multiplied by `factor` when `val/loss` has not fallen for `patience` epochs.
 
     Both are counted as Lightning's `EarlyStopping` counts them: with `patience=3` the third epoch in a row
     without a lower loss is the last at the old rates.
-
-    Args:
-        optimizer: whose rates they are.
-        span: of the run.
-        factor: of each fall.
-        patience: at least 1.
-        min_delta: by how much the loss must be below the lowest; less is no fall.
 
     Raises:
         GraftError: the freeze strategy has rates of its own, which this schedule cannot bring back.
@@ -88,14 +81,14 @@ def plateau(
             "scheduler=plateau keeps no rates by phase, which freeze.head_lr_factor wants;"
             " take scheduler=constant, step or cosine, or freeze.head_lr_factor=1"
         )
-    # torch's patience is how many such epochs are let pass.
+    # torch's patience counts the epochs that may pass before that.
     scheduler = ReduceLROnPlateau(
         optimizer, factor=factor, patience=patience - 1, threshold=min_delta, threshold_mode="abs"
     )
     return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/loss"}
 
 
-def _scheduled(optimizer: Optimizer, span: Span, factor: Callable[[int], float]) -> dict[str, Any]:
+def _scheduled(optimizer: Optimizer, span: Span, factor: Callable[[int], float]) -> LRSchedulerConfigType:
     """Every group's rate at every step: its own · factor(step), and the head's · the strategy's word."""
 
     def head(step: int) -> float:

@@ -1,14 +1,16 @@
-"""What the processes of one run tell each other; one process alone agrees with itself."""
+"""What the processes of one run tell each other. A single process tells itself."""
 
 import hashlib
 import json
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from graft.errors import GraftError
+
+Value = TypeVar("Value")
 
 
 def size() -> int:
@@ -21,12 +23,11 @@ def index() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def gathered(value: Any) -> list[Any]:
+def gathered(value: Value) -> list[Value]:
     """What every process gives, in their order; all must call this."""
-    if size() == 1:
-        return [value]
-    values: list[Any] = [None] * size()
-    dist.all_gather_object(values, value)
+    values = [value] * size()
+    if len(values) > 1:
+        dist.all_gather_object(values, value)
     return values
 
 
@@ -40,7 +41,7 @@ def summed(value: Tensor) -> Tensor:
 
 
 def of_first(value: Tensor) -> Tensor:
-    """What the first process has in the place of `value`, which is of one shape; all must call this."""
+    """The first process's tensor, of the shape that `value` has in all; all must call this."""
     if size() == 1:
         return value
     known = value.detach().clone()
@@ -49,15 +50,12 @@ def of_first(value: Tensor) -> Tensor:
 
 
 def any_of(*flags: bool) -> list[bool]:
-    """Of each flag whether any process says so; all must call this."""
+    """For each flag whether it is set in any process; all must call this."""
     return list(flags) if size() == 1 else (summed(torch.tensor(flags, dtype=torch.int64)) > 0).tolist()
 
 
-def check_same(*values: Any) -> None:
+def check_same(*values: object) -> None:
     """Refuse to train where the processes hold different configurations or data; all must call this.
-
-    Args:
-        values: plain values that must be the same on all.
 
     Raises:
         GraftError: they are not.

@@ -1,4 +1,4 @@
-"""The program that calls Graft has a life of its own: what a call leaves as it was.
+"""What a call of Graft's leaves as it was in the program that calls it.
 
 Random streams, warnings, loggers, environment, signals, torch's settings: all of these belong to the process,
 and a run needs them in its own way. Hydra's state is in `graft.composition.hydra_apart`.
@@ -21,7 +21,7 @@ def undisturbed() -> Iterator[None]:
         import matplotlib as mpl
         import torch
 
-        # A host that draws in LaTeX need not have what our names would need there.
+        # A host that draws in LaTeX may not have the packages that our names need.
         with (
             kept_random(),
             _kept_torch(),
@@ -54,7 +54,7 @@ def plain_torch() -> Iterator[None]:
     chosen = torch.get_default_device()
     torch.set_default_dtype(torch.float32)
     try:
-        # To say it anyway would slow down every call a little.
+        # Setting it anyway would slow down every call a little.
         if chosen.type == "cpu":
             yield
         else:
@@ -94,7 +94,7 @@ def kept_environment() -> Iterator[None]:
 
 @contextmanager
 def _kept_loggers() -> Iterator[None]:
-    """The level of the one that a run makes quieter."""
+    """Afterwards Lightning's logger, which a run makes quieter, has its level back."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     try:

@@ -31,7 +31,7 @@ class Terminated(SystemExit):
 
 
 def defer(wanted: bool) -> None:
-    """Let a signal wait for `raise_pending`, so that no step is left half done; a second does not wait."""
+    """Let a signal wait for `raise_pending`, so that no step is left half done. The second does not wait."""
     global _deferred
     if not _in_main():
         return
@@ -86,7 +86,7 @@ def interruptible() -> Iterator[None]:
     except SystemExit as error:
         raise _pending or KeyboardInterrupt() from error
     except BaseException as error:
-        # The same signal may have ended the processes that load, which is then no error of theirs.
+        # The same signal may have ended the processes that load; that is no error of theirs.
         if _pending is not None:
             raise _pending from error
         raise
@@ -95,7 +95,7 @@ def interruptible() -> Iterator[None]:
         _active = False
         defer(False)
         for number, handler in before.items():
-            # One that was set by no Python code cannot be set again by any.
+            # A handler that was not set by Python code cannot be set by Python code.
             if handler is not None:
                 signal.signal(number, handler)
 
@@ -117,12 +117,12 @@ def _numbers() -> list[int]:
 def _stop(number: int, frame: FrameType | None) -> None:
     global _pending
     if os.getpid() != _owner:
-        # A process that loads images: it inherits this, and is told as well where a whole group is.
+        # A process that loads images inherits this handler, and gets the signal if the whole group does.
         return
     again = _pending is not None
     if _pending is None:
         _pending = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
     if again or not _deferred:
         raise _pending
-    # Not print, which may be what the signal came in the middle of.
+    # Not print: the signal may have come in the middle of one.
     os.write(2, b"graft: stopping after this step; once more to stop at once\n")

@@ -1,9 +1,10 @@
-"""What Lightning is told of processes, and a Trainer for one alone."""
+"""What Lightning is told of processes, and a Trainer for a single process."""
 
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from pytorch_lightning.plugins.environments import (  # type: ignore[attr-defined]
     LightningEnvironment,
     SLURMEnvironment,
@@ -12,7 +13,7 @@ from pytorch_lightning.plugins.environments import (  # type: ignore[attr-define
 from graft.runs.launch import launched
 
 
-def environment() -> list[Any]:
+def environment() -> list[ClusterEnvironment]:
     """What Lightning should be told of the processes; those of torchrun it finds by itself.
 
     It is not told of SLURM where that has started one process, whatever tasks its variables count; and where
@@ -24,27 +25,21 @@ def environment() -> list[Any]:
     return [] if launch else [LightningEnvironment()]
 
 
-def lone_trainer(accelerator: str, devices: Any = 1, **settings: Any) -> pl.Trainer:
-    """A Trainer for this process alone, whatever others there are or will be; it logs and keeps nothing.
-
-    Args:
-        accelerator: as Lightning names it.
-        devices: `trainer.devices`, of which the first is taken.
-        settings: more of the Trainer's.
-    """
+def lone_trainer(accelerator: str, devices: int | str | list[int] = 1, **settings: Any) -> pl.Trainer:
+    """A Trainer for this process and one device, whatever others there are; it logs and keeps nothing."""
     return pl.Trainer(
         accelerator=accelerator,
         devices=devices[:1] if isinstance(devices, list) else 1,
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        # Else Lightning would count the tasks that SLURM's variables speak of.
+        # Otherwise Lightning would count the tasks in SLURM's variables.
         plugins=[LightningEnvironment()],
         **settings,
     )
 
 
 def lone_device(accelerator: str) -> torch.device:
-    """The device that this process alone computes on."""
+    """The device on which a single process computes."""
     device: torch.device = lone_trainer(accelerator).strategy.root_device
     return device

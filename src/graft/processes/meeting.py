@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -71,25 +70,26 @@ def meet(patience: timedelta = PATIENCE) -> None:
 
 def announce(folder: RunFolder | None, checkpoint: Path | None) -> None:
     """The first process: tell those that wait the run folder, and what the run goes on from; None: no run."""
-    told = [None if folder is None else str(folder.path), None if checkpoint is None else str(checkpoint)]
-    dist.broadcast_object_list(told, device=torch.device("cpu"))
+    paths = [None if folder is None else str(folder.path), None if checkpoint is None else str(checkpoint)]
+    dist.broadcast_object_list(paths, device=torch.device("cpu"))
 
 
 def announced() -> tuple[RunFolder, Path | None] | None:
     """What the first process announces: the run folder, and what the run goes on from; None: no run."""
-    told: list[Any] = [None, None]
-    dist.broadcast_object_list(told, device=torch.device("cpu"))
-    if told[0] is None:
+    paths: list[str | None] = [None, None]
+    dist.broadcast_object_list(paths, device=torch.device("cpu"))
+    folder, checkpoint = paths
+    if folder is None:
         # Else its threads may outlive the interpreter, and the process end with SIGABRT.
         dist.destroy_process_group()
         return None
-    return RunFolder.open(told[0]), Path(told[1]) if told[1] else None
+    return RunFolder.open(folder), Path(checkpoint) if checkpoint else None
 
 
 def dismiss() -> None:
     """The first process, at its end: let those go that wait for a run, where there was none to announce."""
     if not _met:
-        # They may be gone already; then nobody is kept waiting for long.
+        # They may be gone already, so the wait is short.
         with suppress(dist.DistError):
             meet(timedelta(minutes=1))
             announce(None, None)

@@ -1,4 +1,4 @@
-"""Standard output as it may be: of another encoding, closed, or replaced by a program of its own."""
+"""Standard output, which may have another encoding, be closed, or be replaced by the program."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def is_terminal() -> bool:
-    """Whether standard output is one; a program's replacement of it may not know."""
+    """Whether standard output is a terminal. A program's replacement of it may not know."""
     try:
         return bool(sys.stdout.isatty())
     except (AttributeError, ValueError):
@@ -49,7 +49,7 @@ def lenient_output() -> Iterator[None]:
 
 
 def _is_strict(stream: Any) -> bool:
-    """Whether there is something that it would raise an error for."""
+    """Whether the stream raises an error for text that it cannot encode."""
     if not hasattr(stream, "reconfigure") or stream.closed:
         return False
     # In UTF-8 the bytes of any name come out again by `surrogateescape`.

@@ -40,7 +40,8 @@ def count(trainer: Mapping[str, Any]) -> int:
     if isinstance(devices, list):
         per_node = len(devices)
     elif devices in ("auto", -1):
-        per_node = launch.size // nodes if launch else max(1, _gpus(trainer["accelerator"]))
+        gpus = torch.cuda.device_count() if trainer["accelerator"] in ("auto", "gpu", "cuda") else 0
+        per_node = launch.size // nodes if launch else max(1, gpus)
     else:
         per_node = int(devices)
     if launch and launch.size != per_node * nodes:
@@ -53,18 +54,9 @@ def count(trainer: Mapping[str, Any]) -> int:
     return per_node * nodes
 
 
-def _gpus(accelerator: str) -> int:
-    return torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
-
-
 @contextmanager
 def together(size: int, folder: RunFolder, checkpoint: Path | None) -> Iterator[None]:
     """The first of `size` processes: all are in one group while this lasts, and the others train with it.
-
-    Args:
-        size: 1: nothing happens.
-        folder: the run folder, in which `config.yaml` stands by now.
-        checkpoint: what the run goes on from.
 
     Raises:
         GraftError: another process ended before its time.
@@ -148,7 +140,7 @@ def _raise_if_dead(others: Others, cause: BaseException | None = None) -> None:
 
 
 def _watch(others: Others, ended: threading.Event, folder: RunFolder) -> None:
-    """End the run where the first waits on a GPU for a process that is no more, and cannot end it itself."""
+    """End the run if the first process waits on a GPU for one that is gone, since it cannot end itself."""
     while not ended.wait(1):
         if any(other.poll() for other in others) and not ended.wait(GRACE):
             folder.set_status("failed", reason="another process of the run ended before its time")

@@ -13,10 +13,6 @@ def threads(wanted: int | None, processes: int) -> int:
     Jobs that share cores must share them out: threads that wait for one another stand still whenever one of
     them has no core. So the cores that torch finds are divided by the processes of the run, whose share is
     one thread at least. OMP_NUM_THREADS is the share already: launchers such as torchrun and joblib set it.
-
-    Args:
-        wanted: a number that was given; None: as above.
-        processes: those of the run on this machine.
     """
     if wanted is not None:
         return wanted

@@ -97,15 +97,10 @@ def costs(ranking: Ranking) -> Figure:
             spent, reached = group.spread(cost), group.spread(ranking.tested)
             if not spent.n or not reached.n:
                 continue
-            named = place < len(COLOURS)
-            error = None if reached.deviation is None else [[reached.deviation], [reached.deviation]]
-            style = (
-                {"color": COLOURS[place], "marker": MARKERS[place]}
-                if named
-                else {"color": GREY, "marker": "."}
-            )
-            label = group.label if named else None
-            axes.errorbar(spent.mean, reached.mean, yerr=error, capsize=2, linestyle="", label=label, **style)
+            look = {"color": GREY, "marker": "."}
+            if place < len(COLOURS):
+                look = {"color": COLOURS[place], "marker": MARKERS[place], "label": group.label}
+            axes.errorbar(spent.mean, reached.mean, reached.deviation, capsize=2, linestyle="", **look)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())

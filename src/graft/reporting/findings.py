@@ -3,7 +3,7 @@
 import math
 
 from graft.configuration.metric_names import lower_is_better
-from graft.reporting.groups import Group, Ranking
+from graft.reporting.groups import Ranking
 from graft.reporting.pairs import Difference
 
 
@@ -13,7 +13,8 @@ def verdict(ranking: Ranking, differences: list[Difference]) -> str:
     if not groups:
         return "No run is finished"
     if len(groups) == 1:
-        return f"{tested} {groups[0].spread(tested)} over {_runs(groups[0])}"
+        count = len(groups[0].runs)
+        return f"{tested} {groups[0].spread(tested)} over {count} run{'s' if count != 1 else ''}"
     if not ranking.ranked:
         means = [group.spread(tested).mean for group in groups]
         return f"{tested} from {min(means):.3f} to {max(means):.3f}; nothing was validated, so none is best"
@@ -56,7 +57,3 @@ def thrift(ranking: Ranking, cost: str, unit: str) -> str:
     if cheapest is ranking.groups[0]:
         return f"No cheaper one is as good on validation as the best, {cheapest.label} ({costs})"
     return f"As good on validation (within a deviation of the best), and cheapest: {cheapest.label} ({costs})"
-
-
-def _runs(group: Group) -> str:
-    return f"{len(group.runs)} run{'s' if len(group.runs) != 1 else ''}"

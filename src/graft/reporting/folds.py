@@ -22,14 +22,10 @@ CAVEAT = (
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold of a cross-validation.
+    """One fold of a cross-validation; repeats and folds count from 1.
 
     Attributes:
-        repeat: from 1.
-        fold: from 1.
-        trained: number of images that trained.
-        validated: number of images that validated.
-        tested: number of images that tested.
+        trained: number of images; so for `validated` and `tested`.
         metrics: `test/accuracy` and so on; empty where it failed.
         reason: why it failed; empty if it did not.
     """
@@ -73,7 +69,7 @@ def corrected_interval(
 
 def rows_of(
     folds: Sequence[Fold], pooled: Sequence[Mapping[str, Any]], metrics: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """A metric a row; what is undefined is empty.
 
     A mean over folds has an interval only where the same images, pooled, have one: what so few errors or so
@@ -91,23 +87,27 @@ def rows_of(
         name = f"test/{key}"
         values = [fold.metrics[name] for fold in done if fold.metrics.get(name) is not None]
         # What training calls the loss is a log loss.
-        telling = bool(pooled) and pooled[0].get(f"test/{'log_loss' if key == 'loss' else key}_ci") is not None
+        telling = (
+            bool(pooled) and pooled[0].get(f"test/{'log_loss' if key == 'loss' else key}_ci") is not None
+        )
         interval = corrected_interval(values, share, metric_of(key).most) if telling else None
         low, high = interval or (None, None)
-        row: dict[str, Any] = {"metric": key, "folds": len(values)}
-        row |= {
-            "mean": mean(values) if values else None,
-            "deviation": stdev(values) if len(values) > 1 else None,
-        }
-        row |= {"low": low, "high": high}
-        row |= {"pooled": None, "pooled_low": None, "pooled_high": None}
-        together = [
-            metrics_of_repeat[name] for metrics_of_repeat in pooled if metrics_of_repeat.get(name) is not None
-        ]
-        if together:
-            row["pooled"] = mean(together)
-            row["pooled_low"], row["pooled_high"] = (pooled[0].get(f"{name}_ci") or (None, None))[:2]
-        rows.append(row | {fold.name: fold.metrics.get(name) for fold in folds})
+        together = [repeat[name] for repeat in pooled if repeat.get(name) is not None]
+        pooled_low, pooled_high = ((pooled[0].get(f"{name}_ci") if together else None) or (None, None))[:2]
+        rows.append(
+            {
+                "metric": key,
+                "folds": len(values),
+                "mean": mean(values) if values else None,
+                "deviation": stdev(values) if len(values) > 1 else None,
+                "low": low,
+                "high": high,
+                "pooled": mean(together) if together else None,
+                "pooled_low": pooled_low,
+                "pooled_high": pooled_high,
+                **{fold.name: fold.metrics.get(name) for fold in folds},
+            }
+        )
     return rows
 
 
@@ -156,16 +156,7 @@ def page(
     figures: Sequence[str],
     few: str = "",
 ) -> str:
-    """A Markdown page: what was cut, the table, the folds, how to read the intervals, the figures.
-
-    Args:
-        name: of the configuration.
-        cut: how the folds came about.
-        rows: from `rows_of`.
-        folds: of all repeats.
-        figures: their paths, relative to the page.
-        few: of `graft.reporting.few_errors`, of the pooled images.
-    """
+    """A Markdown page: what was cut, the table, the folds, how to read the intervals, the figures."""
     count = max(fold.fold for fold in folds)
     repeats = max(fold.repeat for fold in folds)
     head = ["fold", "trained on", "validated on", "tested on", "accuracy", "loss", "best epoch"]

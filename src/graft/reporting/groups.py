@@ -7,28 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from statistics import mean, stdev
-from typing import Any
 
 from scipy import stats
 
 from graft.configuration.key_table import TECHNICAL
 from graft.configuration.keys import key_of
 from graft.configuration.metric_names import lower_is_better, metric_of
-from graft.configuration.schema import without
+from graft.configuration.schema import spell, without
 from graft.errors import GraftError
 from graft.runs.records import Run
 
-# Of keys that tell groups apart equally well, these are said.
+# Of keys that tell groups apart equally well, these go first.
 FIRST = (
-    "data",
-    "backbone",
-    "backbone.weights",
-    "freeze",
-    "regularizer",
-    "augment",
-    "mix",
-    "head",
-    "optimizer",
+    *("data", "backbone", "backbone.weights", "freeze"),
+    *("regularizer", "augment", "mix", "head", "optimizer"),
 )
 ABSENT = "–"
 # Values that are equal differ by less than this.
@@ -45,7 +37,6 @@ class Spread:
         deviation: the standard deviation with n − 1; None for one run.
         low: the lower end of the mean's 95 % interval by Student's t; None for one run, and where all are
             equal, for then nothing is known of their spread.
-        high: the upper end.
     """
 
     n: int
@@ -61,7 +52,7 @@ class Spread:
 
 
 def spread(values: Sequence[float], most: float = math.inf) -> Spread:
-    """Mean, standard deviation and 95 % interval of the mean, within 0 and the `most` that the metric can have."""
+    """Mean, standard deviation and 95 % interval of the mean, which lies from 0 to `most`."""
     n = len(values)
     if n < 2:
         return Spread(n, values[0] if n else math.nan)
@@ -84,7 +75,7 @@ class Group:
     """
 
     label: str
-    values: dict[str, Any]
+    values: dict[str, object]
     short: dict[str, str]
     runs: dict[tuple[str, ...], Run]
 
@@ -142,10 +133,10 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
         raise GraftError(f"sort={sort}: the test set is for the end, so runs are ordered by val/… alone")
     _check_there(runs, sort)
     identities = _identities(runs, over)
-    every = list(dict.fromkeys(key for identity in identities for key in identity))
-    keys = sorted(
-        (key for key in every if len({o.get(key, ABSENT) for o in identities}) > 1), key=_order(every)
-    )
+    every = dict.fromkeys(key for identity in identities for key in identity)
+    differing = [key for key in every if len({values.get(key, ABSENT) for values in identities}) > 1]
+    # Groups of parts go before their keys, and the keys stay as the configuration has them.
+    keys = sorted(differing, key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
     together: dict[str, list[int]] = defaultdict(list)
     for place, identity in enumerate(identities):
         together[json.dumps(sorted(identity.items()))].append(place)
@@ -173,7 +164,9 @@ def rank(runs: Sequence[Run], sort: str, over: Sequence[str] = ("seed",)) -> Ran
                 )
             finished[repetition] = run
         if finished:
-            groups.append(Group(label, values, short, dict(sorted(finished.items(), key=_by_number))))
+            # By number where they are numbers.
+            in_order = sorted(finished.items(), key=lambda item: [(len(text), text) for text in item[0]])
+            groups.append(Group(label, values, short, dict(in_order)))
     groups.sort(key=lambda group: _place(group, sort))
     hosts = {run.host for group in groups for run in group.runs.values()}
     if len(hosts) > 1:
@@ -205,12 +198,12 @@ def _identities(runs: Sequence[Run], over: Sequence[str]) -> list[dict[str, str]
     """
     named = {key_of(word) for run in runs for word in run.words}
     technical = {key for key in named if not without({key: None}, TECHNICAL)}
-    found: list[dict[str, str]] = []
+    identities: list[dict[str, str]] = []
     values: dict[str, dict[str, str]] = defaultdict(dict)
     also: set[str] = set()
     for run in runs:
         identity = {key: _plain(value) for key, value in without(run.config, (*over, *TECHNICAL)).items()}
-        found.append(identity)
+        identities.append(identity)
         same = json.dumps([sorted(identity.items()), [_plain(run.config.get(key)) for key in over]])
         for key in technical & run.config.keys():
             value = _plain(run.config[key])
@@ -218,19 +211,13 @@ def _identities(runs: Sequence[Run], over: Sequence[str]) -> list[dict[str, str]
                 also.add(key)
     return [
         identity | {key: _plain(run.config[key]) for key in also & run.config.keys()}
-        for run, identity in zip(runs, found, strict=True)
+        for run, identity in zip(runs, identities, strict=True)
     ]
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     # 1 and 1.0 are the same number.
     return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, default=str)
-
-
-def _order(every: Sequence[str]) -> Any:
-    """Groups of parts before their keys, and the keys as the configuration has them."""
-    at = {key: place for place, key in enumerate(every)}
-    return lambda key: (FIRST.index(key) if key in FIRST else len(FIRST), at[key])
 
 
 def _telling(configs: Sequence[dict[str, str]], chosen: Sequence[str], keys: Sequence[str]) -> list[str]:
@@ -239,48 +226,37 @@ def _telling(configs: Sequence[dict[str, str]], chosen: Sequence[str], keys: Seq
     def count(some: Sequence[str]) -> int:
         return len({tuple(config.get(key, ABSENT) for key in some) for config in configs})
 
-    found, left = list(chosen), [key for key in keys if key not in chosen]
-    while left and count(found) < count(keys):
+    telling, left = list(chosen), [key for key in keys if key not in chosen]
+    while left and count(telling) < count(keys):
         # The first of those that tell most apart.
-        best = max(left, key=lambda key: count([*found, key]))
-        found.append(best)
+        best = max(left, key=lambda key: count([*telling, key]))
+        telling.append(best)
         left.remove(best)
-    return [key for key in keys if key in found]
+    return [key for key in keys if key in telling]
 
 
 def _short_values(runs: Sequence[Run], keys: Sequence[str]) -> dict[tuple[str, str], str]:
     """Each key's values as one types them, paths by as many of their last parts as tell them apart."""
-    found: dict[tuple[str, str], str] = {}
+    short_values: dict[tuple[str, str], str] = {}
     for key in keys:
         texts = {_plain(run.config[key]): run.config[key] for run in runs if key in run.config}
         for depth in range(1, 30):
             short = {plain: _tail(spell(value), depth) for plain, value in texts.items()}
             if len(set(short.values())) == len({spell(value) for value in texts.values()}):
                 break
-        found |= {(key, plain): text for plain, text in short.items()}
-    return found
+        short_values |= {(key, plain): text for plain, text in short.items()}
+    return short_values
 
 
 def _tail(text: str, depth: int) -> str:
     return str(PurePath(*PurePath(text).parts[-depth:])) if text.startswith("/") else text
 
 
-def spell(value: Any) -> str:
-    """A value as one would type it on the command line."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _by_number(item: tuple[tuple[str, ...], Run]) -> Any:
-    return [(len(text), text) for text in item[0]]
-
-
 def _place(group: Group, sort: str) -> tuple[bool, bool, float, str, str]:
     """By the metric; of equals the first that began is first, as a search has it."""
     value = group.spread(sort).mean
     missing = not math.isfinite(value)
-    # What a search ended early is none of those that it chooses from.
+    # A search does not choose from the runs that it ended early.
     ended = all(run.pruned for run in group.runs.values())
     began = min(run.started for run in group.runs.values())
     signed = value if lower_is_better(sort) else -value

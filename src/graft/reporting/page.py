@@ -1,20 +1,19 @@
 """The page of a comparison, and the rows of the files that it points to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from graft.configuration.plain_text import in_markdown
 from graft.reporting.groups import Ranking
 from graft.reporting.pairs import FEW, Difference, Images, recalls
 from graft.reporting.tables import cells, difference_cells, markdown
 
-# The first group against each other: the pairs of runs, or why there are none.
+# The first group against each other one: the pairs of runs, or why there are none.
 Pairs = Mapping[str, tuple[list[Images], str]]
 # Classes on the page; all of them stand in the CSV.
 CLASSES = 5
 
 
-def image_rows(first: str, pairs: Pairs) -> list[dict[str, Any]]:
+def image_rows(first: str, pairs: Pairs) -> list[dict[str, object]]:
     """A pair of runs a row: how many images each had right alone, and McNemar's p."""
     return [
         {
@@ -25,30 +24,29 @@ def image_rows(first: str, pairs: Pairs) -> list[dict[str, Any]]:
             "first_run": str(pair.first.folder.path),
             "second_run": str(pair.second.folder.path),
         }
-        for label, (found, _) in pairs.items()
-        for pair in found
+        for label, (compared, _) in pairs.items()
+        for pair in compared
     ]
 
 
-def recall_rows(first: str, pairs: Pairs) -> list[dict[str, Any]]:
+def recall_rows(first: str, pairs: Pairs) -> list[dict[str, object]]:
     """A class and comparison a row: recall of both, meaned over the pairs of runs, and the difference."""
     return [
         {
             "first": first,
             "second": label,
-            "class": name,
-            "images": images,
-            "first_recall": one,
-            "second_recall": other,
-            "difference": one - other,
+            "class": recall.name,
+            "images": recall.images,
+            "first_recall": recall.first,
+            "second_recall": recall.second,
+            "difference": recall.first - recall.second,
         }
-        for label, (found, _) in pairs.items()
-        if found
-        for name, images, one, other in recalls(found)
+        for label, (compared, _) in pairs.items()
+        for recall in recalls(compared)
     ]
 
 
-def disagreements(first: str, pairs: Pairs) -> list[dict[str, Any]]:
+def disagreements(first: str, pairs: Pairs) -> list[dict[str, str]]:
     """An image a row on which the two runs of a pair gave different answers."""
     return [
         {
@@ -60,8 +58,8 @@ def disagreements(first: str, pairs: Pairs) -> list[dict[str, Any]]:
             "first_predicted": answer.predicted,
             "second_predicted": other[path].predicted,
         }
-        for label, (found, _) in pairs.items()
-        for pair in found
+        for label, (compared, _) in pairs.items()
+        for pair in compared
         if (other := pair.second.answers) is not None
         for path, answer in (pair.first.answers or {}).items()
         if answer.predicted != other[path].predicted
@@ -115,17 +113,17 @@ def _by_image(ranking: Ranking, pairs: Pairs) -> Iterator[str]:
     yield "gave different answers."
     yield ""
     rows = []
-    for label, (found, reason) in pairs.items():
-        if not found:
+    for label, (compared, reason) in pairs.items():
+        if not compared:
             rows.append([label, "0", reason, "", ""])
             continue
-        ps = [pair.p for pair in found]
+        ps = [pair.p for pair in compared]
         spans = (
-            _span([pair.only_first for pair in found]),
-            _span([pair.only_second for pair in found]),
+            _span([pair.only_first for pair in compared]),
+            _span([pair.only_second for pair in compared]),
             f"{min(ps):.3g}" if len(ps) == 1 else f"{min(ps):.3g} to {max(ps):.3g}",
         )
-        rows.append([label, str(len(found)), *spans])
+        rows.append([label, str(len(compared)), *spans])
     yield markdown(["against", "pairs", "only the first right", "only the other right", "p"], rows)
 
 
@@ -135,21 +133,18 @@ def _span(counts: Sequence[int]) -> str:
 
 def _classes(ranking: Ranking, pairs: Pairs) -> Iterator[str]:
     label = ranking.groups[1].label
-    rows = recall_rows(ranking.groups[0].label, {label: pairs[label]})
-    if not rows:
+    of_classes = recalls(pairs[label][0])
+    if not of_classes:
         return
     yield f"## Classes: {in_markdown(ranking.groups[0].label)} against {in_markdown(label)}"
     yield ""
     yield "Recall, where it differs most (`classes.csv` has all classes and comparisons)."
     yield ""
-    most = sorted(rows, key=lambda row: -abs(row["difference"]))[:CLASSES]
+    most = sorted(of_classes, key=lambda recall: -abs(recall.first - recall.second))[:CLASSES]
     yield markdown(
         ["class", "test images", "first", "other", "difference"],
         [
-            [
-                *(str(row["class"]), str(row["images"])),
-                *(f"{row['first_recall']:.3f}", f"{row['second_recall']:.3f}", f"{row['difference']:+.3f}"),
-            ]
-            for row in most
+            [name, str(images), f"{first:.3f}", f"{second:.3f}", f"{first - second:+.3f}"]
+            for name, images, first, second in most
         ],
     )

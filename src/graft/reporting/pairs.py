@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
+from typing import NamedTuple
 
 from scipy import stats
 
@@ -19,13 +20,10 @@ class Difference:
     """How far the first group is ahead of the second in a metric, over the repetitions that both have.
 
     Attributes:
-        first: a label.
-        second: a label.
         n: pairs.
         mean: first − second.
         low: the lower end of the 95 % interval by Student's t of the paired differences; None for one pair,
             and where all differences are equal: then nothing is known of their spread.
-        high: the upper end.
         p: two-sided paired t test; None where there is no interval.
         holm: `p` corrected for how many comparisons there are (Holm 1979).
     """
@@ -47,16 +45,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Images:
-    """Two runs on the same test images.
+    """Two runs on the same test images, and how many of these both, one or neither of them has right.
 
     Attributes:
         repetition: the values that both runs share, such as their seed.
-        first: the runs.
-        second: the other.
-        both: images that both have right.
-        only_first: images that the first alone has right.
-        only_second: images that the second alone has right.
-        neither: images that both have wrong.
         p: McNemar's exact test: two-sided binomial of the two `only` (McNemar 1947).
     """
 
@@ -101,13 +93,13 @@ def differences(groups: Sequence[Group], metric: str) -> list[Difference]:
     return corrected([pair for pair in pairs if pair is not None])
 
 
-def corrected(found: Sequence[Difference]) -> list[Difference]:
+def corrected(plain: Sequence[Difference]) -> list[Difference]:
     """The differences with Holm's correction in `holm`."""
-    tested = sorted((item.p, place) for place, item in enumerate(found) if item.p is not None)
-    result, most = list(found), 0.0
+    tested = sorted((item.p, place) for place, item in enumerate(plain) if item.p is not None)
+    result, most = list(plain), 0.0
     for rank, (p, place) in enumerate(tested):
         most = max(most, min(1.0, p * (len(tested) - rank)))
-        result[place] = replace(found[place], holm=most)
+        result[place] = replace(plain[place], holm=most)
     return result
 
 
@@ -117,9 +109,9 @@ def images(first: Group, second: Group) -> tuple[list[Images], str]:
     Returns:
         One for each repetition whose runs tested the same images, and why there is none for others.
     """
-    found, reason = [], "no seed in common"
-    for repetition, one, other in shared(first, second):
-        a, b = one.answers, other.answers
+    pairs, reason = [], "no seed in common"
+    for repetition, run, other in shared(first, second):
+        a, b = run.answers, other.answers
         if a is None or b is None:
             reason = "no predictions.csv with one row an image"
         elif a.keys() != b.keys() or any(a[path].label != b[path].label for path in a):
@@ -128,8 +120,8 @@ def images(first: Group, second: Group) -> tuple[list[Images], str]:
             outcomes = Counter((a[p].predicted == a[p].label, b[p].predicted == b[p].label) for p in a)
             only_first, only_second = outcomes[True, False], outcomes[False, True]
             counts = (outcomes[True, True], only_first, only_second, outcomes[False, False])
-            found.append(Images(repetition, one, other, *counts, mcnemar(only_first, only_second)))
-    return found, "" if found else reason
+            pairs.append(Images(repetition, run, other, *counts, mcnemar(only_first, only_second)))
+    return pairs, "" if pairs else reason
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -139,11 +131,17 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
-def recalls(pairs: Sequence[Images]) -> list[tuple[str, int, float, float]]:
-    """For each class its name, its test images, and the mean recall of the first and of the second runs.
+class Recall(NamedTuple):
+    """One class: its test images, and the mean recall of the first and of the second runs."""
 
-    Classes in the order of their names.
-    """
+    name: str
+    images: int
+    first: float
+    second: float
+
+
+def recalls(pairs: Sequence[Images]) -> list[Recall]:
+    """Each class, in the order of their names."""
     support: Counter[str] = Counter()
     right: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     for pair in pairs:
@@ -152,6 +150,6 @@ def recalls(pairs: Sequence[Images]) -> list[tuple[str, int, float, float]]:
                 counter[answer.label] += answer.predicted == answer.label
         support.update(answer.label for answer in (pair.first.answers or {}).values())
     return [
-        (name, count // len(pairs), right[0][name] / count, right[1][name] / count)
+        Recall(name, count // len(pairs), right[0][name] / count, right[1][name] / count)
         for name, count in sorted(support.items())
     ]

@@ -1,7 +1,6 @@
 """Pictures of a run: augmented training images, the confusion matrix, learning curves."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -60,35 +59,37 @@ def confusion_figure(confusion: ArrayLike, class_names: Sequence[str]) -> Figure
     return figure
 
 
-def learning_curves(rows: Sequence[dict[str, Any]], best_epoch: int | None) -> Figure:
+def learning_curves(rows: Sequence[Mapping[str, float]], best_epoch: int | None) -> Figure:
     """Loss and accuracy of training and validation against the epoch, the tested epoch marked."""
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for part, marker in (("train", "o"), ("val", "s")):
-            points = [
-                (row["epoch"] + 1, row[f"{part}/{metric}"]) for row in rows if f"{part}/{metric}" in row
-            ]
-            if points:
-                axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=part)
-        if best_epoch is not None:
-            axes.axvline(best_epoch + 1, color="grey", linestyle=":", label="tested epoch")
-        axes.set(xlabel="epoch", ylabel=metric)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        if axes.lines:
-            axes.legend()
+    marked = None if best_epoch is None else best_epoch + 1
+    figure = _loss_and_accuracy([(row["epoch"] + 1, row) for row in rows], marked, "tested epoch")
+    for axes in figure.axes:
+        axes.set_xlabel("epoch")
+        axes.locator_params("x", integer=True)
     return figure
 
 
-def penalty_curves(rows: Sequence[dict[str, float]], chosen: float) -> Figure:
+def penalty_curves(rows: Sequence[Mapping[str, float]], chosen: float) -> Figure:
     """Loss and accuracy of what a solved head was judged by, against its penalty; the chosen one marked."""
+    figure = _loss_and_accuracy([(row["penalty"], row) for row in rows], chosen, "chosen")
+    for axes in figure.axes:
+        axes.set(xlabel="penalty of the head's weights", xscale="log")
+    return figure
+
+
+def _loss_and_accuracy(
+    rows: Sequence[tuple[float, Mapping[str, float]]], marked: float | None, mark: str
+) -> Figure:
+    """Both of training and validation against the first of each row; a line where one of them is marked."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
-    penalties = [row["penalty"] for row in rows]
     for axes, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for part, marker in (("train", "o"), ("val", "s")):
-            if f"{part}/{metric}" in rows[0]:
-                values = [row[f"{part}/{metric}"] for row in rows]
-                axes.plot(penalties, values, marker=marker, markersize=3, label=part)
-        axes.axvline(chosen, color="grey", linestyle=":", label="chosen")
-        axes.set(xlabel="penalty of the head's weights", ylabel=metric, xscale="log")
-        axes.legend()
+            points = [(x, row[f"{part}/{metric}"]) for x, row in rows if f"{part}/{metric}" in row]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, label=part)
+        if marked is not None:
+            axes.axvline(marked, color="grey", linestyle=":", label=mark)
+        axes.set_ylabel(metric)
+        if axes.lines:
+            axes.legend()
     return figure

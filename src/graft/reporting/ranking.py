@@ -43,12 +43,12 @@ NOTES = """\
   attention; **images/s**: forward passes on this machine, without reading and decoding."""
 
 
-def csv_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def csv_rows(rows: Iterable[Row]) -> list[dict[str, object]]:
     """The rows with numbers of six digits; what is not known is left empty."""
     return [{key: _six_digits(value) for key, value in row.items()} for row in rows]
 
 
-def _six_digits(value: Any) -> Any:
+def _six_digits(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
 
 
@@ -66,7 +66,7 @@ def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> 
     ranked, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
     columns = _filled(ranked)
     scores = [column for column in columns if column[0] in NAMES]
-    # In two, so that both fit a terminal of 80 columns.
+    # Two tables, so that both fit a terminal of 80 columns.
     for part in (scores, [column for column in columns if column not in scores]):
         table = Table("backbone", box=None)
         for _, heading, _ in part:
@@ -99,16 +99,8 @@ def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
     columns = _filled(ranked)
     head = ["backbone", *(heading for _, heading, _ in columns)]
     table = markdown(head, [[row["backbone"], *_cells(row, columns)] for row in ranked])
-    lines = [
-        f"# Backbones ranked on {data}",
-        "",
-        table,
-        "",
-        "![Score against cost](figure.png)",
-        "",
-        NOTES,
-        "",
-    ]
+    picture = "![Score against cost](figure.png)"
+    lines = [f"# Backbones ranked on {data}", "", table, "", picture, "", NOTES, ""]
     if failed:
         lines += ["Not ranked:", "", *(f"- {in_markdown(_failure(row))}" for row in failed), ""]
     if correlations:
@@ -138,7 +130,7 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
     left, right = drawn.subplots(1, 2, sharey=True)
     for place, row in enumerate(ranked):
         error = (row["probe"] * (1 - row["probe"]) / images) ** 0.5
-        # Marker and colour both, for whoever tells few colours apart.
+        # Both marker and colour, for people who tell few colours apart.
         look = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 3}
         label = in_figure(row["backbone"])
         left.errorbar(row["gmacs"], row["probe"], error, **look, label=label)
@@ -148,7 +140,7 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
         axes.margins(x=0.1, y=0.1)
         axes.grid(alpha=0.3)
     low, high = left.get_ylim()
-    # Far below the points it would press them together.
+    # A line far below the points would press them together.
     if largest > low - (high - low):
         for axes in (left, right):
             axes.axhline(largest, color="black", linestyle=":", linewidth=1)

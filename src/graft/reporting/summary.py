@@ -18,11 +18,6 @@ from graft.runs.records import find_runs
 def summarize(folder: Path, sort: str = USUAL, over: Sequence[str] = ("seed",)) -> Ranking | None:
     """Summarise the runs below a sweep's folder; None, and nothing written, where there is none.
 
-    Args:
-        folder: the sweep's.
-        sort: the validation metric that orders.
-        over: the keys that runs of one group may differ in.
-
     Raises:
         GraftError: `sort` is no validation metric.
     """

@@ -1,17 +1,17 @@
 """The table of a ranking: in the terminal, as Markdown and as CSV."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.table import Table
 
 from graft.configuration.metric_names import USUAL
 from graft.configuration.plain_text import in_markdown
-from graft.reporting.groups import ABSENT, Group, Ranking, spell
+from graft.configuration.schema import spell
+from graft.reporting.groups import ABSENT, Group, Ranking
 from graft.reporting.pairs import Difference
-from graft.runs.records import Skipped
+from graft.runs.records import Run, Skipped
 
-# Beside the metric that orders.
+# Shown beside the metric that orders.
 ALWAYS = (USUAL, USUAL.replace("val/", "test/"))
 NO_INTERVAL = {1: "none from one pair", 2: "none: all differ equally"}
 COSTS = {"trainable_parameters": "trainable parameters", "seconds": "seconds"}
@@ -31,13 +31,11 @@ def cells(ranking: Ranking) -> tuple[list[str], Rows]:
     head = ["", *(ranking.shown or ["runs"]), "n", *metrics, *COSTS.values()]
     rows = []
     for place, group in enumerate(ranking.groups, start=1):
-        own = [group.short.get(key, ABSENT) for key in ranking.shown]
+        rank = str(place) if ranking.ranked else ""
+        values = [group.short.get(key, ABSENT) for key in ranking.shown] or [group.label]
         numbers = [str(group.spread(metric)) for metric in metrics]
         costs = [_cost(group, key) for key in COSTS]
-        counted = str(len(group.runs))
-        rows.append(
-            [str(place) if ranking.ranked else "", *(own or [group.label]), counted, *numbers, *costs]
-        )
+        rows.append([rank, *values, str(len(group.runs)), *numbers, *costs])
     return head, rows
 
 
@@ -65,7 +63,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(map(in_markdown, line)) + " |" for line in lines)
 
 
-def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
+def group_rows(ranking: Ranking) -> list[dict[str, object]]:
     """A group a row: all keys that differ, every metric's mean and deviation; those without a run last."""
     metrics = dict.fromkeys(
         key
@@ -78,7 +76,7 @@ def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
     ended_early = any(run.pruned for group in ranking.groups for run in group.runs.values())
     rows = []
     for place, group in enumerate(ranking.groups, start=1):
-        row: dict[str, Any] = {"rank": place if ranking.ranked else "", "group": group.label}
+        row: dict[str, object] = {"rank": place if ranking.ranked else "", "group": group.label}
         row |= {key: spell(value) for key, value in group.values.items()}
         row |= {"n": len(group.runs), "unfinished": left.count(group.label)}
         if ended_early:
@@ -89,17 +87,15 @@ def group_rows(ranking: Ranking) -> list[dict[str, Any]]:
             row[f"{metric} deviation"] = "" if value.deviation is None else value.deviation
         rows.append(row)
     done = {group.label for group in ranking.groups}
-    for label in dict.fromkeys(label for label in left if label not in done):
-        values = {key: spell(value) for key, value in _config(ranking, label).items() if key in ranking.keys}
-        rows.append({"rank": "", "group": label, **values, "n": 0, "unfinished": left.count(label)})
+    for label, run in ranking.unfinished:
+        if label not in done:
+            done.add(label)
+            values = {key: spell(value) for key, value in run.config.items() if key in ranking.keys}
+            rows.append({"rank": "", "group": label, **values, "n": 0, "unfinished": left.count(label)})
     return rows
 
 
-def _config(ranking: Ranking, label: str) -> dict[str, Any]:
-    return next(run.config for name, run in ranking.unfinished if name == label)
-
-
-def run_rows(ranking: Ranking) -> list[dict[str, Any]]:
+def run_rows(ranking: Ranking) -> list[dict[str, object]]:
     """A run a row: its group, what it was repeated over, how it ended, its numbers."""
     every = [(group.label, run) for group in ranking.groups for run in group.runs.values()]
     return [
@@ -118,7 +114,7 @@ def run_rows(ranking: Ranking) -> list[dict[str, Any]]:
 def left_out(ranking: Ranking, skipped: Sequence[Skipped] = ()) -> list[str]:
     """A line for each run that is not in the table, with the reason; then the notes."""
     lines = [
-        f"{run.status}: {label} ({_repetition(ranking, run.config)}): {run.reason} – {run.folder.path}"
+        f"{run.status}: {label} ({_repetition(ranking, run)}): {run.reason} – {run.folder.path}"
         for label, run in ranking.unfinished
     ]
     lines += [f"skipped: {path}: {reason}" for path, reason in skipped]
@@ -128,11 +124,11 @@ def left_out(ranking: Ranking, skipped: Sequence[Skipped] = ()) -> list[str]:
     return [*lines, *(f"note: {note}" for note in ranking.notes)]
 
 
-def _repetition(ranking: Ranking, config: dict[str, Any]) -> str:
-    return " ".join(f"{key}={spell(config.get(key))}" for key in ranking.over)
+def _repetition(ranking: Ranking, run: Run) -> str:
+    return " ".join(f"{key}={spell(run.config.get(key))}" for key in ranking.over)
 
 
-def difference_cells(found: Sequence[Difference]) -> tuple[list[str], Rows]:
+def difference_cells(compared: Sequence[Difference]) -> tuple[list[str], Rows]:
     """Head and rows of the paired comparisons."""
     head = ["against", "pairs", "ahead by", "95 % interval", "p", "p, corrected"]
     return head, [
@@ -143,5 +139,5 @@ def difference_cells(found: Sequence[Difference]) -> tuple[list[str], Rows]:
             NO_INTERVAL[min(item.n, 2)] if item.low is None else f"{item.low:+.4f} to {item.high:+.4f}",
             *(ABSENT if p is None else f"{p:.3g}" for p in (item.p, item.holm)),
         ]
-        for item in found
+        for item in compared
     ]

@@ -19,14 +19,9 @@ DESCRIPTION = "model.yaml"
 
 
 class BundleFolder:
-    """Where a bundle's files are.
+    """Where a bundle's files are: its tensors, how the model is built and used, and what else there may be.
 
-    Attributes:
-        path: the folder.
-        weights: all tensors of the model, as safetensors.
-        description: how the model is built and used, as YAML.
-        seen: which images the model has seen; need not be there.
-        card: the model card; need not be there.
+    Beside weights and description there may be `seen`, the images that the model has seen, and its card.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -51,11 +46,7 @@ def bundle_in(folder: Path) -> BundleFolder | None:
 
 
 def weights_file(path: Path, given: str) -> Path:
-    """The file of weights that a path means: itself or, of a folder, that of the bundle.
-
-    Args:
-        path: need not be there.
-        given: the key and its value, for messages, such as `backbone.weights=runs/first`.
+    """The file of weights that a path means: itself or, of a folder, that of the bundle; `given` names it.
 
     Raises:
         GraftError: the folder holds no bundle.
@@ -68,11 +59,7 @@ def weights_file(path: Path, given: str) -> Path:
 
 
 def bundle_folder(path: str | Path, key: str = "run") -> BundleFolder:
-    """The bundle's folder for a bundle, or for the run folder that holds one.
-
-    Args:
-        path: of either.
-        key: where it was given, for messages.
+    """The bundle's folder for a bundle, or for the run folder that holds one; `key` names it in messages.
 
     Raises:
         GraftError: `path` is neither.

@@ -4,26 +4,20 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
 from graft.configuration.keys import key_of
 from graft.configuration.paths import existing
+from graft.configuration.schema import Config, Plain
 from graft.errors import GraftError
 from graft.runs.files import write_yaml
 from graft.runs.folder import RunFolder
 from graft.runs.recorded import words_of
 from graft.runs.resuming import continued
 
-Config = dict[str, Any]
 
-
-def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]:
     """The configuration of the cross-validation that `resume` means, and the words that lead to it.
-
-    Args:
-        given: the configuration that the command line's words compose; they may change what is free.
-        overrides: those words.
 
     Raises:
         GraftError: there is no such folder, it is no cross-validation's, or a word would change the result.
@@ -41,16 +35,16 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Config, list[str]
 
 
 def free(words: Sequence[str]) -> list[str]:
-    """Those of the words that may change a run that goes on."""
+    """The words that may change a run that goes on."""
     return [word for word in words if key_of(word) in (*FREE, *MOVABLE)]
 
 
 def again(fold: RunFolder) -> bool:
-    """Whether a fold's run can be gone on with, or read back."""
+    """Whether a fold has a run that can go on, or be read back."""
     if fold.config.is_file():
         return True
     if fold.status_file.exists():
-        # A crash as it began left nothing but its claim.
+        # A crash at the beginning left nothing but the claim.
         shutil.rmtree(fold.path)
     return False
 
@@ -59,7 +53,7 @@ def again(fold: RunFolder) -> bool:
 def begun(folder: RunFolder, config: Config, words: Sequence[str]) -> Iterator[None]:
     """Record what is asked for, let no other process train in the folder, and say how to go on after a stop.
 
-    Nothing is left of it where not even a fold's folder was made.
+    If not even a fold's folder was made, nothing is left behind.
 
     Raises:
         GraftError: another process holds the folder.

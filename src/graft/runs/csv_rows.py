@@ -1,4 +1,4 @@
-"""Reading CSV files: rows that do not fit their header are refused by their line. Imports no torch."""
+"""Reading CSV files. A row that does not fit the header is refused with its line. Imports no torch."""
 
 import csv
 from collections import Counter
@@ -77,12 +77,9 @@ class Rows:
 
 def _misfit(cells: Sequence[str], columns: Sequence[str]) -> str:
     shown = ", ".join(repr(cell) for cell in cells[:5]) + (", ..." if len(cells) > 5 else "")
-    counts = f"{_cells(len(cells))}, the header has {len(columns)} ({', '.join(columns[:5])}): {shown}"
+    count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    counts = f"{count}, the header has {len(columns)} ({', '.join(columns[:5])}): {shown}"
     if len(cells) < len(columns):
         return counts
     example = ", ".join(cell.strip() for cell in cells[-2:])
     return f'{counts}; a cell that holds a comma stands in quotes, such as "{example}"'
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"

@@ -6,12 +6,11 @@ import subprocess
 import sys
 from functools import cache
 from importlib.metadata import distributions
-from typing import Any
 
 from graft.configuration.version import DISTRIBUTION, __version__
 
 
-def describe_environment() -> dict[str, Any]:
+def describe_environment() -> dict[str, object]:
     """Plain values that say what ran, on what, from which commit and with which packages."""
     return {
         "command": sys.argv,
@@ -31,9 +30,9 @@ def cores() -> int:
 
 @cache
 def _packages() -> dict[str, str]:
-    # Once a process: a sweep's jobs have the same, and to read them takes a quarter of a second.
+    # Once a process: a sweep's jobs have the same packages, and reading them takes a quarter of a second.
     installed = {d.name: d.version for d in distributions() if d.name}
-    # Of this code, which need not be what is installed.
+    # The version of this code, which may differ from the installed one.
     return dict(sorted({**installed, DISTRIBUTION: __version__}.items()))
 
 
@@ -45,7 +44,7 @@ def _processor() -> str:
         return platform.processor()
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> dict[str, str | bool] | None:
     """Commit of the working folder and whether it had uncommitted changes; None outside a repository."""
 
     def git(*words: str) -> str:

@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from graft.configuration.plain_text import encodable
 from graft.runs.csv_rows import Rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @contextmanager
@@ -21,7 +24,7 @@ def whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        # The rights that a new file has here; some writers, as that of safetensors, keep theirs to the user.
+        # The usual rights of a new file. Some writers, such as safetensors, give rights to the user only.
         part.touch()
         rights = part.stat().st_mode
         yield part
@@ -39,7 +42,7 @@ def sync_folder(folder: Path) -> None:
     try:
         number = os.open(folder, os.O_RDONLY)
     except OSError:
-        # Windows opens no folders.
+        # Windows cannot open folders.
         return
     with suppress(OSError):
         os.fsync(number)
@@ -47,30 +50,24 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str, errors: str = "replace") -> None:
-    """Write `text` to `path` so that a reader, or a crash, never meets half of it.
-
-    Args:
-        path: of the file.
-        text: its content.
-        errors: what becomes of names that are not UTF-8: Python's word for it.
-    """
+    """Write `text` to `path` so that a reader, or a crash, never meets half of it; `errors` as in `open`."""
     with whole(path) as part, part.open("w", encoding="utf-8", errors=errors, newline="") as file:
         file.write(text)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write plain values as indented JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # A name that is not UTF-8 is kept as an escape, which JSON reads back.
     write_text(path, (text if text == encodable(text) else json.dumps(value, indent=2)) + "\n")
 
 
-def write_yaml(path: Path, value: Any) -> None:
+def write_yaml(path: Path, value: object) -> None:
     """Write plain values as YAML, keys in the order given."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows as CSV; the columns are all keys, in the order in which they first appear.
 
     Names of files that are not UTF-8 are written as they are, so that they can be found again.
@@ -84,16 +81,16 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_text(path, text.getvalue(), errors="surrogateescape")
 
 
-def write_figure(path: Path, figure: Any) -> None:
+def write_figure(path: Path, figure: "Figure") -> None:
     """Write a matplotlib figure as PNG."""
     with whole(path) as part:
         part.write_bytes(png_of(figure))
 
 
-def png_of(figure: Any) -> bytes:
+def png_of(figure: "Figure") -> bytes:
     """Draw a matplotlib figure as PNG; every figure that Graft writes is drawn here."""
     drawn = io.BytesIO()
-    # Packing harder takes longer than drawing.
+    # More compression takes longer than the drawing.
     figure.savefig(drawn, dpi=120, format="png", pil_kwargs={"compress_level": 1})
     return drawn.getvalue()
 

@@ -5,7 +5,7 @@ Everything that knows the name of a file in a run folder stands here.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +16,13 @@ from filelock import FileLock, Timeout
 
 from graft.configuration.building import with_todays_names
 from graft.configuration.paths import check_room, existing, expanded
+from graft.configuration.schema import Plain
 from graft.errors import GraftError
 from graft.runs import slurm
 from graft.runs.files import write_json
-from graft.runs.process import this_process
+from graft.runs.process import Status, this_process
 
-# LibYAML's, where PyYAML was built with it: reads the same, some ten times as fast.
+# LibYAML's loader, if PyYAML was built with it, reads the same about ten times as fast.
 _YAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 STATUSES = ("running", "finished", "failed", "interrupted")
 
@@ -56,12 +57,8 @@ class RunFolder:
         self.bundle = self.path / "model"
 
     @classmethod
-    def claim(cls, path: str | Path, **facts: Any) -> "RunFolder":
+    def claim(cls, path: str | Path, **facts: object) -> "RunFolder":
         """Make `path` this run's folder by creating its `status.json` exclusively.
-
-        Args:
-            path: the folder.
-            facts: more to record in `status.json`, such as the run's `fingerprint`.
 
         Raises:
             GraftError: the folder is another run's, or holds other files.
@@ -78,11 +75,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path, key: str = "run") -> "RunFolder":
-        """Open the folder of an earlier run.
-
-        Args:
-            path: the folder.
-            key: where it was asked for, for messages.
+        """Open the folder of an earlier run; `key` names it in messages.
 
         Raises:
             GraftError: there is no such folder, or it is no run's.
@@ -101,7 +94,7 @@ class RunFolder:
         Raises:
             GraftError: another process holds it.
         """
-        # One object a path in a process, so that a holder may hold again.
+        # One lock object for each path in a process, so that the holder may take it again.
         lock = FileLock(self.lock_file, is_singleton=True)
         try:
             lock.acquire(blocking=False)
@@ -115,30 +108,26 @@ class RunFolder:
             lock.release()
 
     def take_up(self) -> None:
-        """Say that the run goes on, in this process, and how many times it has."""
+        """Record that the run goes on in this process, and how many times it has gone on."""
         known = self.status()
-        # The job is the one that began the run: started again, it finds its own by it.
+        # The recorded job is the one that began the run: started again, it finds its run by it.
         facts = {key: known.get(key) for key in ("started", "slurm", "fingerprint")}
         self.set_status("running", **facts, **this_process(), resumed=known.get("resumed", 0) + 1)
 
-    def set_status(self, status: str, **facts: Any) -> None:
+    def set_status(self, status: str, **facts: object) -> None:
         """Record where the run stands: one of `STATUSES`, with facts such as `reason`."""
         assert status in STATUSES, status
-        known = self.status() if status != "running" else {}
+        known: Mapping[str, object] = {}
         if status != "running":
-            facts["ended"] = _now()
+            known, facts["ended"] = self.status(), _now()
         write_json(self.status_file, {**known, "status": status, **facts})
 
-    def status(self) -> dict[str, Any]:
-        """What `status.json` says.
+    def status(self) -> Status:
+        """What `status.json` says."""
+        status: Status = json.loads(self.status_file.read_text(encoding="utf-8"))
+        return status
 
-        `status`; `started`, `ended`, `reason`; the process (`pid`, `host`, `began`); the `slurm` job in which
-        the run began; the `fingerprint` of what was asked for; how many times it was `resumed`; after how
-        many epochs it was `pruned`.
-        """
-        return dict(json.loads(self.status_file.read_text(encoding="utf-8")))
-
-    def read_config(self) -> dict[str, Any]:
+    def read_config(self) -> Plain:
         """The resolved configuration as plain values, with today's names of what it builds."""
         config = yaml.load(self.config.read_text(encoding="utf-8"), Loader=_YAML)
         return dict(with_todays_names(config))

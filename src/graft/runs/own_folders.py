@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from graft.runs.bundles import DESCRIPTION, WEIGHTS
 
-# Files of which the folders of runs, bundles, sweeps and of each command have all of one line.
+# Each folder of a run, a bundle, a sweep or a command holds all files of one of these lines.
 _MARKS = (
     ("status.json", "config.yaml"),
     ("status.json", "environment.json"),
@@ -19,7 +19,7 @@ _MARKS = (
     ("compare.csv", "compare.md"),
     ("features.csv", "features.safetensors"),
 )
-# What stands below `outputs`: a folder a command, and in each a folder a day.
+# Below `outputs` is a folder for each command, and in each of them a folder for each day.
 _OUTPUTS = "outputs"
 _COMMANDS = ("train", "sweeps", "crossval", "evaluate", "predict", "inspect", "compare", "extract", "rank")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -30,7 +30,7 @@ def own_marks(folder: str) -> str:
     try:
         names = set(os.listdir(folder))  # noqa: PTH208
     except OSError:
-        # Whoever reads it says so.
+        # The code that reads the folder reports it.
         return ""
     for marks in _MARKS:
         if names.issuperset(marks):

@@ -2,20 +2,44 @@
 
 import os
 import socket
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 
-def this_process() -> dict[str, Any]:
-    """Plain values that name this process: `pid`, `host`, and when it `began`, in the kernel's clock ticks.
+class Process(TypedDict, total=False):
+    """A process: its number, its machine, and when it began, in the kernel's clock ticks.
 
     A number is given again to another process; the number and the moment together are not.
     """
+
+    pid: int
+    host: str
+    began: int | None
+
+
+class Status(Process, total=False):
+    """What `status.json` says of a run, and of the process that it belongs to; times are in ISO 8601.
+
+    `slurm` is the job in which the run began, `fingerprint` that of what was asked for, `resumed` how many
+    times it went on, and `pruned` after how many epochs a search ended it.
+    """
+
+    status: str
+    started: str
+    ended: str
+    reason: str
+    slurm: dict[str, str] | None
+    fingerprint: str
+    resumed: int
+    pruned: int
+
+
+def this_process() -> Process:
+    """Which process this is."""
     return {"pid": os.getpid(), "host": socket.gethostname(), "began": _began(os.getpid())}
 
 
-def alive(status: Mapping[str, Any]) -> bool:
+def alive(status: Status) -> bool:
     """Whether the process that a run's status names is there, as far as this machine can know."""
     pid = status.get("pid")
     if status["status"] != "running" or status.get("host") != socket.gethostname():

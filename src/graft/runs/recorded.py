@@ -2,25 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from graft.configuration.building import check_trusted
 from graft.configuration.key_table import BUILT
-from graft.configuration.keys import Plain, conf_dir, known_keys
+from graft.configuration.keys import conf_dir, known_keys
 from graft.configuration.metric_names import USUAL
-from graft.configuration.schema import flatten
+from graft.configuration.schema import Plain, flatten
 from graft.runs.folder import RunFolder
 
 
-def recorded(folder: RunFolder) -> Plain:
+def recorded(folder: RunFolder) -> dict[str, object]:
     """The run's configuration as dotted keys, each group's chosen option under the group's own name.
 
     Raises:
         OSError, yaml.YAMLError: it cannot be read.
     """
-    flat: Plain = {}
+    flat: dict[str, object] = {}
     for key, value in folder.read_config().items():
         if key in BUILT and isinstance(value, Mapping):
             flat[key] = option_of(key, value)
@@ -45,7 +44,7 @@ def trusted_config(path: str | Path, trust: Sequence[str]) -> Plain:
     return config
 
 
-def option_of(group: str, node: Mapping[str, Any]) -> str:
+def option_of(group: str, node: Mapping[str, object]) -> str:
     """The option that a node came from: of those that build the same, the one whose values are most alike.
 
     A part of the user's own has the name of what is built.
@@ -72,7 +71,7 @@ def words_of(folder: RunFolder) -> list[str]:
     return [str(word) for word in yaml.safe_load(folder.overrides.read_text(encoding="utf-8")) or []]
 
 
-def swept(folder: RunFolder) -> Plain | None:
+def swept(folder: RunFolder) -> dict[str, object] | None:
     """What a sweep varied, with this run's values; None for a run that is no job of a sweep.
 
     A sweep's own words stand in `sweep.yaml`, in the folder above its jobs'; those of older ones in Hydra's
@@ -91,7 +90,7 @@ def swept(folder: RunFolder) -> Plain | None:
 
 
 def metric_of_sweep(folder: RunFolder) -> str | None:
-    """What ranks the jobs of the sweep that a run belongs to; None for one by itself."""
+    """The metric that ranks the jobs of a run's sweep; None for a run without a sweep."""
     for path in _above(folder):
         if (plan := path / "sweep.yaml").is_file():
             return str(yaml.safe_load(plan.read_text(encoding="utf-8")).get("metric") or USUAL)
@@ -99,7 +98,7 @@ def metric_of_sweep(folder: RunFolder) -> str | None:
 
 
 def metric_of_sweeps(folders: Iterable[RunFolder]) -> str:
-    """The metric by which the sweeps of all these runs rank them; the usual one where these are not one."""
+    """The metric by which the sweeps of these runs rank them; the usual one if they differ."""
     metrics = {metric_of_sweep(folder) for folder in folders}
     return metrics.pop() or USUAL if len(metrics) == 1 else USUAL
 

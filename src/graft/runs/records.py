@@ -1,7 +1,7 @@
 """Runs as they are compared: found by path, sweep folder or pattern, and read once."""
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import yaml
 
 from graft.configuration.names import nfc
 from graft.configuration.paths import existing, expanded
-from graft.errors import GraftError
+from graft.errors import GraftError, first_line
 from graft.runs import RunFolder
 from graft.runs.csv_rows import Rows
 from graft.runs.files import read_csv
@@ -20,7 +20,7 @@ from graft.runs.recorded import recorded, words_of
 
 
 class Skipped(NamedTuple):
-    """What was asked for and is no run, with the reason."""
+    """A path that was asked for and is no run, with the reason."""
 
     path: str
     reason: str
@@ -50,13 +50,13 @@ class Run:
     """
 
     folder: RunFolder
-    config: dict[str, Any]
+    config: Mapping[str, object]
     words: list[str]
     status: str
     reason: str
     started: str
     host: str
-    metrics: dict[str, Any]
+    metrics: Mapping[str, Any]
     pruned: int = 0
 
     @cached_property
@@ -101,8 +101,7 @@ def find_runs(wanted: str | Sequence[str]) -> tuple[list[Run], list[Skipped]]:
         try:
             runs.append(read_run(folder))
         except (GraftError, OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            skipped.append(Skipped(str(folder), reason.removeprefix(f"run={folder} ")))
+            skipped.append(Skipped(str(folder), first_line(error).removeprefix(f"run={folder} ")))
     if not runs:
         raise _no_run(wanted, skipped)
     return runs, skipped
@@ -136,14 +135,14 @@ def _folders(word: str, skipped: list[Skipped]) -> Iterator[Path]:
     """The folders of all runs that a word means; what it names that holds none goes to `skipped`."""
     pattern = str(expanded(word))
     is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
-    # Not Path.glob, which takes no absolute pattern.
+    # Path.glob takes no absolute pattern.
     named = sorted(glob.glob(pattern, recursive=True)) if is_pattern else [pattern]  # noqa: PTH207
     paths = [Path(name).absolute() for name in named]
     if is_pattern and not paths:
         skipped.append(Skipped(word, "nothing matches"))
     inside: set[Path] = set()
     for path in paths:
-        # What a pattern such as ** matches inside of a run is that run's, and no mistake.
+        # A pattern such as ** also matches inside of a run; that belongs to the run and is no mistake.
         if inside & {path, *path.parents}:
             continue
         if not path.is_dir():
@@ -166,15 +165,21 @@ def read_run(path: Path) -> Run:
     """
     folder = RunFolder.open(path)
     status = folder.status()
-    state = str(status["status"])
-    reason = "" if state == "finished" else str(status.get("reason") or state)
+    state = status["status"]
+    reason = "" if state == "finished" else status.get("reason") or state
     if state == "running":
         process = f"process {status.get('pid')} on {status.get('host')}"
         reason = f"still running ({process})" if alive(status) else f"killed, or still running ({process})"
-    recorded_metrics = folder.metrics if state == "finished" else {}
-    # What a test did not define, such as the AUROC of a single class, is null there.
-    metrics = {key: value for key, value in recorded_metrics.items() if value is not None}
-    started = str(status.get("started", ""))
-    host = str(status.get("host") or "")
-    pruned = int(status.get("pruned") or 0)
-    return Run(folder, recorded(folder), words_of(folder), state, reason, started, host, metrics, pruned)
+    metrics = folder.metrics if state == "finished" else {}
+    return Run(
+        folder,
+        recorded(folder),
+        words_of(folder),
+        state,
+        reason,
+        status.get("started", ""),
+        status.get("host", ""),
+        # What a test did not define, such as the AUROC of a single class, is null there.
+        {key: value for key, value in metrics.items() if value is not None},
+        status.get("pruned", 0),
+    )

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from graft.configuration.building import SHIPPED
 from graft.configuration.key_table import FREE, MOVABLE
-from graft.configuration.keys import key_of
+from graft.configuration.keys import key_of, plain
 from graft.configuration.run_config import RunConfig
 from graft.runs import slurm
 from graft.runs.fingerprint import fingerprint
@@ -18,7 +17,7 @@ from graft.runs.folder import RunFolder
 from graft.runs.log import say
 from graft.runs.resuming import find_run, status_of
 
-# What of a folder's name is another each time that the same words run.
+# The parts of a folder's name that differ each time that the same words run.
 CHANGING = ("${now:", "${graft.id:")
 
 
@@ -47,7 +46,7 @@ def going_on(
         config = replace(config, resume=str(run.path))
         if status_of(run).get("fingerprint") != fingerprint(config.plain()):
             return config, list(overrides)
-        # The very words that began it: they change nothing but how it is gone on with.
+        # The same words began the run, so they only change how it goes on.
         return _trusting(config), [word for word in overrides if key_of(word) in (*FREE, *MOVABLE)]
     if not slurm.started_again():
         return config, list(overrides)
@@ -59,17 +58,17 @@ def going_on(
         say(f"{started}, but these words had not begun a run: a new one starts")
         return config, list(overrides)
     say(f"{started}: its run is {begun.path}")
-    # They are the run's own, so they change nothing.
+    # The words are the run's own, so they change nothing.
     return replace(_trusting(config), resume=str(begun.path)), []
 
 
 def _trusting(config: RunConfig) -> RunConfig:
-    """What the words name could be built without asking, so it may be in the run that they began as well."""
+    """The words may name any package, so the run that they began may name the same packages."""
     packages = set(_packages(config.plain())).difference(SHIPPED)
     return replace(config, trust=[*config.trust, *sorted(packages)])
 
 
-def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFolder | None:
+def _begun_by(job: Mapping[str, str], words: Sequence[str], root: Path) -> RunFolder | None:
     """The run that these words began in this job: the newest that is unfinished, else the newest."""
 
     def is_it(run: RunFolder) -> bool:
@@ -87,9 +86,8 @@ def _begun_by(job: Mapping[str, Any], words: Sequence[str], root: Path) -> RunFo
 
 
 def root_of(node: DictConfig) -> Path:
-    """The folder below which the same words' runs are whenever they run."""
-    raw: Any = OmegaConf.to_container(node, resolve=False)
-    folder, pattern = Path(node.dir), str(raw["dir"])
+    """The folder that holds all runs of the same words, whenever they run."""
+    folder, pattern = Path(node.dir), str(plain(node)["dir"])
     changing = [position for word in CHANGING if (position := pattern.find(word)) >= 0]
     if not changing:
         return folder
@@ -97,7 +95,7 @@ def root_of(node: DictConfig) -> Path:
     return folder.parents[min(depth, len(folder.parents) - 1)]
 
 
-def _packages(node: Any) -> Iterator[str]:
+def _packages(node: object) -> Iterator[str]:
     """The packages of all targets."""
     if isinstance(node, Mapping):
         if "_target_" in node:

@@ -1,22 +1,19 @@
 """Finding a run to go on with, and what may be changed in it. Imports no torch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
 from graft.configuration.keys import key_of
 from graft.configuration.run_config import check_whole
-from graft.configuration.schema import get, replaced
+from graft.configuration.schema import Config, Plain, get, replaced
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
-from graft.runs.process import alive
+from graft.runs.process import Status, alive
 
-Config = Mapping[str, Any]
-
-# Schedules that take no notice of where a run ends.
+# Schedules that do not depend on where a run ends.
 ENDLESS = ("graft.optim.constant", "graft.optim.step", "graft.optim.plateau")
 OUTPUTS = Path("outputs")
 
@@ -39,11 +36,11 @@ def find_run(wanted: str) -> RunFolder:
     return folder
 
 
-def _stopped(status: Config) -> bool:
+def _stopped(status: Status) -> bool:
     return bool(status) and status["status"] != "finished" and not alive(status)
 
 
-def status_of(run: RunFolder) -> dict[str, Any]:
+def status_of(run: RunFolder) -> Status:
     """`status.json`, or nothing where it cannot be read."""
     try:
         return read_status(run)
@@ -51,7 +48,7 @@ def status_of(run: RunFolder) -> dict[str, Any]:
         return {}
 
 
-def read_status(run: RunFolder) -> dict[str, Any]:
+def read_status(run: RunFolder) -> Status:
     """`status.json`, of which a crash may have left nothing.
 
     Raises:
@@ -63,13 +60,8 @@ def read_status(run: RunFolder) -> dict[str, Any]:
         raise GraftError(f"{run.status_file} cannot be read: {error}") from error
 
 
-def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dict[str, Any]:
+def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> Plain:
     """The run's own configuration with what the command line may change in it.
-
-    Args:
-        folder: the run.
-        given: the configuration that the command line's words compose.
-        overrides: those words.
 
     Raises:
         GraftError: a word would change what the run computes, or the run lacks a key of today.
@@ -81,7 +73,7 @@ def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> dic
         if key.partition(".")[0] in (*OF_A_START, "hydra"):
             continue
         if key == "data" and get(given, "data._target_") == get(config, "data._target_"):
-            # The same kind again: what it says by default is the run's own.
+            # The same kind again: its defaults are the run's own values.
             continue
         if (new := get(given, key)) == (old := get(config, key)) and not word.startswith("~"):
             continue
@@ -104,12 +96,12 @@ def _version(folder: RunFolder) -> str:
     except (OSError, json.JSONDecodeError):
         return "?"
     packages = environment.get("packages", {})
-    # The first versions were called otherwise.
+    # The first versions had another name.
     return str(packages.get(DISTRIBUTION) or packages.get("graft", "?"))
 
 
 def _check_longer(config: Config, old: int, new: int) -> None:
-    """Refuse another end where what came before depends on it."""
+    """Refuse a new end of training where the epochs before it depend on the end."""
     if new < old:
         raise GraftError(f"trainer.max_epochs={new} is less than the {old} of the run that goes on")
     schedule = str(get(config, "scheduler._target_"))

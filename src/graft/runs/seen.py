@@ -34,7 +34,7 @@ class Seen:
         return Seen(train, (self.val | other.val) - train)
 
     def write(self, path: Path) -> None:
-        """Write a row an image."""
+        """Write a row for each image."""
         rows = [{"sha256": digest, "split": "train"} for digest in sorted(self.train)]
         rows += [{"sha256": digest, "split": "val"} for digest in sorted(self.val)]
         write_csv(path, rows or [{"sha256": "", "split": ""}])
@@ -58,14 +58,8 @@ def counted(roles: Iterable[str | None]) -> dict[str, int]:
 
 
 def told(counts: dict[str, int], images: str, so: str = "this is no test on unseen images alone") -> str:
-    """One line to say that a model has seen some images before; empty where it has seen none.
-
-    Args:
-        counts: from `counted`.
-        images: which, such as `these 40 images`.
-        so: what follows from it.
-    """
+    """One line that a model has seen some of these images, and what follows; empty where it has seen none."""
     where = {"seen/train": "in training", "seen/val": "in validation"}
-    first, *more = [f"{count:,} {{}}{where[key]}" for key, count in counts.items() if count] or [""]
-    parts = [first.format(f"of {images} are seen "), *(part.format("") for part in more)]
-    return f"warning: {' and '.join(parts)}, so {so}" if first else ""
+    said = " and ".join(f"{count:,} {where[key]}" for key, count in counts.items() if count)
+    said = said.replace(" in ", f" of {images} are seen in ", 1)
+    return f"warning: {said}, so {so}" if said else ""

@@ -6,7 +6,6 @@ The variables are those of the page https://slurm.schedmd.com/sbatch.html, "OUTP
 import os
 import subprocess
 from collections.abc import Mapping
-from typing import Any
 
 from graft.runs.log import say
 
@@ -24,9 +23,11 @@ def job() -> dict[str, str] | None:
     return variables if "job_id" in variables else None
 
 
-def same_job(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
+def same_job(first: Mapping[str, str] | None, second: Mapping[str, str] | None) -> bool:
     """Whether both are one job, however often it was started."""
-    return bool(first and second) and _identity(first) == _identity(second)
+    if not first or not second:
+        return False
+    return name_of(first) == name_of(second) and first.get("cluster") == second.get("cluster")
 
 
 def started_again() -> bool:
@@ -35,11 +36,11 @@ def started_again() -> bool:
     return job() is not None and count.isdigit() and int(count) > 0
 
 
-def name_of(job: Mapping[str, Any]) -> str:
+def name_of(job: Mapping[str, str]) -> str:
     """As SLURM's commands take it: `123`, or `120_4` for a task of an array."""
     if "array_job_id" in job:
         return f"{job['array_job_id']}_{job['array_task_id']}"
-    return str(job["job_id"])
+    return job["job_id"]
 
 
 def requeue() -> None:
@@ -55,8 +56,3 @@ def requeue() -> None:
         answer, failed = str(error), True
     words = " ".join(command)
     say(f"warning: {words} failed, so the job ends here: {' '.join(answer.split())}" if failed else words)
-
-
-def _identity(job: Mapping[str, Any] | None) -> tuple[Any, ...]:
-    assert job is not None
-    return name_of(job), job.get("cluster")

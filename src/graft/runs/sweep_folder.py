@@ -4,9 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from graft.configuration.paths import existing, expanded
 from graft.errors import GraftError
@@ -16,7 +13,7 @@ from graft.runs.process import alive
 from graft.runs.recorded import words_of
 from graft.runs.resuming import status_of
 
-# Of several runs of one job the first of these counts.
+# If a job has several runs, the one whose status comes first here counts.
 ORDER = ("finished", "interrupted", "running", "failed")
 
 
@@ -40,16 +37,12 @@ class SweepFolder:
             raise GraftError(f"sweep.resume={path} is no sweep's folder (it has no sweep.yaml)")
         return folder
 
-    def write_plan(self, plan: Mapping[str, Any]) -> None:
+    def write_plan(self, plan: Mapping[str, object]) -> None:
         """Record what the sweep consists of: its words, and each job's words and fingerprint."""
         write_yaml(self.plan_file, dict(plan))
 
-    def read_plan(self) -> dict[str, Any]:
-        """What `write_plan` recorded last."""
-        return dict(yaml.safe_load(self.plan_file.read_text(encoding="utf-8")))
-
     def runs(self) -> Iterator[RunFolder]:
-        """The runs below, those that a crash left without a readable status left out."""
+        """The runs below that have a readable status; a crash may leave a run without one."""
         for file in sorted(self.path.rglob("status.json")):
             if status_of(run := RunFolder(file.parent)):
                 yield run
@@ -61,11 +54,9 @@ class SweepFolder:
 
     def next_number(self) -> int:
         """The first number that no job's folder begins with."""
-        numbers = [int(match[0]) for run in self._folders() if (match := re.match(r"\d+", run.name))]
+        folders = [path for path in self.path.iterdir() if path.is_dir()] if self.path.is_dir() else []
+        numbers = [int(match[0]) for folder in folders if (match := re.match(r"\d+", folder.name))]
         return max(numbers, default=-1) + 1
-
-    def _folders(self) -> list[Path]:
-        return [path for path in self.path.iterdir() if path.is_dir()] if self.path.is_dir() else []
 
     def matched(self, jobs: Sequence[tuple[str, Sequence[str]]]) -> list[RunFolder | None]:
         """For each job the run that it has had: a finished one, else one to go on with, else a failed one.

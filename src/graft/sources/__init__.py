@@ -14,16 +14,14 @@ if TYPE_CHECKING:
     from graft.sources.prediction import collate_readable as collate_readable
     from graft.sources.prediction import find_images as find_images
 
-# Public name to the module that defines it; no module may bear the name of a public function.
+# Module to the public names that it defines; no module may bear the name of a public function.
 _HOMES = {
-    "PathImages": "prediction",
-    "collate_readable": "prediction",
-    "csv_manifest": "manifests",
-    "digits": "bundled",
-    "find_images": "prediction",
-    "glyphs": "drawing",
-    "image_folder": "folders",
-    "torchvision_data": "downloads",
+    "bundled": ("digits",),
+    "downloads": ("torchvision_data",),
+    "drawing": ("glyphs",),
+    "folders": ("image_folder",),
+    "manifests": ("csv_manifest",),
+    "prediction": ("PathImages", "collate_readable", "find_images"),
 }
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -78,7 +78,7 @@ def _eurosat(data_set: Any, folder: Path, download: bool) -> ImageData:
     )
 
 
-def _files(paths: list[Any], labels: list[int], folder: Path) -> ImageSet:
+def _files(paths: list[str | Path], labels: list[int], folder: Path) -> ImageSet:
     return file_images(folder, [Path(path).relative_to(folder).as_posix() for path in paths], labels)
 
 

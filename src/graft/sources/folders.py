@@ -13,7 +13,7 @@ from graft.sources.walk import OWN, LeftOut, Walk, joined, told
 
 
 def image_folder(root: str, nested: bool = False) -> ImageData:
-    """Images below `root`, the folder above them saying their class.
+    """Images below `root`, whose folder says their class.
 
     Folders whose names say train, val (or valid, dev, ...) and test are the parts, with a folder a class in
     each; where there are none, the folders in `root` are the classes and one part "all" is returned. Of
@@ -26,7 +26,7 @@ def image_folder(root: str, nested: bool = False) -> ImageData:
         root: the folder.
         nested: whether class folders may hold nothing but folders of the same names, such as years.
 
-    Where a class folder is empty nothing can train, nor as `number_classes` says; the images may be tested.
+    If a class folder is empty, or as `number_classes` says, nothing can train; the images may be tested.
 
     Raises:
         GraftError: `root` is no folder or holds no images, a folder cannot be listed, or class folders hold

@@ -28,7 +28,7 @@ class Layout(NamedTuple):
 def find_layout(walk: Walk) -> Layout:
     """Go down through folders that hold nothing but one folder, to the parts or the classes.
 
-    Where there are no parts, only a folder that is called as the one above it leads down; any other folder
+    Where there are no parts, only a folder with the name of the one above it leads down; any other folder
     may be the one class of a task that lacks the others.
 
     Raises:
@@ -48,10 +48,6 @@ def find_layout(walk: Walk) -> Layout:
 
 def refuse_folders_in_between(walk: Walk, folders: Sequence[str]) -> None:
     """Refuse class folders that hold only folders, of names that recur: those may be what says the class.
-
-    Args:
-        walk: of the data.
-        folders: of the classes of one part, by path.
 
     Raises:
         GraftError: they are such; says what to type in either case.
@@ -115,6 +111,6 @@ def _only_folder(walk: Walk, folder: str) -> str | None:
 
 
 def _doubled(walk: Walk, folder: str, name: str, inner: str) -> bool:
-    """Whether a folder is called as the one that it lies in, and holds folders and no images."""
+    """Whether a folder has the name of the one that it lies in, and holds folders and no images."""
     held = walk.listing(joined(folder, inner))
     return nfc(inner).casefold() == nfc(name).casefold() and bool(held.folders) and not held.images

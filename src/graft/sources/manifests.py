@@ -13,7 +13,7 @@ from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
 from graft.sources.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
 
-# Those that are read; the first two must be there.
+# The columns that are read; the first two must be there.
 COLUMNS = ("path", "label", "split", "group")
 
 
@@ -57,9 +57,9 @@ def csv_manifest(file: str, root: str | None = None) -> ImageData:
     spelled = _on_disk(source, folder, lines)
     for images in parts.values():
         images.names[:] = [spelled[name] for name in images.names]
-    ordered: dict[str, NamedImages] = {part: parts[part] for part in PARTS if part in parts}
-    kept = ordered or parts or {"all": NamedImages()}
-    return number_classes(source, folder, kept, _divided(kept))
+    ordered = {part: parts[part] for part in PARTS if part in parts}
+    named = ordered or parts or {"all": NamedImages()}
+    return number_classes(source, folder, named, _divided(named))
 
 
 def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, str]:
@@ -114,18 +114,18 @@ def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
                 f"{source}: no column {wanted}; the columns are {', '.join(rows.columns)}"
                 f"{did_you_mean(wanted, rows.columns)}"
             )
-    kept = {column: rows.columns.index(column) for column in COLUMNS if column in rows.columns}
-    read = []
+    place_of = {column: rows.columns.index(column) for column in COLUMNS if column in rows.columns}
+    numbered = []
     for line, cells in rows:
-        row = {column: cells[place].strip() for column, place in kept.items()}
-        if taken := _taken_in(row, cells, kept["path"]):
+        row = {column: cells[place].strip() for column, place in place_of.items()}
+        if taken := _taken_in(row, cells, place_of["path"]):
             raise GraftError(f"{source}, line {line}: {taken}; is a quote left open?")
-        read.append((line, row))
-    return read
+        numbered.append((line, row))
+    return numbered
 
 
 def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int) -> str:
-    """What says that a cell of several lines holds rows of their own, or nothing.
+    """The sign that a cell of several lines holds whole rows; empty where there is none.
 
     Text of several lines is fine in a column that is not read.
     """

@@ -13,7 +13,7 @@ from graft.data.levels import AllLevels, chosen_levels, find_levels
 from graft.data.splits import Splits, by_parts, split
 from graft.errors import GraftError
 
-# Images that are decoded to find what their values are, at most.
+# At most this many images are decoded to find out what their values are.
 DECODED = 256
 
 
@@ -83,12 +83,6 @@ def open_for_model(
     run: str, given: Mapping[str, Any] | None, recorded: Mapping[str, Any], levels: AllLevels | None
 ) -> tuple[Mapping[str, Any], ImageData]:
     """The images that a model is to see: those that are given, else those of its own run.
-
-    Args:
-        run: the run or bundle, for messages.
-        given: a `data` node; None: the run's own.
-        recorded: the run's configuration; empty for a bundle.
-        levels: the model's, as in `open_data`.
 
     Returns:
         The `data` node, and what it opens.

@@ -15,11 +15,11 @@ PART_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "val"),
     **dict.fromkeys(("test", "testing", "holdout"), "test"),
-    # Of what both words are used for; see `parts_of`.
+    # These words are used for both; see `parts_of`.
     **dict.fromkeys(("eval", "evaluation"), "val"),
 }
 _EITHER = ("eval", "evaluation")
-# Words beside these that say nothing: training_set, test_images.
+# Words that may stand beside these and say nothing: training_set, test_images.
 _EMPTY_WORDS = ("set", "data", "dataset", "folder", "split", "images", "image", "imgs", "pictures", "photos")
 
 
@@ -64,15 +64,8 @@ def number_classes(
 ) -> ImageData:
     """Give every class its index, in the sorted order of the names.
 
-    What only training forbids (no training part, one class only, a class that the training part lacks) is
-    left to who trains: `ImageData.untrainable`.
-
-    Args:
-        source: the configuration key and value that the images come from, for messages.
-        root: the folder that the names are relative to.
-        parts: some of "train", "val" and "test", or "all" alone.
-        notes: what the source left out.
-        untrainable: why nothing can train on these images, where the source knows already.
+    Problems for training only (no training part, one class only, a class that the training part lacks) are
+    recorded in `ImageData.untrainable`.
 
     Raises:
         GraftError: there are no images.
@@ -80,22 +73,16 @@ def number_classes(
     class_names = sorted({name for images in parts.values() for name in images.classes})
     if not class_names:
         raise GraftError(f"{source}: no images found")
-    told = list(notes)
-    untrainable = untrainable or _untrainable(source, parts, class_names)
+    notes = list(notes)
+    index_of = {name: index for index, name in enumerate(class_names)}
+    numbered = {}
     for part, images in parts.items():
         if missing := sorted(set(class_names) - set(images.classes)):
-            told.append(f"{part} has no images of {', '.join(missing)}")
-    index_of = {name: index for index, name in enumerate(class_names)}
-    return ImageData(
-        class_names,
-        {
-            part: file_images(root, images.names, [index_of[name] for name in images.classes])
-            for part, images in parts.items()
-        },
-        told,
-        [group for images in parts.values() for group in images.groups] or None,
-        untrainable=untrainable,
-    )
+            notes.append(f"{part} has no images of {', '.join(missing)}")
+        numbered[part] = file_images(root, images.names, [index_of[name] for name in images.classes])
+    groups = [group for images in parts.values() for group in images.groups]
+    untrainable = untrainable or _untrainable(source, parts, class_names)
+    return ImageData(class_names, numbered, notes, groups or None, untrainable=untrainable)
 
 
 def _untrainable(source: str, parts: Mapping[str, NamedImages], class_names: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Images to predict, found by path and read without ever stopping at one that cannot be."""
+"""Images to predict, found by path. One that cannot be read does not stop the others."""
 
 import glob
 from collections.abc import Callable, Sequence
@@ -54,13 +54,7 @@ def find_images(source: str) -> FoundImages:
 
 
 class PathImages(Dataset[Item]):
-    """Image files, transformed; each item is its index, the image or None, and why it could not be read.
-
-    Args:
-        files: the files.
-        transform: PIL RGB to a tensor.
-        levels: which values are black and white in images of more than 8 bits, as the model's data had them.
-    """
+    """Image files, transformed; each item is its index, the image or None, and why it could not be read."""
 
     def __init__(
         self, files: Sequence[Path], transform: Callable[..., Tensor], levels: AllLevels | None = None

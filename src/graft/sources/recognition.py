@@ -20,7 +20,7 @@ Row = Mapping[str, str]
 
 
 class Known(NamedTuple):
-    """What each of some images is for, and what a model knows of them.
+    """The split of some images, and what a model knows of them.
 
     Attributes:
         splits: of all images.
@@ -60,7 +60,7 @@ def in_place(folder: RunFolder, data: ImageData, seen: Seen | None, split: str) 
     except GraftError as error:
         raise GraftError(f"{error}; give data=… to test what is there now, but for what was seen") from error
     if seen is None:
-        return Known(splits, _split_of(splits), [])
+        return Known(splits, splits.of_each(), [])
     digest_of = digests(data, range(len(data.images)) if split == "all" else splits[split])
     names, before = data.images.names, {row["name"]: row.get("sha256") for row in rows}
     other = [names[i] for i, digest in digest_of.items() if before.get(names[i]) not in (None, digest)]
@@ -89,7 +89,7 @@ def anywhere(folder: RunFolder, data: ImageData, seen: Seen | None, otherwise: C
     if seen is None:
         if _same_by_fingerprint(folder, rows, data):
             splits = split_from_rows(rows, data, str(folder.split))
-            return Known(splits, _split_of(splits), [])
+            return Known(splits, splits.of_each(), [])
         what = f"{folder.path} has no record of the images that its model has seen"
         return Known(otherwise(), {}, [f"warning: {what}, so whether these are among them is not known"])
     digest_of = digests(data, range(len(data.images)))
@@ -115,7 +115,7 @@ def _own_split(
     for row in rows:
         waiting.setdefault(row["sha256"], {})[row["name"]] = row["split"]
     names, split_of = data.images.names, {}
-    # Of copies the one that bears the same name, else any.
+    # Of several copies, the one with the same name goes first.
     for index in sorted(digest_of, key=lambda index: names[index] not in waiting[digest_of[index]]):
         copies = waiting[digest_of[index]]
         split_of[index] = copies.pop(names[index] if names[index] in copies else next(iter(copies)))
@@ -124,7 +124,7 @@ def _own_split(
 
 def _apart(data: ImageData, splits: Splits, roles: Mapping[int, str]) -> Splits:
     """`splits`, in which every image that a run knows is what it was there."""
-    split_of = _split_of(splits)
+    split_of = splits.of_each()
     left = Counter(role for index, role in roles.items() if split_of[index] == "test" and role != "test")
     rule = splits.rule
     if left:
@@ -132,10 +132,6 @@ def _apart(data: ImageData, splits: Splits, roles: Mapping[int, str]) -> Splits:
         words = " and ".join(f"{left[role]:,} {where[role]}" for role in where if left[role])
         rule += f", but those that the model has seen: {words} (split=all tests them too)"
     return _splits(data, {**split_of, **roles}, rule)
-
-
-def _split_of(splits: Splits) -> dict[int, str]:
-    return {int(index): split for split in SPLITS for index in splits[split]}
 
 
 def _splits(data: ImageData, split_of: Mapping[int, str], rule: str) -> Splits:
@@ -147,7 +143,7 @@ def _splits(data: ImageData, split_of: Mapping[int, str], rule: str) -> Splits:
 
 
 def _same_by_fingerprint(folder: RunFolder, rows: Sequence[Row], data: ImageData) -> bool:
-    """Whether these are the images of a run that recorded no digest of each, but one of all."""
+    """Whether these are the images of a run that recorded one digest of all images, and none of each."""
     if not rows or {row["name"] for row in rows} != set(data.images.names):
         return False
     try:
@@ -157,7 +153,7 @@ def _same_by_fingerprint(folder: RunFolder, rows: Sequence[Row], data: ImageData
 
 
 def _fingerprint(folder: RunFolder) -> str | None:
-    """What a run recorded of all of its images; None where it did not."""
+    """The digest that a run recorded of all of its images; None where it recorded none."""
     try:
         return str(json.loads(folder.environment.read_text(encoding="utf-8"))["data"]["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -175,7 +171,7 @@ def check_same_images(folder: RunFolder, data: ImageData, splits: Splits) -> Non
     if not folder.split.is_file():
         return
     rows, names = read_csv(folder.split), data.images.names
-    recorded, current = _split_of(split_from_rows(rows, data, str(folder.split))), _split_of(splits)
+    recorded, current = split_from_rows(rows, data, str(folder.split)).of_each(), splits.of_each()
     if moved := [names[index] for index in range(len(names)) if recorded[index] != current[index]]:
         raise GraftError(f"data: the split is no longer that of {folder.split}, first at {moved[0]}")
     for index, row in enumerate(rows):
@@ -187,5 +183,5 @@ def check_same_images(folder: RunFolder, data: ImageData, splits: Splits) -> Non
     spelled_alike = [row["name"] for row in rows] == names
     before = _fingerprint(folder) if spelled_alike else None
     if before is not None and before != data_facts(data, splits).fingerprint:
-        # Of all together: images of an older Graft, which recorded no digests, or a split changed by hand.
+        # Compared as a whole: an older Graft recorded no digests, or the split was changed by hand.
         raise GraftError(f"data: the images, or their split, are not those of {folder.environment}")

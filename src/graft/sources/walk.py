@@ -1,7 +1,6 @@
 """Image files below a folder: the one walk of training, inspection and prediction. Imports no torch."""
 
 import os
-import stat
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from graft.data.formats import is_image
 from graft.errors import GraftError
 from graft.runs.own_folders import own_marks
 
-# What systems and archives leave in folders, in small letters.
+# Files and folders that systems and archives leave behind, in small letters.
 _SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 _SYSTEM_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 # Why something is left out.
@@ -29,21 +28,14 @@ _SAID = {
 
 
 class LeftOut(NamedTuple):
-    """What is no image to use: its path below the root, and one of the reasons above."""
+    """An entry that is not used: its path below the root, and one of the reasons above."""
 
     path: str
     why: str
 
 
 class Listing(NamedTuple):
-    """What one folder holds, by name, sorted.
-
-    Attributes:
-        folders: to look into.
-        images: files.
-        links: those of both that are links.
-        left_out: all the rest, by path below the root.
-    """
+    """The folders and images in a folder, by name, sorted; which of both are links; and what is left out."""
 
     folders: list[str]
     images: list[str]
@@ -56,10 +48,6 @@ class Walk:
 
     A link is followed once: what its real path leads to is not found again, and a link to a folder that it
     lies in leads nowhere. What is found at its own place goes before what a link leads to.
-
-    Args:
-        root: the folder.
-        source: key and value that name it, for messages.
     """
 
     def __init__(self, root: Path, source: str) -> None:
@@ -79,10 +67,7 @@ class Walk:
         return self._listings[folder]
 
     def below(self, tops: Sequence[str]) -> tuple[dict[str, list[str]], list[LeftOut]]:
-        """All images at any depth below some folders, and what was left out there.
-
-        Args:
-            tops: paths below the root; none lies in another.
+        """All images at any depth below some folders, none in another, and what was left out there.
 
         Returns:
             For each of `tops` the sorted paths of its images, below the root; and what is no such image.
@@ -126,7 +111,7 @@ class Walk:
                         pending.append(joined(place, name))
 
         for top in tops:
-            if self._is_link(top):
+            if top and (self.root / top).is_symlink():
                 links.append((top, top, True))
             else:
                 enter(top, top)
@@ -139,14 +124,14 @@ class Walk:
         return {top: sorted(paths) for top, paths in files_below.items()}, left_out
 
     def among(self, paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
-        """Those of some paths that are images, sorted, each file once, and what was left out of them.
+        """The paths that are images, sorted, each file once, and the paths that were left out.
 
         A folder is left out where none of the images lies in it.
         """
-        kept: dict[str, Path] = {}
+        image_at: dict[str, Path] = {}
         folders: list[Path] = []
         left_out: list[LeftOut] = []
-        # Of several paths to one file that without links counts.
+        # Of several paths to one file, the one without links counts.
         for path in sorted(
             paths, key=lambda path: (path.absolute() != path.resolve(), len(path.parts), path)
         ):
@@ -155,13 +140,13 @@ class Walk:
                 folders.append(path)
             elif why:
                 left_out.append(LeftOut(str(path), why))
-            elif os.path.realpath(path) in kept:
+            elif os.path.realpath(path) in image_at:
                 left_out.append(LeftOut(str(path), REPEATED))
             else:
-                kept[os.path.realpath(path)] = path
-        inside = {above for path in kept.values() for above in path.parents}
+                image_at[os.path.realpath(path)] = path
+        inside = {above for path in image_at.values() for above in path.parents}
         left_out += [LeftOut(str(path), FOLDER) for path in folders if path not in inside]
-        return sorted(kept.values()), left_out
+        return sorted(image_at.values()), left_out
 
     def _read(self, folder: str) -> Listing:
         path = self.root / folder
@@ -197,16 +182,13 @@ class Walk:
             return OWN if is_grafts else "", True
         if name.startswith(".") or name in _SYSTEM_FILES:
             return SYSTEM, False
-        # A link to nothing is an image that cannot be read, which what reads it says.
+        # A link to nothing counts as an image that cannot be read; the code that reads it reports it.
         if not entry.is_file() and not (entry.is_symlink() and not os.path.exists(path)):  # noqa: PTH110
             return SPECIAL, False
         return "" if is_image(path) else NO_IMAGE, False
 
     def _real(self, path: str) -> str:
         return os.path.realpath(self.root / path)
-
-    def _is_link(self, path: str) -> bool:
-        return bool(path) and stat.S_ISLNK(os.lstat(self.root / path).st_mode)
 
 
 def told(left_out: Iterable[LeftOut]) -> list[str]:
@@ -226,7 +208,7 @@ def _line(why: str, paths: Sequence[str]) -> str:
 
 
 def _above(top: str) -> list[str]:
-    """The folders that a path leads through, from the root on, without itself."""
+    """The folders above a path, from the root on."""
     parts = top.split("/") if top else []
     return ["/".join(parts[:depth]) for depth in range(len(parts))]
 

@@ -20,6 +20,7 @@ from graft.objective import Regularizer
 from graft.objective.behaviour import outputs
 from graft.objective.distillation import Distillation
 from graft.optim import Span, parameter_groups, weight_penalty
+from graft.optim.groups import ParameterGroup
 from graft.processes import collectives
 from graft.sources.prediction import ReadableBatch
 from graft.tasks import Task
@@ -61,7 +62,7 @@ class TransferModule(pl.LightningModule):
         head: nn.Module,
         *,
         task: Task,
-        optimizer: Callable[[list[dict[str, Any]]], Optimizer] | None = None,
+        optimizer: Callable[[list[ParameterGroup]], Optimizer] | None = None,
         schedule: Callable[[Optimizer, Span], dict[str, Any] | None] | None = None,
         rates: dict[str, Any] | None = None,
         plan: FreezePlan | None = None,
@@ -86,7 +87,7 @@ class TransferModule(pl.LightningModule):
         self.regularizer = regularizer
         if regularizer is not None:
             regularizer.prepare(self.backbone, self.head)
-        self.groups: list[dict[str, Any]] = []
+        self.groups: list[ParameterGroup] = []
         if rates:
             self.set_rates(rates)
         # Not `self.log`, whose running mean no checkpoint has.

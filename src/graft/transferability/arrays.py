@@ -1,4 +1,4 @@
-"""What every score checks first: shapes that fit, numbers that are finite, double precision."""
+"""The checks that every score makes first: shapes that fit, finite numbers, double precision."""
 
 from typing import Any
 
@@ -39,6 +39,6 @@ def source_probabilities(values: ArrayLike, labels: ArrayLike) -> tuple[Floats, 
 
 
 def entropy(counts: Floats) -> float:
-    """Of a distribution that is given by counts, in nats."""
+    """The entropy of a distribution that is given by counts, in nats."""
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log(shares)).sum())

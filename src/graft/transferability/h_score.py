@@ -12,10 +12,6 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     Σ_α = (1 − α) Σ_f + α σ² I, where σ² is the features' mean variance and α follows from the data. With as
     many features as images the plain score is C − 1 whatever the features are, noise too; this one is not.
 
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-
     Returns:
         From 0 to C − 1, C being the classes that have images.
 
@@ -26,9 +22,9 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
 
     matrix, places = labelled(features, labels)
     largest = np.abs(matrix).max() or 1.0
-    # To a size at which nothing over- or underflows, which changes nothing else.
+    # Scaled so that nothing over- or underflows; the result stays the same.
     centred = matrix / largest - (matrix / largest).mean(0)
-    # Of constant features rounding alone is left.
+    # Of constant features only rounding is left.
     if np.abs(centred).max() <= _rounding(features):
         return 0.0
     centred /= np.sqrt((centred**2).mean())

@@ -12,18 +12,14 @@ FOLDS = 5
 PENALTIES = np.logspace(-6, 1, 15)
 
 
-def probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int = FOLDS, seed: int = 0) -> float:
+def probe_accuracy(features: ArrayLike, labels: ArrayLike, seed: int = 0) -> float:
     """Accuracy of a linear classifier by stratified cross-validation, over all images together.
 
     A ridge classifier (least squares on ±1): it is solved in closed form, and so is the choice of its
     penalty, by leave-one-out. Both, and the features' mean and variance, are fitted inside the fold.
 
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-        folds: as many, or the number of images of the smallest class, but at least 2; of a class with one
-            image that image is never known.
-        seed: of the folds.
+    There are `FOLDS` folds, or as many as the smallest class has images, but at least 2. The only image of a
+    class is never known.
 
     Raises:
         ValueError: the shapes do not fit, a feature is NaN or infinite, or there is one class alone.
@@ -39,9 +35,9 @@ def probe_accuracy(features: ArrayLike, labels: ArrayLike, folds: int = FOLDS, s
         raise ValueError("one class alone gives nothing to tell apart")
     penalties = PENALTIES * matrix.size
     probe = make_pipeline(StandardScaler(), RidgeClassifierCV(penalties))
-    parts = StratifiedKFold(max(2, min(folds, int(counts.min()))), shuffle=True, random_state=seed)
+    parts = StratifiedKFold(max(2, min(FOLDS, int(counts.min()))), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # A class with a single image; what that means is said above.
         warnings.filterwarnings("ignore", "The least populated class")
-        said = cross_val_predict(probe, matrix, places, cv=parts)
-    return float((said == places).mean())
+        predicted = cross_val_predict(probe, matrix, places, cv=parts)
+    return float((predicted == places).mean())

@@ -31,13 +31,9 @@ class Evidence(NamedTuple):
 
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
-    """The mean over classes of the largest log evidence an image.
+    """The mean over classes that have images of the largest log evidence an image.
 
     Each class is a target y ∈ {0, 1}ᴺ, without an intercept, as in the paper.
-
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids; those without an image are left out of the mean.
 
     Raises:
         ValueError: the shapes do not fit, or a feature is NaN or infinite.
@@ -58,8 +54,8 @@ def evidences(features: Floats, targets: Floats) -> list[Evidence]:
 
     count = len(features)
     left, sizes, _ = np.linalg.svd(features, full_matrices=False)
-    kept = sizes > sizes.max() * max(features.shape) * np.finfo(np.float64).eps
-    left, values = left[:, kept], sizes[kept] ** 2
+    telling = sizes > sizes.max() * max(features.shape) * np.finfo(np.float64).eps
+    left, values = left[:, telling], sizes[telling] ** 2
     inside = left.T @ targets
     outside = ((targets - left @ inside) ** 2).sum(0)
     # Where all features are zero any scale will do.

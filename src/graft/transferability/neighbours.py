@@ -11,15 +11,10 @@ TEMPERATURE = 0.07
 
 
 def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = NEIGHBOURS) -> float:
-    """Accuracy of the k nearest neighbours' vote, each image left out of its own (leave-one-out).
+    """Accuracy of the k nearest neighbours' vote (k < N), each image left out of its own (leave-one-out).
 
     Near is by the cosine, and a vote weighs exp(cosine / 0.07): with equal votes a class of fewer images than
     k would be outvoted whatever the features are.
-
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-        k: how many vote; at most N − 1 do.
 
     Raises:
         ValueError: the shapes do not fit, a feature is NaN or infinite, or there is one image alone.
@@ -31,11 +26,11 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = NEIGHBOURS) ->
     if count < 2:
         raise ValueError("one image has no neighbour")
     k = min(k, count - 1)
-    # Asked for no points in particular, it leaves each point out of its own neighbours.
+    # Without points as an argument it leaves each point out of its own neighbours.
     nearest = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(matrix)
     distances, neighbours = nearest.kneighbors()
     votes = np.zeros((count, places.max() + 1))
-    # Against the nearest one, so that no exponential overflows and none but far ones vanish.
+    # Relative to the nearest one, so that no exponential overflows and only far ones vanish.
     weights = np.exp((distances[:, :1] - distances) / TEMPERATURE)
     np.add.at(votes, (np.arange(count)[:, None], places[neighbours]), weights)
     return float((votes.argmax(1) == places).mean())

@@ -23,12 +23,7 @@ class RankCorrelation(NamedTuple):
 
 
 def rank_correlations(scores: Sequence[float], reached: Sequence[float]) -> RankCorrelation | None:
-    """Weighted Kendall's tau and Spearman's coefficient; None where fewer than 3 differ.
-
-    Args:
-        scores: one a backbone; more is better.
-        reached: one a backbone, in the same order, such as accuracies.
-    """
+    """Weighted Kendall's tau and Spearman's coefficient of two lists; None where fewer than 3 differ."""
     from scipy.stats import spearmanr, weightedtau
 
     if len(scores) < FEWEST or len(set(scores)) < 2 or len(set(reached)) < 2:

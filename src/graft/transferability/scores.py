@@ -20,12 +20,6 @@ def all_scores(
 ) -> dict[str, float | None]:
     """Each of `NAMES`; None for LEEP and NCE where the source classes' probabilities are not known.
 
-    Args:
-        features: `(N, D)`.
-        labels: `(N,)` class ids.
-        probabilities: `(N, S)`, what the source's head says of the same images.
-        seed: of the probe's folds.
-
     Raises:
         ValueError: the shapes do not fit, a feature is NaN or infinite, or there is one class alone.
     """

@@ -1,13 +1,19 @@
 """`metrics.csv`: one row an epoch, written whatever logger is chosen."""
 
-from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from graft.runs.files import write_csv
+
+
+class TableState(TypedDict, total=False):
+    """The rows so far, and what waits for the next one; nothing where there is no table."""
+
+    rows: list[dict[str, float]]
+    early: dict[str, float]
 
 
 class EpochTable(Logger):
@@ -16,7 +22,7 @@ class EpochTable(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[dict[str, float]] = []
         self._early: dict[str, float] = {}
 
     @property
@@ -46,21 +52,21 @@ class EpochTable(Logger):
         self._early = {}
         write_csv(self.path, self.rows)
 
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+    def log_hyperparams(self, *args: object, **kwargs: object) -> None:
         """The configuration stands in `config.yaml`."""
 
-    def state(self) -> dict[str, Any]:
-        """The rows so far, as plain values."""
+    def state(self) -> TableState:
+        """A copy, which later epochs do not change."""
         return {"rows": [dict(row) for row in self.rows], "early": dict(self._early)}
 
     @rank_zero_only
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: TableState) -> None:
         """Go on from what `state` said; rows that came after it leave the file."""
         if state:
             self.rows, self._early = [dict(row) for row in state["rows"]], dict(state["early"])
             if self.rows:
                 write_csv(self.path, self.rows)
 
-    def row(self, epoch: int) -> dict[str, Any]:
+    def row(self, epoch: int) -> dict[str, float]:
         """The numbers of one epoch, or nothing."""
         return next((row for row in self.rows if row["epoch"] == epoch), {})

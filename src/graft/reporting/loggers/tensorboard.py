@@ -51,9 +51,9 @@ def add_figure(loggers: Sequence[Logger], tag: str, path: Path) -> None:
 
 def add_hyperparameters(
     loggers: Sequence[Logger],
-    flat: Mapping[str, Any],
+    flat: Mapping[str, object],
     metrics: Mapping[str, Any],
-    swept: Mapping[str, Any] | None = None,
+    swept: Mapping[str, object] | None = None,
 ) -> None:
     """Fill the HParams tab, once, with what was chosen and what it reached.
 
@@ -64,16 +64,18 @@ def add_hyperparameters(
         swept: of a job of a sweep, what the sweep varies; then nothing else is shown.
     """
     chosen = _chosen(flat) if swept is None else swept
-    # Lists as one text: Lightning would make a key of each entry.
-    chosen = {key: str(value) if isinstance(value, list | dict) else value for key, value in chosen.items()}
-    chosen = {key: encodable(value) if isinstance(value, str) else value for key, value in chosen.items()}
+    # Lists become one text, because Lightning would make a key of each entry.
+    shown = {
+        key: encodable(str(value)) if isinstance(value, list | dict | str) else value
+        for key, value in chosen.items()
+    }
     wanted = ("val/loss", "val/accuracy", "test/accuracy", "test/f1_macro")
     final = {f"final/{key.replace('/', '_')}": metrics[key] for key in wanted if key in metrics}
     for logger in _boards(loggers):
-        logger.log_hyperparams(chosen, final)
+        logger.log_hyperparams(shown, final)
 
 
-def _chosen(flat: Mapping[str, Any]) -> dict[str, Any]:
+def _chosen(flat: Mapping[str, object]) -> dict[str, object]:
     """What people vary."""
     shown = [*SINGLE, *(key for key in flat if key.split(".")[0] in WHOLE and not key.endswith("_"))]
     if flat.get("distill.teacher") is not None:

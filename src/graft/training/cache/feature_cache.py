@@ -17,10 +17,11 @@ from graft.data import ImageDataModule
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
 from graft.errors import GraftError
-from graft.features import BoundaryLoader, FeatureStore, ImageFeatures, Stored
 from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
-from graft.features.loading import Boundary
+from graft.features.image_features import ImageFeatures
+from graft.features.loading import Boundary, BoundaryLoader
+from graft.features.store import FeatureStore, Stored
 from graft.freezing import FreezePlan
 from graft.models.head import fit_standardization, standardizes
 from graft.processes.interruption import is_pending, raise_pending

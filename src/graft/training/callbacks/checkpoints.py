@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 
 from graft.processes import collectives
 from graft.processes.interruption import defer, is_pending, raise_pending
-from graft.processes.random_state import random_state, set_random_state
-from graft.reporting.loggers.epoch_table import EpochTable
+from graft.processes.random_state import RandomState, random_state, set_random_state
+from graft.reporting.loggers.epoch_table import EpochTable, TableState
 from graft.training.callbacks.checkpoint_files import LAST, keep_previous
 
 
@@ -35,9 +35,9 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self._seconds = 0.0
         self._started = self._saved = time.perf_counter()
         self._overdue = False
-        self._random: dict[str, Any] | None = None
+        self._random: RandomState | None = None
         self._metrics: dict[str, Any] = {}
-        self._table: dict[str, Any] = {}
+        self._table: TableState = {}
         self._trainable: list[str] = []
 
     @property
@@ -155,7 +155,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
     def save(self, trainer: pl.Trainer) -> None:
         """Write `last.ckpt`; the one before becomes `previous.ckpt`."""
         self._metrics = {key: value.detach().cpu() for key, value in trainer.callback_metrics.items()}
-        self._table = next((table.state() for table in _tables(trainer)), {})
+        self._table = next((table.state() for table in _tables(trainer)), TableState())
         parameters = trainer.lightning_module.named_parameters()
         self._trainable = [name for name, parameter in parameters if parameter.requires_grad]
         # What was logged up to here would otherwise wait in memory, and a killed run lose it.
