@@ -129,7 +129,8 @@ def test_every_part_has_options_and_every_option_composes() -> None:
             assert_plain(compose("train", [word, *extra.get(name_of(path), [])])[0])
 
 
-def test_defaults_follow_what_is_trained() -> None:
+def test_defaults_follow_what_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     frozen, _ = compose("train", ["backbone=resnet18", "freeze=frozen"])
     full, _ = compose("train", ["backbone=resnet18"])
     scratch, _ = compose("train", ["backbone=resnet18", "backbone.weights=null"])
@@ -137,6 +138,12 @@ def test_defaults_follow_what_is_trained() -> None:
     assert solved["optimizer"] == frozen["optimizer"] != full["optimizer"]
     assert frozen["trainer"]["max_epochs"] == 2 * full["trainer"]["max_epochs"]
     assert scratch["optimizer"]["lr"] > full["optimizer"]["lr"]
+    # Graft's own small network, with weights and without; the folder need not be one to be composed.
+    Path("source").mkdir()
+    small, _ = compose("train", ["backbone.weights=source", "freeze=full"])
+    assert [row["optimizer"]["lr"] for row in (full, scratch, small)] == [1e-4, 5e-4, 3e-4]
+    assert [row["optimizer"]["head_lr"] for row in (full, scratch, small)] == [3e-3, 5e-4, 1e-2]
+    assert compose("train", [])[0]["optimizer"] == scratch["optimizer"]
     assert frozen["name"] == "resnet18-frozen"
     given, _ = compose(
         "train", ["backbone=resnet18", "freeze=frozen", "trainer.max_epochs=3", "optimizer.lr=0.5"]

@@ -40,9 +40,9 @@ class Learner:
         return found
 
     def even(self, each: int) -> tuple[Labels, Floats]:
-        """`each` images of every class, their features spread evenly by a Sobol sequence: nearly all there are.
+        """`each` images of every class, their features spread evenly by a Sobol sequence.
 
-        Of 4,800 drawn at random, what a model comes to would be off by a third of a pooled interval's deviation.
+        On 4,800 drawn at random, a model's accuracy was off by a third of a pooled interval's deviation.
         """
         points = qmc.MultivariateNormalQMC(np.zeros(self.means.shape[1]), seed=each).random(each)
         labels = np.repeat(np.arange(self.classes), each)

@@ -30,6 +30,7 @@ from graft.configuration.rules import clean_name
 from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
 
+SMALL_NETWORK = "graft.backbones.simple_cnn"
 # By command: keys that do nothing there, and why.
 WITHOUT_EFFECT = {
     "evaluate": (
@@ -91,9 +92,16 @@ def _run_name(*, _root_: DictConfig) -> str:
     return clean_name(f"{backbone}-{choices['freeze']}")[:80]
 
 
-def _pretrained(trained: object, scratch: object, *, _root_: DictConfig) -> object:
-    """The first value where `backbone.weights` are given, the second for a new network."""
-    return scratch if OmegaConf.select(_root_, "backbone.weights") is None else trained
+def _pretrained(trained: object, scratch: object, small: object = None, *, _root_: DictConfig) -> object:
+    """The first value where `backbone.weights` are given, the second for a new network.
+
+    With weights, Graft's own small network takes `small`, where that is given: experiments/fine-tuning found
+    that rates which spoil SqueezeNet are too low for it.
+    """
+    if OmegaConf.select(_root_, "backbone.weights") is None:
+        return scratch
+    own = OmegaConf.select(_root_, "backbone._target_") == SMALL_NETWORK
+    return small if own and small is not None else trained
 
 
 def _frozen(head_only: object, more: object, *, _root_: DictConfig) -> object:
