@@ -1,25 +1,19 @@
 """What training and testing ask of a task; nothing else in them knows what a label is."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from PIL import Image
 from torch import Tensor
 
-from graft.configuration.metric_names import Metric
 from graft.evaluation.answers import Answers
+from graft.evaluation.assessment import Metrics
 from graft.runs import RunFolder
 from graft.tasks.tally import Tally
 
 
 class Task(Protocol):
-    """One kind of prediction.
-
-    Attributes:
-        metrics: those that it measures, with their directions.
-    """
-
-    metrics: Sequence[Metric]
+    """One kind of prediction."""
 
     def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         """The training loss of a batch: its scalar mean, and what that was divided by; None for B.
@@ -31,7 +25,7 @@ class Task(Protocol):
         ...
 
     def tally(self) -> Tally:
-        """What pools an epoch's outputs, and then says those of `metrics` that each epoch logs."""
+        """What pools an epoch's outputs, and then gives the metrics that each epoch logs."""
         ...
 
     def predictions(self, outputs: Tensor, temperature: float = 1.0) -> Tensor:
@@ -44,16 +38,12 @@ class Task(Protocol):
         """What the outputs `(N, C)` say of N images with these names and true labels."""
         ...
 
-    def rows(self, answers: Answers) -> list[dict[str, Any]]:
+    def rows(self, answers: Answers) -> list[dict[str, str | float]]:
         """The rows of `predictions.csv`, one an image."""
         ...
 
-    def read(self, rows: Sequence[dict[str, str]]) -> Answers:
+    def read(self, rows: Sequence[Mapping[str, str]]) -> Answers:
         """The answers that such rows were written of."""
-        ...
-
-    def assess(self, answers: Answers) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The metrics of a test with their intervals, and a table of its parts."""
         ...
 
     def write(
@@ -62,7 +52,7 @@ class Task(Protocol):
         answers: Answers,
         image_of: Callable[[int], Image.Image],
         uncalibrated: Answers | None = None,
-    ) -> dict[str, Any]:
+    ) -> Metrics:
         """Write what a test comes to: predictions, tables and figures; gives the metrics.
 
         Args:
