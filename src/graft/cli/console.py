@@ -41,13 +41,9 @@ def run(words: Sequence[str]) -> int:
     return guarded(lambda: dispatch(list(words)))
 
 
+@lenient_output()
 def guarded(command: Callable[[], object]) -> int:
     """Call a command, say what went wrong, and give the exit status."""
-    with lenient_output():
-        return _guarded(command)
-
-
-def _guarded(command: Callable[[], object]) -> int:
     try:
         try:
             command()

@@ -57,11 +57,11 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
 
 def _check_flags(words: Sequence[str]) -> None:
     """Answer a wrong flag in one line, where Hydra's parser prints its whole usage."""
-    from hydra._internal.utils import get_args_parser
+    from graft.composition.hydra_internals import flags_parser
 
     def refuse(message: str) -> NoReturn:
         raise GraftError(message)
 
-    parser = get_args_parser()
+    parser = flags_parser()
     parser.error = refuse  # type: ignore[method-assign]
     parser.parse_args(words)

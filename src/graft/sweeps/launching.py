@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
 
 from graft.errors import reason_of
 from graft.sweeps.submitted import each_for_itself
@@ -20,12 +21,12 @@ class Outcome(NamedTuple):
     Where a launcher `lost` it, nobody told.
     """
 
-    returned: Any = None
+    returned: object = None
     reason: str | None = None
     lost: bool = False
 
 
-def launch(launcher: Any, batch: Sequence[Sequence[str]], first: int) -> list[Outcome]:
+def launch(launcher: Launcher, batch: Sequence[Sequence[str]], first: int) -> list[Outcome]:
     """Run the jobs, each to its end, whatever becomes of the others.
 
     Args:

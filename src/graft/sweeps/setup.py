@@ -1,10 +1,13 @@
 """What a sweeper works with, whichever it is."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
-from omegaconf import open_dict, read_write
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict, read_write
 
 from graft.composition.words import quoted
 from graft.errors import GraftError
@@ -29,13 +32,13 @@ class Sweep(NamedTuple):
 
     command: str
     folder: SweepFolder
-    loader: Any
-    master: Any
-    launcher: Any
-    resumes: bool = False
+    loader: ConfigLoader
+    master: DictConfig
+    launcher: Launcher
+    resumes: bool
 
 
-def prepared(context: Any, job: Job, master: Any) -> Sweep:
+def prepared(context: HydraContext, job: Job, master: DictConfig) -> Sweep:
     """Find the sweep's folder, and let Hydra make the launcher.
 
     Args:
