@@ -215,7 +215,7 @@ def ours(case: Case, folder: Path) -> Cost:
         task=SingleLabel([str(label) for label in range(CLASSES)]),
         optimizer=partial(torch.optim.AdamW, lr=LR),
         schedule=build_later(config.scheduler, "scheduler"),
-        rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
+        rates={"lr": LR, "head_lr": None, "weight_decay": 0.01, "layer_decay": 1.0},
         plan=plan,
     )
     with redirect_stdout(Terminal()):

@@ -1,16 +1,16 @@
 """`graft evaluate`: test a run or bundle again, on the images it was tested on or on others."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.table import Table
 
+from graft.configuration.schema import Config
 from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform
 from graft.data.model_classes import in_order_of
 from graft.data.splits import to_test
 from graft.errors import GraftError
-from graft.evaluation.assessment import INTERVAL, spelled
+from graft.evaluation.assessment import INTERVAL, Metrics, spelled
 from graft.models import load_bundle
 from graft.models.wise_ft import move_towards_source
 from graft.reporting.console import PlainConsole
@@ -33,10 +33,8 @@ from graft.training.testing import (
 )
 from graft.training.trainer import quiet_lightning
 
-Config = dict[str, Any]
 
-
-def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
+def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     """Test the model of `config["run"]` and write metrics, predictions and figures to `path`.
 
     Returns:

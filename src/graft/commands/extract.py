@@ -1,12 +1,12 @@
 """`graft extract`: the features of images by a run's or a named backbone, for use elsewhere."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.torch import save_file
 
 from graft.backbones.making import backbone_name, make_backbone
+from graft.configuration.schema import Config
 from graft.data import ImageData, Splits, split_from_rows, split_rows
 from graft.errors import GraftError
 from graft.features.whole_backbone import features_of
@@ -19,8 +19,6 @@ from graft.sources.opening import open_data, open_for_model, split_or_parts
 from graft.sources.recognition import anywhere
 from graft.training.checks import check_device
 from graft.training.trainer import quiet_lightning
-
-Config = dict[str, Any]
 
 
 def run(config: Config, path: Path, overrides: list[str]) -> Path:

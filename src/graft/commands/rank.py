@@ -2,10 +2,10 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from graft.configuration.schema import Config
 from graft.data import data_facts
 from graft.features.whole_backbone import features_of
 from graft.ranking.candidates import candidates
@@ -24,7 +24,7 @@ from graft.training.trainer import quiet_lightning
 OUTPUTS = "outputs"
 
 
-def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
+def run(config: Config, path: Path, overrides: list[str]) -> Path:
     """Rank backbones on the training and validation images; write table, page and figure to `path`.
 
     Returns:
@@ -45,30 +45,29 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
     ranked_on = f"ranked on {len(indices)} images, train and val, never test"
     print("\n".join([f"{splits.describe()}; {ranked_on}", *data.notes]), flush=True)
     labels, batch_size = data.images.labels[indices], node.get("batch_size", 32)
+    seed, accelerator = config["seed"], config["accelerator"]
     features = partial(
         features_of,
         data=data,
         indices=indices,
-        accelerator=config["accelerator"],
+        accelerator=accelerator,
         cache=config["cache"],
         batch_size=batch_size,
         num_workers=node.get("num_workers"),
     )
     # No more at a time than there will ever be.
     most = min(batch_size, len(data.images))
-    measured = (labels, config["seed"], config["accelerator"], most)
-    rows = placed([row_of(candidate, features, *measured) for candidate in asked])
+    rows = placed([row_of(backbone, features, labels, seed, accelerator, most) for backbone in asked])
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
     rows = with_reached(rows, asked, tuned)
     correlations = correlated(rows)
     counts = np.bincount(labels)
-    said = f"{len(indices)} images of {np.count_nonzero(counts)} classes, train and validation"
+    images = f"{len(indices)} images of {np.count_nonzero(counts)} classes, train and validation"
     write_csv(path / "rank.csv", ranking.csv_rows(rows))
     if correlations:
         write_csv(path / "correlations.csv", correlations)
-    write_text(path / "rank.md", ranking.page(rows, correlations, said))
-    figure = ranking.figure(rows, len(indices), float(counts.max() / len(indices)))
-    write_figure(path / "figure.png", figure)
+    write_text(path / "rank.md", ranking.page(rows, correlations, images))
+    write_figure(path / "figure.png", ranking.figure(rows, len(indices), float(counts.max() / len(indices))))
     ranking.show(rows, correlations, PlainConsole())
     print(path)
     return path / "rank.csv"

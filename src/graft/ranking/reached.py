@@ -1,7 +1,6 @@
 """What fine-tuned runs of the same data reached, by the backbone that they started from."""
 
 import functools
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from graft.configuration.schema import without
 from graft.configuration.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
 from graft.runs.bundles import bundle_in
+from graft.runs.files import digest_of
 from graft.runs.records import Run
 
 # What of a backbone's node changes training alone.
@@ -76,13 +76,7 @@ def starting_point(node: Mapping[str, Any]) -> str:
     return json.dumps([network, _content(node)], sort_keys=True, default=str)
 
 
-@functools.cache
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+_digest = functools.cache(digest_of)
 
 
 def _content(node: Mapping[str, Any]) -> str:

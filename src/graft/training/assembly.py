@@ -1,11 +1,13 @@
 """From a resolved configuration to the parts of a run: its data and its model."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from torch.optim import Optimizer
 
 from graft.backbones import Backbone, Preprocessing
 from graft.backbones.making import make_backbone
@@ -29,7 +31,7 @@ from graft.sources.opening import open_data, open_recorded, split_data
 from graft.tasks import SingleLabel, Task
 from graft.tasks.single_label import class_weights
 from graft.training import checks
-from graft.training.module import TransferModule
+from graft.training.module import Rates, TransferModule
 from graft.training.single_images import check_single_images
 
 
@@ -94,14 +96,7 @@ def make_task(config: RunConfig, loading: ImageDataModule) -> Task:
 def make_module(
     config: RunConfig, backbone: Backbone, loading: ImageDataModule, plan: FreezePlan
 ) -> TransferModule:
-    """The LightningModule: the backbone with a new head, and how both are trained.
-
-    Args:
-        config: the resolved configuration.
-        backbone: from `make_backbone`.
-        loading: says how many classes there are, and which images train.
-        plan: from `make_plan`.
-    """
+    """The LightningModule: the backbone with a new head, and how both are trained."""
     classes = len(loading.data.class_names)
     with random_stream(config.seed, fingerprint_of(backbone)):
         head = build_later(config.head, "head")(backbone.width, classes)
@@ -128,7 +123,7 @@ def make_module(
     return module
 
 
-def make_optimizer(config: RunConfig) -> Any:
+def make_optimizer(config: RunConfig) -> Callable[..., Optimizer]:
     """What makes the optimizer from parameter groups; where `fused` is null, a fused one on a CUDA GPU."""
     settings = {
         key: value for key, value in config.optimizer.items() if key not in ("head_lr", "layer_decay")
@@ -143,10 +138,14 @@ def make_optimizer(config: RunConfig) -> Any:
     return build_later(settings, "optimizer")
 
 
-def rates(optimizer: Node) -> dict[str, Any]:
+def rates(optimizer: Node) -> Rates:
     """What `parameter_groups` wants of the optimizer's settings; a user's own node may leave some out."""
-    defaults = {"lr": None, "head_lr": None, "weight_decay": 0.0, "layer_decay": 1.0}
-    return {key: optimizer.get(key, default) for key, default in defaults.items()}
+    return {
+        "lr": optimizer["lr"],
+        "head_lr": optimizer.get("head_lr"),
+        "weight_decay": optimizer.get("weight_decay", 0.0),
+        "layer_decay": optimizer.get("layer_decay", 1.0),
+    }
 
 
 class Parts(NamedTuple):
@@ -180,6 +179,8 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     """
     checks.check_device(config.trainer["accelerator"])
     checks.check_precision(config.trainer)
+    if begun is None:
+        checks.check_schedule(config)
     check_workers(config.data.get("num_workers"), key="data.num_workers")
     size = starting.count(config.trainer)
     # Recorded, because a run that goes on with another number may round otherwise.

@@ -3,9 +3,9 @@
 import copy
 import tempfile
 from dataclasses import replace
-from typing import Any
 
 from pytorch_lightning.tuner.tuning import Tuner
+from torch.optim import Optimizer
 
 from graft.configuration.run_config import Node, RunConfig
 from graft.data import ImageDataModule
@@ -45,9 +45,9 @@ def at_found_rates(config: RunConfig, parts: Parts) -> RunConfig:
 def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezePlan, trainer: Node) -> float:
     """What all learning rates should be multiplied by, says a range test (Smith 2017, arXiv 1506.01186).
 
-    For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the
-    one where the loss falls fastest is chosen. Lightning gives every group the same rate meanwhile and
-    suggests one for all; here each step is taken at rates in the groups' own proportions.
+    For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the one where the loss
+    falls fastest is chosen. Lightning gives every group the same rate meanwhile and suggests one for all.
+    Here each step is taken at rates in the groups' own proportions.
 
     Args:
         module: a copy of it is trained; itself it stays as it is.
@@ -87,18 +87,18 @@ def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezeP
     return float(suggestion / lead)
 
 
-def in_proportion(module: TransferModule, lead: float) -> Any:
+def in_proportion(module: TransferModule, lead: float) -> Optimizer:
     """The module's optimizer, whose steps multiply each group's rate by its proportion to `lead`."""
     assert module.optimizer_factory is not None
     shares = [group["lr"] / lead for group in module.groups]
     optimizer = module.optimizer_factory(module.groups)
 
-    def scale(optimizer: Any, *_: Any) -> None:
+    def scale(optimizer: Optimizer, *_: object) -> None:
         for group, share in zip(optimizer.param_groups, shares, strict=True):
             group["shared"] = group["lr"]
             group["lr"] *= share
 
-    def restore(optimizer: Any, *_: Any) -> None:
+    def restore(optimizer: Optimizer, *_: object) -> None:
         for group in optimizer.param_groups:
             group["lr"] = group.pop("shared")
 

@@ -1,8 +1,8 @@
 """Running statistics for the mixed weights of a bundle, from the images that its run trained on."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from graft.configuration.schema import Config
 from graft.data import ImageDataModule, evaluation_transform, split_from_rows
 from graft.errors import GraftError
 from graft.models import Bundle
@@ -14,7 +14,7 @@ from graft.training.running_statistics import MOST, first, take_statistics
 
 
 def images_of_run(
-    run: str, recorded: Mapping[str, Any], bundle: Bundle, like: ImageDataModule
+    run: str, recorded: Config, bundle: Bundle, like: ImageDataModule
 ) -> ImageDataModule | None:
     """What the run was trained on; None where it is gone.
 

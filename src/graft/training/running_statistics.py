@@ -1,7 +1,6 @@
 """BatchNorm's running statistics of weights that never trained as they are: averages and mixtures."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +25,7 @@ def moving(network: nn.Module) -> list[str]:
 
 
 def take_statistics(
-    network: nn.Module, names: Sequence[str], batches: Iterable[Any], run: Callable[[Any], Any]
+    network: nn.Module, names: Sequence[str], batches: Iterable[Batch], run: Callable[[Batch], object]
 ) -> None:
     """Take the running statistics of some layers anew: the mean of what each batch gives.
 
@@ -40,18 +39,20 @@ def take_statistics(
         run: takes a batch through the network.
     """
     network.eval()
-    layers: list[Any] = [network.get_submodule(name) for name in names]
+    layers = [network.get_submodule(name) for name in names]
     chances = [(layer, layer.p) for layer in layers if isinstance(layer, StochasticBatchNorm2d)]
-    for layer, _ in chances:
+    for stochastic, _ in chances:
         # All channels by the batch: there are no running statistics yet that others could go by.
-        layer.p = 1.0
+        stochastic.p = 1.0
     with torch.no_grad():
         update_bn(batches, _Layers(layers, run))
     network.eval()
-    for layer, chance in chances:
-        layer.p = chance
+    for stochastic, chance in chances:
+        stochastic.p = chance
     for layer in layers:
+        assert isinstance(layer, _BatchNorm)
         for statistic in (layer.running_mean, layer.running_var):
+            assert statistic is not None
             statistic.copy_(collectives.summed(statistic) / collectives.size())
 
 
@@ -67,9 +68,9 @@ def first(batches: Iterable[Batch], images: int) -> Iterator[Batch]:
 class _Layers(nn.ModuleList):
     """What `update_bn` takes for a network, so that it changes these layers alone."""
 
-    def __init__(self, layers: Iterable[nn.Module], run: Callable[[Any], Any]) -> None:
+    def __init__(self, layers: Iterable[nn.Module], run: Callable[[Batch], object]) -> None:
         super().__init__(layers)
         self.run = run
 
-    def forward(self, batch: Any) -> None:
+    def forward(self, batch: Batch) -> None:
         self.run(batch)

@@ -1,7 +1,6 @@
 """Training on one image at a time, which BatchNorm cannot where it sees one value of each channel."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +64,7 @@ def _starved(module: TransferModule, loading: ImageDataModule) -> list[tuple[str
     """The BatchNorm layers that see one value of each channel of one image, by name."""
     starved: list[tuple[str, nn.Module]] = []
 
-    def watch(name: str) -> Any:
+    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
             if given[0].numel() == given[0].shape[1]:
                 starved.append((name, layer))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graft.data import ImageData
 from graft.evaluation.answers import Answers
+from graft.evaluation.assessment import Metrics
 from graft.evaluation.calibration import at_bound, fit_temperature
 from graft.models.bundle import Bundle
 from graft.processes.lightning import lone_trainer
@@ -17,7 +18,7 @@ from graft.runs import RunFolder
 from graft.runs.log import say
 from graft.tasks import SingleLabel, Task
 from graft.training.callbacks.progress import progress_bar
-from graft.training.module import TransferModule
+from graft.training.module import Batch, TransferModule
 
 
 class ModelOutputs(NamedTuple):
@@ -67,7 +68,7 @@ def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
     )
 
 
-def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any]) -> ModelOutputs:
+def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Batch]) -> ModelOutputs:
     """Run the module over the loader's images, in order."""
     trainer.test(module, dataloaders=loader, verbose=False)
     metrics = {f"test/{key}": value for key, value in module.tally("test").compute().items()}
@@ -75,7 +76,7 @@ def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any])
     return ModelOutputs(module.task, metrics, indices, labels, logits)
 
 
-def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None:
+def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Batch]) -> None:
     """Fit the bundle's temperature to the answers for the loader's images, which must validate, not test."""
     outputs = run_test(tester, tested_module(bundle), loader)
     temperature = fit_temperature(outputs.logits, outputs.labels)
@@ -95,7 +96,7 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None
 
 def write_test(
     folder: RunFolder, result: ModelOutputs, data: ImageData, temperature: float | None
-) -> dict[str, Any]:
+) -> Metrics:
     """Write what the task makes of a test.
 
     Args:
@@ -114,11 +115,11 @@ def write_test(
         folder, answers, lambda row: data.images[indices[row]], None if temperature is None else plain
     )
     # What the tally has too is the tally's, to the last digit as validation has it.
-    metrics = result.metrics | {key: measured[key] for key in measured if key not in result.metrics}
+    metrics: Metrics = {**result.metrics, **measured, **result.metrics}
     return metrics if temperature is None else {**metrics, "temperature": temperature}
 
 
-def calibration_line(metrics: dict[str, Any]) -> str:
+def calibration_line(metrics: Metrics) -> str:
     """What calibration did to the test's numbers."""
     parts = [
         f"{key} {metrics[f'uncalibrated/{key}']:.4f} before, {metrics[f'test/{key}']:.4f} after"

@@ -1,10 +1,11 @@
 """Lightning's Trainer as a run wants it: its callbacks, its loggers, its way to many processes."""
 
+import logging
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
 from graft.configuration.building import build, build_later
@@ -23,15 +24,14 @@ PURGING = ("TensorBoardLogger", "graft.training.StepTable")
 
 def make_callbacks(config: RunConfig, folder: Path, validated: bool) -> list[pl.Callback]:
     """The configured callbacks; where nothing validates, without the checkpoint of the best validation."""
-    nodes = config.callbacks.items()
     return [
         build(_inside(node, folder), f"callbacks.{name}")
-        for name, node in nodes
+        for name, node in config.callbacks.items()
         if validated or not str(node.get("monitor") or "").startswith("val/")
     ]
 
 
-def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None) -> list[Any]:
+def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None) -> list[Logger]:
     """The configured loggers, writing inside the run folder.
 
     Args:
@@ -39,12 +39,13 @@ def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None)
         folder: the run folder.
         purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
     """
-    made = []
+    made: list[Logger] = []
     for name, node in config.logger.items():
-        if str(node["_target_"]).endswith("TensorBoardLogger") and str(folder) != encodable(str(folder)):
+        target = str(node["_target_"])
+        if target.endswith("TensorBoardLogger") and str(folder) != encodable(str(folder)):
             say("TensorBoard cannot write into a folder whose name is not UTF-8, so it is left out")
             continue
-        purged = str(node["_target_"]).endswith(PURGING) and purge_step is not None
+        purged = target.endswith(PURGING) and purge_step is not None
         extra = {"purge_step": purge_step} if purged else {}
         made.append(build(_inside(node, folder), f"logger.{name}", **extra))
     return made
@@ -60,7 +61,7 @@ def make_trainer(
     config: RunConfig,
     folder: Path,
     callbacks: list[pl.Callback],
-    loggers: list[Any],
+    loggers: list[Logger],
     *,
     size: int = 1,
     changes: bool = False,
@@ -112,8 +113,6 @@ def make_trainer(
 
 def quiet_lightning() -> None:
     """Silence advice that does not apply: what it asks for is decided here, and said in the documentation."""
-    import logging
-
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         "The '.*_dataloader' does not have many workers",  # on few cores none is faster

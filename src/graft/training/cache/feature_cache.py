@@ -13,19 +13,17 @@ from torch.utils.data import DataLoader
 
 from graft.backbones.making import backbone_name
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageDataModule
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
 from graft.errors import GraftError
-from graft.features import BoundaryLoader, FeatureStore, ImageFeatures, Stored
+from graft.features import BoundaryLoader, FeatureStore, ImageFeatures
 from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
 from graft.features.loading import Boundary
-from graft.freezing import FreezePlan
 from graft.models.head import fit_standardization, standardizes
 from graft.processes.interruption import is_pending, raise_pending
 from graft.runs.log import say
-from graft.training.module import TransferModule
+from graft.training.assembly import Parts
 
 # Bytes of a value by Lightning's word for the precision; others have 4.
 WIDTHS = {"64-true": 8, "64": 8, "bf16-true": 2, "16-true": 2, "fast": 2}
@@ -48,9 +46,8 @@ class FeatureCache:
 
     Args:
         config: the resolved configuration.
-        module: whose backbone computes the tensors, with the weights that it has now.
-        loading: the images.
-        plan: says what is frozen.
+        parts: the module, whose backbone computes the tensors with the weights that it has now; the images,
+            and what is frozen.
         trainer: says on which device and at which precision.
         wanted: the word that asked for the cache, so that failing is an error; None: it is a line.
 
@@ -59,18 +56,10 @@ class FeatureCache:
         sizes: bytes an image of the boundaries that are read, by the number of stages below.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        module: TransferModule,
-        loading: ImageDataModule,
-        plan: FreezePlan,
-        trainer: pl.Trainer,
-        wanted: str | None,
-    ) -> None:
-        self.module = module
+    def __init__(self, config: RunConfig, parts: Parts, trainer: pl.Trainer, wanted: str | None) -> None:
+        loading, module, self.plan = parts
         self.loading = loading
-        self.plan = plan
+        self.module = module
         self.trainer = trainer
         self.wanted = wanted
         self.views = config.cache.views
@@ -127,8 +116,11 @@ class FeatureCache:
                 return None
             return Boundary(now.get(stop, indices, None, size), self._rows(indices), stop)
         except OSError as error:
-            say(f"cache: not used any more: {self.store.path} cannot be used ({error.strerror or error})")
+            say(f"cache: not used any more: {self._unusable(error)}")
             return None
+
+    def _unusable(self, error: OSError) -> str:
+        return f"{self.store.path} cannot be used ({error.strerror or error})"
 
     def lacking(self, stop: int, epochs: int) -> tuple[int, int]:
         """How many images have no tensor yet, and the bytes of one (0 where none lacks).
@@ -153,7 +145,7 @@ class FeatureCache:
         return rows
 
     @cached_property
-    def probed(self) -> "Probed":
+    def probed(self) -> Probed:
         """What one image tells; asked only where something is to be computed."""
         backbone = self.module.backbone
         tensors, values = self.loading.evaluation(self.loading.data.images[0])[None], []
@@ -179,17 +171,16 @@ class FeatureCache:
         stop = self.plan.prefix(epoch)
         # One boundary and one view of it are held at a time.
         view = epoch % self.views if self.views else None
-        self._read = {at: read for at, read in self._read.items() if at in ((stop, None), (stop, view))}
+        self._read = {key: self._read[key] for key in self._read if key in ((stop, None), (stop, view))}
         if stop not in self.sizes:
             return None
         try:
             # Both splits' at once, so that validation does not stop to compute.
             plain, drawn = self._boundary(stop, None), self._boundary(stop, view)
         except OSError as error:
-            why = f"{self.store.path} cannot be used ({error.strerror or error})"
             if self.wanted:
-                raise GraftError(f"{self.wanted} is not possible: {why}") from error
-            say(f"cache: not used any more: {why}")
+                raise GraftError(f"{self.wanted} is not possible: {self._unusable(error)}") from error
+            say(f"cache: not used any more: {self._unusable(error)}")
             del self.sizes[stop]
             return None
         return drawn if split == "train" else plain
@@ -205,7 +196,7 @@ class FeatureCache:
                 stored = self.plain.get(stop, indices, None, self.sizes[stop])
                 tensors = stored.take(np.arange(len(indices)))
         except OSError as error:
-            say(f"cache: not used any more: {self.store.path} cannot be used ({error.strerror or error})")
+            say(f"cache: not used any more: {self._unusable(error)}")
             del self.sizes[stop]
         if stop not in self.sizes:
             tensors = torch.cat(list(self.plain.compute(stop, indices)))
@@ -217,19 +208,14 @@ class FeatureCache:
             indices = self._indices(view)
             features = self.plain if view is None else self.drawn
             stored = features.get(stop, indices, view, self.sizes[stop])
-            if view is None and stop == len(self.module.backbone):
-                self._standardize(stored)
+            head = self.module.head
+            if view is None and stop == len(self.module.backbone) and standardizes(head):
+                train = stored.take(np.arange(len(self.loading.splits["train"])))
+                fit_standardization(head, train.float().to(self.module.device))
             self._read[stop, view] = Boundary(
                 stored, self._rows(indices), stop, torch.float32 if self.fast else None
             )
         return self._read[stop, view]
-
-    def _standardize(self, features: Stored) -> None:
-        """Let the head know the training images' mean and variance, where it wants to."""
-        module = self.module
-        if standardizes(module.head):
-            train = features.take(np.arange(len(self.loading.splits["train"])))
-            fit_standardization(module.head, train.float().to(module.device))
 
     def _run(self, images: Tensor, stop: int) -> Tensor:
         """The first stages as training would run them."""
