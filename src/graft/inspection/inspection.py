@@ -90,7 +90,7 @@ def inspect_images(
         data: the images.
         splits: what each is for.
         near: bits of 64 in which the perceptual hashes of near copies may differ; None: none are looked for.
-        threads: how many look at once; None: as many as there are cores, at most 8.
+        threads: as `all_looks`'.
         told: called now and then with what is being done, and for how many images it is done.
     """
     looks = all_looks(data.images, threads, lambda done: told("looked at", done))

@@ -65,12 +65,9 @@ def look_at(images: ImageSet, index: int) -> Look | str:
 
 
 def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]) -> list[Look | str]:
-    """Look at every image, in order.
+    """Look at every image, in order; `told` is called with the number of images done, now and then.
 
-    Args:
-        images: the images.
-        threads: how many look at once; None: one a core that this process may use, at most 8.
-        told: called with the number of images that were looked at, now and then.
+    So many threads look at once; None: one a core that this process may use, at most 8.
     """
     starts = range(0, len(images), BATCH)
 

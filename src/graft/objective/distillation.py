@@ -1,7 +1,6 @@
 """Knowledge distillation: a student learns the labels and what a trained teacher says of the same images."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +55,7 @@ class Teacher:
         # The student's mean and std, and the teacher's own.
         self.scales = torch.tensor([first.mean, first.std, second.mean, second.std]).view(4, 3, 1, 1)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Teacher":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Teacher":
         """One teacher is enough for every copy of the student."""
         return self
 
@@ -73,11 +72,11 @@ class Teacher:
         """The same images at the teacher's size, mean and std."""
         if self.same:
             return images
-        mean, std, own_mean, own_std = self.scales
+        mean, std, teachers_mean, teachers_std = self.scales
         pixels = images.float() * std + mean
         if pixels.shape[-1] != self.size:
             pixels = interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=True)
-        normalised: Tensor = (pixels - own_mean) / own_std
+        normalised: Tensor = (pixels - teachers_mean) / teachers_std
         return normalised
 
 

@@ -76,9 +76,9 @@ def solve(
 
     Args:
         head: ends in a dense layer, before which nothing trains.
-        solver: how the minimum is found.
-        train: of what the head is made.
-        val: by what the penalty is chosen; may be empty.
+        solver: finds the minimum.
+        train: what the head is made of.
+        val: what the penalty is chosen by; may be empty.
         task: says the training loss, and what is tallied.
         groups: `(N,)` which images of `train` belong together, so that no fold parts them.
         seed: of the folds.
@@ -118,7 +118,10 @@ def solve(
         say(f"warning: the best penalty, {minimum.penalty:g}, is at the end of those tried")
     if minimum.gradient > solver.tolerance_grad:
         say(f"warning: optimizer.max_iter={solver.max_iter} ended with a gradient of {minimum.gradient:.1g}")
-    _put(dense, minimum)
+    with torch.no_grad():
+        dense.weight.copy_(minimum.weight)
+        if dense.bias is not None:
+            dense.bias.copy_(minimum.bias)
     metrics = {"train/penalty": 0.5 * minimum.penalty * float(minimum.weight.square().sum())}
     for name, part in (("train", train), ("val", val)):
         metrics |= {f"{name}/{key}": value for key, value in _measured(task, head, part).items()}
@@ -146,7 +149,7 @@ def _judged(
     for minimum in minima:
         # Only now has the head the standardisation of what the minima are made of.
         inputs = _before(head, val.features).double() if inputs is None else inputs
-        rows.append({**_about(minimum), **_validated(minimum, inputs, val.labels)})
+        rows.append(_row(minimum, inputs, val.labels))
         solved.append(minimum)
         best = rows.index(_best(rows, len(val.labels)))
         if len(rows) - 1 - best >= WORSE:
@@ -176,7 +179,7 @@ def _crossed(
         inputs = None
         for minimum in path(Labelled(train.features[learn], train.labels[learn])):
             inputs = _before(head, train.features[judge]).double() if inputs is None else inputs
-            rows.append({**_about(minimum), **_validated(minimum, inputs, train.labels[judge])})
+            rows.append(_row(minimum, inputs, train.labels[judge]))
         parts.append(rows)
         shares.append(len(judge))
     return [
@@ -185,14 +188,15 @@ def _crossed(
     ]
 
 
-def _about(minimum: Minimum) -> dict[str, float]:
-    return {"penalty": minimum.penalty, "train/loss": minimum.loss}
-
-
-def _validated(minimum: Minimum, inputs: Tensor, labels: Tensor) -> dict[str, float]:
+def _row(minimum: Minimum, inputs: Tensor, labels: Tensor) -> dict[str, float]:
+    """What a penalty came to, judged by these inputs of the dense layer."""
     logits = inputs @ minimum.weight.T + minimum.bias
-    right = (logits.argmax(1) == labels).double().mean()
-    return {"val/loss": float(cross_entropy(logits, labels)), "val/accuracy": float(right)}
+    return {
+        "penalty": minimum.penalty,
+        "train/loss": minimum.loss,
+        "val/loss": float(cross_entropy(logits, labels)),
+        "val/accuracy": float((logits.argmax(1) == labels).double().mean()),
+    }
 
 
 def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Indices, Indices]]:
@@ -220,13 +224,6 @@ def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Ind
             )
         ]
     return [(np.concatenate([divided[learn], alone]), divided[judge]) for learn, judge in folds if len(judge)]
-
-
-@torch.no_grad()
-def _put(dense: nn.Linear, minimum: Minimum) -> None:
-    dense.weight.copy_(minimum.weight)
-    if dense.bias is not None:
-        dense.bias.copy_(minimum.bias)
 
 
 @torch.no_grad()

@@ -10,11 +10,7 @@ PLATEAU = "graft.optim.plateau"
 
 
 def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
-    """Refuse an accelerator that this machine lacks.
-
-    Args:
-        accelerator: as Lightning names it.
-        key: where it was asked for.
+    """Refuse an accelerator, as Lightning names it, that this machine lacks; `key` is where it was asked for.
 
     Raises:
         GraftError: names what was asked for and what works.
@@ -85,12 +81,7 @@ def _stops(node: Node) -> bool:
 
 
 def check_processes(config: RunConfig, size: int, splits: Splits) -> None:
-    """Refuse what several processes cannot share.
-
-    Args:
-        config: the resolved configuration.
-        size: how many processes train together.
-        splits: what they share.
+    """Refuse what the `size` processes that train together cannot share.
 
     Raises:
         GraftError: names the key and what is right.
@@ -114,11 +105,7 @@ def check_processes(config: RunConfig, size: int, splits: Splits) -> None:
 
 
 def check_calibration(split: str, splits: Splits) -> None:
-    """Refuse to calibrate without validation images, or on those that are then tested.
-
-    Args:
-        split: which is tested.
-        splits: of the data.
+    """Refuse to calibrate without validation images, or on those of `split`, which are tested then.
 
     Raises:
         GraftError: names what is asked for.

@@ -20,10 +20,6 @@ from graft.training.trainer import quiet_lightning
 def finish_test(folder: RunFolder, config: RunConfig) -> None:
     """Test the run's bundle on the run's own test images, and leave what a run that tests at once leaves.
 
-    Args:
-        folder: the run.
-        config: its configuration; its `trust` says what else the model was built from.
-
     Raises:
         GraftError: the data, the model or the device cannot be had.
     """
@@ -45,10 +41,10 @@ def finish_test(folder: RunFolder, config: RunConfig) -> None:
         tested = write_test(folder, result, data, bundle.temperature if config.calibrate else None)
         if bundle.seen is not None:
             tested |= seen_among(bundle.seen, data, loading.splits["test"])
-        known = folder.metrics
-        validated = {key: value for key, value in known.items() if key.startswith("val/")}
+        recorded = folder.metrics
+        validated = {key: value for key, value in recorded.items() if key.startswith("val/")}
         # What was validated, what was tested, then the rest, as in any run.
-        metrics = {**validated, **tested, **known}
+        metrics = {**validated, **tested, **recorded}
         write_text(
             BundleFolder(folder.bundle).card, model_card(config.recorded(), bundle.class_names, metrics)
         )

@@ -36,8 +36,8 @@ def at_found_rates(config: RunConfig, parts: Parts) -> RunConfig:
     factor = found_factor(parts.module, parts.loading, parts.plan, config.trainer)
     set_random_state(before)
     config = replace(config, lr_find=False, optimizer=scaled(config.optimizer, factor))
-    said = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
-    print(f"lr_find: {said}", flush=True)
+    words = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
+    print(f"lr_find: {words}", flush=True)
     parts.module.set_rates(rates(config.optimizer))
     return config
 
@@ -47,13 +47,7 @@ def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezeP
 
     For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the one where the loss
     falls fastest is chosen. Lightning gives every group the same rate meanwhile and suggests one for all.
-    Here each step is taken at rates in the groups' own proportions.
-
-    Args:
-        module: a copy of it is trained; itself it stays as it is.
-        loading: gives the batches.
-        plan: of freezing.
-        trainer: `accelerator`, `devices` and `precision`.
+    Here each step is taken at rates in the groups' own proportions. What is trained is a copy of the module.
 
     Raises:
         GraftError: no rate stands out.

@@ -16,13 +16,9 @@ from graft.training.running_statistics import MOST, first, take_statistics
 def images_of_run(
     run: str, recorded: Config, bundle: Bundle, like: ImageDataModule
 ) -> ImageDataModule | None:
-    """What the run was trained on; None where it is gone.
+    """What the run in the folder `run` was trained on, loaded as `like` loads others; None where it is gone.
 
-    Args:
-        run: its folder.
-        recorded: its configuration; empty for a bundle without one.
-        bundle: its model.
-        like: loads other images for it.
+    A bundle without its run has an empty configuration in `recorded`.
     """
     try:
         data = open_data(recorded["data"])

@@ -11,7 +11,7 @@ from graft.objective.stochastic_norm import StochasticBatchNorm2d
 from graft.processes import collectives
 from graft.training.module import Batch
 
-# Images that statistics are taken from, unless told: more of them change little.
+# Images that statistics are taken from where nothing else is asked for: more of them change little.
 MOST = 10_000
 
 
@@ -27,16 +27,11 @@ def moving(network: nn.Module) -> list[str]:
 def take_statistics(
     network: nn.Module, names: Sequence[str], batches: Iterable[Batch], run: Callable[[Batch], object]
 ) -> None:
-    """Take the running statistics of some layers anew: the mean of what each batch gives.
+    """Take the running statistics of the layers of these names anew: the mean of what each batch gives.
 
-    The network is in evaluation mode meanwhile, and afterwards, but for these layers. All processes must call
-    this, each with its share of the batches, and all have the same statistics after it.
-
-    Args:
-        network: in which the layers are.
-        names: of the layers.
-        batches: of training images, shuffled.
-        run: takes a batch through the network.
+    The batches are of training images, shuffled; `run` takes one through the network. That is in evaluation
+    mode meanwhile, and afterwards, but for these layers. All processes must call this, each with its share of
+    the batches, and all have the same statistics after it.
     """
     network.eval()
     layers = [network.get_submodule(name) for name in names]

@@ -18,14 +18,7 @@ from graft.training.module import TransferModule
 def check_single_images(
     config: RunConfig, loading: ImageDataModule, module: TransferModule, plan: FreezePlan, size: int
 ) -> None:
-    """Refuse batches of one image where a layer needs two to tell how its channels vary.
-
-    Args:
-        config: the resolved configuration.
-        loading: the images.
-        module: what trains.
-        plan: says which layers take statistics from a batch, and when.
-        size: how many processes share a batch.
+    """Refuse batches of one image for each of `size` processes, where a layer needs two for its statistics.
 
     Raises:
         GraftError: names the layer, and what to give.

@@ -97,16 +97,11 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Batch]) -> No
 def write_test(
     folder: RunFolder, result: ModelOutputs, data: ImageData, temperature: float | None
 ) -> Metrics:
-    """Write what the task makes of a test.
-
-    Args:
-        folder: where.
-        result: of the test.
-        data: what was tested, in the model's classes.
-        temperature: of the model's softmax; None where it never was calibrated.
+    """Write what the task makes of a test on `data`, whose classes are the model's.
 
     Returns:
-        The metrics: those that were tallied, those of `Task.write`, and the temperature.
+        The metrics: those that were tallied, those of `Task.write`, and the temperature of the model's
+        softmax where it was calibrated.
     """
     plain = result.answers(data)
     answers = plain if temperature is None else result.answers(data, temperature)

@@ -2,10 +2,13 @@
 
 import logging
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import DDPStrategy
 
 from graft.configuration.building import build, build_later
@@ -16,10 +19,17 @@ from graft.errors import GraftError
 from graft.processes.lightning import environment
 from graft.runs.log import say
 from graft.training.callbacks.checkpoint_files import CheckedIO
-from graft.training.unprofiled import Unprofiled
 
 # Loggers that can drop what was logged after the checkpoint that a run goes on from.
 PURGING = ("TensorBoardLogger", "graft.training.StepTable")
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class Unprofiled(PassThroughProfiler):
+    """Times nothing; Lightning's own makes a context manager anew for each of some 50 hooks a step."""
+
+    def profile(self, action_name: str) -> Any:  # noqa: D102
+        return _NOTHING
 
 
 def make_callbacks(config: RunConfig, folder: Path, validated: bool) -> list[pl.Callback]:
@@ -34,10 +44,7 @@ def make_callbacks(config: RunConfig, folder: Path, validated: bool) -> list[pl.
 def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None) -> list[Logger]:
     """The configured loggers, writing inside the run folder.
 
-    Args:
-        config: the resolved configuration.
-        folder: the run folder.
-        purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
+    A resumed run goes on from `purge_step`: loggers drop what they were given from this step on.
     """
     made: list[Logger] = []
     for name, node in config.logger.items():
@@ -66,15 +73,7 @@ def make_trainer(
     size: int = 1,
     changes: bool = False,
 ) -> pl.Trainer:
-    """Lightning's Trainer with Graft's callbacks and loggers.
-
-    Args:
-        config: the resolved configuration.
-        folder: the run folder.
-        callbacks: from `make_callbacks`, and more.
-        loggers: from `make_loggers`, and more.
-        size: how many processes train together, this one among them.
-        changes: whether what trains is not the same in all epochs.
+    """Lightning's Trainer for one of `size` processes; `changes`: not the same parts train in all epochs.
 
     Raises:
         GraftError: the Trainer refuses its settings.

@@ -28,13 +28,7 @@ class Decision(NamedTuple):
 
 
 def decide(config: RunConfig, parts: Parts, trainer: pl.Trainer, processes: int) -> Decision:
-    """Whether the run reads stored boundary tensors, before anything is computed.
-
-    Args:
-        config: the resolved configuration.
-        parts: what trains, on what.
-        trainer: says on which device and at which precision.
-        processes: how many train together.
+    """Whether the run, of so many processes, reads stored boundary tensors; nothing is computed yet.
 
     Raises:
         GraftError: something in the configuration needs them, and they cannot be had.
@@ -108,12 +102,11 @@ def _to_do(lacking: int, size: int) -> str:
 
 def wish(config: RunConfig, module: TransferModule) -> str | None:
     """The word of the configuration that cannot do without stored tensors, or None."""
-    words = {
-        "head.standardize=true": standardizes(module.head),
-        f"cache.views={config.cache.views}": config.cache.views is not None,
-        "cache.features=on": config.cache.features in ("on", True),
-    }
-    return next((word for word, holds in words.items() if holds), None)
+    if standardizes(module.head):
+        return "head.standardize=true"
+    if config.cache.views is not None:
+        return f"cache.views={config.cache.views}"
+    return "cache.features=on" if config.cache.features in ("on", True) else None
 
 
 def _none(wanted: str | None, why: str) -> Decision:

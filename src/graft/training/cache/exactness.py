@@ -21,14 +21,7 @@ OURS = ("graft.", "pytorch_lightning.")
 def reasons_against(
     config: RunConfig, run: Parts, callbacks: Iterable[pl.Callback], processes: int
 ) -> list[str]:
-    """Why training on stored tensors would differ from training on images; empty where it would not.
-
-    Args:
-        config: the resolved configuration.
-        run: what trains, on what.
-        callbacks: the trainer's.
-        processes: how many train together.
-    """
+    """Why training on stored tensors would differ from training on images; empty where it would not."""
     loading, module, plan = run
     drawn = not same_transform(loading.training, loading.evaluation)
     regularizer = module.regularizer
@@ -63,12 +56,7 @@ def _first_moving(plan: FreezePlan, stages: nn.ModuleDict) -> str:
 
 
 def reasons_against_solving(head: nn.Module, moves: bool) -> list[str]:
-    """Why a head cannot be solved once and for all; empty where it can.
-
-    Args:
-        head: features to logits.
-        moves: whether anything in the backbone ever changes.
-    """
+    """Why a head cannot be solved once and for all, on a backbone that ever changes where it `moves`."""
     layers = list(head) if isinstance(head, nn.Sequential) else [head]
     dense = isinstance(head, nn.Sequential) and isinstance(layers[-1], nn.Linear)
     trained = any(p.numel() for layer in layers[:-1] for p in layer.parameters())

@@ -44,12 +44,8 @@ class Probed(NamedTuple):
 class FeatureCache:
     """Takes the place of a run's loaders in the epochs whose boundary tensors are stored.
 
-    Args:
-        config: the resolved configuration.
-        parts: the module, whose backbone computes the tensors with the weights that it has now; the images,
-            and what is frozen.
-        trainer: says on which device and at which precision.
-        wanted: the word that asked for the cache, so that failing is an error; None: it is a line.
+    The module's backbone computes them, with the weights that it has now, on the trainer's device and at its
+    precision. If the cache fails, that is an error where the word `wanted` asked for it, else a line.
 
     Attributes:
         store: where the tensors are.
@@ -125,9 +121,7 @@ class FeatureCache:
     def lacking(self, stop: int, epochs: int) -> tuple[int, int]:
         """How many images have no tensor yet, and the bytes of one (0 where none lacks).
 
-        Args:
-            stop: the number of stages below the boundary.
-            epochs: how many read it.
+        The boundary is above the first `stop` stages, and so many epochs read it.
         """
         count = self.plain.lacking(stop, self._indices(None))
         for view in range(min(self.views or 0, epochs)):
