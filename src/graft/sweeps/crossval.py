@@ -21,7 +21,6 @@ from graft.runs.resuming import find_run
 from graft.sources.opening import split_data
 from graft.sources.recognition import check_same_images
 from graft.tasks import SingleLabel, Task
-from graft.tasks.pooling import pooled
 
 # What a fold's run has no key for.
 OWN = ("folds", "repeats")
@@ -139,17 +138,14 @@ def write_together(
             tested.setdefault(cut.repeat, []).append(cut)
     number = {image: index for index, image in enumerate(data.images.names)}
     task = SingleLabel(data.class_names)
-    answers = [pooled(task, [cut.folder for cut in repeat], data) for repeat in tested.values()]
-    first, *others = answers
+    (first, predictions), *others = (pooled(task, of_repeat, number) for of_repeat in tested.values())
     folder = RunFolder(path)
     metrics = task.write(folder, first, lambda row: data.images[number[first.names[row]]])
     write_json(folder.metrics_file, metrics)
     together = [metrics]
-    for other in others:
-        together.append({f"test/{key}": value for key, value in assess(other)[0].items()})
-    predictions: list[Mapping[str, object]] = []
-    for repeat, of_repeat in zip(tested.values(), answers, strict=True):
-        predictions += _prediction_rows(task, of_repeat, repeat)
+    for answers, of_repeat in others:
+        together.append({f"test/{key}": value for key, value in assess(answers)[0].items()})
+        predictions += of_repeat
     write_csv(folder.predictions, predictions)
     rows = rows_of(done, together, [*ASSESSED, "loss"])
     write_csv(path / "crossval.csv", rows)
@@ -165,10 +161,23 @@ def write_together(
     return rows, few
 
 
-def _prediction_rows(task: Task, answers: Answers, cuts: Sequence[Cut]) -> list[Mapping[str, object]]:
-    """The out-of-fold predictions of one repeat, each with the fold that tested it."""
-    cut_of = {row["path"]: cut for cut in cuts for row in read_csv(cut.folder.predictions)}
-    return [
-        {**row, "repeat": cut_of[name].repeat, "fold": cut_of[name].fold}
-        for name, row in zip(answers.names, task.rows(answers), strict=True)
+def pooled(
+    task: Task, cuts: Sequence[Cut], number: Mapping[str, int]
+) -> tuple[Answers, list[Mapping[str, object]]]:
+    """What the folds of one repeat said of their test images, in the order of the images' numbers.
+
+    Returns:
+        The answers, and their rows, each with the fold that tested it.
+
+    Raises:
+        GraftError: an image was tested twice.
+    """
+    tested = [(row, cut) for cut in cuts for row in read_csv(cut.folder.predictions)]
+    tested.sort(key=lambda pair: number[pair[0]["path"]])
+    if len({row["path"] for row, _ in tested}) < len(tested):
+        raise GraftError("folds: an image is in the test part of two folds")
+    answers = task.read([row for row, _ in tested])
+    return answers, [
+        {**row, "repeat": cut.repeat, "fold": cut.fold}
+        for row, (_, cut) in zip(task.rows(answers), tested, strict=True)
     ]
