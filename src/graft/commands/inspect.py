@@ -30,8 +30,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     data = open_data(config["data"])
     splits = split_or_parts(config["data"], data)
     print(splits.describe(), flush=True)
-    with progress(len(data.images)) as told:
-        inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), told)
+    with progress(len(data.images)) as report:
+        inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), report)
     findings = find(inspection)
     write_csv(path / "images.csv", image_rows(inspection))
     write_csv(path / "classes.csv", class_rows(inspection))

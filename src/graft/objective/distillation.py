@@ -18,12 +18,7 @@ def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) ->
 
     Softening divides the gradient by about T²; multiplied by it again, the divergence keeps its weight
     beside the labels' loss whatever T is. Towards T → ∞ its gradient is (z̃_student − z̃_teacher) / (B·C), of
-    logits z̃ that are centred over the classes.
-
-    Args:
-        student: logits `(B, C)`.
-        teacher: logits `(B, C)`.
-        temperature: T, above 0.
+    logits `(B, C)` z̃ that are centred over the classes.
     """
     said, true = (log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
     return temperature**2 * kl_div(said, true, reduction="batchmean", log_target=True)

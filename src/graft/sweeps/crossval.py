@@ -53,10 +53,7 @@ class Cut(NamedTuple):
 def cuts_of(config: Config, folder: Path, data: ImageData) -> list[Cut]:
     """All folds of all repeats, so that what cannot be cut is told before anything is trained.
 
-    Args:
-        config: says how many; a repeat cuts by the next `data.split_seed`.
-        folder: the cross-validation's, in which each fold has its run's.
-        data: the images.
+    A repeat cuts by the next `data.split_seed`. Each fold has a run's folder in the cross-validation's.
 
     Raises:
         GraftError: the folds cannot be cut, or a fold's run was begun on other images.
@@ -78,11 +75,7 @@ def cuts_of(config: Config, folder: Path, data: ImageData) -> list[Cut]:
 def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train: Train) -> list[Fold]:
     """Train on each fold; one that fails stops no other, unless it is the first and never began.
 
-    Args:
-        cuts: from `cuts_of`.
-        config: the cross-validation's; what has finished is read back, what was stopped goes on.
-        words: those that led to it, for the runs' records.
-        train: what `graft train` does.
+    What has finished is read back, what was stopped goes on. The words are for the runs' records.
 
     Raises:
         GraftError: the words are wrong, for every fold.
@@ -126,7 +119,7 @@ def write_together(
         name: of the configuration.
         rule: how the folds were cut.
         cuts: what was trained on.
-        done: what came out of each.
+        done: what came out of each cut.
         data: the images.
 
     Returns:

@@ -19,11 +19,7 @@ def run_grid(
 ) -> None:
     """Check all jobs, run those that are left, and say what became of each.
 
-    Args:
-        sweep: its parts.
-        params: key to values, from `hydra.sweeper.params`.
-        arguments: the command line's words, which come after those.
-        batch_size: how many jobs the launcher is given at a time; None: all.
+    The launcher is given `batch_size` jobs at a time; None: all.
 
     Raises:
         GraftError: a job is wrong; nothing has started.
@@ -36,7 +32,7 @@ def run_grid(
         plan = planned(sweep.folder, jobs, configs)
     else:
         plan = [Planned(job, fingerprint(config)) for job, config in zip(jobs, configs, strict=True)]
-    left = [(job, own) for job, own in zip(plan, jobs, strict=True) if job.done is None]
+    left = [(job, words_of_job) for job, words_of_job in zip(plan, jobs, strict=True) if job.done is None]
     to_run = {number: configs[number] for number, job in enumerate(plan) if job.done is None}
     check_inputs(sweep.command, to_run, jobs)
     for job in plan:
@@ -49,8 +45,8 @@ def run_grid(
                 "words": words,
                 "metric": metric,
                 "jobs": [
-                    {"words": own, "fingerprint": job.fingerprint}
-                    for job, own in zip(plan, jobs, strict=True)
+                    {"words": words_of_job, "fingerprint": job.fingerprint}
+                    for job, words_of_job in zip(plan, jobs, strict=True)
                 ],
             }
         )
@@ -66,8 +62,8 @@ def run_grid(
     # A launcher that stopped may have finished some before.
     finished = sweep.folder.finished()
     failed = [
-        Failed(apart(own, jobs), outcome.reason)
-        for (job, own), outcome in zip(left, outcomes, strict=True)
+        Failed(apart(words_of_job, jobs), outcome.reason)
+        for (job, words_of_job), outcome in zip(left, outcomes, strict=True)
         if outcome.reason is not None and not (outcome.lost and job.fingerprint in finished)
     ]
     counts = {"finished": len(left) - len(failed), "had finished before": len(plan) - len(left)}
@@ -75,7 +71,7 @@ def run_grid(
 
 
 def combinations(words: Sequence[str]) -> list[list[str]]:
-    """The words of each job: of several words for one key the last counts.
+    """The words of each job.
 
     Raises:
         GraftError: a word asks for a search, as an interval does.

@@ -36,11 +36,7 @@ class Planned(NamedTuple):
 
 
 def checked(sweep: Sweep, batch: Sequence[Sequence[str]]) -> list[Config]:
-    """The resolved configuration of each job.
-
-    Args:
-        sweep: whose jobs they are.
-        batch: the words of each job.
+    """The resolved configuration of each job of a batch, which has the words of each.
 
     Raises:
         GraftError: one is wrong; names the job by its number and what sets it apart.
@@ -68,7 +64,7 @@ def check_inputs(command: str, jobs: Mapping[int, Config], batch: Sequence[Seque
     """Check the paths that jobs read, before any starts.
 
     Args:
-        command: such as `train`.
+        command: of each.
         jobs: number to resolved configuration of each that is to run.
         batch: the words of each job of the sweep, by its number.
 

@@ -27,12 +27,7 @@ class Outcome(NamedTuple):
 
 
 def launch(launcher: Launcher, batch: Sequence[Sequence[str]], first: int) -> list[Outcome]:
-    """Run the jobs, each to its end, whatever becomes of the others.
-
-    Args:
-        launcher: Hydra's.
-        batch: the words of each job.
-        first: the number of the first, by which its folder is called.
+    """Run jobs with these words, each to its end, whatever becomes of the others; `first` numbers the first.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came.

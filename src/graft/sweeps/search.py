@@ -37,12 +37,6 @@ def run_search(
 ) -> None:
     """Run the trials that are left, say what became of each, and test the best.
 
-    Args:
-        sweep: its parts.
-        params: key to values, from `hydra.sweeper.params`.
-        arguments: the command line's words, which come after those.
-        settings: of the search.
-
     Raises:
         GraftError: a value or setting is wrong; nothing has started.
         SystemExit: a trial failed.

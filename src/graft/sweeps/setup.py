@@ -24,9 +24,9 @@ class Sweep(NamedTuple):
     Attributes:
         command: what each job runs, such as `train`.
         folder: the sweep's.
-        loader: Hydra's, which composes a job's configuration.
+        loader: composes a job's configuration.
         master: the sweep's own configuration, with its `hydra` node.
-        launcher: Hydra's.
+        launcher: runs the jobs.
         resumes: whether runs of an earlier start count.
     """
 
@@ -40,11 +40,6 @@ class Sweep(NamedTuple):
 
 def prepared(context: HydraContext, job: Job, master: DictConfig) -> Sweep:
     """Find the sweep's folder, and let Hydra make the launcher.
-
-    Args:
-        context: Hydra's.
-        job: what is called with each job's configuration.
-        master: the sweep's configuration.
 
     Raises:
         GraftError: `sweep.resume` names no sweep's folder, or `hydra.sweep.dir` another's; or each of several

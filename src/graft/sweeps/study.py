@@ -36,13 +36,10 @@ def import_optuna() -> ModuleType:
 def open_study(
     storage: str, metric: str, sampler: Mapping[str, Any], pruner: Mapping[str, Any] | None
 ) -> "Study":
-    """Make the study, or go on with the one that is there.
+    """Make the study at an address such as `sqlite:///study.db`, or go on with the one that is there.
 
-    Args:
-        storage: an address such as `sqlite:///study.db`.
-        metric: what is optimised; a loss downwards, all else upwards.
-        sampler: one of `optuna.samplers` as a `_target_` and its arguments.
-        pruner: one of `optuna.pruners`; None: no trial is ended early.
+    Sampler and pruner are Optuna's own, as a `_target_` and its arguments; without a pruner no trial is ended
+    early. A loss is optimised downwards, all else upwards.
 
     Raises:
         GraftError: the study there optimises another metric; Optuna refuses the sampler or pruner.

@@ -8,9 +8,7 @@ from pytorch_lightning.tuner.tuning import Tuner
 from torch.optim import Optimizer
 
 from graft.configuration.run_config import Node, RunConfig
-from graft.data import ImageDataModule
 from graft.errors import GraftError
-from graft.freezing import FreezePlan
 from graft.freezing.apply import apply
 from graft.processes.lightning import lone_trainer
 from graft.processes.random_state import random_state, set_random_state
@@ -32,9 +30,9 @@ def at_found_rates(config: RunConfig, parts: Parts) -> RunConfig:
     Raises:
         GraftError: no rate stands out.
     """
-    before = random_state()
-    factor = found_factor(parts.module, parts.loading, parts.plan, config.trainer)
-    set_random_state(before)
+    streams = random_state()
+    factor = found_factor(parts, config.trainer)
+    set_random_state(streams)
     config = replace(config, lr_find=False, optimizer=scaled(config.optimizer, factor))
     words = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
     print(f"lr_find: {words}", flush=True)
@@ -42,7 +40,7 @@ def at_found_rates(config: RunConfig, parts: Parts) -> RunConfig:
     return config
 
 
-def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezePlan, trainer: Node) -> float:
+def found_factor(parts: Parts, trainer: Node) -> float:
     """What all learning rates should be multiplied by, says a range test (Smith 2017, arXiv 1506.01186).
 
     For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the one where the loss
@@ -53,8 +51,8 @@ def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezeP
         GraftError: no rate stands out.
     """
     quiet_lightning()
-    tried = copy.deepcopy(module)
-    apply(plan, tried.backbone.stages, 0)
+    tried = copy.deepcopy(parts.module)
+    apply(parts.plan, tried.backbone.stages, 0)
     trained = [group for group in tried.groups if any(p.requires_grad for p in group["params"])]
     lead = max(group["lr"] for group in trained)
     tried.configure_optimizers = lambda: in_proportion(tried, lead)  # type: ignore[method-assign]
@@ -71,7 +69,7 @@ def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezeP
         )
         try:
             finder = Tuner(tester).lr_find(
-                tried, train_dataloaders=loading.train_dataloader(), num_training=STEPS, update_attr=False
+                tried, parts.loading.train_dataloader(), num_training=STEPS, update_attr=False
             )
         except GraftError as error:
             raise GraftError(f"lr_find: {error}; give optimizer.lr instead") from error

@@ -101,16 +101,16 @@ class FeatureCache:
         The keys are those of the weights as they are now, so that no change of them can go unnoticed.
         """
         indices, stop = self.loading.splits[split], self.plan.prefix()
-        now = replace(self.plain)
-        if self.fast or stop not in self.sizes or now.keys[stop - 1] != self.plain.keys[stop - 1]:
+        features = replace(self.plain)
+        if self.fast or stop not in self.sizes or features.keys[stop - 1] != self.plain.keys[stop - 1]:
             return None
-        count = now.lacking(stop, indices)
+        count = features.lacking(stop, indices)
         size = self._size(stop) if count else 0
         try:
             # What was made room for at the beginning may be full by now.
             if count and self.store.room_for(count * size):
                 return None
-            return Boundary(now.get(stop, indices, None, size), self._rows(indices), stop)
+            return Boundary(features.get(stop, indices, None, size), self._rows(indices), stop)
         except OSError as error:
             say(f"cache: not used any more: {self._unusable(error)}")
             return None
@@ -143,13 +143,13 @@ class FeatureCache:
         """What one image tells; asked only where something is to be computed."""
         backbone = self.module.backbone
         tensors, values = self.loading.evaluation(self.loading.data.images[0])[None], []
-        before = torch.get_rng_state()
+        state = torch.get_rng_state()
         with torch.no_grad(), evaluating(backbone):
             for index in range(len(backbone)):
                 tensors = backbone(tensors, start=index, stop=index + 1)
                 values.append(tensors.numel())
-        draws = not torch.equal(before, torch.get_rng_state())
-        torch.set_rng_state(before)
+        draws = not torch.equal(state, torch.get_rng_state())
+        torch.set_rng_state(state)
         return Probed(values, draws)
 
     def _indices(self, view: int | None) -> Indices:
