@@ -45,10 +45,11 @@ from graft.configuration.run_config import RunConfig
 from graft.freezing import FreezePlan, Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
+from graft.processes.lightning import quiet_lightning
 from graft.reporting.loggers.epoch_table import EpochTable
 from graft.tasks import SingleLabel
 from graft.training import TransferModule
-from graft.training.trainer import make_callbacks, make_loggers, make_trainer, quiet_lightning
+from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
 CLASSES, EPOCHS, LR = 10, 3, 1e-4
 Batch = dict[str, Tensor]

@@ -31,7 +31,6 @@ from graft.training.testing import (
     tested_module,
     write_test,
 )
-from graft.training.trainer import quiet_lightning
 
 
 def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
@@ -44,7 +43,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
         GraftError: there is no model, its data cannot be had, or the classes are others.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     bundle = load_bundle(config["run"], config["trust"])
     unfit: list[str] = []
     if (alpha := config["wise_ft"]["alpha"]) is not None:

@@ -18,7 +18,6 @@ from graft.runs.seen import Seen
 from graft.sources.opening import open_data, open_for_model, split_or_parts
 from graft.sources.recognition import anywhere
 from graft.training.checks import check_device
-from graft.training.trainer import quiet_lightning
 
 
 def run(config: Config, path: Path, overrides: list[str]) -> Path:
@@ -31,7 +30,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         GraftError: there is no model, its data cannot be had, or no image is in the split.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     if config["run"] is None:
         backbone, label = make_backbone(config["backbone"]), backbone_name(config["backbone"])
         node, data = config["data"], open_data(config["data"])

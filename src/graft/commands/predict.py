@@ -15,7 +15,6 @@ from graft.sources.opening import levels_of
 from graft.training.checks import check_device
 from graft.training.predicting import Row, predict_files, seen_before
 from graft.training.testing import make_tester
-from graft.training.trainer import quiet_lightning
 
 # Rows shown in the terminal; all of them stand in the CSV.
 SHOWN = 10
@@ -31,7 +30,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         GraftError: there is no model, no image, none that can be read, or no such device.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     files, notes = find_images(config["source"])
     bundle = load_bundle(config["run"], config["trust"])
     looked = some_of(files, MOST)

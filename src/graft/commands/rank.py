@@ -18,7 +18,6 @@ from graft.runs.files import write_csv, write_figure, write_text
 from graft.runs.records import Run, find_runs
 from graft.sources.opening import open_data, split_data
 from graft.training.checks import check_device
-from graft.training.trainer import quiet_lightning
 
 # Where runs are looked for unless it is said.
 OUTPUTS = "outputs"
@@ -34,7 +33,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         GraftError: the data or the device cannot be had, or none of the backbones could be ranked.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     asked = candidates(config["options"], config["backbones"], config["weights"])
     runs = runs_of(config["runs"])
     node = config["data"]

@@ -145,11 +145,8 @@ def _judged(
     """A row a penalty, and the minimum of the best; the path ends where it has long got worse."""
     rows: list[dict[str, float]] = []
     solved: list[Minimum] = []
-    inputs = None
-    for minimum in minima:
-        # Only now has the head the standardisation of what the minima are made of.
-        inputs = _before(head, val.features).double() if inputs is None else inputs
-        rows.append(_row(minimum, inputs, val.labels))
+    for row, minimum in _rows(head, minima, val):
+        rows.append(row)
         solved.append(minimum)
         best = rows.index(_best(rows, len(val.labels)))
         if len(rows) - 1 - best >= WORSE:
@@ -175,12 +172,9 @@ def _crossed(
     """A row a penalty, of all folds together: each image is judged by what it was no part of."""
     shares, parts = [], []
     for learn, judge in folds:
-        rows: list[dict[str, float]] = []
-        inputs = None
-        for minimum in path(Labelled(train.features[learn], train.labels[learn])):
-            inputs = _before(head, train.features[judge]).double() if inputs is None else inputs
-            rows.append(_row(minimum, inputs, train.labels[judge]))
-        parts.append(rows)
+        minima = path(Labelled(train.features[learn], train.labels[learn]))
+        judges = Labelled(train.features[judge], train.labels[judge])
+        parts.append([row for row, _ in _rows(head, minima, judges)])
         shares.append(len(judge))
     return [
         {key: float(np.average([row[key] for row in rows], weights=shares)) for key in rows[0]}
@@ -188,15 +182,22 @@ def _crossed(
     ]
 
 
-def _row(minimum: Minimum, inputs: Tensor, labels: Tensor) -> dict[str, float]:
-    """What a penalty came to, judged by these inputs of the dense layer."""
-    logits = inputs @ minimum.weight.T + minimum.bias
-    return {
-        "penalty": minimum.penalty,
-        "train/loss": minimum.loss,
-        "val/loss": float(cross_entropy(logits, labels)),
-        "val/accuracy": float((logits.argmax(1) == labels).double().mean()),
-    }
+def _rows(
+    head: nn.Sequential, minima: Iterator[Minimum], judges: Labelled
+) -> Iterator[tuple[dict[str, float], Minimum]]:
+    """What each penalty came to, and its minimum."""
+    inputs = None
+    for minimum in minima:
+        # Only now has the head the standardisation of what the minima are made of.
+        inputs = _before(head, judges.features).double() if inputs is None else inputs
+        logits = inputs @ minimum.weight.T + minimum.bias
+        row = {
+            "penalty": minimum.penalty,
+            "train/loss": minimum.loss,
+            "val/loss": float(cross_entropy(logits, judges.labels)),
+            "val/accuracy": float((logits.argmax(1) == judges.labels).double().mean()),
+        }
+        yield row, minimum
 
 
 def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Indices, Indices]]:

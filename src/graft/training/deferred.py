@@ -14,7 +14,6 @@ from graft.runs.log import log_to, say
 from graft.sources.opening import open_recorded
 from graft.training.checks import check_device
 from graft.training.testing import make_tester, run_test, tested_module, write_test
-from graft.training.trainer import quiet_lightning
 
 
 def finish_test(folder: RunFolder, config: RunConfig) -> None:
@@ -24,7 +23,6 @@ def finish_test(folder: RunFolder, config: RunConfig) -> None:
         GraftError: the data, the model or the device cannot be had.
     """
     check_device(config.trainer["accelerator"])
-    quiet_lightning()
     bundle = load_bundle(folder.path, config.trust)
     data = open_recorded(config.data)
     loading = ImageDataModule(

@@ -14,7 +14,6 @@ from graft.processes.lightning import lone_trainer
 from graft.processes.random_state import random_state, set_random_state
 from graft.training.assembly import Parts, rates
 from graft.training.module import TransferModule
-from graft.training.trainer import quiet_lightning
 
 STEPS = 100
 
@@ -50,7 +49,6 @@ def found_factor(parts: Parts, trainer: Node) -> float:
     Raises:
         GraftError: no rate stands out.
     """
-    quiet_lightning()
     tried = copy.deepcopy(parts.module)
     apply(parts.plan, tried.backbone.stages, 0)
     trained = [group for group in tried.groups if any(p.requires_grad for p in group["params"])]

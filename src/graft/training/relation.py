@@ -14,7 +14,6 @@ from graft.features.extraction import evaluating
 from graft.objective import CoTuning
 from graft.processes.lightning import lone_trainer
 from graft.training.module import Batch, TransferModule
-from graft.training.trainer import quiet_lightning
 
 
 def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: Node) -> None:
@@ -59,7 +58,6 @@ def show_training_images(
     This process does it alone, before there are others. Nothing is drawn from the random generators. Network
     and images are on the device that the trainer's settings name meanwhile, labels stay on the CPU.
     """
-    quiet_lightning()
     device = lone_trainer(trainer["accelerator"], trainer["devices"]).strategy.root_device
     network.to(device)
     with torch.no_grad(), evaluating(network):

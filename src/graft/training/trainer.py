@@ -1,7 +1,5 @@
 """Lightning's Trainer as a run wants it: its callbacks, its loggers, its way to many processes."""
 
-import logging
-import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from graft.configuration.locating import INSIDE
 from graft.configuration.plain_text import encodable
 from graft.configuration.run_config import Node, RunConfig
 from graft.errors import GraftError
-from graft.processes.lightning import environment
+from graft.processes.lightning import environment, quiet_lightning
 from graft.runs.log import say
 from graft.training.callbacks.checkpoint_files import CheckedIO
 
@@ -108,25 +106,3 @@ def make_trainer(
     )
     assert isinstance(trainer, pl.Trainer)
     return trainer
-
-
-def quiet_lightning() -> None:
-    """Silence advice that does not apply: what it asks for is decided here, and said in the documentation."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (
-        "The '.*_dataloader' does not have many workers",  # on few cores none is faster
-        "The number of training batches .* is smaller than the logging interval",  # curves are by epoch
-        "You defined a `validation_step` but have no `val_dataloader`",  # data.val_fraction=0
-        "Total length of `list` across ranks is zero",  # the same
-        "GPU available but not used",
-        r"Found .* module\(s\) in eval mode at the start of training",  # what is frozen is
-        "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
-        "You're resuming from a checkpoint that ended before the epoch ended",  # the order of images knows
-        "Trying to infer the `batch_size`",
-        "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
-        "The `srun` command is available",
-        "It is recommended to use `self.log\\(.*sync_dist=True\\)`",  # all is pooled before it is logged
-        ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
-        r"FSDP.state_dict_type\(\) and FSDP.set_state_dict_type\(\) are being deprecated",  # the same
-    ):
-        warnings.filterwarnings("ignore", message)
