@@ -37,7 +37,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     else:
         bundle = load_bundle(config["run"], config["trust"])
         backbone = bundle.backbone
-        # Of a trained backbone the preprocessing is the bundle's.
+        # A trained backbone has the bundle's preprocessing.
         backbone.preprocessing = bundle.preprocessing
         saved = trusted_config(config["run"], config["trust"])
         label = backbone_name(saved["backbone"]) if saved else Path(config["run"]).name

@@ -1,4 +1,4 @@
-"""`graft rank`: which backbone suits some images, told from its features before anything is trained."""
+"""`graft rank`: which backbone suits some images, by its features, before anything is trained."""
 
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from graft.runs.records import Run, find_runs
 from graft.sources.opening import open_data, split_data
 from graft.training.checks import check_device
 
-# Where runs are looked for unless it is said.
+# Where runs are looked for by default.
 OUTPUTS = "outputs"
 
 

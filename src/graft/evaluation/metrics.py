@@ -87,8 +87,8 @@ def of_classes(
 ) -> list[dict[str, float | None]]:
     """For each of the C classes `support` and the metrics of `OF_A_CLASS`, the class against the rest.
 
-    A class without an image has none of them; one that is every image's has no AUROC, since there is no
-    other to be told from. Precision where the class is never predicted is 0. Arguments as `measure`'s.
+    A class without an image has none of them; one that every image has gets no AUROC, since there is no
+    other class. Precision where the class is never predicted is 0. Arguments as `measure`'s.
     """
     from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 

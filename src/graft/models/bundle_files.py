@@ -122,7 +122,7 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise GraftError(f"{file} is damaged: {first_line(error)}") from error
     except OSError as error:
-        # Of what this user may not read safetensors says that there is no such file.
+        # Safetensors says that a file does not exist which this user may not read.
         raise GraftError(f"{file} cannot be read ({first_line(error)})") from error
 
 

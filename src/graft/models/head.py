@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-# By so many images the scale of a feature is drawn to that of the others: experiments/solved-head.
+# A feature's scale is drawn to that of the others as by so many images: experiments/solved-head.
 PRIOR_IMAGES = 10
 
 

@@ -59,7 +59,7 @@ class CoTuning(nn.Module):
             pooling.register_forward_pre_hook(self._keep)
 
     def _keep(self, pooling: nn.Module, inputs: tuple[Tensor]) -> None:
-        # In validation too, where nobody would ask for it.
+        # Validation comes here too, where nobody asks for it.
         if self.training:
             (self.entering,) = inputs
 

@@ -24,13 +24,13 @@ from graft.tasks import Task
 
 # Half a decade apart, from a head that says little but how frequent each class is.
 PENALTIES = tuple(float(f"{10 ** (2 - step / 2):.3g}") for step in range(15))
-# So many penalties in a row that are worse than the best end the path: weaker ones overfit more.
+# The path ends after so many penalties that are worse than the best: weaker ones overfit more.
 WORSE = 3
-# Of cross-validation inside the training part, where nothing validates.
+# In which the training part is cross-validated where nothing validates.
 FOLDS = 5
-# What few images leave open is drawn to the usual penalty, within a decade or so: experiments/solved-head.
+# Few images say little, so the penalty is drawn to the usual one by a prior: experiments/solved-head.
 USUAL, DECADES = 1.0, 2.0
-# Cross-validation of few images is repeated until so many have judged.
+# Cross-validation of few images is repeated until there are so many judgements.
 JUDGES = 40
 
 
@@ -188,7 +188,7 @@ def _rows(
     """What each penalty came to, and its minimum."""
     inputs = None
     for minimum in minima:
-        # Only now has the head the standardisation of what the minima are made of.
+        # Only now does the head have the standardisation that the minima were found with.
         inputs = _before(head, judges.features).double() if inputs is None else inputs
         logits = inputs @ minimum.weight.T + minimum.bias
         row = {

@@ -51,7 +51,7 @@ class Cut(NamedTuple):
 
 
 def cuts_of(config: Config, folder: Path, data: ImageData) -> list[Cut]:
-    """All folds of all repeats, so that what cannot be cut is told before anything is trained.
+    """All folds of all repeats, so that what cannot be cut is refused before anything is trained.
 
     A repeat cuts by the next `data.split_seed`. Each fold has a run's folder in the cross-validation's.
 

@@ -18,7 +18,7 @@ from graft.sweeps.submitted import each_for_itself
 class Outcome(NamedTuple):
     """What became of one job: what its command returned, or in `reason` why it failed.
 
-    Where a launcher `lost` it, nobody told.
+    Nobody knows what became of one that a launcher `lost`.
     """
 
     returned: object = None

@@ -153,7 +153,7 @@ def _test_best(sweep: Sweep, study: "Study", fixed: Sequence[str]) -> list[Faile
     if not complete:
         return []
     equal = [trial for trial in complete if trial.value == study.best_value]
-    # Of equals the first that began, as the summary has it.
+    # Among equals the one that began first, as in the summary.
     best = min(equal, key=lambda trial: str(status_of(RunFolder(trial.user_attrs["run"])).get("started")))
     words = drawn(fixed, best.params)
     run = RunFolder.open(best.user_attrs["run"], "run")

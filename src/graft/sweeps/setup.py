@@ -47,7 +47,7 @@ def prepared(context: HydraContext, job: Job, master: DictConfig) -> Sweep:
     """
     if launch := launched():
         raise GraftError(f"a sweep under {launch.by}: start each of its runs by itself")
-    # Once and for all: another process would make another time and id of it.
+    # Fixed here: another process would put another time and id into it.
     path = Path(str(master.hydra.sweep.dir))
     resumes = job.command == "train" and master.sweep.resume is not None
     if resumes:

@@ -85,7 +85,7 @@ def name_of(storage: str, number: int) -> str:
 
 
 def open_trial(name: str) -> "Trial":
-    """The trial of that name, to be told of the epochs and asked whether to go on."""
+    """The trial of that name: epochs are reported to it, and it says whether to go on."""
     storage, _, number = name.rpartition("#")
     study: Study = import_optuna().load_study(study_name=NAME, storage=storage)
     study.pruner = _made(study.user_attrs["pruner"], "pruner")
@@ -93,6 +93,6 @@ def open_trial(name: str) -> "Trial":
 
 
 def trial_of(study: "Study", number: int) -> "Trial":
-    """A trial that can be told; Optuna 5 gives one that was asked for earlier by no public name."""
+    """A trial that was asked for earlier, to report to; Optuna 5 has no public way to get one."""
     trial: Trial = import_optuna().trial.Trial(study, study.trials[number]._trial_id)
     return trial

@@ -70,8 +70,8 @@ def make_plan(config: RunConfig, backbone: Backbone) -> FreezePlan:
 def fingerprint_of(backbone: Backbone) -> int:
     """A whole number that depends on the backbone's weights.
 
-    A new head is drawn from it and the seed. Drawn from the seed alone, it would begin as the head began
-    with which the backbone was trained at the same seed: close to that head, and so to the answers.
+    A new head is drawn from it and the seed. Drawn from the seed alone, it would begin as the head did with
+    which the backbone was trained at the same seed, and so close to that head's answers.
     """
     *_, last = torch.zeros(1), *backbone.parameters()
     data = last.detach().cpu().float().contiguous().numpy().tobytes()
@@ -117,7 +117,7 @@ def make_module(
         channels_last=config.channels_last,
         regularizer=regularizer,
     )
-    # Once for nothing, so that wrong settings are told before the run has a folder.
+    # Made once for nothing, so that wrong settings are refused before the run has a folder.
     if optimizer is not None:
         optimizer([dict(group) for group in module.groups])
     return module

@@ -1,4 +1,4 @@
-"""What a run cannot do here, told before it starts."""
+"""What a run cannot do here, refused before it starts."""
 
 import torch
 

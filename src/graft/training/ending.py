@@ -41,8 +41,8 @@ class Trained(NamedTuple):
 
     Attributes:
         module: with the weights that are kept.
-        epoch: that they are of, from 0.
-        seconds: that it took.
+        epoch: of these weights, from 0.
+        seconds: how long it took.
         penalty: of a head that was solved.
     """
 
@@ -115,7 +115,7 @@ def best_of(
     """What Lightning's fit leaves: the epoch with the best validation, or the last one."""
     module = parts.module
     if isinstance(trainer.strategy, FSDPStrategy):
-        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
+        # Each process has only a part of the weights; the checkpoint has all.
         module = prepare(config)[1].module
         module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
         # What trains there is the same in all epochs.

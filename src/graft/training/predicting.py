@@ -25,7 +25,7 @@ def seen_before(bundle: Bundle, files: Sequence[Path]) -> str:
         return ""
     digests = []
     for file in files:
-        # One that cannot be read has been told already.
+        # Those that cannot be read were named before.
         with suppress(OSError):
             digests.append(digest_of(file))
     counts = counted(bundle.seen.role(digest) for digest in digests)
@@ -50,7 +50,7 @@ def predict_files(
         tester: from `make_tester`.
         batch_size: images at a time; None: as the model was tested.
         num_workers: processes that load; None: as many as there is use for.
-        top_k: of how many classes the probability is told; None: of all.
+        top_k: how many of the most probable classes a row has; None: all.
 
     Returns:
         One row a readable file, in order; and each unreadable file with the reason.

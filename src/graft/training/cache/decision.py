@@ -58,7 +58,7 @@ def decide(config: RunConfig, parts: Parts, trainer: pl.Trainer, processes: int)
     lines, why = [], ""
     for start, end in zip(plan.phases, [*plan.phases[1:], plan.epochs], strict=True):
         stop = plan.prefix(start)
-        # What is read in a single epoch is worth storing for later runs alone.
+        # What only one epoch reads is worth storing for later runs only.
         if not stop or (start > 0 and end - start < 2 and not wanted):
             continue
         lacking, size = cache.lacking(stop, end - start)

@@ -107,7 +107,7 @@ class FeatureCache:
         count = features.lacking(stop, indices)
         size = self._size(stop) if count else 0
         try:
-            # What was made room for at the beginning may be full by now.
+            # The room that was made at the beginning may be full by now.
             if count and self.store.room_for(count * size):
                 return None
             return Boundary(features.get(stop, indices, None, size), self._rows(indices), stop)

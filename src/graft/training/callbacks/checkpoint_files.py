@@ -41,8 +41,8 @@ class Position(NamedTuple):
 class CheckedIO(CheckpointIO):
     """Lightning's way to the disk. Its own goes through the system's temporary folder and never syncs.
 
-    Where epochs take milliseconds, to write the best one so far would take longer than they do. So of a file
-    that was written less than `seconds` ago the new state waits in memory. It is written before any other
+    Where epochs take milliseconds, writing the best one so far would take longer than they do. So the new
+    state of a file that was written less than `seconds` ago waits in memory. It is written before any other
     file, so that `last.ckpt` never speaks of a best epoch that is not there, and when the trainer ends.
 
     Args:
@@ -109,7 +109,7 @@ class CheckedIO(CheckpointIO):
 
 
 def _copied(value: Any) -> Any:
-    """Plain values and tensors, those on the CPU, that what training changes in place does not change."""
+    """A copy of plain values and tensors, on the CPU, that training cannot change in place."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
