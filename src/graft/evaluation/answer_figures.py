@@ -21,12 +21,7 @@ SIDE = 300
 
 
 def precision_recall(answers: Answers, rows: Sequence[ClassRow]) -> Figure:
-    """A curve a class; of many classes those with the lowest average precision are named, the others grey.
-
-    Args:
-        answers: what the model said.
-        rows: of `assess`, in the order of the classes.
-    """
+    """A curve a class; of many classes those with the lowest average precision are named, the others grey."""
     from sklearn.metrics import precision_recall_curve
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -127,12 +122,7 @@ def _calibration_title(answers: Answers, uncalibrated: Answers | None) -> str:
 
 
 def mistakes(answers: Answers, image_of: Callable[[int], Image.Image]) -> Figure | None:
-    """The wrong answers that were given with the most confidence; None where there is no wrong one.
-
-    Args:
-        answers: what the model said.
-        image_of: row of `answers` to its image.
-    """
+    """The wrong answers that were given with the most confidence; None where there is no wrong one."""
     p = answers.probabilities
     sure = p[np.arange(len(p)), answers.predicted]
     wrong = np.flatnonzero(answers.labels != answers.predicted)

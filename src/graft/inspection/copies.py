@@ -29,16 +29,12 @@ def exact_copies(looks: list[Look | str]) -> list[list[int]]:
 def near_copies(
     looks: list[Look | str], bits: int, report: Callable[[int], None] = lambda done: None
 ) -> list[list[int]]:
-    """Images whose perceptual hashes differ in at most `bits` and which look alike, as sets of two or more.
+    """Images whose perceptual hashes differ in at most `bits` of 64 and that look alike, as sets.
 
     A set also holds what is a copy of a copy. Pairs that agree in every pixel do not count, but of two such
     images with a near copy both are in its set. Blank and very small images are left out. Every image is
-    held against every other: seconds for 60,000 images, an hour for a million.
-
-    Args:
-        looks: at all images.
-        bits: of 64.
-        report: called now and then with the number of images that were held against the others.
+    compared with every other: seconds for 60,000 images, an hour for a million; `report` is called now and
+    then with the number of those that are done.
     """
     same: dict[bytes, list[int]] = defaultdict(list)
     first: dict[bytes, Look] = {}

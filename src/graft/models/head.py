@@ -44,11 +44,7 @@ def _normalization(width: int, normalize: bool) -> list[nn.Module]:
 
 
 class Standardize(nn.Module):
-    """Features `(N, D)` less their mean, divided by their standard deviation; as they are until it is fitted.
-
-    Args:
-        width: D.
-    """
+    """Features `(N, D)` less their mean over their standard deviation; as they are until it is fitted."""
 
     mean: Tensor
     deviation: Tensor

@@ -25,14 +25,9 @@ def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) ->
 
 
 class Teacher:
-    """A bundle's model that answers a student's batches in the student's classes.
+    """A bundle's model that answers a student's batches, preprocessed for it, in the student's classes.
 
     No `nn.Module`, so that the student's module neither trains, saves, compiles nor averages it.
-
-    Args:
-        bundle: the teacher.
-        preprocessing: how the student's images were made.
-        class_names: the student's C classes, in order.
 
     Raises:
         GraftError: the teacher's classes are others.
@@ -76,12 +71,9 @@ class Teacher:
 
 
 class Distillation:
-    """(1 − w)·loss + w·`softened_divergence` from a teacher.
+    """(1 − w)·loss + w·`softened_divergence` from a teacher, w being the weight, from 0 to 1.
 
-    Args:
-        teacher: answers the batches that the student sees, mixed ones too.
-        temperature: T.
-        weight: w, from 0 to 1.
+    The teacher answers the batches that the student sees, mixed ones too.
     """
 
     def __init__(self, teacher: Teacher, temperature: float, weight: float) -> None:

@@ -26,13 +26,8 @@ def row_of(
 ) -> Row:
     """All that is said of a backbone; of one that fails, the reason alone, so that the others go on.
 
-    Args:
-        candidate: the backbone.
-        features: computes what it gives for the images.
-        labels: `(N,)`, of the images.
-        seed: of untrained networks, and of the probe's folds.
-        accelerator: where costs are measured, as Lightning names it.
-        batch_size: images at a time, for costs.
+    The images have labels `(N,)`. The seed is that of untrained networks and of the probe's folds. Costs are
+    measured on the accelerator with batches of so many images.
     """
     row = {"place": None, "backbone": candidate.label, "weights": candidate.weights, **dict.fromkeys(NAMES)}
     try:

@@ -33,10 +33,6 @@ class Job:
 
     A single run's error goes to `failures`, because Hydra adds lines of its own to one that is raised; a
     sweep's jobs raise, so that launchers and sweepers see which failed.
-
-    Args:
-        command: `train`, `evaluate`, `predict` or `extract`.
-        look_up: gives what to call for a command.
     """
 
     def __init__(self, command: str, look_up: Callable[[str], Callable[..., object]]) -> None:

@@ -61,12 +61,7 @@ def checked(sweep: Sweep, batch: Sequence[Sequence[str]]) -> list[Config]:
 
 
 def check_inputs(command: str, jobs: Mapping[int, Config], batch: Sequence[Sequence[str]]) -> None:
-    """Check the paths that jobs read, before any starts.
-
-    Args:
-        command: of each.
-        jobs: number to resolved configuration of each that is to run.
-        batch: the words of each job of the sweep, by its number.
+    """Check the paths that those jobs of a batch read that are to run, given by their numbers.
 
     Raises:
         GraftError: one is not there; names the job.

@@ -48,11 +48,8 @@ class SingleLabel(nn.Module):
         """Cross-entropy, and what its mean was divided by.
 
         With mixed labels it is the same mixture of the single labels' losses, λ·CE_a + (1−λ)·CE_b
-        (arXiv:1710.09412). They are smoothed here, once: smoothed by the mixing already, they would be twice.
-
-        Args:
-            logits: `(B, C)`.
-            target: `(B,)` classes, or `(B, C)` shares of the classes, float, that sum to 1.
+        (arXiv:1710.09412), their target `(B, C)` the float shares of the classes, which sum to 1. They are
+        smoothed here, once: smoothed by the mixing already, they would be twice.
 
         Returns:
             The scalar mean, in float32 unless the logits are of double precision, and the sum of the labels'
@@ -167,11 +164,6 @@ def class_weights(
     wanted: str | Sequence[float] | None, labels: NDArray[np.int64], classes: int
 ) -> Tensor | None:
     """`(C,)` loss weights: none, those given, or `balanced`: N / (C · n_c), as scikit-learn defines it.
-
-    Args:
-        wanted: `loss.class_weights`.
-        labels: `(N,)` of the training images.
-        classes: C.
 
     Raises:
         GraftError: the list given has not one number a class.

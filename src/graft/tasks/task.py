@@ -18,9 +18,7 @@ class Task(Protocol):
     def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         """The training loss of a batch: its scalar mean, and what that was divided by; None for B.
 
-        Args:
-            outputs: `(B, C)`, of the head.
-            target: labels of B images, or of their mixtures.
+        The outputs are the head's, `(B, C)`; the target has the labels of B images, or of their mixtures.
         """
         ...
 
@@ -56,7 +54,7 @@ class Task(Protocol):
         """Write what a test comes to: predictions, tables and figures; gives the metrics.
 
         Args:
-            folder: where.
+            folder: of the run.
             answers: of the model as it is used.
             image_of: row of `answers` to its image.
             uncalibrated: at temperature 1, if that is another.

@@ -166,10 +166,7 @@ def _recorded_split(begun: RunFolder, data: ImageData) -> Splits:
 def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfig, Parts, int]:
     """Open the data and build the model.
 
-    Args:
-        config: the resolved configuration.
-        begun: the run's folder once it has recorded its split, which is then the split, whatever would be
-            drawn today.
+    A run that has begun has a folder. The split recorded there is used, whatever would be drawn today.
 
     Returns:
         The configuration with what this machine had to say, the parts, and how many processes train together.

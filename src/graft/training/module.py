@@ -292,12 +292,8 @@ def looks_each_step(device: torch.device) -> bool:
 def _own_share(loss: Tensor, weight: Tensor | None, count: int) -> Tensor:
     """What makes the mean over processes of their losses the mean of the whole batch.
 
-    Gradients are averaged over the processes, of which some may have fewer images of a batch.
-
-    Args:
-        loss: the mean over this process's images.
-        weight: what it was divided by; None: `count`.
-        count: how many images this process has.
+    Gradients are averaged over the processes, of which some may have fewer images of a batch. This one has
+    `count`, and its loss was divided by the weight, or by the count where that is None.
     """
     if collectives.size() == 1:
         return loss

@@ -38,19 +38,14 @@ def predict_files(
     files: Sequence[Path],
     tester: pl.Trainer,
     *,
-    batch_size: int | None = None,
-    num_workers: int | None = None,
-    top_k: int | None = None,
+    batch_size: int | None,
+    num_workers: int | None,
+    top_k: int | None,
 ) -> tuple[list[Row], list[tuple[str, str]]]:
     """Predict image files.
 
-    Args:
-        bundle: the model.
-        files: the images.
-        tester: from `make_tester`.
-        batch_size: images at a time; None: as the model was tested.
-        num_workers: processes that load; None: as many as there is use for.
-        top_k: how many of the most probable classes a row has; None: all.
+    By default as many at a time as the model was tested with, with as many processes that load as there is
+    use for, and with all classes, not the `top_k` most probable ones.
 
     Returns:
         One row a readable file, in order; and each unreadable file with the reason.

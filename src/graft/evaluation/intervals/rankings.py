@@ -30,8 +30,8 @@ class Linear(NamedTuple):
 def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], dict[str, list[Interval]]]:
     """The intervals of `auroc` and `average_precision`: of the mean over the classes, and of each class.
 
-    None of a value of 1, whose images say nothing of how far below it the truth is, and of a mean with such a
-    class; none where a class has fewer images than `LEAST`, or is rare and has fewer than `LEAST_OF_RARE`.
+    A value of 1 has none, for its images say nothing of how far below it the truth is; nor has a mean with
+    such a class, nor a class with fewer images than `LEAST`, or a rare one with fewer than `LEAST_OF_RARE`.
 
     Args:
         labels: `(N,)` true classes.
