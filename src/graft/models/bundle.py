@@ -44,7 +44,7 @@ class HowTested:
     """
 
     batch_size: int = 32
-    precision: Any = "32-true"
+    precision: str | int = "32-true"
     channels_last: bool = False
 
 

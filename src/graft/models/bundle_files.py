@@ -95,7 +95,7 @@ def read_description(folder: BundleFolder) -> dict[str, Any]:
         description = folder.read_description()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise GraftError(f"{file} is damaged: {' '.join(str(error).split())}") from error
-    right: dict[str, Callable[[Any], bool]] = {
+    right: dict[str, Callable[[object], bool]] = {
         "backbone": lambda value: isinstance(value, dict) and "_target_" in value,
         "head": lambda value: isinstance(value, dict) and "_target_" in value,
         "preprocessing": lambda value: isinstance(value, dict),

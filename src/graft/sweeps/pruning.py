@@ -1,7 +1,6 @@
 """Reporting to an Optuna trial how its run fares, and ending the run where others fare better."""
 
 import math
-from typing import Any
 
 import pytorch_lightning as pl
 
@@ -30,7 +29,7 @@ class Pruning(pl.Callback):
         self._reported = dict(self._trial.study.trials[self._trial.number].intermediate_values)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
-        value: Any = trainer.callback_metrics.get(self.metric)
+        value = trainer.callback_metrics.get(self.metric)
         if trainer.sanity_checking or value is None or not math.isfinite(value):
             return
         epoch = trainer.current_epoch

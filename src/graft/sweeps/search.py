@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from graft.composition.words import quoted
+from graft.configuration.run_config import Node
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
@@ -27,8 +28,8 @@ class Settings(NamedTuple):
 
     n_trials: int
     n_jobs: int
-    sampler: Mapping[str, Any]
-    pruner: Mapping[str, Any] | None
+    sampler: Node
+    pruner: Node | None
     storage: str | None
 
 

@@ -3,11 +3,11 @@
 The pruner stands in the study itself, since a job may run on another machine.
 """
 
-from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from graft.configuration.metric_names import lower_is_better
+from graft.configuration.run_config import Node
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
 
@@ -33,9 +33,7 @@ def import_optuna() -> ModuleType:
     return optuna
 
 
-def open_study(
-    storage: str, metric: str, sampler: Mapping[str, Any], pruner: Mapping[str, Any] | None
-) -> "Study":
+def open_study(storage: str, metric: str, sampler: Node, pruner: Node | None) -> "Study":
     """Make the study at an address such as `sqlite:///study.db`, or go on with the one that is there.
 
     Sampler and pruner are Optuna's own, as a `_target_` and its arguments; without a pruner no trial is ended
@@ -65,7 +63,7 @@ def open_study(
     return study
 
 
-def _made(node: Mapping[str, Any], kind: str) -> Any:
+def _made(node: Node, kind: str) -> Any:
     """Build what one of Optuna's own classes names; nothing else is, for a study may come from anywhere."""
     optuna = import_optuna()
     key, target = f"hydra.sweeper.{kind}", str(node.get("_target_"))

@@ -1,6 +1,6 @@
 """Whether a run reads stored boundary tensors, in which epochs, and what is said about it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 
@@ -44,7 +44,7 @@ def decide(config: RunConfig, parts: Parts, trainer: pl.Trainer, processes: int)
         return Decision(None, "")
     if not (wanted or plan.prefix(0)):
         return Decision(None, "")
-    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     reasons = reasons_against(config, parts, callbacks, processes)
     if standardizes(module.head) and (views or plan.prefix(0) < len(stages)):
         reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")

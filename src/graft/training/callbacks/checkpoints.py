@@ -126,7 +126,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
                 progress.total.ready += 1
             raise_pending(stops)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object) -> None:
         """Save where it is time to, or the run is told to stop, and the place is one to go on from."""
         self._random = None
         forget_restart(trainer)
@@ -146,7 +146,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
         # If one of the processes is told to stop, all are.
         raise_pending(collectives.any_of(is_pending())[0])
 
-    def on_exception(self, trainer: pl.Trainer, *args: Any) -> None:
+    def on_exception(self, trainer: pl.Trainer, *args: object) -> None:
         """Save nothing: the step may be half done."""
         defer(False)
 
