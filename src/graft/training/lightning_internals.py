@@ -1,7 +1,7 @@
 """All that Graft reads and sets of Lightning's private names.
 
-They are as in Lightning 2.6.6; pyproject.toml holds it below 2.7, so each is to be looked at with 2.7. One more
-is overridden: `_check_log_dir_exists`, in `graft.reporting.loggers.step_table`.
+They are as in Lightning 2.6.6; pyproject.toml holds it below 2.7, so each is to be looked at with 2.7. One
+more is overridden: `_check_log_dir_exists`, in `graft.reporting.loggers.step_table`.
 """
 
 import pytorch_lightning as pl
