@@ -5,6 +5,7 @@ more is overridden: `_check_log_dir_exists`, in `graft.reporting.loggers.step_ta
 """
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import nn
 
@@ -28,6 +29,11 @@ def goes_on_from_here(trainer: pl.Trainer) -> bool:
     fetcher, steps = trainer.fit_loop._data_fetcher, trainer.fit_loop.epoch_loop
     assert fetcher is not None
     return not (steps._is_training_done or steps._should_accumulate() or steps._should_check_val_fx(fetcher))
+
+
+def keep_average_on(callback: WeightAveraging, device: torch.device) -> None:
+    """Let the average be kept there, once there is one."""
+    callback._device = device
 
 
 def averaged(callback: WeightAveraging) -> nn.Module:

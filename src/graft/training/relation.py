@@ -39,7 +39,7 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: No
         sums.index_add_(0, batch["label"], said.cpu().double())
         counts.add_(torch.bincount(batch["label"], minlength=len(counts)))
 
-    show_training_images(network, loading, trainer, add)
+    look_at_training_images(network, loading, trainer, add)
     relation = sums / counts[:, None]
     if not torch.isfinite(relation).all():
         raise GraftError("regularizer=co_tuning: the source's head gives NaN for training images")
@@ -50,7 +50,7 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: No
     )
 
 
-def show_training_images(
+def look_at_training_images(
     network: nn.Module, loading: ImageDataModule, trainer: Node, look: Callable[[Batch], None]
 ) -> None:
     """Give `look` all training images once, in order, as in evaluation, with `network` in evaluation mode.

@@ -8,7 +8,7 @@ from graft.errors import GraftError
 from graft.objective import Delta
 from graft.objective.behaviour import outputs
 from graft.training.module import Batch, TransferModule
-from graft.training.relation import show_training_images
+from graft.training.relation import look_at_training_images
 
 
 def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: Node) -> None:
@@ -33,7 +33,7 @@ def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: Node
             sums[stage] += maps.float().square().flatten(1).mean(1).cpu().double().sum()
         images += len(batch["image"])
 
-    show_training_images(backbone, loading, trainer, add)
+    look_at_training_images(backbone, loading, trainer, add)
     squares = sums / images
     if not torch.isfinite(squares).all():
         raise GraftError("regularizer=delta: the source gives NaN or infinity for training images")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from graft.data.randomness import random_stream
-from graft.training.lightning_internals import averaged
+from graft.training.lightning_internals import averaged, keep_average_on
 from graft.training.module import Batch, entering
 from graft.training.running_statistics import MOST, first, moving, take_statistics
 
@@ -57,7 +57,7 @@ class Ema(WeightAveraging):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Keep the average where the model is going to be: Lightning moves the model only after this."""
-        self._device = trainer.strategy.root_device
+        keep_average_on(self, trainer.strategy.root_device)
         super().setup(trainer, pl_module, stage)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
