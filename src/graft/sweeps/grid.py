@@ -32,29 +32,22 @@ def run_grid(
         plan = planned(sweep.folder, jobs, configs)
     else:
         plan = [Planned(job, fingerprint(config)) for job, config in zip(jobs, configs, strict=True)]
-    left = [(job, words_of_job) for job, words_of_job in zip(plan, jobs, strict=True) if job.done is None]
+    left = [job for job in plan if job.done is None]
     to_run = {number: configs[number] for number, job in enumerate(plan) if job.done is None}
     check_inputs(sweep.command, to_run, jobs)
     for job in plan:
         if job.done is not None:
             print(f"already finished: {job.done.path}")
-    metric = str(sweep.master.sweep.metric) if sweep.command == "train" else USUAL
+    metric = USUAL
     if sweep.command == "train":
-        sweep.folder.write_plan(
-            {
-                "words": words,
-                "metric": metric,
-                "jobs": [
-                    {"words": words_of_job, "fingerprint": job.fingerprint}
-                    for job, words_of_job in zip(plan, jobs, strict=True)
-                ],
-            }
-        )
+        metric = str(sweep.master.sweep.metric)
+        known = [{"words": job.words, "fingerprint": job.fingerprint} for job in plan]
+        sweep.folder.write_plan({"words": words, "metric": metric, "jobs": known})
     first, outcomes = sweep.folder.next_number(), []
     size = batch_size or max(1, len(left))
     try:
         for start in range(0, len(left), size):
-            batch = [job.words for job, _ in left[start : start + size]]
+            batch = [job.launched for job in left[start : start + size]]
             outcomes += launch(sweep.launcher, batch, first + start)
     except (KeyboardInterrupt, SystemExit):
         say_how_to_go_on(sweep.folder.path, sweep.command)
@@ -62,8 +55,8 @@ def run_grid(
     # A launcher that stopped may have finished some before.
     finished = sweep.folder.finished()
     failed = [
-        Failed(apart(words_of_job, jobs), outcome.reason)
-        for (job, words_of_job), outcome in zip(left, outcomes, strict=True)
+        Failed(apart(job.words, jobs), outcome.reason)
+        for job, outcome in zip(left, outcomes, strict=True)
         if outcome.reason is not None and not (outcome.lost and job.fingerprint in finished)
     ]
     counts = {"finished": len(left) - len(failed), "had finished before": len(plan) - len(left)}

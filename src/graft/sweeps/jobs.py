@@ -25,14 +25,21 @@ class Planned(NamedTuple):
     """One job of a sweep.
 
     Attributes:
-        words: what it is launched with.
+        words: its own.
         fingerprint: of its configuration.
-        done: the run of an earlier start of this sweep that makes it unnecessary.
+        resume: the word that goes on with a run of an earlier start of this sweep, if there is one.
+        done: the run of an earlier start that makes it unnecessary.
     """
 
     words: list[str]
     fingerprint: str
+    resume: tuple[str, ...] = ()
     done: RunFolder | None = None
+
+    @property
+    def launched(self) -> list[str]:
+        """The words that it is launched with."""
+        return [*self.words, *self.resume]
 
 
 def checked(sweep: Sweep, batch: Sequence[Sequence[str]]) -> list[Config]:
@@ -102,7 +109,7 @@ def planned(folder: SweepFolder, batch: Sequence[Sequence[str]], configs: Sequen
         if status == "finished" and not untested:
             jobs.append(Planned(words, key, done=run))
         elif run and status != "failed" and run.config.is_file():
-            jobs.append(Planned([*words, quoted("resume", str(run.path))], key))
+            jobs.append(Planned(words, key, resume=(quoted("resume", str(run.path)),)))
         else:
             jobs.append(Planned(words, key))
     return jobs

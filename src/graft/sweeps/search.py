@@ -102,7 +102,7 @@ def _run_trials(
         words = [drawn(fixed, study.trials[number].params) for number in batch]
         jobs = planned(sweep.folder, words, checked(sweep, words))
         left = [
-            [*job.words, quoted("sweep.trial", name_of(storage, number))]
+            [*job.launched, quoted("sweep.trial", name_of(storage, number))]
             for job, number in zip(jobs, batch, strict=True)
             if job.done is None
         ]
