@@ -55,7 +55,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     )
     # No more at a time than there will ever be.
     most = min(batch_size, len(data.images))
-    rows = placed([row_of(backbone, features, labels, seed, accelerator, most) for backbone in asked])
+    rows = placed([row_of(candidate, features, labels, seed, accelerator, most) for candidate in asked])
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
     rows = with_reached(rows, asked, tuned)
     correlations = correlated(rows)

@@ -68,7 +68,7 @@ def checked(sweep: Sweep, batch: Sequence[Sequence[str]]) -> list[Config]:
 
 
 def check_inputs(command: str, jobs: Mapping[int, Config], batch: Sequence[Sequence[str]]) -> None:
-    """Check the paths that those jobs of a batch read that are to run, given by their numbers.
+    """Check the paths that jobs read, of all in the batch those with these numbers, which are to run.
 
     Raises:
         GraftError: one is not there; names the job.
