@@ -20,8 +20,8 @@ def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) ->
     beside the labels' loss whatever T is. Towards T → ∞ its gradient is (z̃_student − z̃_teacher) / (B·C), of
     logits `(B, C)` z̃ that are centred over the classes.
     """
-    said, true = (log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
-    return temperature**2 * kl_div(said, true, reduction="batchmean", log_target=True)
+    students, teachers = (log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
+    return temperature**2 * kl_div(students, teachers, reduction="batchmean", log_target=True)
 
 
 class Teacher:

@@ -149,9 +149,9 @@ def show_result(folder: RunFolder) -> None:
         say(calibration_line(metrics))
     here = Path.cwd()
     path = folder.path.relative_to(here) if folder.path.is_relative_to(here) else folder.path
-    done = "tested" if folder.tested else "kept, not tested,"
-    what = f"the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training"
+    outcome = "tested" if folder.tested else "kept, not tested,"
+    about = f"the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training"
     if "penalty" in metrics:
-        what = f"a head solved in {metrics['seconds']:.1f} s, its penalty {metrics['penalty']:g}"
-    say(f"{done} {what}")
+        about = f"a head solved in {metrics['seconds']:.1f} s, its penalty {metrics['penalty']:g}"
+    say(f"{outcome} {about}")
     say(str(path))

@@ -35,8 +35,8 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: No
     counts = torch.zeros(len(sums), dtype=torch.int64)
 
     def add(batch: Batch) -> None:
-        said = softmax(network(batch["image"]).float(), dim=1)
-        sums.index_add_(0, batch["label"], said.cpu().double())
+        shares = softmax(network(batch["image"]).float(), dim=1)
+        sums.index_add_(0, batch["label"], shares.cpu().double())
         counts.add_(torch.bincount(batch["label"], minlength=len(counts)))
 
     look_at_training_images(network, loading, trainer, add)

@@ -32,10 +32,10 @@ def calibration_ends(labels: Labels, probabilities: Floats, predicted: Labels) -
     if len(labels) < LEAST_IMAGES or min(right, len(labels) - right) < LEAST_ERRORS:
         return None
     bins = reliability(labels, probabilities, predicted)
-    some = bins.images > 0
-    images, accuracy = bins.images[some], bins.accuracy[some]
+    filled = bins.images > 0
+    images, accuracy = bins.images[filled], bins.accuracy[filled]
     # A mean of ones may round to more than 1.
-    confidence = np.minimum(bins.confidence[some], 1)
+    confidence = np.minimum(bins.confidence[filled], 1)
     share = images / len(labels)
     smooth = (accuracy * images + confidence) / (images + 1)
     chance = smooth * (1 - smooth) / images
