@@ -37,9 +37,8 @@ from graft.training.deferred import finish_test
 from graft.training.ending import Trained, best_of, show_result, test_and_write
 from graft.training.fitting import fit, trainer_of
 from graft.training.lr_finder import at_found_rates
-from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head
-from graft.training.source_maps import measure_maps
+from graft.training.source import learn_relation, measure_maps
 
 
 @dataclass(frozen=True)

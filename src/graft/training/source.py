@@ -1,4 +1,4 @@
-"""What the source's classes have to do with the target's, asked of the source network before training."""
+"""What regularisers ask of the source before training: co-tuning's relation of classes, DELTA's unit."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,8 @@ from graft.configuration.run_config import Node
 from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.features.extraction import evaluating
-from graft.objective import CoTuning
+from graft.objective import CoTuning, Delta
+from graft.objective.behaviour import outputs
 from graft.processes.lightning import lone_trainer
 from graft.training.module import Batch, TransferModule
 
@@ -48,6 +49,37 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: No
     print(
         f"co-tuning: {sources} source classes related to {classes} by {int(counts.sum())} images", flush=True
     )
+
+
+def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: Node) -> None:
+    """Fill in the mean squares that DELTA divides by; nothing happens where the regulariser is another.
+
+    All training images pass once, as in evaluation and in single precision. A run that goes on has them from
+    its checkpoint. A stage that gives nothing but zeros keeps 1.
+
+    Raises:
+        GraftError: an image cannot be read, or the source gives NaN or infinity.
+    """
+    regularizer = module.regularizer
+    if not isinstance(regularizer, Delta):
+        return
+    backbone, images = module.backbone, 0
+    # On the CPU and in double precision, which not every device has.
+    sums = torch.zeros(len(backbone), dtype=torch.float64)
+
+    def add(batch: Batch) -> None:
+        nonlocal images
+        for stage, maps in enumerate(outputs(backbone, batch["image"])):
+            sums[stage] += maps.float().square().flatten(1).mean(1).cpu().double().sum()
+        images += len(batch["image"])
+
+    look_at_training_images(backbone, loading, trainer, add)
+    squares = sums / images
+    if not torch.isfinite(squares).all():
+        raise GraftError("regularizer=delta: the source gives NaN or infinity for training images")
+    squares[squares == 0] = 1.0
+    regularizer.squares.copy_(squares)
+    print(f"delta: the source's maps measured on {images} images", flush=True)
 
 
 def look_at_training_images(
