@@ -1,4 +1,4 @@
-"""The relation is a mean of what the source says, DELTA's unit a mean square; asking for them changes nothing."""
+"""The relation is a mean of what the source says, DELTA's unit a mean square; to ask changes nothing."""
 
 from types import SimpleNamespace
 

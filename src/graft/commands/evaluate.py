@@ -6,7 +6,7 @@ import numpy as np
 from rich.table import Table
 
 from graft.configuration.schema import Config
-from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform
+from graft.data import ImageData, Splits
 from graft.data.model_classes import in_order_of
 from graft.data.splits import to_test
 from graft.errors import GraftError
@@ -26,6 +26,7 @@ from graft.training.mixed_statistics import images_of_run, take_anew
 from graft.training.testing import (
     calibrate,
     calibration_line,
+    loading_for,
     make_tester,
     run_test,
     tested_module,
@@ -57,14 +58,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     data = in_order_of(opened, bundle.class_names)
     splits, roles, notes = known_images(config, data, bundle.seen)
     splits = Splits({**splits.indices, "all": np.arange(len(data.images))}, splits.rule)
-    loading = ImageDataModule(
-        data,
-        splits,
-        bundle.preprocessing,
-        evaluation_transform,
-        batch_size=config["batch_size"] or bundle.tested.batch_size,
-        num_workers=config["num_workers"],
-    )
+    loading = loading_for(bundle, data, splits, config["batch_size"], config["num_workers"])
     if not len(splits[config["split"]]):
         raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
     tested = splits[config["split"]]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from graft.configuration.schema import Config
-from graft.data import ImageDataModule, evaluation_transform, split_from_rows
+from graft.data import ImageDataModule, split_from_rows
 from graft.errors import GraftError
 from graft.models import Bundle
 from graft.processes.lightning import lone_device
@@ -11,6 +11,7 @@ from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.sources.opening import open_data
 from graft.training.running_statistics import MOST, first, take_statistics
+from graft.training.testing import loading_for
 
 
 def images_of_run(
@@ -25,14 +26,7 @@ def images_of_run(
         splits = split_from_rows(read_csv(RunFolder(run).split), data, run)
     except (GraftError, KeyError, OSError):
         return None
-    return ImageDataModule(
-        data,
-        splits,
-        bundle.preprocessing,
-        evaluation_transform,
-        batch_size=like.batch_size,
-        num_workers=like.num_workers,
-    )
+    return loading_for(bundle, data, splits, like.batch_size, like.num_workers)
 
 
 def take_anew(

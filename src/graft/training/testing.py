@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from graft.data import ImageData
+from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform
 from graft.evaluation.answers import Answers
 from graft.evaluation.assessment import Metrics
 from graft.evaluation.calibration import at_bound, fit_temperature
@@ -55,6 +55,20 @@ def tested_module(bundle: Bundle) -> TransferModule:
         task=SingleLabel(bundle.class_names),
         channels_last=bundle.tested.channels_last,
         temperature=bundle.temperature,
+    )
+
+
+def loading_for(
+    bundle: Bundle, data: ImageData, splits: Splits, batch_size: int | None, num_workers: int | None
+) -> ImageDataModule:
+    """Images as the bundle sees them; without a batch size, as many at a time as it was tested with."""
+    return ImageDataModule(
+        data,
+        splits,
+        bundle.preprocessing,
+        evaluation_transform,
+        batch_size=batch_size or bundle.tested.batch_size,
+        num_workers=num_workers,
     )
 
 
