@@ -20,29 +20,23 @@ class Task(Protocol):
 
         The outputs are the head's, `(B, C)`; the target has the labels of B images, or of their mixtures.
         """
-        ...
 
     def tally(self) -> Tally:
         """What pools an epoch's outputs, and then gives the metrics that each epoch logs."""
-        ...
 
     def predictions(self, outputs: Tensor, temperature: float = 1.0) -> Tensor:
         """What is predicted of N images, from the head's outputs `(N, C)`, in their precision."""
-        ...
 
     def answers(
         self, names: Sequence[str], labels: Tensor, outputs: Tensor, temperature: float = 1.0
     ) -> Answers:
         """What the outputs `(N, C)` say of N images with these names and true labels."""
-        ...
 
     def rows(self, answers: Answers) -> list[dict[str, str | float]]:
         """The rows of `predictions.csv`, one an image."""
-        ...
 
     def read(self, rows: Sequence[Mapping[str, str]]) -> Answers:
         """The answers that such rows were written of."""
-        ...
 
     def write(
         self,
@@ -59,4 +53,3 @@ class Task(Protocol):
             image_of: row of `answers` to its image.
             uncalibrated: at temperature 1, if that is another.
         """
-        ...
