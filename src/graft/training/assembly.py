@@ -139,7 +139,7 @@ def make_optimizer(config: RunConfig) -> Callable[..., Optimizer]:
 
 
 def rates(optimizer: Node) -> Rates:
-    """What `parameter_groups` wants of the optimizer's settings; a user's own node may leave some out."""
+    """What `parameter_groups` wants of the optimizer's settings; a user's own node may have `lr` alone."""
     return {
         "lr": optimizer["lr"],
         "head_lr": optimizer.get("head_lr"),
