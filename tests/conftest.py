@@ -224,7 +224,7 @@ def trainer(tmp_path):
 
     import pytorch_lightning as pl
 
-    from graft.training.trainer import quiet_lightning
+    from graft.processes.lightning import quiet_lightning
 
     def trainer(epochs=1, callbacks=(), loggers=(), **settings):
         quiet_lightning()

@@ -166,7 +166,7 @@ def ours(words: list[str], folder: Path, root: Path) -> Outcome:
     started = time.process_time()
     trainer, _ = trainer_of(config, folder, parts, 1, None)
     ready = time.process_time()
-    decision = cache_decision.decide(config, *parts, trainer, 1)
+    decision = cache_decision.decide(config, parts, trainer, 1)
     assert decision.cache, decision.line
     looked_up = time.process_time() - ready
     parts.loading.cache = decision.cache
@@ -206,7 +206,7 @@ def step(words: list[str], folder: Path) -> tuple[float, float]:
     """Seconds of CPU time of a training step, and of filling the cache, where there is one."""
     config, parts = prepared([*words, "trainer.max_epochs=3"])
     trainer, _ = trainer_of(config, folder, parts, 1, None)
-    decision = cache_decision.decide(config, *parts, trainer, 1)
+    decision = cache_decision.decide(config, parts, trainer, 1)
     parts.loading.cache = decision.cache
     started = time.process_time()
     if decision.cache:

@@ -105,7 +105,7 @@ def ours(data: Batches, folder: Path) -> float:
         task=SingleLabel([str(label) for label in range(CLASSES)]),
         optimizer=assembly.make_optimizer(config),
         schedule=build_later(config.scheduler, "scheduler"),
-        rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
+        rates={"lr": LR, "head_lr": None, "weight_decay": 0.01, "layer_decay": 1.0},
         plan=plan,
         channels_last=True,
     )

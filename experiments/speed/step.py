@@ -49,11 +49,12 @@ from graft.configuration.run_config import RunConfig
 from graft.freezing import FreezePlan, Full
 from graft.freezing.apply import FreezeCallback
 from graft.models import linear
+from graft.processes.lightning import quiet_lightning
 from graft.reporting.loggers.epoch_table import EpochTable
 from graft.tasks import SingleLabel
 from graft.training import TransferModule
 from graft.training.callbacks.progress import Bar
-from graft.training.trainer import make_callbacks, make_loggers, make_trainer, quiet_lightning
+from graft.training.trainer import make_callbacks, make_loggers, make_trainer
 
 CLASSES, EPOCHS, LR = 10, 3, 1e-4
 Batch = dict[str, Tensor]
@@ -220,7 +221,7 @@ def ours(case: Case, folder: Path, *words: str) -> Cost:
         task=SingleLabel([str(label) for label in range(CLASSES)]),
         optimizer=partial(torch.optim.AdamW, lr=LR),
         schedule=build_later(config.scheduler, "scheduler"),
-        rates={"lr": LR, "head_lr": None, "weight_decay": 0.01},
+        rates={"lr": LR, "head_lr": None, "weight_decay": 0.01, "layer_decay": 1.0},
         plan=plan,
     )
     with redirect_stdout(Terminal()):

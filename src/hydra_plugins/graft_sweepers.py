@@ -3,10 +3,12 @@
 Hydra imports this module at each start, so it imports next to nothing itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext
+from omegaconf import DictConfig
 
 
 class GridSweeper(Sweeper):
@@ -17,11 +19,11 @@ class GridSweeper(Sweeper):
         params: key to values, as on the command line, where they may be given others.
     """
 
-    def __init__(self, max_batch_size: int | None = None, params: Any = None) -> None:
+    def __init__(self, max_batch_size: int | None = None, params: Mapping[str, object] | None = None) -> None:
         self.max_batch_size = max_batch_size
         self.params = dict(params or {})
 
-    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: Any, config: DictConfig) -> None:
         """Say where the sweep's folder is, and make the launcher."""
         from graft.sweeps.setup import prepared
 
@@ -52,18 +54,18 @@ class OptunaSweeper(Sweeper):
     """
 
     def __init__(
-        self, n_trials: int, n_jobs: int, sampler: Any, pruner: Any, storage: str | None, params: Any = None
+        self,
+        n_trials: int,
+        n_jobs: int,
+        sampler: Mapping[str, Any],
+        pruner: Mapping[str, Any] | None,
+        storage: str | None,
+        params: Mapping[str, object] | None = None,
     ) -> None:
-        self.settings: dict[str, Any] = {
-            "n_trials": n_trials,
-            "n_jobs": n_jobs,
-            "sampler": dict(sampler),
-            "pruner": dict(pruner) if pruner else None,
-            "storage": storage,
-        }
+        self.settings = n_trials, n_jobs, dict(sampler), dict(pruner) if pruner else None, storage
         self.params = dict(params or {})
 
-    def setup(self, *, hydra_context: Any, task_function: Any, config: Any) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: Any, config: DictConfig) -> None:
         """Say where the sweep's folder is, and make the launcher."""
         from graft.sweeps.setup import prepared
 
@@ -78,4 +80,4 @@ class OptunaSweeper(Sweeper):
         """
         from graft.sweeps.search import Settings, run_search
 
-        run_search(self.parts, self.params, arguments, Settings(**self.settings))
+        run_search(self.parts, self.params, arguments, Settings(*self.settings))

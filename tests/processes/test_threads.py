@@ -42,5 +42,5 @@ def test_a_run_records_its_threads_and_goes_on_with_them(trained):
     assert recorded == run.read_config()["threads"] >= 1
     assert os.environ["OMP_NUM_THREADS"]
     given = {"threads": 7}
-    assert continued(run, {"threads": None}, [])["threads"] == recorded
-    assert continued(run, given, ["threads=7"])["threads"] == 7
+    assert continued(run, run.read_config(), {"threads": None}, [])["threads"] == recorded
+    assert continued(run, run.read_config(), given, ["threads=7"])["threads"] == 7

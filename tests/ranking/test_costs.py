@@ -52,4 +52,4 @@ def test_the_first_batches_are_not_counted(monkeypatch) -> None:
     """T48: they are slow, and a single slow one later does not show either."""
     times = iter([9.0, 9.0, 9.0, 0.5, 0.5, 7.0, 0.5, 0.5])
     monkeypatch.setattr(costs, "_timed", lambda backbone, images: next(times))
-    assert images_per_second(simple_cnn(), torch.device("cpu"), 8) == 16
+    assert images_per_second(simple_cnn(), 8) == 16

@@ -1,6 +1,7 @@
 """A file is written whole or not at all, and read back as it was."""
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from graft.runs.files import read_csv, whole, write_csv, write_json, write_text, write_yaml
+from graft.runs.files import digest_of, read_csv, whole, write_csv, write_json, write_text, write_yaml
 
 WRITERS = {
     "text": (write_text, "a\r\nb\n", lambda path: path.read_bytes().decode()),
@@ -27,6 +28,13 @@ def test_what_was_written_is_read_back(tmp_path, write, value, read):
     write(path, value)
     assert read(path) == value
     assert [child.name for child in path.parent.iterdir()] == ["file"]
+
+
+def test_a_files_digest_is_sha_256_of_all_of_it(tmp_path):
+    path = tmp_path / "file"
+    content = bytes(range(256)) * 10_000
+    path.write_bytes(content)
+    assert digest_of(path) == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("writer", list(WRITERS))

@@ -85,10 +85,10 @@ def test_a_run_that_goes_on_takes_what_is_free_and_nothing_else(key: str, tmp_pa
         node = node[word]
     node[last] = value
     if key in FREE:
-        assert flatten(continued(folder, given, [f"{key}={value}"]))[key] == value
+        assert flatten(continued(folder, folder.read_config(), given, [f"{key}={value}"]))[key] == value
         return
     with pytest.raises(GraftError, match="cannot change in a run that goes on"):
-        continued(folder, given, [f"{key}={value}"])
+        continued(folder, folder.read_config(), given, [f"{key}={value}"])
 
 
 def test_where_kept_images_change_pixels_no_run_is_dropped() -> None:

@@ -32,6 +32,17 @@ def test_what_waits_for_a_validation_metric_is_refused_where_nothing_validates(c
     checks.check_validation(trained, validated=False)
 
 
+@pytest.mark.parametrize("more", [["freeze.epochs=1"], ["freeze.epochs=99"], ["freeze.head_lr_factor=0.5"]])
+def test_a_probe_that_may_end_early_wants_a_schedule_with_rates_by_phase(more):
+    words = ["trainer=cpu", "freeze=lp_ft", "scheduler=plateau", *more]
+    refused = RunConfig.of(compose("train", [*words, "freeze.patience=2"])[0])
+    with pytest.raises(GraftError, match=r"^freeze\.patience=2 .*scheduler=plateau keeps no rates by phase"):
+        checks.check_schedule(refused)
+    checks.check_schedule(replace(refused, freeze={**refused.freeze, "head_lr_factor": 1}))
+    checks.check_schedule(replace(refused, freeze={**refused.freeze, "patience": None}))
+    checks.check_schedule(replace(refused, scheduler={"_target_": "graft.optim.constant"}))
+
+
 def test_a_device_that_is_not_there_is_refused_by_the_key_that_asked(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)

@@ -5,6 +5,7 @@ import torch
 
 import graft
 from graft.freezing import Frozen, Full
+from graft.training.assembly import Parts
 from graft.training.lr_finder import found_factor, in_proportion, scaled
 
 
@@ -20,7 +21,7 @@ def test_the_model_stays_and_the_factor_is_a_number(transfer, plan, loader, stra
     module = transfer(lr=1e-3, optimizer=torch.optim.AdamW)
     before = {key: value.clone() for key, value in module.state_dict().items()}
     trainer = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
-    factor = found_factor(module, Loads(loader(64, 8)), plan(strategy), trainer)
+    factor = found_factor(Parts(Loads(loader(64, 8)), module, plan(strategy)), trainer)
     assert 1e-5 < factor < 1e4
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert {group["lr"] for group in module.groups} == {1e-3}

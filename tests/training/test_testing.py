@@ -13,7 +13,6 @@ from graft.evaluation.assessment import assess
 from graft.models import Bundle, HowTested, linear
 from graft.tasks import SingleLabel
 from graft.training import testing
-from graft.training.trainer import quiet_lightning
 
 
 @pytest.fixture
@@ -37,7 +36,6 @@ def bundle(tiny, data):
 @pytest.fixture
 def tested(bundle, data, tmp_path):
     """The result for the images of the part test."""
-    quiet_lightning()
     items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
     tester = testing.make_tester(bundle, "cpu", tmp_path)
     return testing.run_test(
@@ -60,7 +58,6 @@ def test_a_last_batch_is_computed_as_a_whole_one(bundle, data, tmp_path):
         lambda _module, inputs, _output: sizes.append(len(inputs[0]))
     )
     items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
-    quiet_lightning()
     found = testing.run_test(
         testing.make_tester(bundle, "cpu", tmp_path),
         testing.tested_module(bundle),
@@ -97,7 +94,6 @@ def test_rows_name_image_prediction_and_label(tested, data):
 
 
 def test_a_second_test_starts_anew_and_gives_the_same_bits(bundle, data, loader, tmp_path):
-    quiet_lightning()
     module, tester = testing.tested_module(bundle), testing.make_tester(bundle, "cpu", tmp_path)
     first = testing.run_test(tester, module, loader(10, 4))
     second = testing.run_test(tester, module, loader(10, 4))
@@ -114,7 +110,6 @@ def test_testing_changes_no_weight_and_no_statistic(bundle, loader, trainer):
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
-    quiet_lightning()
     backbone = tiny()
     how = HowTested(precision=precision)
     bundle = Bundle(backbone, linear(6, 3), ["a", "b", "c"], backbone.preprocessing, how)
@@ -127,7 +122,6 @@ def test_a_tester_has_the_runs_precision(tiny, items, tmp_path, precision):
 
 
 def test_a_tester_writes_nothing(bundle, loader, tmp_path):
-    quiet_lightning()
     tester = testing.make_tester(bundle, "cpu", tmp_path)
     testing.run_test(tester, testing.tested_module(bundle), loader(4, 4))
     assert list(tmp_path.iterdir()) == []

@@ -16,8 +16,7 @@ from graft.freezing.strategies import Full, Gradual
 from graft.runs import RunFolder
 from graft.training import Checkpoints
 from graft.training.callbacks.progress import EpochLines
-from graft.training.trainer import make_callbacks, make_loggers, make_trainer
-from graft.training.unprofiled import Unprofiled
+from graft.training.trainer import Unprofiled, make_callbacks, make_loggers, make_trainer
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,7 @@ from graft.commands import COMMANDS
 
 
 def complete(words: list[str]) -> None:
-    """Answer `graft -sc query=bash`, which a shell asks without the command; it stands in COMP_LINE.
-
-    Args:
-        words: `-sc` and Hydra's own word, such as `query=bash`.
-    """
+    """Answer `graft -sc query=bash`, which a shell asks without the command; that stands in COMP_LINE."""
     line = os.environ.get("COMP_LINE", "")
     program, _, typed = line.partition(" ")
     command, blank, rest = typed.lstrip().partition(" ")

@@ -28,7 +28,7 @@ def main() -> None:
     # Torch's log warns of a search for unused parameters that found none, which in a last phase is right.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if os.path.expanduser("~") == "~":  # noqa: PTH111
-        # Of a user without a name nobody knows the home: torch would keep weights in a folder called "~".
+        # Nobody knows the home of a user without a name: torch would keep weights in a folder called "~".
         from graft.data.cache_location import cache_folder
 
         for variable, name in (("TORCH_HOME", "torch"), ("MPLCONFIGDIR", "matplotlib")):
@@ -41,13 +41,9 @@ def run(words: Sequence[str]) -> int:
     return guarded(lambda: dispatch(list(words)))
 
 
+@lenient_output()
 def guarded(command: Callable[[], object]) -> int:
     """Call a command, say what went wrong, and give the exit status."""
-    with lenient_output():
-        return _guarded(command)
-
-
-def _guarded(command: Callable[[], object]) -> int:
     try:
         try:
             command()

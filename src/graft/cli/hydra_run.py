@@ -43,7 +43,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError) or getattr(error, "reported", False):
             raise
-        # A run's own are in `job.failures`: this is Hydra, which makes the folder before any code of ours.
+        # A run's own errors are in `job.failures`; this is Hydra's, which makes the folder before that.
         reason = f"{error.filename} cannot be made ({error.strerror})"
         raise GraftError(f"hydra.run.dir or hydra.sweep.dir: {reason}") from error
     finally:
@@ -57,11 +57,11 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
 
 def _check_flags(words: Sequence[str]) -> None:
     """Answer a wrong flag in one line, where Hydra's parser prints its whole usage."""
-    from hydra._internal.utils import get_args_parser
+    from graft.composition.hydra_internals import flags_parser
 
     def refuse(message: str) -> NoReturn:
         raise GraftError(message)
 
-    parser = get_args_parser()
+    parser = flags_parser()
     parser.error = refuse  # type: ignore[method-assign]
     parser.parse_args(words)

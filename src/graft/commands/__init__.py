@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Any
 
 COMMANDS = {
     "inspect": "look at images first: classes, sizes, damage, copies across splits",
@@ -19,8 +18,8 @@ COMMANDS = {
 }
 
 
-def command(name: str) -> Callable[..., Any]:
+def command(name: str) -> Callable[..., object]:
     """What a command calls with a configuration, a folder and the words; imported, and torch with it, now."""
-    run: Callable[..., Any] = import_module(f"graft.commands.{name}").run
+    run: Callable[..., object] = import_module(f"graft.commands.{name}").run
     # Each fold is a run of its own; the commands know nothing of each other.
     return partial(run, train=command("train")) if name == "crossval" else run

@@ -38,29 +38,28 @@ def manage(words: Sequence[str]) -> None:
     rest = [word for word in rest if not word.startswith("dir=")]
     if given is not None:
         existing("dir", given, "folder")
-    features = cache_folder(given) / "features"
-    if action == "list":
-        if rest:
-            raise GraftError(f"graft cache list takes dir=FOLDER and no more, not {' '.join(rest)}")
-        others = unreadable(features)
-        show(features, entries(features))
-        _tell(others)
-        return
-    if not rest:
+    if action == "list" and rest:
+        raise GraftError(f"graft cache list takes dir=FOLDER and no more, not {' '.join(rest)}")
+    if action == "prune" and not rest:
         raise GraftError("graft cache prune: say what: all, the keys of entries, or older_than=DAYS")
+    features = cache_folder(given) / "features"
     others = unreadable(features)
-    tried = [(entry, remove(entry)) for entry in chosen(features, rest)]
+    if action == "list":
+        show(features, entries(features))
+    else:
+        prune(features, rest)
+    if others:
+        print(f"{others} entries more are another user's, who keeps them to himself")
+
+
+def prune(features: Path, words: Sequence[str]) -> None:
+    """Remove the entries that the words mean, and say which stay."""
+    tried = [(entry, remove(entry)) for entry in chosen(features, words)]
     for entry, why in tried:
         if why:
             print(f"{entry.key[:12]} stays: {why}")
     removed = [entry for entry, why in tried if not why]
     print(f"removed {len(removed)} of {len(tried)}, {sized(sum(entry.bytes for entry in removed))}")
-    _tell(others)
-
-
-def _tell(others: int) -> None:
-    if others:
-        print(f"{others} entries more are another user's, who keeps them to himself")
 
 
 def show(features: Path, listed: Sequence[Entry]) -> None:

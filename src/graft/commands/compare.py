@@ -1,8 +1,8 @@
 """`graft compare`: runs side by side, from their folders alone. Imports no torch."""
 
 from pathlib import Path
-from typing import Any
 
+from graft.configuration.schema import Config
 from graft.errors import GraftError
 from graft.reporting import figures, tables
 from graft.reporting.findings import verdict
@@ -15,7 +15,7 @@ from graft.runs.recorded import metric_of_sweeps
 from graft.runs.records import find_runs
 
 
-def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
+def run(config: Config, path: Path, overrides: list[str]) -> Ranking:
     """Compare the runs of `config["runs"]` and write tables and figures to `path`.
 
     Raises:
@@ -29,7 +29,9 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
         raise GraftError(f"runs={config['runs']}: none of the {len(runs)} is finished ({runs[0].reason})")
     groups = ranking.groups
     ahead = differences(groups, ranking.tested)
-    pairs: dict[str, tuple[list[Images], str]] = {o.label: images(groups[0], o) for o in groups[1:]}
+    pairs: dict[str, tuple[list[Images], str]] = {}
+    for group in groups[1:]:
+        pairs[group.label] = images(groups[0], group)
     title, lines = verdict(ranking, ahead), tables.left_out(ranking, skipped)
 
     write_csv(path / "compare.csv", tables.group_rows(ranking))
@@ -47,11 +49,10 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Ranking:
         "curves.png": figures.curves(ranking),
         "costs.png": figures.costs(ranking),
     }
-    for name, figure in drawn.items():
-        if figure is not None:
-            write_figure(path / name, figure)
-    kept = [name for name, figure in drawn.items() if figure is not None]
-    write_text(path / "compare.md", comparison_page(ranking, title, lines, ahead, pairs, kept))
+    pictures = {name: figure for name, figure in drawn.items() if figure is not None}
+    for name, figure in pictures.items():
+        write_figure(path / name, figure)
+    write_text(path / "compare.md", comparison_page(ranking, title, lines, ahead, pairs, list(pictures)))
     show(ranking, title, lines)
     print(path / "compare.md")
     return ranking

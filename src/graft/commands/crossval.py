@@ -37,13 +37,14 @@ def run(config: dict[str, Any], path: Path, overrides: list[str], train: Train) 
             processes; the data is no longer what it was when the folder was begun.
         FoldsFailed: a fold failed; the others are written.
     """
-    launch = launched()
-    if launch:
+    if launch := launched():
         raise GraftError(f"graft crossval is for one process, but {launch.by} has started {launch.size}")
     whole = RunFolder(config["resume"] or path)
     if config["resume"]:
         check_trusted(config, config["trust"], str(whole.config))
-    data = (open_recorded if config["resume"] else open_data)(config["data"])
+        data = open_recorded(config["data"])
+    else:
+        data = open_data(config["data"])
     cuts = cuts_of(config, whole.path, data)
     kind = "stratified" if data.groups is None else "stratified, groups kept together"
     seed = config["data"].get("split_seed", 0)

@@ -1,16 +1,16 @@
 """`graft evaluate`: test a run or bundle again, on the images it was tested on or on others."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.table import Table
 
-from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform
+from graft.configuration.schema import Config
+from graft.data import ImageData, Splits
 from graft.data.model_classes import in_order_of
 from graft.data.splits import to_test
 from graft.errors import GraftError
-from graft.evaluation.assessment import INTERVAL, spelled
+from graft.evaluation.assessment import INTERVAL, Metrics, spelled
 from graft.models import load_bundle
 from graft.models.wise_ft import move_towards_source
 from graft.reporting.console import PlainConsole
@@ -26,17 +26,15 @@ from graft.training.mixed_statistics import images_of_run, take_anew
 from graft.training.testing import (
     calibrate,
     calibration_line,
+    loading_for,
     make_tester,
     run_test,
     tested_module,
     write_test,
 )
-from graft.training.trainer import quiet_lightning
-
-Config = dict[str, Any]
 
 
-def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
+def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     """Test the model of `config["run"]` and write metrics, predictions and figures to `path`.
 
     Returns:
@@ -46,7 +44,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
         GraftError: there is no model, its data cannot be had, or the classes are others.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     bundle = load_bundle(config["run"], config["trust"])
     unfit: list[str] = []
     if (alpha := config["wise_ft"]["alpha"]) is not None:
@@ -61,14 +58,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> dict[str, Any]:
     data = in_order_of(opened, bundle.class_names)
     splits, roles, notes = known_images(config, data, bundle.seen)
     splits = Splits({**splits.indices, "all": np.arange(len(data.images))}, splits.rule)
-    loading = ImageDataModule(
-        data,
-        splits,
-        bundle.preprocessing,
-        evaluation_transform,
-        batch_size=config["batch_size"] or bundle.tested.batch_size,
-        num_workers=config["num_workers"],
-    )
+    loading = loading_for(bundle, data, splits, config["batch_size"], config["num_workers"])
     if not len(splits[config["split"]]):
         raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
     tested = splits[config["split"]]

@@ -1,12 +1,12 @@
 """`graft extract`: the features of images by a run's or a named backbone, for use elsewhere."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.torch import save_file
 
 from graft.backbones.making import backbone_name, make_backbone
+from graft.configuration.schema import Config
 from graft.data import ImageData, Splits, split_from_rows, split_rows
 from graft.errors import GraftError
 from graft.features.whole_backbone import features_of
@@ -18,9 +18,6 @@ from graft.runs.seen import Seen
 from graft.sources.opening import open_data, open_for_model, split_or_parts
 from graft.sources.recognition import anywhere
 from graft.training.checks import check_device
-from graft.training.trainer import quiet_lightning
-
-Config = dict[str, Any]
 
 
 def run(config: Config, path: Path, overrides: list[str]) -> Path:
@@ -33,7 +30,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         GraftError: there is no model, its data cannot be had, or no image is in the split.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     if config["run"] is None:
         backbone, label = make_backbone(config["backbone"]), backbone_name(config["backbone"])
         node, data = config["data"], open_data(config["data"])
@@ -41,7 +37,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     else:
         bundle = load_bundle(config["run"], config["trust"])
         backbone = bundle.backbone
-        # Of a trained backbone the preprocessing is the bundle's.
+        # A trained backbone has the bundle's preprocessing.
         backbone.preprocessing = bundle.preprocessing
         saved = trusted_config(config["run"], config["trust"])
         label = backbone_name(saved["backbone"]) if saved else Path(config["run"]).name

@@ -1,8 +1,8 @@
 """`graft inspect`: what is wrong with some images before anything is trained on them. Imports no torch."""
 
 from pathlib import Path
-from typing import Any
 
+from graft.configuration.schema import Config
 from graft.inspection import pictures
 from graft.inspection.findings import find
 from graft.inspection.inspection import Inspection, inspect_images
@@ -20,7 +20,7 @@ class Leaks(RuntimeError):
     reported = True
 
 
-def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
+def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     """Look at all images of `config["data"]` and write what was found to `path`.
 
     Raises:
@@ -30,8 +30,8 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
     data = open_data(config["data"])
     splits = split_or_parts(config["data"], data)
     print(splits.describe(), flush=True)
-    with progress(len(data.images)) as told:
-        inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), told)
+    with progress(len(data.images)) as report:
+        inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), report)
     findings = find(inspection)
     write_csv(path / "images.csv", image_rows(inspection))
     write_csv(path / "classes.csv", class_rows(inspection))
@@ -42,10 +42,10 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Inspection:
         "sheet.png": pictures.sheet(inspection, config["samples"], config["seed"]),
         "copies.png": pictures.copies(inspection),
     }
-    for name, figure in drawn.items():
-        if figure is not None:
-            write_figure(path / name, figure)
-    write_text(path / "inspect.md", page(inspection, findings, [name for name in drawn if drawn[name]]))
+    figures = {name: figure for name, figure in drawn.items() if figure is not None}
+    for name, figure in figures.items():
+        write_figure(path / name, figure)
+    write_text(path / "inspect.md", page(inspection, findings, list(figures)))
     show(inspection, findings, PlainConsole())
     print(path / "inspect.md")
     if config["strict"] and any(finding.kind == "leak" for finding in findings):

@@ -29,11 +29,11 @@ def list_options(words: Sequence[str]) -> None:
     pattern = words[1] if len(words) == 2 else "*"
     rows = described_options(group)
     if group == "backbone":
-        rows |= {
-            name: f"torchvision: backbone=torchvision backbone.name={name}"
-            for name in _more()
-            if name not in rows
-        }
+        # The only part that imports torch.
+        from graft.backbones import supported_names
+
+        for name in supported_names():
+            rows.setdefault(name, f"torchvision: backbone=torchvision backbone.name={name}")
     # A plain word matches anywhere in the name.
     wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
     rows = {name: text for name, text in rows.items() if fnmatch(name, wanted)}
@@ -43,10 +43,3 @@ def list_options(words: Sequence[str]) -> None:
     for name, text in rows.items():
         table.add_row(name, text)
     PlainConsole(soft_wrap=False).print(table)
-
-
-def _more() -> list[str]:
-    """Every torchvision name that `backbone=torchvision` takes; the only part that imports torch."""
-    from graft.backbones import supported_names
-
-    return list(supported_names())

@@ -1,10 +1,10 @@
 """`graft predict`: what a run or bundle sees in images, as a CSV; unreadable files never stop the others."""
 
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
+from graft.configuration.schema import Config
 from graft.data.headers import MOST, said_of_several, some_of
 from graft.errors import GraftError
 from graft.models import load_bundle
@@ -13,15 +13,14 @@ from graft.runs.files import write_csv
 from graft.sources import find_images
 from graft.sources.opening import levels_of
 from graft.training.checks import check_device
-from graft.training.predicting import predict_files, seen_before
+from graft.training.predicting import Row, predict_files, seen_before
 from graft.training.testing import make_tester
-from graft.training.trainer import quiet_lightning
 
 # Rows shown in the terminal; all of them stand in the CSV.
 SHOWN = 10
 
 
-def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
+def run(config: Config, path: Path, overrides: list[str]) -> Path:
     """Predict every image of `config["source"]`.
 
     Returns:
@@ -31,7 +30,6 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
         GraftError: there is no model, no image, none that can be read, or no such device.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     files, notes = find_images(config["source"])
     bundle = load_bundle(config["run"], config["trust"])
     looked = some_of(files, MOST)
@@ -55,13 +53,13 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
     return target
 
 
-def show(rows: list[dict[str, Any]], unreadable: list[tuple[str, str]], notes: list[str]) -> None:
+def show(rows: list[Row], unreadable: list[tuple[str, str]], notes: list[str]) -> None:
     """The first rows as a table, then what could not be read, and what was left out."""
     if rows:
         table = Table("image", "predicted", "probability", box=None)
         for row in rows[:SHOWN]:
-            probability = max(value for key, value in row.items() if key.startswith("p_"))
-            table.add_row(row["path"], row["predicted"], f"{probability:.3f}")
+            probability = max(value for value in row.values() if isinstance(value, float))
+            table.add_row(str(row["path"]), str(row["predicted"]), f"{probability:.3f}")
         PlainConsole().print(table)
     if len(rows) > SHOWN:
         print(f"… and {len(rows) - SHOWN} more")

@@ -1,11 +1,11 @@
-"""`graft rank`: which backbone suits some images, told from its features before anything is trained."""
+"""`graft rank`: which backbone suits some images, by its features, before anything is trained."""
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from graft.configuration.schema import Config
 from graft.data import data_facts
 from graft.features.whole_backbone import features_of
 from graft.ranking.candidates import candidates
@@ -18,13 +18,12 @@ from graft.runs.files import write_csv, write_figure, write_text
 from graft.runs.records import Run, find_runs
 from graft.sources.opening import open_data, split_data
 from graft.training.checks import check_device
-from graft.training.trainer import quiet_lightning
 
-# Where runs are looked for unless it is said.
+# Where runs are looked for by default.
 OUTPUTS = "outputs"
 
 
-def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
+def run(config: Config, path: Path, overrides: list[str]) -> Path:
     """Rank backbones on the training and validation images; write table, page and figure to `path`.
 
     Returns:
@@ -34,7 +33,6 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
         GraftError: the data or the device cannot be had, or none of the backbones could be ranked.
     """
     check_device(config["accelerator"], key="accelerator")
-    quiet_lightning()
     asked = candidates(config["options"], config["backbones"], config["weights"])
     runs = runs_of(config["runs"])
     node = config["data"]
@@ -45,30 +43,29 @@ def run(config: dict[str, Any], path: Path, overrides: list[str]) -> Path:
     ranked_on = f"ranked on {len(indices)} images, train and val, never test"
     print("\n".join([f"{splits.describe()}; {ranked_on}", *data.notes]), flush=True)
     labels, batch_size = data.images.labels[indices], node.get("batch_size", 32)
+    seed, accelerator = config["seed"], config["accelerator"]
     features = partial(
         features_of,
         data=data,
         indices=indices,
-        accelerator=config["accelerator"],
+        accelerator=accelerator,
         cache=config["cache"],
         batch_size=batch_size,
         num_workers=node.get("num_workers"),
     )
     # No more at a time than there will ever be.
     most = min(batch_size, len(data.images))
-    measured = (labels, config["seed"], config["accelerator"], most)
-    rows = placed([row_of(candidate, features, *measured) for candidate in asked])
+    rows = placed([row_of(candidate, features, labels, seed, accelerator, most) for candidate in asked])
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
     rows = with_reached(rows, asked, tuned)
     correlations = correlated(rows)
     counts = np.bincount(labels)
-    said = f"{len(indices)} images of {np.count_nonzero(counts)} classes, train and validation"
+    images = f"{len(indices)} images of {np.count_nonzero(counts)} classes, train and validation"
     write_csv(path / "rank.csv", ranking.csv_rows(rows))
     if correlations:
         write_csv(path / "correlations.csv", correlations)
-    write_text(path / "rank.md", ranking.page(rows, correlations, said))
-    figure = ranking.figure(rows, len(indices), float(counts.max() / len(indices)))
-    write_figure(path / "figure.png", figure)
+    write_text(path / "rank.md", ranking.page(rows, correlations, images))
+    write_figure(path / "figure.png", ranking.figure(rows, len(indices), float(counts.max() / len(indices))))
     ranking.show(rows, correlations, PlainConsole())
     print(path)
     return path / "rank.csv"

@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 from graft.configuration.building import check_trusted
 from graft.configuration.key_table import OF_A_START
 from graft.configuration.run_config import RunConfig
+from graft.configuration.schema import Config
 from graft.data import recorded_rows
 from graft.errors import reason_of
 from graft.processes.interruption import Terminated, interruptible
@@ -36,9 +37,8 @@ from graft.training.deferred import finish_test
 from graft.training.ending import Trained, best_of, show_result, test_and_write
 from graft.training.fitting import fit, trainer_of
 from graft.training.lr_finder import at_found_rates
-from graft.training.relation import learn_relation
 from graft.training.solved_run import solve_head
-from graft.training.source_maps import measure_maps
+from graft.training.source import learn_relation, measure_maps
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,10 @@ def run(config: RunConfig, path: Path, overrides: list[str]) -> RunFolder:
     # No other process goes on with the run meanwhile: nothing of it changes once it is read.
     with resumed.hold() if resumed else nullcontext(), kept_threads():
         if resumed is not None:
-            path, config = resumed.path, of_resumed(resumed, config, overrides)
-            if resumed.status()["status"] == "finished" and not is_longer(resumed, config):
+            path, recorded = resumed.path, resumed.read_config()
+            config = of_resumed(resumed, recorded, config, overrides)
+            longer = config.trainer["max_epochs"] > recorded["trainer"]["max_epochs"]
+            if resumed.status()["status"] == "finished" and not longer:
                 say(f"already finished: {path}")
                 if config.test and not resumed.tested:
                     finish_test(resumed, config)
@@ -102,20 +104,16 @@ def run(config: RunConfig, path: Path, overrides: list[str]) -> RunFolder:
     return folder
 
 
-def of_resumed(resumed: RunFolder, given: RunConfig, overrides: list[str]) -> RunConfig:
-    """The configuration of a run that goes on, with what the words may change in it.
+def of_resumed(resumed: RunFolder, recorded: Config, given: RunConfig, overrides: list[str]) -> RunConfig:
+    """The configuration that a run recorded, with what the words may change in it.
 
     Raises:
         GraftError: it names code that is not trusted, or a word would change what the run computes.
     """
-    check_trusted(resumed.read_config(), given.trust, str(resumed.config))
+    check_trusted(recorded, given.trust, str(resumed.config))
     of_start = {key: value for key, value in vars(given).items() if key in OF_A_START}
-    return replace(RunConfig.of(continued(resumed, given.recorded(), overrides)), **of_start)
-
-
-def is_longer(resumed: RunFolder, config: RunConfig) -> bool:
-    """Whether the run is to train for more epochs than it was before."""
-    return bool(config.trainer["max_epochs"] > resumed.read_config()["trainer"]["max_epochs"])
+    config = RunConfig.of(continued(resumed, recorded, given.recorded(), overrides))
+    return replace(config, **of_start)
 
 
 def prepared(config: RunConfig, path: Path, resumed: RunFolder | None) -> Prepared:
@@ -137,7 +135,7 @@ def prepared(config: RunConfig, path: Path, resumed: RunFolder | None) -> Prepar
     # Pruning goes first, so that what is saved knows whether the run ends.
     first = [pruning] if pruning else []
     trainer, table = trainer_of(config, path, parts, processes, purge_step, first)
-    cached = cache_decision.decide(config, *parts, trainer, processes)
+    cached = cache_decision.decide(config, parts, trainer, processes)
     return Prepared(config, parts, processes, trainer, table, cached, checkpoint, pruning)
 
 

@@ -1,8 +1,7 @@
 """Figures of what a model said: precision against recall, confidence against accuracy, the worst mistakes."""
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +10,7 @@ from PIL import Image
 
 from graft.configuration.plain_text import in_figure
 from graft.evaluation.answers import Answers
+from graft.evaluation.assessment import ClassRow
 from graft.evaluation.metrics import BINS, expected_calibration_error, reliability
 from graft.reporting.figures import COLOURS, GREY, LINES
 
@@ -20,45 +20,46 @@ MISTAKES, IN_A_ROW = 12, 4
 SIDE = 300
 
 
-def precision_recall(answers: Answers, rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """A curve a class; of many classes those with the lowest average precision are named, the others grey.
-
-    Args:
-        answers: what the model said.
-        rows: of `assess`, in the order of the classes.
-    """
+def precision_recall(answers: Answers, rows: Sequence[ClassRow]) -> Figure:
+    """A curve a class; of many classes those with the lowest average precision are named, the others grey."""
     from sklearn.metrics import precision_recall_curve
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    drawn = [label for label, row in enumerate(rows) if row["average_precision"] is not None]
-    drawn.sort(key=lambda label: rows[label]["average_precision"])
+    averages = {
+        label: average
+        for label, row in enumerate(rows)
+        if isinstance(average := row["average_precision"], float)
+    }
+    drawn = sorted(averages, key=averages.__getitem__)
     for place, label in reversed(list(enumerate(drawn))):
         precision, recall, _ = precision_recall_curve(
             answers.labels == label, answers.scores[:, label], drop_intermediate=True
         )
-        style: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "alpha": 0.6}
         if place < len(COLOURS):
-            name = f"{_plain(rows[label]['class'], 28)} ({rows[label]['average_precision']:.3f})"
-            style = {"color": COLOURS[place], "linestyle": LINES[place], "label": name}
-        axes.step(recall, precision, where="post", **style)
+            name = f"{_plain(answers.class_names[label], 28)} ({averages[label]:.3f})"
+            axes.step(
+                recall, precision, where="post", color=COLOURS[place], linestyle=LINES[place], label=name
+            )
+        else:
+            axes.step(recall, precision, where="post", color=GREY, linewidth=0.6, alpha=0.6)
     handles, labels = axes.get_legend_handles_labels()
     if len(drawn) > len(COLOURS):
         handles.append(axes.plot([], [], color=GREY)[0])
         labels.append(f"the other {len(drawn) - len(COLOURS)}")
-    handles, labels = (
-        handles[: len(COLOURS)][::-1] + handles[len(COLOURS) :],
-        (labels[: len(COLOURS)][::-1] + labels[len(COLOURS) :]),
-    )
+    # They were drawn last to first, so that the first lie on top.
+    named = min(len(drawn), len(COLOURS))
+    handles[:named] = handles[named - 1 :: -1]
+    labels[:named] = labels[named - 1 :: -1]
     figure.legend(handles, labels, loc="outside right center", title="average precision", fontsize=9)
     axes.set(xlabel="recall (share of the class that is found)", xlim=(0, 1.005), ylim=(0, 1.02))
     axes.set_ylabel("precision (share of the found that is right)")
     axes.grid(alpha=0.3)
-    worst = rows[drawn[0]]
-    mean = np.mean([rows[label]["average_precision"] for label in drawn])
+    worst = drawn[0]
+    mean = np.mean([averages[label] for label in drawn])
     figure.suptitle(
         f"Average precision {mean:.3f} over the classes; hardest to find is "
-        f"{_plain(worst['class'], 40)} with {worst['average_precision']:.3f}",
+        f"{_plain(answers.class_names[worst], 40)} with {averages[worst]:.3f}",
         fontsize=11,
     )
     return figure
@@ -121,12 +122,7 @@ def _calibration_title(answers: Answers, uncalibrated: Answers | None) -> str:
 
 
 def mistakes(answers: Answers, image_of: Callable[[int], Image.Image]) -> Figure | None:
-    """The wrong answers that were given with the most confidence; None where there is no wrong one.
-
-    Args:
-        answers: what the model said.
-        image_of: row of `answers` to its image.
-    """
+    """The wrong answers that were given with the most confidence; None where there is no wrong one."""
     p = answers.probabilities
     sure = p[np.arange(len(p)), answers.predicted]
     wrong = np.flatnonzero(answers.labels != answers.predicted)

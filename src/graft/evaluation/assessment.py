@@ -1,17 +1,17 @@
 """What a test comes to: metrics with intervals, and a table of the classes."""
 
-from typing import Any
-
 from graft.configuration.metric_names import ASSESSED, OF_A_CLASS
 from graft.evaluation.answers import Answers
 from graft.evaluation.intervals import Interval, intervals
 from graft.evaluation.metrics import measure, of_classes
 
-Metrics = dict[str, Any]
+# Name to value, and name with `INTERVAL` to both ends of it.
+Metrics = dict[str, float | list[float] | None]
+ClassRow = dict[str, str | float | None]
 INTERVAL = "_ci"
 
 
-def assess(answers: Answers) -> tuple[Metrics, list[dict[str, Any]]]:
+def assess(answers: Answers) -> tuple[Metrics, list[ClassRow]]:
     """Every metric with its interval, and how many predictions are wrong.
 
     Returns:
@@ -27,7 +27,7 @@ def assess(answers: Answers) -> tuple[Metrics, list[dict[str, Any]]]:
         metrics |= {key: values[key], f"{key}{INTERVAL}": _ends(values[key], between.whole[key])}
     rows = []
     for place, (name, row) in enumerate(zip(answers.class_names, classes, strict=True)):
-        cells = {"class": name, "support": row["support"]}
+        cells: ClassRow = {"class": name, "support": row["support"]}
         for key in OF_A_CLASS:
             low, high = _ends(row[key], between.classes[key][place]) or (None, None)
             cells |= {key: row[key], f"{key}_low": low, f"{key}_high": high}
@@ -42,4 +42,5 @@ def _ends(value: float | None, interval: Interval) -> list[float] | None:
 def spelled(metrics: Metrics, key: str) -> tuple[str, str]:
     """A metric and its interval as text; a dash and nothing where there is none."""
     value, ends = metrics.get(key), metrics.get(f"{key}{INTERVAL}")
-    return "–" if value is None else f"{value:.4f}", f"{ends[0]:.4f} to {ends[1]:.4f}" if ends else ""
+    interval = f"{ends[0]:.4f} to {ends[1]:.4f}" if isinstance(ends, list) else ""
+    return "–" if value is None else f"{value:.4f}", interval

@@ -6,7 +6,7 @@ them. What is undefined, such as the recall of a class without an image, is None
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def measure(
     probabilities: Floats,
     predicted: Labels,
     scores: Floats,
-    classes: Sequence[Mapping[str, Any]] | None = None,
+    classes: Sequence[Mapping[str, float | None]] | None = None,
 ) -> dict[str, float | None]:
     """Every metric of `ASSESSED`; nothing for no images.
 
@@ -84,17 +84,11 @@ def measure(
 
 def of_classes(
     labels: Labels, probabilities: Floats, predicted: Labels, scores: Floats
-) -> list[dict[str, Any]]:
+) -> list[dict[str, float | None]]:
     """For each of the C classes `support` and the metrics of `OF_A_CLASS`, the class against the rest.
 
-    A class without an image has none of them; one that is every image's has no AUROC, since there is no
-    other to be told from. Precision where the class is never predicted is 0.
-
-    Args:
-        labels: as `measure`.
-        probabilities: as `measure`.
-        predicted: as `measure`.
-        scores: as `measure`.
+    A class without an image has none of them; one that every image has gets no AUROC, since there is no
+    other class. Precision where the class is never predicted is 0. Arguments as `measure`'s.
     """
     from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 
@@ -102,17 +96,18 @@ def of_classes(
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=every, zero_division=0
     )
-    rows: list[dict[str, Any]] = []
+    rows = []
     for label in every:
-        row: dict[str, Any] = {"support": int(support[label]), **dict.fromkeys(OF_A_CLASS)}
-        if row["support"]:
+        images = int(support[label])
+        row: dict[str, float | None] = {"support": images, **dict.fromkeys(OF_A_CLASS)}
+        if images:
             row |= {
                 "precision": float(precision[label]),
                 "recall": float(recall[label]),
                 "f1": float(f1[label]),
                 "average_precision": float(average_precision_score(labels == label, scores[:, label])),
             }
-        if 0 < row["support"] < len(labels):
+        if 0 < images < len(labels):
             row["auroc"] = float(roc_auc_score(labels == label, scores[:, label]))
         rows.append(row)
     return rows

@@ -27,18 +27,14 @@ def exact_copies(looks: list[Look | str]) -> list[list[int]]:
 
 
 def near_copies(
-    looks: list[Look | str], bits: int, told: Callable[[int], None] = lambda done: None
+    looks: list[Look | str], bits: int, report: Callable[[int], None] = lambda done: None
 ) -> list[list[int]]:
-    """Images whose perceptual hashes differ in at most `bits` and which look alike, as sets of two or more.
+    """Images whose perceptual hashes differ in at most `bits` of 64 and that look alike, as sets.
 
     A set also holds what is a copy of a copy. Pairs that agree in every pixel do not count, but of two such
     images with a near copy both are in its set. Blank and very small images are left out. Every image is
-    held against every other: seconds for 60,000 images, an hour for a million.
-
-    Args:
-        looks: at all images.
-        bits: of 64.
-        told: called now and then with the number of images that were held against the others.
+    compared with every other: seconds for 60,000 images, an hour for a million; `report` is called now and
+    then with the number of those that are done.
     """
     same: dict[bytes, list[int]] = defaultdict(list)
     first: dict[bytes, Look] = {}
@@ -48,14 +44,14 @@ def near_copies(
             first.setdefault(look.digest, look)
     distinct = list(first.values())
     pairs = alike(
-        near_pairs(np.array([look.bits for look in distinct]).reshape(-1, 64), bits, told),
+        near_pairs(np.array([look.bits for look in distinct]).reshape(-1, 64), bits, report),
         np.array([look.small for look in distinct]).reshape(-1, SIDE * SIDE),
     )
     members = list(same.values())
     return sorted(sorted(i for member in joined for i in members[member]) for joined in connected(pairs))
 
 
-def near_pairs(hashes: NDArray[np.bool_], bits: int, told: Callable[[int], None]) -> Pairs:
+def near_pairs(hashes: NDArray[np.bool_], bits: int, report: Callable[[int], None]) -> Pairs:
     """All pairs of rows of `(N, 64)` that differ in at most `bits` places."""
     # With -1 and 1 as digits, 64 minus the product is twice the number of places that differ.
     signs = np.where(hashes, 1, -1).astype(np.float32)
@@ -66,7 +62,7 @@ def near_pairs(hashes: NDArray[np.bool_], bits: int, told: Callable[[int], None]
         rows, others = np.nonzero(products >= 64 - 2 * bits)
         later = others > rows
         pairs += zip((rows[later] + start).tolist(), (others[later] + start).tolist(), strict=True)
-        told(min(start + step, len(signs)))
+        report(min(start + step, len(signs)))
     return pairs
 
 

@@ -34,8 +34,9 @@ def find(inspection: Inspection) -> list[Finding]:
         *(Finding("leak", text) for text in _leaks(inspection)),
         *(Finding("warning", text) for text in _warnings(inspection)),
         *(Finding(kind, note.removeprefix("warning: ")) for kind, note in notes),
-        *(Finding("note", text) for text in _notes(inspection)),
     ]
+    if _balance(inspection)[2] < UNEVEN:
+        findings.append(Finding("note", _balance_text(inspection)))
     return sorted(findings, key=lambda finding: KINDS.index(finding.kind))
 
 
@@ -101,11 +102,6 @@ def _within(inspection: Inspection, sets: Sequence[Sequence[int]], how: tuple[st
             such = next(members for members in inside if len(members) > 1)
             count = _with_copies(inspection, spare, split, how)
             yield f"{count} in {split} too, such as {names[such[1]]}, of {names[such[0]]}"
-
-
-def _notes(inspection: Inspection) -> Iterator[str]:
-    if _balance(inspection)[2] < UNEVEN:
-        yield _balance_text(inspection)
 
 
 def _balance(inspection: Inspection) -> tuple[int, int, float]:

@@ -18,7 +18,7 @@ APART = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Inspection:
-    """Images, their splits, and what looking at them told.
+    """Images, their splits, and what a look at them found.
 
     Attributes:
         data: the images.
@@ -82,7 +82,7 @@ def inspect_images(
     splits: Splits,
     near: int | None,
     threads: int | None,
-    told: Callable[[str, int], None] = lambda what, done: None,
+    report: Callable[[str, int], None] = lambda what, done: None,
 ) -> Inspection:
     """Look at all images, and find copies among them.
 
@@ -90,9 +90,9 @@ def inspect_images(
         data: the images.
         splits: what each is for.
         near: bits of 64 in which the perceptual hashes of near copies may differ; None: none are looked for.
-        threads: how many look at once; None: as many as there are cores, at most 8.
-        told: called now and then with what is being done, and for how many images it is done.
+        threads: as `all_looks`'.
+        report: called now and then with what is being done, and for how many images it is done.
     """
-    looks = all_looks(data.images, threads, lambda done: told("looked at", done))
-    near_sets = near_copies(looks, near, lambda done: told("compared", done)) if near is not None else []
+    looks = all_looks(data.images, threads, lambda done: report("looked at", done))
+    near_sets = near_copies(looks, near, lambda done: report("compared", done)) if near is not None else []
     return Inspection(data, splits, looks, exact_copies(looks), near_sets)

@@ -64,13 +64,10 @@ def look_at(images: ImageSet, index: int) -> Look | str:
     return Look(image.width, image.height, mode, digest.digest(), bits, small, blank, span)
 
 
-def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]) -> list[Look | str]:
-    """Look at every image, in order.
+def all_looks(images: ImageSet, threads: int | None, report: Callable[[int], None]) -> list[Look | str]:
+    """Look at every image, in order; `report` is called with the number of images done, now and then.
 
-    Args:
-        images: the images.
-        threads: how many look at once; None: one a core that this process may use, at most 8.
-        told: called with the number of images that were looked at, now and then.
+    So many threads look at once; None: one a core that this process may use, at most 8.
     """
     starts = range(0, len(images), BATCH)
 
@@ -83,7 +80,7 @@ def all_looks(images: ImageSet, threads: int | None, told: Callable[[int], None]
         try:
             for looks in pool.map(batch, starts):
                 gathered += looks
-                told(len(gathered))
+                report(len(gathered))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -1,7 +1,6 @@
 """An inspection as a page of Markdown."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from graft.configuration.plain_text import in_markdown
 from graft.inspection.findings import Finding
@@ -32,7 +31,7 @@ def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence
     return "\n".join(lines) + "\n"
 
 
-def _table(rows: Sequence[dict[str, Any]], where: str) -> list[str]:
+def _table(rows: Sequence[Mapping[str, object]], where: str) -> list[str]:
     cells = [[str(value) for value in row.values()] for row in rows[:ROWS]]
     more = [f"{len(rows) - ROWS} more rows are in {where}.", ""] if len(rows) > ROWS else []
     return [markdown(list(rows[0]), cells), "", *more]

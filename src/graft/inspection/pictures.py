@@ -66,8 +66,8 @@ def copies(inspection: Inspection) -> Figure | None:
             name = inspection.data.images.names[index]
             lines = (kind if column == 0 else "", _plain(where, 28), _plain(name[-28:], 28))
             axes.set_title("\n".join(lines), fontsize=8, pad=2)
-    said = f"{len(sets):,} sets of copies, {len(leaks):,} of them across train, val and test"
-    figure.suptitle(said + (f"; {len(shown)} of these" if len(shown) < len(pool) else ""))
+    title = f"{len(sets):,} sets of copies, {len(leaks):,} of them across train, val and test"
+    figure.suptitle(title + (f"; {len(shown)} of these" if len(shown) < len(pool) else ""))
     return figure
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +13,7 @@ from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
 from graft.inspection.looks import readable
 
-Row = dict[str, Any]
+Row = dict[str, object]
 # Classes on the terminal and on the page; all of them stand in classes.csv.
 CLASSES = 30
 STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
@@ -22,45 +21,48 @@ STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
 
 def image_rows(inspection: Inspection) -> Iterator[Row]:
     """An image a row: path, split, label, width, height, mode, and why it cannot be read."""
-    split_of = inspection.split_of
-    for index, (name, look) in enumerate(zip(inspection.data.images.names, inspection.looks, strict=True)):
-        row: Row = {"path": name, "split": split_of[index], "label": inspection.label(index)}
+    for index, look in enumerate(inspection.looks):
+        row = _row(inspection, index)
         if isinstance(look, str):
             yield {**row, "width": "", "height": "", "mode": "", "reason": look}
         else:
             yield {**row, "width": look.width, "height": look.height, "mode": look.mode, "reason": ""}
 
 
+def _row(inspection: Inspection, index: int) -> Row:
+    """Which image a row is about."""
+    return {
+        "path": inspection.data.images.names[index],
+        "split": inspection.split_of[index],
+        "label": inspection.label(index),
+    }
+
+
 def class_rows(inspection: Inspection) -> list[Row]:
     """A class a row: images in each split that has any, and in all."""
-    counts = {split: count.tolist() for split, count in inspection.counts.items() if count.sum()}
+    counts = _counts(inspection)
     return [
-        {
-            "class": name,
-            **{split: count[label] for split, count in counts.items()},
-            "all": sum(count[label] for count in counts.values()),
-        }
+        {"class": name, **{split: count[label] for split, count in counts.items()}}
         for label, name in enumerate(inspection.data.class_names)
     ]
 
 
+def _counts(inspection: Inspection) -> dict[str, list[int]]:
+    """Images of each class in each split that has any, and in all."""
+    counts = {split: count.tolist() for split, count in inspection.counts.items() if count.sum()}
+    return {**counts, "all": [sum(of_class) for of_class in zip(*counts.values(), strict=True)]}
+
+
 def copy_rows(inspection: Inspection) -> Iterator[Row]:
     """An image a row that has a copy: the number of its set, its kind, whether that leaks, and the image."""
-    names, split_of = inspection.data.images.names, inspection.split_of
     number = 0
     for kind, sets in (("exact", inspection.exact), ("near", inspection.near)):
         leaks = {tuple(members) for members in inspection.leaks(sets)}
         for members in sets:
             number += 1
+            about = {"set": number, "kind": kind, "leak": tuple(members) in leaks}
             for index in members:
-                yield {
-                    "set": number,
-                    "kind": kind,
-                    "leak": tuple(members) in leaks,
-                    "path": names[index],
-                    "split": split_of[index],
-                    "label": inspection.label(index),
-                }
+                yield {**about, **_row(inspection, index)}
 
 
 def size_lines(inspection: Inspection) -> list[str]:
@@ -78,18 +80,17 @@ def size_lines(inspection: Inspection) -> list[str]:
 
 def show(inspection: Inspection, findings: Sequence[Finding], console: Console) -> None:
     """Print the classes, sizes, modes and findings."""
-    rows = class_rows(inspection)
+    names, counts = inspection.data.class_names, _counts(inspection)
     table = Table("class", box=None)
-    splits = [key for key in rows[0] if key != "class"]
-    for split in splits:
+    for split in counts:
         table.add_column(split, justify="right")
-    for row in rows[:CLASSES]:
-        table.add_row(row["class"], *(f"{row[split]:,}" for split in splits))
-    if len(rows) > 1:
-        table.add_row("all", *(f"{sum(row[split] for row in rows):,}" for split in splits), style="bold")
+    for label, name in enumerate(names[:CLASSES]):
+        table.add_row(name, *(f"{count[label]:,}" for count in counts.values()))
+    if len(names) > 1:
+        table.add_row("all", *(f"{sum(count):,}" for count in counts.values()), style="bold")
     console.print(table)
-    if len(rows) > CLASSES:
-        console.print(f"and {len(rows) - CLASSES} more classes, in classes.csv")
+    if len(names) > CLASSES:
+        console.print(f"and {len(names) - CLASSES} more classes, in classes.csv")
     for line in size_lines(inspection):
         console.print(line, soft_wrap=True)
     for finding in findings:
@@ -97,7 +98,7 @@ def show(inspection: Inspection, findings: Sequence[Finding], console: Console) 
         console.print(text, soft_wrap=True)
 
 
-def summary(inspection: Inspection, findings: Sequence[Finding]) -> dict[str, Any]:
+def summary(inspection: Inspection, findings: Sequence[Finding]) -> dict[str, object]:
     """The same as plain values, for programs."""
     return {
         "images": len(inspection.data.images),

@@ -44,7 +44,7 @@ class HowTested:
     """
 
     batch_size: int = 32
-    precision: Any = "32-true"
+    precision: str | int = "32-true"
     channels_last: bool = False
 
 
@@ -124,8 +124,8 @@ class Bundle:
 
     def _prepare(self, image: str | Path | Image.Image) -> Tensor:
         if isinstance(image, Image.Image):
-            read = to_rgb(image, self.levels)
+            rgb = to_rgb(image, self.levels)
         else:
-            read = read_image(Path(image), levels=self.levels)
-        tensor: Tensor = self.transform(read)
+            rgb = read_image(Path(image), levels=self.levels)
+        tensor: Tensor = self.transform(rgb)
         return tensor

@@ -14,6 +14,7 @@ from torch import Tensor
 from graft.backbones import Preprocessing
 from graft.backbones.weight_files import Weights, read_safetensors
 from graft.configuration.building import build, build_later, check_trusted
+from graft.configuration.schema import Config
 from graft.data.levels import levels_from
 from graft.errors import GraftError, first_line
 from graft.models.bundle import Bundle, HowTested
@@ -22,13 +23,10 @@ from graft.runs.files import whole, write_yaml
 from graft.runs.seen import read_seen
 
 
-def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
+def save_bundle(folder: Path, bundle: Bundle, config: Config) -> None:
     """Write weights, description and, where it is known, what the model has seen into `folder`.
 
-    Args:
-        folder: is made where it is missing.
-        bundle: the trained model.
-        config: the run's resolved configuration; its `backbone` and `head` nodes rebuild the model.
+    The nodes `backbone` and `head` of the run's configuration rebuild the model.
     """
     files = BundleFolder(folder)
     state = {key: value.detach().cpu().contiguous() for key, value in bundle.model.state_dict().items()}
@@ -36,15 +34,18 @@ def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
         save_file(state, part)
     if bundle.seen is not None:
         bundle.seen.write(files.seen)
-    # The weights are in the file beside this one, so nothing must be fetched to load it.
+    backbone = dict(config["backbone"])
+    if "weights" in backbone:
+        # They are in the file beside this one, so nothing must be fetched to load it.
+        backbone["weights"] = None
     description = {
-        "backbone": {**config["backbone"], **({"weights": None} if "weights" in config["backbone"] else {})},
+        "backbone": backbone,
         "head": config["head"],
         "preprocessing": bundle.preprocessing.to_dict(),
         "class_names": bundle.class_names,
         "tested": asdict(bundle.tested),
         "temperature": bundle.temperature,
-        "levels": None if bundle.levels is None else {k: list(v) for k, v in bundle.levels.items()},
+        "levels": None if bundle.levels is None else {key: list(ends) for key, ends in bundle.levels.items()},
         "trained_from": config["backbone"].get("weights"),
     }
     write_yaml(files.description, description)
@@ -94,7 +95,7 @@ def read_description(folder: BundleFolder) -> dict[str, Any]:
         description = folder.read_description()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise GraftError(f"{file} is damaged: {' '.join(str(error).split())}") from error
-    right: dict[str, Callable[[Any], bool]] = {
+    right: dict[str, Callable[[object], bool]] = {
         "backbone": lambda value: isinstance(value, dict) and "_target_" in value,
         "head": lambda value: isinstance(value, dict) and "_target_" in value,
         "preprocessing": lambda value: isinstance(value, dict),
@@ -108,13 +109,11 @@ def read_description(folder: BundleFolder) -> dict[str, Any]:
         levels_from(description)
     except (TypeError, ValueError, AttributeError):
         raise GraftError(f"{file} is damaged: levels={description['levels']} are none") from None
-    if not _is_temperature(temperature := description.get("temperature", 1.0)):
+    temperature = description.get("temperature", 1.0)
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not (number and 0 < temperature < math.inf):
         raise GraftError(f"{file} is damaged: temperature={temperature} is no number above 0")
     return dict(description)
-
-
-def _is_temperature(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
@@ -123,11 +122,11 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise GraftError(f"{file} is damaged: {first_line(error)}") from error
     except OSError as error:
-        # Of what this user may not read safetensors says that there is no such file.
+        # Safetensors says that a file does not exist which this user may not read.
         raise GraftError(f"{file} cannot be read ({first_line(error)})") from error
 
 
-def _backbone(folder: BundleFolder, parts: dict[str, Any], state: dict[str, Tensor]) -> Any:
+def _backbone(folder: BundleFolder, parts: Config, state: dict[str, Tensor]) -> Any:
     """The backbone; one of Graft's own takes tensors, size and preprocessing from what was read.
 
     Size matters: a transformer trained at another resolution than its first weights' cannot be built without

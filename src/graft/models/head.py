@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-# By so many images the scale of a feature is drawn to that of the others: experiments/solved-head.
+# A feature's scale is drawn to that of the others as by so many images: experiments/solved-head.
 PRIOR_IMAGES = 10
 
 
@@ -44,11 +44,7 @@ def _normalization(width: int, normalize: bool) -> list[nn.Module]:
 
 
 class Standardize(nn.Module):
-    """Features `(N, D)` less their mean, divided by their standard deviation; as they are until it is fitted.
-
-    Args:
-        width: D.
-    """
+    """Features `(N, D)` less their mean over their standard deviation; as they are until it is fitted."""
 
     mean: Tensor
     deviation: Tensor

@@ -34,11 +34,8 @@ def source_head(backbone: Backbone, weights: str | None) -> SourceHead:
 def known_source_head(backbone: Backbone, weights: str | None) -> SourceHead | None:
     """What gave the source's logits `(N, S)`, whole; draws nothing from the random generators.
 
-    The one that a bundle holds beside the backbone, or the last layers that came with torchvision's weights.
-
-    Args:
-        backbone: with its weights loaded.
-        weights: where they came from.
+    The one that a bundle holds beside the backbone, or the last layers that came with torchvision's weights,
+    for a backbone that has loaded them from `weights`.
 
     Returns:
         The head in single precision; None where the weights hold none, or one of several layers with weights.

@@ -20,12 +20,8 @@ def between(source: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: fl
     BatchNorm's running statistics are interpolated as weights are: only so are both ends whole models, and
     frozen ones unchanged. Between the ends this is an approximation, since the variance of the mixed
     network's activations is not the mean of two variances; `take_statistics` puts that right. Whole numbers,
-    which are counters, stay tuned.
-
-    Args:
-        source: a state dict.
-        tuned: one with the same keys and shapes; the result has its types and devices.
-        alpha: from 0 to 1.
+    which are counters, stay tuned. Both state dicts have the same keys and shapes; the types and devices of
+    `tuned` are the result's.
     """
     mixed = {}
     for key, end in tuned.items():
@@ -40,12 +36,8 @@ def between(source: Mapping[str, Tensor], tuned: Mapping[str, Tensor], alpha: fl
 def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> list[str]:
     """Put `between`'s weights into the bundle's backbone, in place; its head stays as it was trained.
 
-    The source had no head for these classes, so at `alpha=0` the trained head stands on its features.
-
-    Args:
-        bundle: loaded from `path`.
-        path: a run or bundle, whose description says what it was trained from.
-        alpha: from 0, the source, to 1, the fine-tuned weights.
+    The source had no head for these classes, so at `alpha=0` the trained head stands on its features. The
+    bundle at `path`, from which it was loaded, says what the source is.
 
     Returns:
         The layers of the bundle's model whose running statistics fit neither end.

@@ -1,7 +1,6 @@
 """DELTA: the feature maps stay near those of the source backbone, the weights may go where they like."""
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +65,7 @@ class Delta(nn.Module):
             total = total + away / self.squares[i].float()
         return 0.5 * self.weight * total
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
         # Of a run that began when the differences were no shares yet, and that goes on as it was.
         state_dict.setdefault(f"{prefix}squares", torch.ones_like(self.squares))
         super()._load_from_state_dict(state_dict, prefix, *rest)

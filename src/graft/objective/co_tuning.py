@@ -41,13 +41,7 @@ class CoTuning(nn.Module):
         self.entering: Tensor | None = None
 
     def adopt(self, source_head: SourceHead, width: int, classes: int) -> None:
-        """Take the source's head, before the optimizer is made.
-
-        Args:
-            source_head: of S classes.
-            width: of the features that the backbone gives.
-            classes: C, of the target.
-        """
+        """Take the source's head, on features of this width, before the optimizer is made; C is `classes`."""
         self.relation = torch.zeros(classes, source_head.sources(width))
         self.source_head = source_head.layers.train()
         self.replaces = source_head.replaces
@@ -59,7 +53,7 @@ class CoTuning(nn.Module):
             pooling.register_forward_pre_hook(self._keep)
 
     def _keep(self, pooling: nn.Module, inputs: tuple[Tensor]) -> None:
-        # In validation too, where nobody would ask for it.
+        # Validation comes here too, where nobody asks for it.
         if self.training:
             (self.entering,) = inputs
 

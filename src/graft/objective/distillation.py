@@ -1,7 +1,6 @@
 """Knowledge distillation: a student learns the labels and what a trained teacher says of the same images."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,26 +18,16 @@ def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) ->
 
     Softening divides the gradient by about T²; multiplied by it again, the divergence keeps its weight
     beside the labels' loss whatever T is. Towards T → ∞ its gradient is (z̃_student − z̃_teacher) / (B·C), of
-    logits z̃ that are centred over the classes.
-
-    Args:
-        student: logits `(B, C)`.
-        teacher: logits `(B, C)`.
-        temperature: T, above 0.
+    logits `(B, C)` z̃ that are centred over the classes.
     """
-    said, true = (log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
-    return temperature**2 * kl_div(said, true, reduction="batchmean", log_target=True)
+    students, teachers = (log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
+    return temperature**2 * kl_div(students, teachers, reduction="batchmean", log_target=True)
 
 
 class Teacher:
-    """A bundle's model that answers a student's batches in the student's classes.
+    """A bundle's model that answers a student's batches, preprocessed for it, in the student's classes.
 
     No `nn.Module`, so that the student's module neither trains, saves, compiles nor averages it.
-
-    Args:
-        bundle: the teacher.
-        preprocessing: how the student's images were made.
-        class_names: the student's C classes, in order.
 
     Raises:
         GraftError: the teacher's classes are others.
@@ -56,7 +45,7 @@ class Teacher:
         # The student's mean and std, and the teacher's own.
         self.scales = torch.tensor([first.mean, first.std, second.mean, second.std]).view(4, 3, 1, 1)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Teacher":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Teacher":
         """One teacher is enough for every copy of the student."""
         return self
 
@@ -73,21 +62,18 @@ class Teacher:
         """The same images at the teacher's size, mean and std."""
         if self.same:
             return images
-        mean, std, own_mean, own_std = self.scales
+        mean, std, teachers_mean, teachers_std = self.scales
         pixels = images.float() * std + mean
         if pixels.shape[-1] != self.size:
             pixels = interpolate(pixels, (self.size, self.size), mode="bilinear", antialias=True)
-        normalised: Tensor = (pixels - own_mean) / own_std
+        normalised: Tensor = (pixels - teachers_mean) / teachers_std
         return normalised
 
 
 class Distillation:
-    """(1 − w)·loss + w·`softened_divergence` from a teacher.
+    """(1 − w)·loss + w·`softened_divergence` from a teacher, w being the weight, from 0 to 1.
 
-    Args:
-        teacher: answers the batches that the student sees, mixed ones too.
-        temperature: T.
-        weight: w, from 0 to 1.
+    The teacher answers the batches that the student sees, mixed ones too.
     """
 
     def __init__(self, teacher: Teacher, temperature: float, weight: float) -> None:

@@ -24,13 +24,13 @@ from graft.tasks import Task
 
 # Half a decade apart, from a head that says little but how frequent each class is.
 PENALTIES = tuple(float(f"{10 ** (2 - step / 2):.3g}") for step in range(15))
-# So many penalties in a row that are worse than the best end the path: weaker ones overfit more.
+# The path ends after so many penalties that are worse than the best: weaker ones overfit more.
 WORSE = 3
-# Of cross-validation inside the training part, where nothing validates.
+# In which the training part is cross-validated where nothing validates.
 FOLDS = 5
-# What few images leave open is drawn to the usual penalty, within a decade or so: experiments/solved-head.
+# Few images say little, so the penalty is drawn to the usual one by a prior: experiments/solved-head.
 USUAL, DECADES = 1.0, 2.0
-# Cross-validation of few images is repeated until so many have judged.
+# Cross-validation of few images is repeated until there are so many judgements.
 JUDGES = 40
 
 
@@ -76,9 +76,9 @@ def solve(
 
     Args:
         head: ends in a dense layer, before which nothing trains.
-        solver: how the minimum is found.
-        train: of what the head is made.
-        val: by what the penalty is chosen; may be empty.
+        solver: finds the minimum.
+        train: what the head is made of.
+        val: what the penalty is chosen by; may be empty.
         task: says the training loss, and what is tallied.
         groups: `(N,)` which images of `train` belong together, so that no fold parts them.
         seed: of the folds.
@@ -118,7 +118,10 @@ def solve(
         say(f"warning: the best penalty, {minimum.penalty:g}, is at the end of those tried")
     if minimum.gradient > solver.tolerance_grad:
         say(f"warning: optimizer.max_iter={solver.max_iter} ended with a gradient of {minimum.gradient:.1g}")
-    _put(dense, minimum)
+    with torch.no_grad():
+        dense.weight.copy_(minimum.weight)
+        if dense.bias is not None:
+            dense.bias.copy_(minimum.bias)
     metrics = {"train/penalty": 0.5 * minimum.penalty * float(minimum.weight.square().sum())}
     for name, part in (("train", train), ("val", val)):
         metrics |= {f"{name}/{key}": value for key, value in _measured(task, head, part).items()}
@@ -142,11 +145,8 @@ def _judged(
     """A row a penalty, and the minimum of the best; the path ends where it has long got worse."""
     rows: list[dict[str, float]] = []
     solved: list[Minimum] = []
-    inputs = None
-    for minimum in minima:
-        # Only now has the head the standardisation of what the minima are made of.
-        inputs = _before(head, val.features).double() if inputs is None else inputs
-        rows.append({**_about(minimum), **_validated(minimum, inputs, val.labels)})
+    for row, minimum in _rows(head, minima, val):
+        rows.append(row)
         solved.append(minimum)
         best = rows.index(_best(rows, len(val.labels)))
         if len(rows) - 1 - best >= WORSE:
@@ -172,12 +172,9 @@ def _crossed(
     """A row a penalty, of all folds together: each image is judged by what it was no part of."""
     shares, parts = [], []
     for learn, judge in folds:
-        rows: list[dict[str, float]] = []
-        inputs = None
-        for minimum in path(Labelled(train.features[learn], train.labels[learn])):
-            inputs = _before(head, train.features[judge]).double() if inputs is None else inputs
-            rows.append({**_about(minimum), **_validated(minimum, inputs, train.labels[judge])})
-        parts.append(rows)
+        minima = path(Labelled(train.features[learn], train.labels[learn]))
+        judges = Labelled(train.features[judge], train.labels[judge])
+        parts.append([row for row, _ in _rows(head, minima, judges)])
         shares.append(len(judge))
     return [
         {key: float(np.average([row[key] for row in rows], weights=shares)) for key in rows[0]}
@@ -185,14 +182,22 @@ def _crossed(
     ]
 
 
-def _about(minimum: Minimum) -> dict[str, float]:
-    return {"penalty": minimum.penalty, "train/loss": minimum.loss}
-
-
-def _validated(minimum: Minimum, inputs: Tensor, labels: Tensor) -> dict[str, float]:
-    logits = inputs @ minimum.weight.T + minimum.bias
-    right = (logits.argmax(1) == labels).double().mean()
-    return {"val/loss": float(cross_entropy(logits, labels)), "val/accuracy": float(right)}
+def _rows(
+    head: nn.Sequential, minima: Iterator[Minimum], judges: Labelled
+) -> Iterator[tuple[dict[str, float], Minimum]]:
+    """What each penalty came to, and its minimum."""
+    inputs = None
+    for minimum in minima:
+        # Only now does the head have the standardisation that the minima were found with.
+        inputs = _before(head, judges.features).double() if inputs is None else inputs
+        logits = inputs @ minimum.weight.T + minimum.bias
+        row = {
+            "penalty": minimum.penalty,
+            "train/loss": minimum.loss,
+            "val/loss": float(cross_entropy(logits, judges.labels)),
+            "val/accuracy": float((logits.argmax(1) == judges.labels).double().mean()),
+        }
+        yield row, minimum
 
 
 def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Indices, Indices]]:
@@ -220,13 +225,6 @@ def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Ind
             )
         ]
     return [(np.concatenate([divided[learn], alone]), divided[judge]) for learn, judge in folds if len(judge)]
-
-
-@torch.no_grad()
-def _put(dense: nn.Linear, minimum: Minimum) -> None:
-    dense.weight.copy_(minimum.weight)
-    if dense.bias is not None:
-        dense.bias.copy_(minimum.bias)
 
 
 @torch.no_grad()

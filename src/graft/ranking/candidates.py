@@ -5,16 +5,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torchvision import models
 
 from graft.backbones import supported_names
 from graft.configuration.paths import expanded
+from graft.configuration.run_config import Node
 from graft.errors import GraftError, did_you_mean
 
-Node = dict[str, Any]
 WEIGHTS_DIR = "GRAFT_WEIGHTS_DIR"
 
 
@@ -56,7 +55,10 @@ def candidates(
     Raises:
         GraftError: a name is no backbone's, or no weights are at hand.
     """
-    known = _known(options)
+    # Those options that need nothing more, then torchvision's others.
+    known = {name: node for name, node in options.items() if "???" not in node.values()}
+    for name in supported_names():
+        known.setdefault(name, {**options["torchvision"], "name": name})
     for name in [*(asked or []), *given]:
         if name not in known:
             key = "weights." if name in given else "backbones: "
@@ -67,28 +69,26 @@ def candidates(
         if name in given:
             if "weights" not in node:
                 raise GraftError(f"weights.{name}: that backbone has no key weights")
-            given_weights = given[name]
-            several = (
-                [given_weights] if given_weights is None or isinstance(given_weights, str) else given_weights
-            )
+            several = given[name]
+            if several is None or isinstance(several, str):
+                several = [several]
             ranked += [Candidate(name, name, {**node, "weights": weights}) for weights in several]
         elif (at_hand := weights_at_hand(name, node)) is not None:
             ranked.append(Candidate(name, name, {**node, "weights": at_hand}))
         elif asked:
-            ranked.append(Candidate(name, name, node, _problem(name, node)))
+            problem = None
+            # Weights that have a name are fetched.
+            if "weights" in node and node["weights"] is None:
+                problem = (
+                    f"no weights: give weights.{name}=<file or run>; weights.{name}=null ranks it untrained"
+                )
+            ranked.append(Candidate(name, name, node, problem))
     if not ranked:
         raise GraftError(
             "no backbone's weights are at hand: give weights.resnet18=<file> and so on, put <backbone>.pth"
             f" into ${WEIGHTS_DIR}, or name backbones=[…], whose weights are then fetched"
         )
     return _labelled(ranked)
-
-
-def _known(options: Mapping[str, Node]) -> dict[str, Node]:
-    """Every backbone's node by its name: the options that need nothing more, then torchvision's others."""
-    whole = {name: node for name, node in options.items() if "???" not in node.values()}
-    base = options["torchvision"]
-    return whole | {name: {**base, "name": name} for name in supported_names() if name not in whole}
 
 
 def weights_at_hand(name: str, node: Node) -> str | None:
@@ -116,24 +116,18 @@ def cached_file(node: Node) -> Path | None:
     return Path(torch.hub.get_dir()) / "checkpoints" / str(listed[weights].url).rpartition("/")[2]
 
 
-def _problem(name: str, node: Node) -> str | None:
-    """Why a backbone without weights at hand is not built; weights that have a name are fetched."""
-    if "weights" not in node or node["weights"] is not None:
-        return None
-    return f"no weights: give weights.{name}=<file or run>; weights.{name}=null ranks it untrained"
-
-
 def _labelled(unnamed: list[Candidate]) -> list[Candidate]:
     """Names that occur twice, and untrained networks, are told apart by their weights."""
     counts = Counter(candidate.name for candidate in unnamed)
     short = [_short(candidate) for candidate in unnamed]
     pairs = Counter((candidate.name, words) for candidate, words in zip(unnamed, short, strict=True))
-    labels = []
+    labelled = []
     for candidate, words in zip(unnamed, short, strict=True):
         alone = counts[candidate.name] == 1 and words != "untrained"
-        said = candidate.weights if pairs[candidate.name, words] > 1 else words
-        labels.append(candidate.name if alone or candidate.problem else f"{candidate.name} ({said})")
-    return [replace(candidate, label=label) for candidate, label in zip(unnamed, labels, strict=True)]
+        weights = candidate.weights if pairs[candidate.name, words] > 1 else words
+        label = candidate.name if alone or candidate.problem else f"{candidate.name} ({weights})"
+        labelled.append(replace(candidate, label=label))
+    return labelled
 
 
 def _short(candidate: Candidate) -> str:

@@ -33,14 +33,11 @@ class Cost(NamedTuple):
 def cost_of(backbone: Backbone, device: torch.device, batch_size: int) -> Cost:
     """Count and measure, in evaluation mode and single precision, at the size that the backbone sees.
 
-    Args:
-        backbone: is moved to the device.
-        device: on which it is measured.
-        batch_size: images at a time.
+    The backbone is moved to the device, and measured there with batches of so many images.
     """
     backbone.to(device)
     parameters = sum(tensor.numel() for tensor in backbone.parameters())
-    return Cost(parameters, macs(backbone) / 1e9, images_per_second(backbone, device, batch_size))
+    return Cost(parameters, macs(backbone) / 1e9, images_per_second(backbone, batch_size))
 
 
 def macs(backbone: Backbone) -> int:
@@ -55,15 +52,15 @@ def macs(backbone: Backbone) -> int:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with evaluating(backbone), torch.no_grad(), counter:
-            backbone(_images(backbone, 1, _device(backbone)))
+            backbone(_images(backbone, 1))
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return int(counter.get_total_flops()) // 2
 
 
-def images_per_second(backbone: Backbone, device: torch.device, batch_size: int) -> float:
+def images_per_second(backbone: Backbone, batch_size: int) -> float:
     """The batch's size by the median time of a batch, after some that warm up."""
-    images = _images(backbone, batch_size, device)
+    images = _images(backbone, batch_size)
     seconds: list[float] = []
     with evaluating(backbone), torch.inference_mode():
         for _ in range(WARM_UP):
@@ -84,10 +81,6 @@ def _timed(backbone: Backbone, images: torch.Tensor) -> float:
     return time.perf_counter() - started
 
 
-def _images(backbone: Backbone, count: int, device: torch.device) -> torch.Tensor:
+def _images(backbone: Backbone, count: int) -> torch.Tensor:
     side = backbone.preprocessing.crop
-    return torch.zeros(count, 3, side, side, device=device)
-
-
-def _device(backbone: Backbone) -> torch.device:
-    return next(iter(backbone.parameters())).device
+    return torch.zeros(count, 3, side, side, device=next(iter(backbone.parameters())).device)

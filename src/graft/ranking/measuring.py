@@ -1,7 +1,6 @@
 """What is said of each backbone that is ranked: its scores, its costs, or why it is left out."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -14,10 +13,10 @@ from graft.models.source_head import known_source_head
 from graft.processes.lightning import lone_device
 from graft.ranking.candidates import Candidate
 from graft.ranking.costs import cost_of
+from graft.reporting.ranking import Row
 from graft.transferability import all_scores
 from graft.transferability.scores import NAMES
 
-Row = dict[str, Any]
 # Of a backbone and what it is called `(N, D)`: what it gives for the images to rank on.
 Features = Callable[[Backbone, str], Tensor]
 
@@ -27,16 +26,10 @@ def row_of(
 ) -> Row:
     """All that is said of a backbone; of one that fails, the reason alone, so that the others go on.
 
-    Args:
-        candidate: the backbone.
-        features: computes what it gives for the images.
-        labels: `(N,)`, of the images.
-        seed: of untrained networks, and of the probe's folds.
-        accelerator: where costs are measured, as Lightning names it.
-        batch_size: images at a time, for costs.
+    The images have labels `(N,)`. The seed is that of untrained networks and of the probe's folds. Costs are
+    measured on the accelerator with batches of so many images.
     """
-    row: Row = {"place": None, "backbone": candidate.label, "weights": candidate.weights}
-    row |= dict.fromkeys(NAMES)
+    row = {"place": None, "backbone": candidate.label, "weights": candidate.weights, **dict.fromkeys(NAMES)}
     try:
         if candidate.problem is not None:
             raise GraftError(candidate.problem)
@@ -60,7 +53,7 @@ def row_of(
 
 def scores_of(
     backbone: Backbone, candidate: Candidate, features: Features, labels: np.ndarray, seed: int
-) -> Row:
+) -> Mapping[str, float | None]:
     """The scores of one backbone, as in `row_of`.
 
     Raises:
@@ -75,4 +68,4 @@ def scores_of(
                 label = f"{candidate.name} with its source's head"
                 logits = features(source_network(backbone, head), label).float()
         probabilities = torch.softmax(logits.double(), 1).numpy()
-    return dict(all_scores(given.double().numpy(), labels, probabilities, seed))
+    return all_scores(given.double().numpy(), labels, probabilities, seed)

@@ -1,20 +1,21 @@
 """What fine-tuned runs of the same data reached, by the backbone that they started from."""
 
 import functools
-import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from graft.configuration.key_table import TECHNICAL
 from graft.configuration.metric_names import USUAL
-from graft.configuration.schema import without
+from graft.configuration.run_config import Node
+from graft.configuration.schema import Config, without
 from graft.configuration.weights_place import file_and_place
 from graft.ranking.candidates import cached_file
 from graft.runs.bundles import bundle_in
+from graft.runs.files import digest_of
 from graft.runs.records import Run
 
 # What of a backbone's node changes training alone.
@@ -33,14 +34,12 @@ class Reached(NamedTuple):
     runs: int
 
 
-def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[dict[str, Any], float]]:
-    """Configuration and validation accuracy of those that finished, on this data, training the backbone too.
+def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[Config, float]]:
+    """Configuration and validation accuracy of those that finished, training the backbone too.
 
-    Args:
-        runs: any.
-        fingerprint: of the data and its splits.
+    The fingerprint is that of the data and its splits, on which they must have trained.
     """
-    pairs = []
+    pairs: list[tuple[Config, float]] = []
     for run in runs:
         if run.status != "finished" or USUAL not in run.metrics:
             continue
@@ -57,7 +56,7 @@ def fine_tuned(runs: Sequence[Run], fingerprint: str) -> list[tuple[dict[str, An
     return pairs
 
 
-def reached_by(node: Mapping[str, Any], runs: Sequence[tuple[Mapping[str, Any], float]]) -> Reached | None:
+def reached_by(node: Node, runs: Sequence[tuple[Config, float]]) -> Reached | None:
     """What was reached from the backbone that `node` builds; None where no run began with it."""
     start = starting_point(node)
     ways: dict[str, list[float]] = defaultdict(list)
@@ -70,31 +69,26 @@ def reached_by(node: Mapping[str, Any], runs: Sequence[tuple[Mapping[str, Any], 
     return Reached(max(map(mean, ways.values())), sum(map(len, ways.values())))
 
 
-def starting_point(node: Mapping[str, Any]) -> str:
+def starting_point(node: Node) -> str:
     """The network and the content of its weights, so that a file is the same wherever it lies."""
     network = {key: value for key, value in node.items() if key not in IN_TRAINING}
     return json.dumps([network, _content(node)], sort_keys=True, default=str)
 
 
-@functools.cache
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+_digest = functools.cache(digest_of)
 
 
-def _content(node: Mapping[str, Any]) -> str:
+def _content(node: Node) -> str:
     """SHA-256 of the weights' file; the word itself where there is no file."""
     weights = node.get("weights")
     if weights is None:
         return "none"
     path, place = file_and_place(weights)
+    file: Path | None
     if (bundle := bundle_in(path)) is not None:
-        file: Path | None = bundle.weights
+        file = bundle.weights
     else:
-        file = path if path.exists() else cached_file(dict(node))
+        file = path if path.exists() else cached_file(node)
     if file is None or not file.is_file():
         return str(weights)
     return f"{_digest(file)}:{place}" if place else _digest(file)

@@ -1,12 +1,12 @@
 """The rows of a ranking put in order, and beside what fine-tuning reached."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from graft.configuration.schema import Config
 from graft.errors import GraftError
 from graft.ranking.candidates import Candidate
-from graft.ranking.measuring import Row
 from graft.ranking.reached import reached_by
+from graft.reporting.ranking import Row
 from graft.transferability import rank_correlations
 from graft.transferability.scores import NAMES
 
@@ -26,26 +26,20 @@ def placed(rows: Sequence[Row]) -> list[Row]:
 
 
 def with_reached(
-    rows: Sequence[Row], candidates: Sequence[Candidate], tuned: Sequence[tuple[dict[str, Any], float]]
+    rows: Sequence[Row], candidates: Sequence[Candidate], tuned: Sequence[tuple[Config, float]]
 ) -> list[Row]:
-    """Each row with what fine-tuning its backbone reached, `fine_tuned`, and in how many runs.
-
-    Args:
-        rows: any.
-        candidates: those that they tell of.
-        tuned: from `graft.ranking.reached.fine_tuned`.
-    """
-    node_of: Mapping[str, Any] = {candidate.label: candidate.node for candidate in candidates}
-    reached = [reached_by(node_of[row["backbone"]], tuned) or (None, None) for row in rows]
-    return [
-        {**row, "fine_tuned": accuracy, "runs": runs}
-        for row, (accuracy, runs) in zip(rows, reached, strict=True)
-    ]
+    """Each candidate's row with what fine-tuning its backbone reached, `fine_tuned`, and in how many runs."""
+    node_of = {candidate.label: candidate.node for candidate in candidates}
+    reached: list[Row] = []
+    for row in rows:
+        accuracy, runs = reached_by(node_of[row["backbone"]], tuned) or (None, None)
+        reached.append({**row, "fine_tuned": accuracy, "runs": runs})
+    return reached
 
 
 def correlated(rows: Sequence[Row]) -> list[Row]:
     """How well each score's order is that of what fine-tuning reached; nothing where too few were."""
-    table = []
+    table: list[Row] = []
     for name in NAMES:
         both = [row for row in rows if row[name] is not None and row["fine_tuned"] is not None]
         if agrees := rank_correlations([row[name] for row in both], [row["fine_tuned"] for row in both]):

@@ -23,10 +23,11 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]
         GraftError: there is no such folder, it is no cross-validation's, or a word would change the result.
     """
     folder = RunFolder(existing("resume", given["resume"], "folder"))
-    if not folder.config.is_file() or "folds" not in folder.read_config():
+    recorded = folder.read_config() if folder.config.is_file() else {}
+    if "folds" not in recorded:
         lacking = "it has no config.yaml with folds"
         raise GraftError(f"resume={given['resume']} is no cross-validation's folder ({lacking})")
-    config = continued(folder, given, overrides)
+    config = continued(folder, recorded, given, overrides)
     config |= {key: given[key] for key in OF_A_START if key in given}
     before, new = words_of(folder), free(overrides)
     changed = {key_of(word) for word in new if word not in before}

@@ -1,6 +1,7 @@
 """Files written whole or not at all: to a temporary name in the same folder, then renamed."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -93,6 +94,15 @@ def png_of(figure: "Figure") -> bytes:
     # More compression takes longer than the drawing.
     figure.savefig(drawn, dpi=120, format="png", pil_kwargs={"compress_level": 1})
     return drawn.getvalue()
+
+
+def digest_of(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file, as `sha256sum` says it; the file may be larger than the memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -60,13 +60,19 @@ def read_status(run: RunFolder) -> Status:
         raise GraftError(f"{run.status_file} cannot be read: {error}") from error
 
 
-def continued(folder: RunFolder, given: Config, overrides: Sequence[str]) -> Plain:
+def continued(folder: RunFolder, recorded: Config, given: Config, overrides: Sequence[str]) -> Plain:
     """The run's own configuration with what the command line may change in it.
+
+    Args:
+        folder: the run.
+        recorded: its configuration, as `read_config` gives it.
+        given: the configuration that the command line's words compose.
+        overrides: those words.
 
     Raises:
         GraftError: a word would change what the run computes, or the run lacks a key of today.
     """
-    config = folder.read_config()
+    config = dict(recorded)
     check_whole(config, f"{folder.config}, which Graft {_version(folder)} wrote,")
     for word in overrides:
         key = key_of(word)

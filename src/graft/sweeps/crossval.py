@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from graft.configuration.keys import key_of
 from graft.configuration.metric_names import ASSESSED
-from graft.configuration.run_config import RunConfig
+from graft.configuration.run_config import Node, RunConfig
+from graft.configuration.schema import Config
 from graft.data import ImageData, Splits
 from graft.errors import GraftError, reason_of
 from graft.evaluation.answers import Answers
+from graft.evaluation.assessment import assess
 from graft.reporting.few import few_errors
 from graft.reporting.folds import Fold, page, rows_of
 from graft.runs import RunFolder, crossval_folder
@@ -19,9 +21,7 @@ from graft.runs.resuming import find_run
 from graft.sources.opening import split_data
 from graft.sources.recognition import check_same_images
 from graft.tasks import SingleLabel, Task
-from graft.tasks.pooling import pooled
 
-Config = dict[str, Any]
 # What a fold's run has no key for.
 OWN = ("folds", "repeats")
 Train = Callable[[RunConfig, Path, list[str]], RunFolder]
@@ -40,7 +40,7 @@ class Cut(NamedTuple):
 
     repeat: int
     fold: int
-    node: Mapping[str, Any]
+    node: Node
     splits: Splits
     folder: RunFolder
 
@@ -51,12 +51,9 @@ class Cut(NamedTuple):
 
 
 def cuts_of(config: Config, folder: Path, data: ImageData) -> list[Cut]:
-    """All folds of all repeats, so that what cannot be cut is told before anything is trained.
+    """All folds of all repeats, so that what cannot be cut is refused before anything is trained.
 
-    Args:
-        config: says how many; a repeat cuts by the next `data.split_seed`.
-        folder: the cross-validation's, in which each fold has its run's.
-        data: the images.
+    A repeat cuts by the next `data.split_seed`. Each fold has a run's folder in the cross-validation's.
 
     Raises:
         GraftError: the folds cannot be cut, or a fold's run was begun on other images.
@@ -78,17 +75,13 @@ def cuts_of(config: Config, folder: Path, data: ImageData) -> list[Cut]:
 def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train: Train) -> list[Fold]:
     """Train on each fold; one that fails stops no other, unless it is the first and never began.
 
-    Args:
-        cuts: from `cuts_of`.
-        config: the cross-validation's; what has finished is read back, what was stopped goes on.
-        words: those that led to it, for the runs' records.
-        train: what `graft train` does.
+    What has finished is read back, what was stopped goes on. The words are for the runs' records.
 
     Raises:
         GraftError: the words are wrong, for every fold.
     """
     shared = {key: value for key, value in config.items() if key not in OWN}
-    kept = [word for word in words if key_of(word) not in OWN]
+    of_runs = [word for word in words if key_of(word) not in OWN]
     done: list[Fold] = []
     for cut in cuts:
         folder = cut.folder
@@ -99,15 +92,15 @@ def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train
             run = train(
                 RunConfig.of({**shared, "data": cut.node, "resume": str(folder.path) if again else None}),
                 folder.path,
-                crossval_folder.free(kept) if again else [*kept, *given],
+                crossval_folder.free(of_runs) if again else [*of_runs, *given],
             )
         except Exception as error:
             # Where the first made not even a folder, the words are wrong, for every fold.
             if not done and not folder.status_file.is_file() and isinstance(error, GraftError):
                 raise
             reason = reason_of(error)
-            said = f"graft: {folder.path.name} failed ({folder.log}): {reason}"
-            print(said, file=sys.stderr, flush=True)
+            line = f"graft: {folder.path.name} failed ({folder.log}): {reason}"
+            print(line, file=sys.stderr, flush=True)
             done.append(cut.result({}, reason))
         else:
             done.append(cut.result(run.metrics))
@@ -116,7 +109,7 @@ def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train
 
 def write_together(
     path: Path, name: str, rule: str, cuts: Sequence[Cut], done: Sequence[Fold], data: ImageData
-) -> tuple[list[dict[str, Any]], str]:
+) -> tuple[Sequence[Mapping[str, object]], str]:
     """Write the table, the page, the out-of-fold predictions and their metrics and figures.
 
     Figures and the table of the classes are those of the first repeat that has a fold.
@@ -126,27 +119,27 @@ def write_together(
         name: of the configuration.
         rule: how the folds were cut.
         cuts: what was trained on.
-        done: what came out of each.
+        done: what came out of each cut.
         data: the images.
 
     Returns:
         The rows of the table, and what to say of few errors; empty where there are enough.
     """
-    tested: dict[int, list[RunFolder]] = {}
+    tested: dict[int, list[Cut]] = {}
     for cut, fold in zip(cuts, done, strict=True):
         if not fold.reason:
-            tested.setdefault(cut.repeat, []).append(cut.folder)
-    place = {image: index for index, image in enumerate(data.images.names)}
+            tested.setdefault(cut.repeat, []).append(cut)
+    number = {image: index for index, image in enumerate(data.images.names)}
     task = SingleLabel(data.class_names)
-    answers = {repeat: pooled(task, folders, data) for repeat, folders in tested.items()}
-    first, *others = answers.values()
+    (first, predictions), *others = (pooled(task, of_repeat, number) for of_repeat in tested.values())
     folder = RunFolder(path)
-    metrics = task.write(folder, first, lambda row: data.images[place[first.names[row]]])
+    metrics = task.write(folder, first, lambda row: data.images[number[first.names[row]]])
     write_json(folder.metrics_file, metrics)
-    assessed = [task.assess(other)[0] for other in others]
-    together = [metrics, *({f"test/{key}": value for key, value in row.items()} for row in assessed)]
-    predictions = [_prediction_rows(task, repeat, tested[repeat], answers[repeat]) for repeat in tested]
-    write_csv(folder.predictions, [row for repeat_rows in predictions for row in repeat_rows])
+    together = [metrics]
+    for answers, of_repeat in others:
+        together.append({f"test/{key}": value for key, value in assess(answers)[0].items()})
+        predictions += of_repeat
+    write_csv(folder.predictions, predictions)
     rows = rows_of(done, together, [*ASSESSED, "loss"])
     write_csv(path / "crossval.csv", rows)
     drawn = (
@@ -161,13 +154,23 @@ def write_together(
     return rows, few
 
 
-def _prediction_rows(
-    task: Task, repeat: int, folders: Sequence[RunFolder], answers: Answers
-) -> list[dict[str, Any]]:
-    """The out-of-fold predictions of one repeat, each with the fold that tested it."""
-    fold_of = {
-        row["path"]: folder.read_config()["data"]["fold"]
-        for folder in folders
-        for row in read_csv(folder.predictions)
-    }
-    return [{**row, "repeat": repeat, "fold": fold_of[row["path"]]} for row in task.rows(answers)]
+def pooled(
+    task: Task, cuts: Sequence[Cut], number: Mapping[str, int]
+) -> tuple[Answers, list[Mapping[str, object]]]:
+    """What the folds of one repeat said of their test images, in the order of the images' numbers.
+
+    Returns:
+        The answers, and their rows, each with the fold that tested it.
+
+    Raises:
+        GraftError: an image was tested twice.
+    """
+    tested = [(row, cut) for cut in cuts for row in read_csv(cut.folder.predictions)]
+    tested.sort(key=lambda pair: number[pair[0]["path"]])
+    if len({row["path"] for row, _ in tested}) < len(tested):
+        raise GraftError("folds: an image is in the test part of two folds")
+    answers = task.read([row for row, _ in tested])
+    return answers, [
+        {**row, "repeat": cut.repeat, "fold": cut.fold}
+        for row, (_, cut) in zip(task.rows(answers), tested, strict=True)
+    ]

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
 from graft import errors
 from graft.composition.composing import check, register_resolvers
 from graft.composition.needed_paths import check_paths
@@ -29,13 +33,9 @@ class Job:
 
     A single run's error goes to `failures`, because Hydra adds lines of its own to one that is raised; a
     sweep's jobs raise, so that launchers and sweepers see which failed.
-
-    Args:
-        command: `train`, `evaluate`, `predict` or `extract`.
-        look_up: gives what to call for a command.
     """
 
-    def __init__(self, command: str, look_up: Callable[[str], Callable[..., Any]]) -> None:
+    def __init__(self, command: str, look_up: Callable[[str], Callable[..., object]]) -> None:
         self.command = command
         self.look_up = look_up
         self.failures: list[Exception] = []
@@ -43,27 +43,22 @@ class Job:
         # Where a sweep's earlier starts are; the sweeper, which fixes `hydra.sweep.dir`, sets it before.
         self.root: Path | None = None
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         """Arrive in another process, where Hydra composes the configuration before it calls."""
         self.__dict__.update(state)
         # Else by the variable that `graft.cli.hydra_run.run_hydra` has set meanwhile.
         errors.WANTS_TRACEBACKS = self.wants_tracebacks
         register_resolvers()
 
-    def __call__(self, cfg: Any) -> Any:
+    # A launcher's process has a standard output of its own.
+    @lenient_output()
+    def __call__(self, cfg: DictConfig) -> object:
         """Check the configuration and run the command with it.
 
         Raises:
             JobFailed: a job of a sweep failed; its folder says why.
         """
-        # Here too: a launcher's process has a standard output of its own.
-        with lenient_output():
-            return self._call(cfg)
-
-    def _call(self, cfg: Any) -> Any:
-        from hydra.core.hydra_config import HydraConfig
-        from hydra.types import RunMode
-
+        # A DictConfig, whatever Hydra's annotation says.
         hydra: Any = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir)
         if hydra.mode != RunMode.MULTIRUN:
@@ -89,9 +84,9 @@ class Job:
             self._record(cfg, hydra, folder, reason, text)
         raise JobFailed(reason)
 
-    def _run(self, cfg: Any, hydra: Any, node: Any, folder: Path) -> Any:
+    def _run(self, cfg: DictConfig, hydra: DictConfig, node: DictConfig, folder: Path) -> object:
         values, overrides = check(cfg, hydra, self.command), list(hydra.overrides.task)
-        config: RunConfig | None = None
+        config = None
         if self.command == "train":
             config = RunConfig.of(values)
             if config.sweep.resume is not None:
@@ -106,7 +101,7 @@ class Job:
         # Imported, and torch with it, only now that the words are known to be right, and paths to be there.
         return self.look_up(self.command)(config or values, folder, overrides)
 
-    def _record(self, cfg: Any, hydra: Any, folder: Path, reason: str, text: str) -> None:
+    def _record(self, cfg: DictConfig, hydra: DictConfig, folder: Path, reason: str, text: str) -> None:
         """Leave a folder that says why, where the job failed before it had one."""
         config = RunConfig.of(check(cfg, hydra, self.command))
         if config.resume or (folder / "status.json").exists():

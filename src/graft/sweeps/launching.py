@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
 
 from graft.errors import reason_of
 from graft.sweeps.submitted import each_for_itself
@@ -17,21 +18,16 @@ from graft.sweeps.submitted import each_for_itself
 class Outcome(NamedTuple):
     """What became of one job: what its command returned, or in `reason` why it failed.
 
-    Where a launcher `lost` it, nobody told.
+    Nobody knows what became of one that a launcher `lost`.
     """
 
-    returned: Any = None
+    returned: object = None
     reason: str | None = None
     lost: bool = False
 
 
-def launch(launcher: Any, batch: Sequence[Sequence[str]], first: int) -> list[Outcome]:
-    """Run the jobs, each to its end, whatever becomes of the others.
-
-    Args:
-        launcher: Hydra's.
-        batch: the words of each job.
-        first: the number of the first, by which its folder is called.
+def launch(launcher: Launcher, batch: Sequence[Sequence[str]], first: int) -> list[Outcome]:
+    """Run jobs with these words, each to its end, whatever becomes of the others; `first` numbers the first.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came.

@@ -1,7 +1,6 @@
-"""Telling an Optuna trial how its run fares, and ending the run where others fare better."""
+"""Reporting to an Optuna trial how its run fares, and ending the run where others fare better."""
 
 import math
-from typing import Any
 
 import pytorch_lightning as pl
 
@@ -26,16 +25,16 @@ class Pruning(pl.Callback):
         self.metric = metric
         self.after: int | None = None
         self._trial = open_trial(trial)
-        # A run that goes on may pass an epoch again that it has told of.
-        self._told = dict(self._trial.study.trials[self._trial.number].intermediate_values)
+        # A run that goes on may come to an epoch again that it has reported.
+        self._reported = dict(self._trial.study.trials[self._trial.number].intermediate_values)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
-        value: Any = trainer.callback_metrics.get(self.metric)
+        value = trainer.callback_metrics.get(self.metric)
         if trainer.sanity_checking or value is None or not math.isfinite(value):
             return
         epoch = trainer.current_epoch
-        if epoch not in self._told:
-            self._told[epoch] = float(value)
+        if epoch not in self._reported:
+            self._reported[epoch] = float(value)
             self._trial.report(float(value), epoch)
         if self._trial.should_prune() and epoch + 1 < (trainer.max_epochs or math.inf):
             self.after = epoch + 1

@@ -28,12 +28,7 @@ def conclude(
 ) -> None:
     """Write and print the summary, print what became of the jobs, and last the sweep's folder.
 
-    Args:
-        path: the sweep's folder.
-        counts: what became of jobs that did not fail, to how many.
-        failed: the others.
-        command: what each job ran.
-        metric: what ranks the jobs.
+    The counts say what became of how many jobs that did not fail; the metric ranks the jobs.
 
     Raises:
         SystemExit: with status 1, where a job failed.

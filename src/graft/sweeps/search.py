@@ -2,19 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from graft.composition.words import quoted
+from graft.configuration.run_config import Node
 from graft.errors import GraftError
 from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
-from graft.sweeps.grid import without_resume
+from graft.sweeps.grid import words_of_sweep
 from graft.sweeps.jobs import check_inputs, checked, planned
 from graft.sweeps.launching import Outcome, launch
 from graft.sweeps.report import Failed, conclude, say_how_to_go_on
 from graft.sweeps.setup import Sweep
 from graft.sweeps.spaces import corners, read
-from graft.sweeps.study import import_optuna, name_of, open_study
+from graft.sweeps.study import import_optuna, name_of, open_study, trial_of
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from graft.sweeps.spaces import Space
 
 
 class Settings(NamedTuple):
@@ -22,19 +28,15 @@ class Settings(NamedTuple):
 
     n_trials: int
     n_jobs: int
-    sampler: Mapping[str, Any]
-    pruner: Mapping[str, Any] | None
+    sampler: Node
+    pruner: Node | None
     storage: str | None
 
 
-def run_search(sweep: Sweep, params: Mapping[str, Any], arguments: Sequence[str], settings: Settings) -> None:
+def run_search(
+    sweep: Sweep, params: Mapping[str, object], arguments: Sequence[str], settings: Settings
+) -> None:
     """Run the trials that are left, say what became of each, and test the best.
-
-    Args:
-        sweep: its parts.
-        params: key to values, from `hydra.sweeper.params`.
-        arguments: the command line's words, which come after those.
-        settings: of the search.
 
     Raises:
         GraftError: a value or setting is wrong; nothing has started.
@@ -45,7 +47,7 @@ def run_search(sweep: Sweep, params: Mapping[str, Any], arguments: Sequence[str]
     for key in ("n_trials", "n_jobs"):
         if not isinstance(value := getattr(settings, key), int) or value < 1:
             raise GraftError(f"hydra.sweeper.{key}={value} is wrong: it must be a whole number >= 1")
-    words = [*(f"{key}={value}" for key, value in params.items()), *without_resume(arguments)]
+    words = words_of_sweep(params, arguments)
     spaces, fixed = read(words)
     if not spaces:
         raise GraftError("a search needs a range: key=interval(1e-4,1e-2), or key=a,b,c")
@@ -54,8 +56,8 @@ def run_search(sweep: Sweep, params: Mapping[str, Any], arguments: Sequence[str]
     fixed = [*fixed, "test=false"]
     # Any drawn value lies between those that are checked here.
     first = [drawn(fixed, values) for values in corners(spaces)]
-    configs = checked(sweep.loader, sweep.master, sweep.command, first)
-    check_inputs(sweep.command, list(enumerate(configs)), first)
+    configs = checked(sweep, first)
+    check_inputs(sweep.command, dict(enumerate(configs)), first)
     metric = configs[0]["sweep"]["metric"]
     sweep.folder.path.mkdir(parents=True, exist_ok=True)
     storage = settings.storage or f"sqlite:///{sweep.folder.study}"
@@ -72,18 +74,18 @@ def run_search(sweep: Sweep, params: Mapping[str, Any], arguments: Sequence[str]
     conclude(sweep.folder.path, counts, failed, metric=metric)
 
 
-def drawn(fixed: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+def drawn(fixed: Sequence[str], values: Mapping[str, object]) -> list[str]:
     """The words of a trial."""
     return [*fixed, *(f"{key}={value}" for key, value in values.items())]
 
 
 def _run_trials(
     sweep: Sweep,
-    study: Any,
-    spaces: Mapping[str, Any],
+    study: "Study",
+    spaces: Mapping[str, "Space"],
     fixed: Sequence[str],
     settings: Settings,
-    at: str,
+    storage: str,
 ) -> list[Failed]:
     optuna = import_optuna()
     running = optuna.trial.TrialState.RUNNING
@@ -98,10 +100,9 @@ def _run_trials(
         for _ in range(room):
             batch.append(_ask(study, spaces))
         words = [drawn(fixed, study.trials[number].params) for number in batch]
-        configs = checked(sweep.loader, sweep.master, sweep.command, words)
-        jobs = planned(sweep.folder, words, configs)
+        jobs = planned(sweep.folder, words, checked(sweep, words))
         left = [
-            [*job.words, quoted("sweep.trial", name_of(at, number))]
+            [*job.launched, quoted("sweep.trial", name_of(storage, number))]
             for job, number in zip(jobs, batch, strict=True)
             if job.done is None
         ]
@@ -114,31 +115,30 @@ def _run_trials(
                 failed.append(Failed([f"trial {number}", *apart], reason))
 
 
-def _ask(study: Any, spaces: Mapping[str, Any]) -> int:
+def _ask(study: "Study", spaces: Mapping[str, "Space"]) -> int:
     """Draw one more trial; says its number.
 
     Raises:
         GraftError: the study holds trials of other choices.
     """
     try:
-        number: int = study.ask(dict(spaces)).number
+        return study.ask(dict(spaces)).number
     except ValueError as error:
         raise GraftError(f"earlier trials had other choices, so start a new sweep ({error})") from error
-    return number
 
 
-def tell(study: Any, number: int, outcome: Outcome) -> str | None:
+def tell(study: "Study", number: int, outcome: Outcome) -> str | None:
     """Tell the study what became of a trial; says why it failed, if it did."""
     state = import_optuna().trial.TrialState
     reason, metric = outcome.reason, study.user_attrs["metric"]
     if reason is None:
-        run: RunFolder = outcome.returned
+        run = outcome.returned
+        assert isinstance(run, RunFolder)
         value = run.metrics.get(metric)
         if value is None or not math.isfinite(value):
             reason = f"it has no {metric}" if value is None else f"its {metric} is {value}"
         else:
-            trial = import_optuna().trial.Trial(study, study.trials[number]._trial_id)
-            trial.set_user_attr("run", str(run.path))
+            trial_of(study, number).set_user_attr("run", str(run.path))
             if status_of(run).get("pruned"):
                 study.tell(number, state=state.PRUNED)
             else:
@@ -148,13 +148,13 @@ def tell(study: Any, number: int, outcome: Outcome) -> str | None:
     return reason
 
 
-def _test_best(sweep: Sweep, study: Any, fixed: Sequence[str]) -> list[Failed]:
+def _test_best(sweep: Sweep, study: "Study", fixed: Sequence[str]) -> list[Failed]:
     """Test the run of the best finished trial, unless it is tested already."""
     complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if not complete:
         return []
     equal = [trial for trial in complete if trial.value == study.best_value]
-    # Of equals the first that began, as the summary has it.
+    # Among equals the one that began first, as in the summary.
     best = min(equal, key=lambda trial: str(status_of(RunFolder(trial.user_attrs["run"])).get("started")))
     words = drawn(fixed, best.params)
     run = RunFolder.open(best.user_attrs["run"], "run")

@@ -1,10 +1,13 @@
 """What a sweeper works with, whichever it is."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
-from omegaconf import open_dict, read_write
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict, read_write
 
 from graft.composition.words import quoted
 from graft.errors import GraftError
@@ -21,27 +24,22 @@ class Sweep(NamedTuple):
     Attributes:
         command: what each job runs, such as `train`.
         folder: the sweep's.
-        loader: Hydra's, which composes a job's configuration.
+        loader: composes a job's configuration.
         master: the sweep's own configuration, with its `hydra` node.
-        launcher: Hydra's.
+        launcher: runs the jobs.
         resumes: whether runs of an earlier start count.
     """
 
     command: str
     folder: SweepFolder
-    loader: Any
-    master: Any
-    launcher: Any
-    resumes: bool = False
+    loader: ConfigLoader
+    master: DictConfig
+    launcher: Launcher
+    resumes: bool
 
 
-def prepared(context: Any, job: Job, master: Any) -> Sweep:
+def prepared(context: HydraContext, job: Job, master: DictConfig) -> Sweep:
     """Find the sweep's folder, and let Hydra make the launcher.
-
-    Args:
-        context: Hydra's.
-        job: what is called with each job's configuration.
-        master: the sweep's configuration.
 
     Raises:
         GraftError: `sweep.resume` names no sweep's folder, or `hydra.sweep.dir` another's; or each of several
@@ -49,7 +47,7 @@ def prepared(context: Any, job: Job, master: Any) -> Sweep:
     """
     if launch := launched():
         raise GraftError(f"a sweep under {launch.by}: start each of its runs by itself")
-    # Once and for all: another process would make another time and id of it.
+    # Fixed here: another process would put another time and id into it.
     path = Path(str(master.hydra.sweep.dir))
     resumes = job.command == "train" and master.sweep.resume is not None
     if resumes:

@@ -3,13 +3,16 @@
 The pruner stands in the study itself, since a job may run on another machine.
 """
 
-from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graft.configuration.metric_names import lower_is_better
+from graft.configuration.run_config import Node
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
 
 NAME = "graft"
 
@@ -30,22 +33,17 @@ def import_optuna() -> ModuleType:
     return optuna
 
 
-def open_study(
-    storage: str, metric: str, sampler: Mapping[str, Any], pruner: Mapping[str, Any] | None
-) -> Any:
-    """Make the study, or go on with the one that is there.
+def open_study(storage: str, metric: str, sampler: Node, pruner: Node | None) -> "Study":
+    """Make the study at an address such as `sqlite:///study.db`, or go on with the one that is there.
 
-    Args:
-        storage: an address such as `sqlite:///study.db`.
-        metric: what is optimised; a loss downwards, all else upwards.
-        sampler: one of `optuna.samplers` as a `_target_` and its arguments.
-        pruner: one of `optuna.pruners`; None: no trial is ended early.
+    Sampler and pruner are Optuna's own, as a `_target_` and its arguments; without a pruner no trial is ended
+    early. A loss is optimised downwards, all else upwards.
 
     Raises:
         GraftError: the study there optimises another metric; Optuna refuses the sampler or pruner.
     """
     optuna = import_optuna()
-    study = optuna.create_study(
+    study: Study = optuna.create_study(
         study_name=NAME,
         storage=storage,
         load_if_exists=True,
@@ -58,14 +56,14 @@ def open_study(
     study.pruner = _made(pruner, "pruner")
     study.set_user_attr("metric", metric)
     study.set_user_attr("pruner", pruner)
-    if "seed" in sampler and sampler["seed"] is not None:
+    if sampler.get("seed") is not None:
         # With the same seed a study that goes on would draw the same trials again.
         sampler = {**sampler, "seed": sampler["seed"] + len(study.trials)}
     study.sampler = _made(sampler, "sampler")
     return study
 
 
-def _made(node: Mapping[str, Any], kind: str) -> Any:
+def _made(node: Node, kind: str) -> Any:
     """Build what one of Optuna's own classes names; nothing else is, for a study may come from anywhere."""
     optuna = import_optuna()
     key, target = f"hydra.sweeper.{kind}", str(node.get("_target_"))
@@ -84,11 +82,15 @@ def name_of(storage: str, number: int) -> str:
     return f"{storage}#{number}"
 
 
-def open_trial(name: str) -> Any:
-    """The trial of that name, to be told of the epochs and asked whether to go on."""
-    optuna = import_optuna()
+def open_trial(name: str) -> "Trial":
+    """The trial of that name: epochs are reported to it, and it says whether to go on."""
     storage, _, number = name.rpartition("#")
-    study = optuna.load_study(study_name=NAME, storage=storage)
+    study: Study = import_optuna().load_study(study_name=NAME, storage=storage)
     study.pruner = _made(study.user_attrs["pruner"], "pruner")
-    trial: Any = optuna.trial.Trial(study, study.trials[int(number)]._trial_id)
+    return trial_of(study, int(number))
+
+
+def trial_of(study: "Study", number: int) -> "Trial":
+    """A trial that was asked for earlier, to report to; Optuna 5 has no public way to get one."""
+    trial: Trial = import_optuna().trial.Trial(study, study.trials[number]._trial_id)
     return trial

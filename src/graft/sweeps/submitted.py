@@ -1,4 +1,8 @@
-"""What submitit's launcher lacks: a killed job fails alone, and a stop reaches the jobs on this machine."""
+"""What submitit's launcher lacks: a killed job fails alone, and a stop reaches the jobs on this machine.
+
+All that Graft changes in submitit is here: as of submitit 1.5.4 and hydra-submitit-launcher 1.2.0, which
+pyproject.toml holds below 1.3, so it is to be looked at with 1.3.
+"""
 
 import os
 import signal
@@ -22,8 +26,8 @@ def each_for_itself() -> Iterator[None]:
     """While this lasts, submitit's jobs neither end nor outlive one another.
 
     Hydra's launcher asks job after job for its answer and ends at the first that has none, while others
-    still run (hydra-submitit-launcher 1.2.0, `submitit_launcher.py`, last line of `launch`). On Ctrl-C and
-    SIGTERM those on this machine are told to save and end; those in SLURM's queue stay in it.
+    still run (`submitit_launcher.py`, last line of `launch`). On Ctrl-C and SIGTERM those on this machine are
+    asked to save and end; those in SLURM's queue stay in it.
     """
     import submitit
 
@@ -38,10 +42,11 @@ def each_for_itself() -> Iterator[None]:
         try:
             return list(answers(job))
         except Exception as error:
-            text = f"no answer from its process, which was killed perhaps; see {job.paths.stderr}"
-            lost = LostJob(text)
+            lost = LostJob(f"no answer from its process, which was killed perhaps; see {job.paths.stderr}")
             lost.__cause__ = error
-            return [JobReturn(status=JobStatus.FAILED, _return_value=lost)]
+            answer = JobReturn(status=JobStatus.FAILED)
+            answer.return_value = lost
+            return [answer]
 
     def map_array(executor: Any, *args: Any) -> list[Any]:
         submitted = list(submit(executor, *args))

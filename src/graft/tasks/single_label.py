@@ -1,7 +1,6 @@
 """Images of which each has one label of C classes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from graft.configuration.metric_names import PROBABILISTIC, SINGLE_LABEL, Metric
+from graft.configuration.metric_names import PROBABILISTIC
 from graft.errors import GraftError
 from graft.evaluation import answer_figures
 from graft.evaluation.answers import Answers, confusion_of
@@ -31,7 +30,6 @@ class SingleLabel(nn.Module):
         class_weights: `(C,)` weight of each class in the training loss, or None.
     """
 
-    metrics: Sequence[Metric] = SINGLE_LABEL
     class_weights: Tensor | None
 
     def __init__(
@@ -50,11 +48,8 @@ class SingleLabel(nn.Module):
         """Cross-entropy, and what its mean was divided by.
 
         With mixed labels it is the same mixture of the single labels' losses, λ·CE_a + (1−λ)·CE_b
-        (arXiv:1710.09412). They are smoothed here, once: smoothed by the mixing already, they would be twice.
-
-        Args:
-            logits: `(B, C)`.
-            target: `(B,)` classes, or `(B, C)` shares of the classes, float, that sum to 1.
+        (arXiv:1710.09412), their target `(B, C)` the float shares of the classes, which sum to 1. They are
+        smoothed here, once: smoothed by the mixing already, they would be twice.
 
         Returns:
             The scalar mean, in float32 unless the logits are of double precision, and the sum of the labels'
@@ -96,7 +91,7 @@ class SingleLabel(nn.Module):
             logits.argmax(1).numpy(),
         )
 
-    def rows(self, answers: Answers) -> list[dict[str, Any]]:
+    def rows(self, answers: Answers) -> list[dict[str, str | float]]:
         """One row an image: path, predicted and true class, one probability a class."""
         names = self.class_names
         columns = (answers.predicted.tolist(), answers.labels.tolist(), answers.probabilities.tolist())
@@ -112,7 +107,7 @@ class SingleLabel(nn.Module):
 
     def read(self, rows: Sequence[Mapping[str, str]]) -> Answers:
         """The answers of such rows, whose numbers are text."""
-        place = {name: index for index, name in enumerate(self.class_names)}
+        number = {name: index for index, name in enumerate(self.class_names)}
         columns = probability_columns(dict.fromkeys(self.class_names, 0.0))
         probabilities = np.array([[float(row[column]) for column in columns] for row in rows])
         with np.errstate(divide="ignore"):
@@ -121,15 +116,11 @@ class SingleLabel(nn.Module):
         return Answers(
             self.class_names,
             [row["path"] for row in rows],
-            np.array([place[row["label"]] for row in rows]),
+            np.array([number[row["label"]] for row in rows]),
             probabilities,
             scores,
-            np.array([place[row["predicted"]] for row in rows]),
+            np.array([number[row["predicted"]] for row in rows]),
         )
-
-    def assess(self, answers: Answers) -> tuple[Metrics, list[dict[str, Any]]]:
-        """The metrics with their intervals, and a row a class: `graft.evaluation.assessment.assess`."""
-        return assess(answers)
 
     def write(
         self,
@@ -138,13 +129,7 @@ class SingleLabel(nn.Module):
         image_of: Callable[[int], Image.Image],
         uncalibrated: Answers | None = None,
     ) -> Metrics:
-        """Write predictions, the table of the classes, and figures.
-
-        Args:
-            folder: where.
-            answers: of the model as it is used.
-            image_of: row of `answers` to its image, for the picture of mistakes.
-            uncalibrated: at temperature 1, if that is another.
+        """Write predictions, the table of the classes, and figures; arguments as `Task.write`'s.
 
         Returns:
             The metrics of `assess` with `test/` before their names; those that look at probabilities as they
@@ -179,11 +164,6 @@ def class_weights(
     wanted: str | Sequence[float] | None, labels: NDArray[np.int64], classes: int
 ) -> Tensor | None:
     """`(C,)` loss weights: none, those given, or `balanced`: N / (C · n_c), as scikit-learn defines it.
-
-    Args:
-        wanted: `loss.class_weights`.
-        labels: `(N,)` of the training images.
-        classes: C.
 
     Raises:
         GraftError: the list given has not one number a class.

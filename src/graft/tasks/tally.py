@@ -11,10 +11,7 @@ from graft.evaluation.metrics import from_confusion
 class Tally(Metric):
     """Pools loss and confusion matrix over an epoch (and over processes), then says every metric at once.
 
-    A mean of batch metrics is not the metric of the epoch; a pooled matrix is.
-
-    Args:
-        classes: number of classes C.
+    A mean of batch metrics is not the metric of the epoch; that of a pooled matrix is.
     """
 
     full_state_update = False

@@ -1,60 +1,42 @@
 """What training and testing ask of a task; nothing else in them knows what a label is."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from PIL import Image
 from torch import Tensor
 
-from graft.configuration.metric_names import Metric
 from graft.evaluation.answers import Answers
+from graft.evaluation.assessment import Metrics
 from graft.runs import RunFolder
 from graft.tasks.tally import Tally
 
 
 class Task(Protocol):
-    """One kind of prediction.
-
-    Attributes:
-        metrics: those that it measures, with their directions.
-    """
-
-    metrics: Sequence[Metric]
+    """One kind of prediction."""
 
     def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         """The training loss of a batch: its scalar mean, and what that was divided by; None for B.
 
-        Args:
-            outputs: `(B, C)`, of the head.
-            target: labels of B images, or of their mixtures.
+        The outputs are the head's, `(B, C)`; the target has the labels of B images, or of their mixtures.
         """
-        ...
 
     def tally(self) -> Tally:
-        """What pools an epoch's outputs, and then says those of `metrics` that each epoch logs."""
-        ...
+        """What pools an epoch's outputs, and then gives the metrics that each epoch logs."""
 
     def predictions(self, outputs: Tensor, temperature: float = 1.0) -> Tensor:
         """What is predicted of N images, from the head's outputs `(N, C)`, in their precision."""
-        ...
 
     def answers(
         self, names: Sequence[str], labels: Tensor, outputs: Tensor, temperature: float = 1.0
     ) -> Answers:
         """What the outputs `(N, C)` say of N images with these names and true labels."""
-        ...
 
-    def rows(self, answers: Answers) -> list[dict[str, Any]]:
+    def rows(self, answers: Answers) -> list[dict[str, str | float]]:
         """The rows of `predictions.csv`, one an image."""
-        ...
 
-    def read(self, rows: Sequence[dict[str, str]]) -> Answers:
+    def read(self, rows: Sequence[Mapping[str, str]]) -> Answers:
         """The answers that such rows were written of."""
-        ...
-
-    def assess(self, answers: Answers) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The metrics of a test with their intervals, and a table of its parts."""
-        ...
 
     def write(
         self,
@@ -62,13 +44,12 @@ class Task(Protocol):
         answers: Answers,
         image_of: Callable[[int], Image.Image],
         uncalibrated: Answers | None = None,
-    ) -> dict[str, Any]:
+    ) -> Metrics:
         """Write what a test comes to: predictions, tables and figures; gives the metrics.
 
         Args:
-            folder: where.
+            folder: of the run.
             answers: of the model as it is used.
             image_of: row of `answers` to its image.
             uncalibrated: at temperature 1, if that is another.
         """
-        ...

@@ -1,11 +1,13 @@
 """From a resolved configuration to the parts of a run: its data and its model."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from torch.optim import Optimizer
 
 from graft.backbones import Backbone, Preprocessing
 from graft.backbones.making import make_backbone
@@ -29,7 +31,7 @@ from graft.sources.opening import open_data, open_recorded, split_data
 from graft.tasks import SingleLabel, Task
 from graft.tasks.single_label import class_weights
 from graft.training import checks
-from graft.training.module import TransferModule
+from graft.training.module import Rates, TransferModule
 from graft.training.single_images import check_single_images
 
 
@@ -68,8 +70,8 @@ def make_plan(config: RunConfig, backbone: Backbone) -> FreezePlan:
 def fingerprint_of(backbone: Backbone) -> int:
     """A whole number that depends on the backbone's weights.
 
-    A new head is drawn from it and the seed. Drawn from the seed alone, it would begin as the head began
-    with which the backbone was trained at the same seed: close to that head, and so to the answers.
+    A new head is drawn from it and the seed. Drawn from the seed alone, it would begin as the head did with
+    which the backbone was trained at the same seed, and so close to that head's answers.
     """
     *_, last = torch.zeros(1), *backbone.parameters()
     data = last.detach().cpu().float().contiguous().numpy().tobytes()
@@ -94,14 +96,7 @@ def make_task(config: RunConfig, loading: ImageDataModule) -> Task:
 def make_module(
     config: RunConfig, backbone: Backbone, loading: ImageDataModule, plan: FreezePlan
 ) -> TransferModule:
-    """The LightningModule: the backbone with a new head, and how both are trained.
-
-    Args:
-        config: the resolved configuration.
-        backbone: from `make_backbone`.
-        loading: says how many classes there are, and which images train.
-        plan: from `make_plan`.
-    """
+    """The LightningModule: the backbone with a new head, and how both are trained."""
     classes = len(loading.data.class_names)
     with random_stream(config.seed, fingerprint_of(backbone)):
         head = build_later(config.head, "head")(backbone.width, classes)
@@ -122,13 +117,13 @@ def make_module(
         channels_last=config.channels_last,
         regularizer=regularizer,
     )
-    # Once for nothing, so that wrong settings are told before the run has a folder.
+    # Made once for nothing, so that wrong settings are refused before the run has a folder.
     if optimizer is not None:
         optimizer([dict(group) for group in module.groups])
     return module
 
 
-def make_optimizer(config: RunConfig) -> Any:
+def make_optimizer(config: RunConfig) -> Callable[..., Optimizer]:
     """What makes the optimizer from parameter groups; where `fused` is null, a fused one on a CUDA GPU."""
     settings = {
         key: value for key, value in config.optimizer.items() if key not in ("head_lr", "layer_decay")
@@ -143,10 +138,14 @@ def make_optimizer(config: RunConfig) -> Any:
     return build_later(settings, "optimizer")
 
 
-def rates(optimizer: Node) -> dict[str, Any]:
-    """What `parameter_groups` wants of the optimizer's settings; a user's own node may leave some out."""
-    defaults = {"lr": None, "head_lr": None, "weight_decay": 0.0, "layer_decay": 1.0}
-    return {key: optimizer.get(key, default) for key, default in defaults.items()}
+def rates(optimizer: Node) -> Rates:
+    """What `parameter_groups` wants of the optimizer's settings; a user's own node may have `lr` alone."""
+    return {
+        "lr": optimizer["lr"],
+        "head_lr": optimizer.get("head_lr"),
+        "weight_decay": optimizer.get("weight_decay", 0.0),
+        "layer_decay": optimizer.get("layer_decay", 1.0),
+    }
 
 
 class Parts(NamedTuple):
@@ -167,10 +166,7 @@ def _recorded_split(begun: RunFolder, data: ImageData) -> Splits:
 def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfig, Parts, int]:
     """Open the data and build the model.
 
-    Args:
-        config: the resolved configuration.
-        begun: the run's folder once it has recorded its split, which is then the split, whatever would be
-            drawn today.
+    A run that has begun has a folder. The split recorded there is used, whatever would be drawn today.
 
     Returns:
         The configuration with what this machine had to say, the parts, and how many processes train together.
@@ -180,6 +176,8 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     """
     checks.check_device(config.trainer["accelerator"])
     checks.check_precision(config.trainer)
+    if begun is None:
+        checks.check_schedule(config)
     check_workers(config.data.get("num_workers"), key="data.num_workers")
     size = starting.count(config.trainer)
     # Recorded, because a run that goes on with another number may round otherwise.

@@ -1,4 +1,4 @@
-"""What a run cannot do here, told before it starts."""
+"""What a run cannot do here, refused before it starts."""
 
 import torch
 
@@ -6,13 +6,11 @@ from graft.configuration.run_config import Node, RunConfig
 from graft.data import Splits
 from graft.errors import GraftError
 
+PLATEAU = "graft.optim.plateau"
+
 
 def check_device(accelerator: str, key: str = "trainer.accelerator") -> None:
-    """Refuse an accelerator that this machine lacks.
-
-    Args:
-        accelerator: as Lightning names it.
-        key: where it was asked for.
+    """Refuse an accelerator, as Lightning names it, that this machine lacks; `key` is where it was asked for.
 
     Raises:
         GraftError: names what was asked for and what works.
@@ -38,6 +36,24 @@ def check_precision(trainer: Node) -> None:
         )
 
 
+def check_schedule(config: RunConfig) -> None:
+    """Refuse a schedule without rates by phase where validation may end the first phase of `freeze=lp_ft`.
+
+    Where the phases are known beforehand, `graft.optim.plateau` refuses by itself.
+
+    Raises:
+        GraftError: names the keys and what is right.
+    """
+    freeze = config.freeze
+    switches = freeze["_target_"] == "graft.freezing.LpFt" and freeze.get("patience") is not None
+    if config.scheduler["_target_"] == PLATEAU and switches and freeze.get("head_lr_factor") != 1:
+        raise GraftError(
+            f"freeze.patience={freeze['patience']} may end the probe early, but scheduler=plateau keeps no "
+            "rates by phase, which freeze.head_lr_factor wants; take scheduler=constant, step or cosine, or "
+            "freeze.head_lr_factor=1"
+        )
+
+
 def check_validation(config: RunConfig, validated: bool) -> None:
     """Refuse what waits for a validation metric where nothing validates.
 
@@ -47,7 +63,7 @@ def check_validation(config: RunConfig, validated: bool) -> None:
     waiting = {
         f"callbacks.{name}": node["monitor"] for name, node in config.callbacks.items() if _stops(node)
     }
-    if config.scheduler["_target_"] == "graft.optim.plateau":
+    if config.scheduler["_target_"] == PLATEAU:
         waiting["scheduler=plateau"] = "val/loss"
     if config.calibrate and not validated:
         raise GraftError(
@@ -65,12 +81,7 @@ def _stops(node: Node) -> bool:
 
 
 def check_processes(config: RunConfig, size: int, splits: Splits) -> None:
-    """Refuse what several processes cannot share.
-
-    Args:
-        config: the resolved configuration.
-        size: how many processes train together.
-        splits: what they share.
+    """Refuse what the `size` processes that train together cannot share.
 
     Raises:
         GraftError: names the key and what is right.
@@ -94,11 +105,7 @@ def check_processes(config: RunConfig, size: int, splits: Splits) -> None:
 
 
 def check_calibration(split: str, splits: Splits) -> None:
-    """Refuse to calibrate without validation images, or on those that are then tested.
-
-    Args:
-        split: which is tested.
-        splits: of the data.
+    """Refuse to calibrate without validation images, or on those of `split`, which are tested then.
 
     Raises:
         GraftError: names what is asked for.

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageDataModule, evaluation_transform, split_from_rows
+from graft.data import split_from_rows
 from graft.models.bundle_files import load_bundle
 from graft.models.lineage import seen_among
 from graft.reporting import model_card
@@ -13,42 +13,30 @@ from graft.runs.files import read_csv, write_json, write_text, write_yaml
 from graft.runs.log import log_to, say
 from graft.sources.opening import open_recorded
 from graft.training.checks import check_device
-from graft.training.testing import make_tester, run_test, tested_module, write_test
-from graft.training.trainer import quiet_lightning
+from graft.training.testing import loading_for, make_tester, run_test, tested_module, write_test
 
 
 def finish_test(folder: RunFolder, config: RunConfig) -> None:
     """Test the run's bundle on the run's own test images, and leave what a run that tests at once leaves.
 
-    Args:
-        folder: the run.
-        config: its configuration; its `trust` says what else the model was built from.
-
     Raises:
         GraftError: the data, the model or the device cannot be had.
     """
     check_device(config.trainer["accelerator"])
-    quiet_lightning()
     bundle = load_bundle(folder.path, config.trust)
     data = open_recorded(config.data)
-    loading = ImageDataModule(
-        data,
-        split_from_rows(read_csv(folder.split), data, str(folder.split)),
-        bundle.preprocessing,
-        evaluation_transform,
-        batch_size=bundle.tested.batch_size,
-        num_workers=config.data.get("num_workers"),
-    )
+    splits = split_from_rows(read_csv(folder.split), data, str(folder.split))
+    loading = loading_for(bundle, data, splits, None, config.data.get("num_workers"))
     with log_to(folder.log):
         tester = make_tester(bundle, config.trainer["accelerator"], folder.path)
         result = run_test(tester, tested_module(bundle), loading.ordered_loader("test"))
         tested = write_test(folder, result, data, bundle.temperature if config.calibrate else None)
         if bundle.seen is not None:
-            tested |= seen_among(bundle.seen, data, loading.splits["test"])
-        known = folder.metrics
-        validated = {key: value for key, value in known.items() if key.startswith("val/")}
+            tested |= seen_among(bundle.seen, data, splits["test"])
+        recorded = folder.metrics
+        validated = {key: value for key, value in recorded.items() if key.startswith("val/")}
         # What was validated, what was tested, then the rest, as in any run.
-        metrics = {**validated, **tested, **known}
+        metrics = {**validated, **tested, **recorded}
         write_text(
             BundleFolder(folder.bundle).card, model_card(config.recorded(), bundle.class_names, metrics)
         )

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
 from graft.configuration.metric_names import ASSESSED
 from graft.configuration.run_config import RunConfig
 from graft.configuration.schema import flatten
-from graft.evaluation.assessment import spelled
+from graft.evaluation.assessment import Metrics, spelled
 from graft.freezing.apply import apply
 from graft.freezing.lora import merge
 from graft.models.bundle import Bundle, HowTested
@@ -40,8 +41,8 @@ class Trained(NamedTuple):
 
     Attributes:
         module: with the weights that are kept.
-        epoch: that they are of, from 0.
-        seconds: that it took.
+        epoch: of these weights, from 0.
+        seconds: how long it took.
         penalty: of a head that was solved.
     """
 
@@ -73,17 +74,17 @@ def test_and_write(
         calibrate(bundle, alone(config, folder, trainer, []), in_order("val"))
     save_bundle(folder.bundle, bundle, config.recorded())
 
-    tested_metrics = {}
+    tested: Metrics = {}
     if config.test:
         tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
         result = run_test(tester, tested_module(bundle), in_order("test"))
         temperature = bundle.temperature if config.calibrate else None
-        tested_metrics = write_test(folder, result, loading.data, temperature)
-        tested_metrics |= seen_among(seen, loading.data, loading.splits["test"])
-    row = {key: value for key, value in table.row(trained.epoch).items() if key.startswith("val/")}
+        tested = write_test(folder, result, loading.data, temperature)
+        tested |= seen_among(seen, loading.data, loading.splits["test"])
+    validated = {key: value for key, value in table.row(trained.epoch).items() if key.startswith("val/")}
     metrics = {
-        **row,
-        **tested_metrics,
+        **validated,
+        **tested,
         "epoch": trained.epoch,
         "seconds": round(trained.seconds, 3),
         "trainable_parameters": trainable,
@@ -100,7 +101,7 @@ def test_and_write(
     write_text(BundleFolder(folder.bundle).card, model_card(config.recorded(), class_names, metrics))
 
 
-def alone(config: RunConfig, folder: RunFolder, trainer: pl.Trainer, loggers: list[Any]) -> pl.Trainer:
+def alone(config: RunConfig, folder: RunFolder, trainer: pl.Trainer, loggers: list[Logger]) -> pl.Trainer:
     """A Trainer like this one, for its first process without the others, on the same device."""
     device = trainer.strategy.root_device
     device_keys = {"devices": 1 if device.index is None else [device.index], "num_nodes": 1}
@@ -114,7 +115,7 @@ def best_of(
     """What Lightning's fit leaves: the epoch with the best validation, or the last one."""
     module = parts.module
     if isinstance(trainer.strategy, FSDPStrategy):
-        # Of its own weights each process has a part alone; the whole ones stand in the checkpoint.
+        # Each process has only a part of the weights; the checkpoint has all.
         module = prepare(config)[1].module
         module.load_state_dict(load_checked(folder.checkpoints / LAST)["state_dict"])
         # What trains there is the same in all epochs.
@@ -125,8 +126,9 @@ def best_of(
 
 def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
     """Put the weights with the best validation into the module; says their epoch, or None without any."""
-    kept: list[Any] = trainer.checkpoint_callbacks
-    best = next((callback.best_model_path for callback in kept if getattr(callback, "monitor", None)), None)
+    callbacks: list[Any] = trainer.checkpoint_callbacks
+    watching = (callback for callback in callbacks if getattr(callback, "monitor", None))
+    best = next((callback.best_model_path for callback in watching), None)
     if not best:
         return None
     checkpoint = load_checked(Path(best))
@@ -145,10 +147,11 @@ def show_result(folder: RunFolder) -> None:
         say(few)
     if "temperature" in metrics:
         say(calibration_line(metrics))
-    where = folder.path.relative_to(Path.cwd()) if folder.path.is_relative_to(Path.cwd()) else folder.path
-    done = "tested" if folder.tested else "kept, not tested,"
-    what = f"the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training"
+    here = Path.cwd()
+    path = folder.path.relative_to(here) if folder.path.is_relative_to(here) else folder.path
+    outcome = "tested" if folder.tested else "kept, not tested,"
+    about = f"the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training"
     if "penalty" in metrics:
-        what = f"a head solved in {metrics['seconds']:.1f} s, its penalty {metrics['penalty']:g}"
-    say(f"{done} {what}")
-    say(str(where))
+        about = f"a head solved in {metrics['seconds']:.1f} s, its penalty {metrics['penalty']:g}"
+    say(f"{outcome} {about}")
+    say(str(path))

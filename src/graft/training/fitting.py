@@ -30,13 +30,8 @@ def trainer_of(
 ) -> tuple[pl.Trainer, EpochTable]:
     """The Trainer of one of `size` processes, and the logger that keeps the epochs' numbers.
 
-    Args:
-        config: of the run.
-        path: its folder.
-        parts: its data, model and plan.
-        size: how many processes train together.
-        purge_step: TensorBoard's events from this step on are hidden; None: none are.
-        first: callbacks that are asked before all others.
+    Loggers drop what they were given from `purge_step` on, if there is one; callbacks in `first` are called
+    before all others.
 
     Raises:
         GraftError: the Trainer refuses its settings.

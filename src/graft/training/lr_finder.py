@@ -3,20 +3,17 @@
 import copy
 import tempfile
 from dataclasses import replace
-from typing import Any
 
 from pytorch_lightning.tuner.tuning import Tuner
+from torch.optim import Optimizer
 
 from graft.configuration.run_config import Node, RunConfig
-from graft.data import ImageDataModule
 from graft.errors import GraftError
-from graft.freezing import FreezePlan
 from graft.freezing.apply import apply
 from graft.processes.lightning import lone_trainer
 from graft.processes.random_state import random_state, set_random_state
 from graft.training.assembly import Parts, rates
 from graft.training.module import TransferModule
-from graft.training.trainer import quiet_lightning
 
 STEPS = 100
 
@@ -32,35 +29,28 @@ def at_found_rates(config: RunConfig, parts: Parts) -> RunConfig:
     Raises:
         GraftError: no rate stands out.
     """
-    before = random_state()
-    factor = found_factor(parts.module, parts.loading, parts.plan, config.trainer)
-    set_random_state(before)
+    streams = random_state()
+    factor = found_factor(parts, config.trainer)
+    set_random_state(streams)
     config = replace(config, lr_find=False, optimizer=scaled(config.optimizer, factor))
-    said = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
-    print(f"lr_find: {said}", flush=True)
+    words = ", ".join(f"optimizer.{key}={config.optimizer.get(key)}" for key in ("lr", "head_lr"))
+    print(f"lr_find: {words}", flush=True)
     parts.module.set_rates(rates(config.optimizer))
     return config
 
 
-def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezePlan, trainer: Node) -> float:
+def found_factor(parts: Parts, trainer: Node) -> float:
     """What all learning rates should be multiplied by, says a range test (Smith 2017, arXiv 1506.01186).
 
-    For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the
-    one where the loss falls fastest is chosen. Lightning gives every group the same rate meanwhile and
-    suggests one for all; here each step is taken at rates in the groups' own proportions.
-
-    Args:
-        module: a copy of it is trained; itself it stays as it is.
-        loading: gives the batches.
-        plan: of freezing.
-        trainer: `accelerator`, `devices` and `precision`.
+    For `STEPS` batches, frozen as in the first epoch, the rate grows exponentially; the one where the loss
+    falls fastest is chosen. Lightning gives every group the same rate meanwhile and suggests one for all.
+    Here each step is taken at rates in the groups' own proportions. What is trained is a copy of the module.
 
     Raises:
         GraftError: no rate stands out.
     """
-    quiet_lightning()
-    tried = copy.deepcopy(module)
-    apply(plan, tried.backbone.stages, 0)
+    tried = copy.deepcopy(parts.module)
+    apply(parts.plan, tried.backbone.stages, 0)
     trained = [group for group in tried.groups if any(p.requires_grad for p in group["params"])]
     lead = max(group["lr"] for group in trained)
     tried.configure_optimizers = lambda: in_proportion(tried, lead)  # type: ignore[method-assign]
@@ -77,7 +67,7 @@ def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezeP
         )
         try:
             finder = Tuner(tester).lr_find(
-                tried, train_dataloaders=loading.train_dataloader(), num_training=STEPS, update_attr=False
+                tried, parts.loading.train_dataloader(), num_training=STEPS, update_attr=False
             )
         except GraftError as error:
             raise GraftError(f"lr_find: {error}; give optimizer.lr instead") from error
@@ -87,18 +77,18 @@ def found_factor(module: TransferModule, loading: ImageDataModule, plan: FreezeP
     return float(suggestion / lead)
 
 
-def in_proportion(module: TransferModule, lead: float) -> Any:
+def in_proportion(module: TransferModule, lead: float) -> Optimizer:
     """The module's optimizer, whose steps multiply each group's rate by its proportion to `lead`."""
     assert module.optimizer_factory is not None
     shares = [group["lr"] / lead for group in module.groups]
     optimizer = module.optimizer_factory(module.groups)
 
-    def scale(optimizer: Any, *_: Any) -> None:
+    def scale(optimizer: Optimizer, *_: object) -> None:
         for group, share in zip(optimizer.param_groups, shares, strict=True):
             group["shared"] = group["lr"]
             group["lr"] *= share
 
-    def restore(optimizer: Any, *_: Any) -> None:
+    def restore(optimizer: Optimizer, *_: object) -> None:
         for group in optimizer.param_groups:
             group["lr"] = group.pop("shared")
 

@@ -1,9 +1,9 @@
 """Running statistics for the mixed weights of a bundle, from the images that its run trained on."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from graft.data import ImageDataModule, evaluation_transform, split_from_rows
+from graft.configuration.schema import Config
+from graft.data import ImageDataModule, split_from_rows
 from graft.errors import GraftError
 from graft.models import Bundle
 from graft.processes.lightning import lone_device
@@ -11,32 +11,22 @@ from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.sources.opening import open_data
 from graft.training.running_statistics import MOST, first, take_statistics
+from graft.training.testing import loading_for
 
 
 def images_of_run(
-    run: str, recorded: Mapping[str, Any], bundle: Bundle, like: ImageDataModule
+    run: str, recorded: Config, bundle: Bundle, like: ImageDataModule
 ) -> ImageDataModule | None:
-    """What the run was trained on; None where it is gone.
+    """What the run in the folder `run` was trained on, loaded as `like` loads others; None where it is gone.
 
-    Args:
-        run: its folder.
-        recorded: its configuration; empty for a bundle without one.
-        bundle: its model.
-        like: loads other images for it.
+    A bundle without its run has an empty configuration in `recorded`.
     """
     try:
         data = open_data(recorded["data"])
         splits = split_from_rows(read_csv(RunFolder(run).split), data, run)
     except (GraftError, KeyError, OSError):
         return None
-    return ImageDataModule(
-        data,
-        splits,
-        bundle.preprocessing,
-        evaluation_transform,
-        batch_size=like.batch_size,
-        num_workers=like.num_workers,
-    )
+    return loading_for(bundle, data, splits, like.batch_size, like.num_workers)
 
 
 def take_anew(

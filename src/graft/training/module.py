@@ -1,8 +1,8 @@
 """The LightningModule: backbone, head, the objective, and the metrics of each epoch."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
@@ -25,12 +25,34 @@ from graft.processes import collectives
 from graft.sources.prediction import ReadableBatch
 from graft.tasks import Task
 from graft.tasks.tally import Tally
+from graft.training.lightning_internals import NAME_OF_HOOK
 
-# `label` (B,) and `index` (B,), with `image` (B, 3, H, W); or with `boundary` (B, …), the tensors before the
-# stage `start`, a whole number.
-Batch = dict[str, Any]
 # Steps between two looks at whether the loss is still a number, where to look is to wait for the device.
 LOOK_EVERY = 50
+
+
+class Labels(TypedDict):
+    """What every batch has: `(B,)` classes, and `(B,)` which images they are of."""
+
+    label: Tensor
+    index: Tensor
+
+
+class Batch(Labels, total=False):
+    """Images `(B, 3, H, W)`; or in `boundary` the tensors `(B, …)` before the stage of the number `start`."""
+
+    image: Tensor
+    boundary: Tensor
+    start: int
+
+
+class Rates(TypedDict):
+    """What the parameter groups are made by; see `graft.optim.parameter_groups`."""
+
+    lr: float
+    head_lr: float | str | None
+    weight_decay: float
+    layer_decay: float
 
 
 class TransferModule(pl.LightningModule):
@@ -43,7 +65,7 @@ class TransferModule(pl.LightningModule):
         optimizer: called with the parameter groups; may be left out, with `schedule`, `rates` and `plan`,
             where the module is only tested.
         schedule: called with the optimizer and the `Span` of the run.
-        rates: `lr`, `head_lr`, `weight_decay` and `layer_decay` of the parameter groups.
+        rates: of the parameter groups.
         plan: of freezing, which says the phases and may change the head's rate.
         mix: what happens to a training batch before anything sees it, or None.
         distill: adds what a teacher says to the training loss, or None.
@@ -63,8 +85,8 @@ class TransferModule(pl.LightningModule):
         *,
         task: Task,
         optimizer: Callable[[list[ParameterGroup]], Optimizer] | None = None,
-        schedule: Callable[[Optimizer, Span], dict[str, Any] | None] | None = None,
-        rates: dict[str, Any] | None = None,
+        schedule: Callable[[Optimizer, Span], Mapping[str, object] | None] | None = None,
+        rates: Rates | None = None,
         plan: FreezePlan | None = None,
         mix: Mix | None = None,
         distill: Distillation | None = None,
@@ -99,12 +121,12 @@ class TransferModule(pl.LightningModule):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As any module's, but quick for the name of the hook that runs: Lightning sets it often."""
-        if name == "_current_fx_name":
+        if name == NAME_OF_HOOK:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
 
-    def set_rates(self, rates: dict[str, Any]) -> None:
+    def set_rates(self, rates: Rates) -> None:
         """Put all parameters into the optimizer's groups, those that the regulariser brings too."""
         brings = self.regularizer if isinstance(self.regularizer, nn.Module) else None
         self.groups = parameter_groups(self.backbone, self.head, **rates, source_head=brings)
@@ -167,8 +189,7 @@ class TransferModule(pl.LightningModule):
         """The regulariser's term, logged as a mean of its own, so that `train/loss` stays the plain one."""
         if self.regularizer is None:
             return 0.0
-        term = self.regularizer.term(images, boundaries, target)
-        if term is None:
+        if (term := self.regularizer.term(images, boundaries, target)) is None:
             return 0.0
         self.terms.update(term.detach(), len(images))
         return term
@@ -246,20 +267,15 @@ class TransferModule(pl.LightningModule):
         return total, weight
 
     def configure_optimizers(self) -> Any:  # noqa: D102
+        plan = self.plan
         assert self.optimizer_factory is not None
         assert self.schedule is not None
-        assert self.plan is not None
-        plan = self.plan
+        assert plan is not None
         optimizer = self.optimizer_factory(self.groups)
         steps = int(self.trainer.estimated_stepping_batches)
         # Not the steps shared out among the epochs, of which trainer.max_steps may leave some out.
-        batches, accumulated = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
-        span = Span(
-            steps,
-            max(1, math.ceil(batches / accumulated)),
-            phases=lambda: plan.phases,
-            head_rate=plan.head_rate,
-        )
+        an_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        span = Span(steps, max(1, an_epoch), phases=lambda: plan.phases, head_rate=plan.head_rate)
         schedule = self.schedule(optimizer, span)
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
 
@@ -277,12 +293,8 @@ def looks_each_step(device: torch.device) -> bool:
 def _own_share(loss: Tensor, weight: Tensor | None, count: int) -> Tensor:
     """What makes the mean over processes of their losses the mean of the whole batch.
 
-    Gradients are averaged over the processes, of which some may have fewer images of a batch.
-
-    Args:
-        loss: the mean over this process's images.
-        weight: what it was divided by; None: `count`.
-        count: how many images this process has.
+    Gradients are averaged over the processes, of which some may have fewer images of a batch. This one has
+    `count`, and its loss was divided by the weight, or by the count where that is None.
     """
     if collectives.size() == 1:
         return loss

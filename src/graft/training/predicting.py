@@ -1,6 +1,5 @@
 """What a bundle says of image files, and which of them it has seen before."""
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,10 +9,14 @@ import pytorch_lightning as pl
 
 from graft.data.workers import ImageLoader, worker_count
 from graft.models import Bundle, Prediction
+from graft.runs.files import digest_of
 from graft.runs.seen import counted, told
 from graft.sources import PathImages, collate_readable
 from graft.tasks.single_label import probability_columns
 from graft.training.testing import tested_module
+
+# Of `predictions.csv`: the only numbers are probabilities.
+Row = dict[str, str | float]
 
 
 def seen_before(bundle: Bundle, files: Sequence[Path]) -> str:
@@ -22,9 +25,9 @@ def seen_before(bundle: Bundle, files: Sequence[Path]) -> str:
         return ""
     digests = []
     for file in files:
-        # One that cannot be read has been told already.
+        # Those that cannot be read were named before.
         with suppress(OSError):
-            digests.append(hashlib.sha256(file.read_bytes()).hexdigest())
+            digests.append(digest_of(file))
     counts = counted(bundle.seen.role(digest) for digest in digests)
     so = "its answers to these say little of its answers to new ones"
     return told(counts, f"these {len(files):,} images", so)
@@ -35,19 +38,14 @@ def predict_files(
     files: Sequence[Path],
     tester: pl.Trainer,
     *,
-    batch_size: int | None = None,
-    num_workers: int | None = None,
-    top_k: int | None = None,
-) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    batch_size: int | None,
+    num_workers: int | None,
+    top_k: int | None,
+) -> tuple[list[Row], list[tuple[str, str]]]:
     """Predict image files.
 
-    Args:
-        bundle: the model.
-        files: the images.
-        tester: from `make_tester`.
-        batch_size: images at a time; None: as the model was tested.
-        num_workers: processes that load; None: as many as there is use for.
-        top_k: of how many classes the probability is told; None: of all.
+    By default as many at a time as the model was tested with, with as many processes that load as there is
+    use for, and with all classes, not the `top_k` most probable ones.
 
     Returns:
         One row a readable file, in order; and each unreadable file with the reason.
@@ -59,7 +57,7 @@ def predict_files(
         num_workers=worker_count(num_workers, -(-len(files) // size)),
         collate_fn=collate_readable,
     )
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     unreadable: list[tuple[str, str]] = []
     batches: Any = tester.predict(tested_module(bundle), loader)
     for indices, probabilities, failures in batches:
@@ -69,9 +67,9 @@ def predict_files(
     return rows, unreadable
 
 
-def row_of(file: Path, prediction: Prediction, top_k: int | None) -> dict[str, Any]:
+def row_of(file: Path, prediction: Prediction, top_k: int | None) -> Row:
     """Path, predicted class, and the probability of every class or of the `top_k` most probable."""
-    row: dict[str, Any] = {"path": str(file), "predicted": prediction.label}
+    row: Row = {"path": str(file), "predicted": prediction.label}
     if top_k is None:
         return row | probability_columns(prediction.probabilities)
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top_k]

@@ -1,7 +1,6 @@
 """BatchNorm's running statistics of weights that never trained as they are: averages and mixtures."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +11,7 @@ from graft.objective.stochastic_norm import StochasticBatchNorm2d
 from graft.processes import collectives
 from graft.training.module import Batch
 
-# Images that statistics are taken from, unless told: more of them change little.
+# Images that statistics are taken from where nothing else is asked for: more of them change little.
 MOST = 10_000
 
 
@@ -26,32 +25,29 @@ def moving(network: nn.Module) -> list[str]:
 
 
 def take_statistics(
-    network: nn.Module, names: Sequence[str], batches: Iterable[Any], run: Callable[[Any], Any]
+    network: nn.Module, names: Sequence[str], batches: Iterable[Batch], run: Callable[[Batch], object]
 ) -> None:
-    """Take the running statistics of some layers anew: the mean of what each batch gives.
+    """Take the running statistics of the layers of these names anew: the mean of what each batch gives.
 
-    The network is in evaluation mode meanwhile, and afterwards, but for these layers. All processes must call
-    this, each with its share of the batches, and all have the same statistics after it.
-
-    Args:
-        network: in which the layers are.
-        names: of the layers.
-        batches: of training images, shuffled.
-        run: takes a batch through the network.
+    The batches are of training images, shuffled; `run` takes one through the network. That is in evaluation
+    mode meanwhile, and afterwards, but for these layers. All processes must call this, each with its share of
+    the batches, and all have the same statistics after it.
     """
     network.eval()
-    layers: list[Any] = [network.get_submodule(name) for name in names]
+    layers = [network.get_submodule(name) for name in names]
     chances = [(layer, layer.p) for layer in layers if isinstance(layer, StochasticBatchNorm2d)]
-    for layer, _ in chances:
+    for stochastic, _ in chances:
         # All channels by the batch: there are no running statistics yet that others could go by.
-        layer.p = 1.0
+        stochastic.p = 1.0
     with torch.no_grad():
         update_bn(batches, _Layers(layers, run))
     network.eval()
-    for layer, chance in chances:
-        layer.p = chance
+    for stochastic, chance in chances:
+        stochastic.p = chance
     for layer in layers:
+        assert isinstance(layer, _BatchNorm)
         for statistic in (layer.running_mean, layer.running_var):
+            assert statistic is not None
             statistic.copy_(collectives.summed(statistic) / collectives.size())
 
 
@@ -67,9 +63,9 @@ def first(batches: Iterable[Batch], images: int) -> Iterator[Batch]:
 class _Layers(nn.ModuleList):
     """What `update_bn` takes for a network, so that it changes these layers alone."""
 
-    def __init__(self, layers: Iterable[nn.Module], run: Callable[[Any], Any]) -> None:
+    def __init__(self, layers: Iterable[nn.Module], run: Callable[[Batch], object]) -> None:
         super().__init__(layers)
         self.run = run
 
-    def forward(self, batch: Any) -> None:
+    def forward(self, batch: Batch) -> None:
         self.run(batch)

@@ -1,7 +1,6 @@
 """Training on one image at a time, which BatchNorm cannot where it sees one value of each channel."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,14 +18,7 @@ from graft.training.module import TransferModule
 def check_single_images(
     config: RunConfig, loading: ImageDataModule, module: TransferModule, plan: FreezePlan, size: int
 ) -> None:
-    """Refuse batches of one image where a layer needs two to tell how its channels vary.
-
-    Args:
-        config: the resolved configuration.
-        loading: the images.
-        module: what trains.
-        plan: says which layers take statistics from a batch, and when.
-        size: how many processes share a batch.
+    """Refuse batches of one image for each of `size` processes, where a layer needs two for its statistics.
 
     Raises:
         GraftError: names the layer, and what to give.
@@ -35,9 +27,11 @@ def check_single_images(
         # Then no batch has a single image of a process: an epoch's images are shared out evenly.
         return
     moving = set(_moving(module, plan))
-    layer = next((name for name, layer in _starved(module, loading) if layer in moving), None)
-    if layer is None:
+    names = {layer: name for name, layer in module.named_modules() if layer in moving}
+    starved = _starved(module, loading, list(names)) if names else []
+    if not starved:
         return
+    layer = names[starved[0]]
     words = [f"data.batch_size={2 * size} or more"]
     if "norm" in config.freeze and not layer.startswith("head."):
         frozen = config.freeze["_target_"] == "graft.freezing.Frozen"
@@ -57,25 +51,21 @@ def _moving(module: TransferModule, plan: FreezePlan) -> Iterator[nn.Module]:
             if isinstance(layer, _BatchNorm) and plan.treatment(part, epoch).moves_statistics:
                 yield layer
     # A head trains always; layers without parameters of their own go with their stage, and are rare.
-    yield from module.head.modules()
+    yield from (layer for layer in module.head.modules() if isinstance(layer, _BatchNorm))
 
 
 @torch.no_grad()
-def _starved(module: TransferModule, loading: ImageDataModule) -> list[tuple[str, nn.Module]]:
-    """The BatchNorm layers that see one value of each channel of one image, by name."""
-    starved: list[tuple[str, nn.Module]] = []
+def _starved(
+    module: TransferModule, loading: ImageDataModule, layers: Sequence[nn.Module]
+) -> list[nn.Module]:
+    """Those of the layers that see one value of each channel of one image, the first to see it first."""
+    starved: list[nn.Module] = []
 
-    def watch(name: str) -> Any:
-        def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-            if given[0].numel() == given[0].shape[1]:
-                starved.append((name, layer))
+    def look(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if given[0].numel() == given[0].shape[1]:
+            starved.append(layer)
 
-        return look
-
-    named = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)]
-    if not named:
-        return []
-    hooks = [layer.register_forward_pre_hook(watch(name)) for name, layer in named]
+    hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:
         with evaluating(module.backbone, module.head):
             module.head(module.backbone(loading.first_images(1)))

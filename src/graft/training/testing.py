@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from graft.data import ImageData
+from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform
 from graft.evaluation.answers import Answers
+from graft.evaluation.assessment import Metrics
 from graft.evaluation.calibration import at_bound, fit_temperature
 from graft.models.bundle import Bundle
 from graft.processes.lightning import lone_trainer
@@ -17,7 +18,7 @@ from graft.runs import RunFolder
 from graft.runs.log import say
 from graft.tasks import SingleLabel, Task
 from graft.training.callbacks.progress import progress_bar
-from graft.training.module import TransferModule
+from graft.training.module import Batch, TransferModule
 
 
 class ModelOutputs(NamedTuple):
@@ -57,6 +58,20 @@ def tested_module(bundle: Bundle) -> TransferModule:
     )
 
 
+def loading_for(
+    bundle: Bundle, data: ImageData, splits: Splits, batch_size: int | None, num_workers: int | None
+) -> ImageDataModule:
+    """Images as the bundle sees them; without a batch size, as many at a time as it was tested with."""
+    return ImageDataModule(
+        data,
+        splits,
+        bundle.preprocessing,
+        evaluation_transform,
+        batch_size=batch_size or bundle.tested.batch_size,
+        num_workers=num_workers,
+    )
+
+
 def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
     """A Trainer that only tests and predicts, at the precision that the bundle's run was tested at."""
     return lone_trainer(
@@ -67,7 +82,7 @@ def make_tester(bundle: Bundle, accelerator: str, folder: Path) -> pl.Trainer:
     )
 
 
-def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any]) -> ModelOutputs:
+def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Batch]) -> ModelOutputs:
     """Run the module over the loader's images, in order."""
     trainer.test(module, dataloaders=loader, verbose=False)
     metrics = {f"test/{key}": value for key, value in module.tally("test").compute().items()}
@@ -75,7 +90,7 @@ def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Any])
     return ModelOutputs(module.task, metrics, indices, labels, logits)
 
 
-def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None:
+def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Batch]) -> None:
     """Fit the bundle's temperature to the answers for the loader's images, which must validate, not test."""
     outputs = run_test(tester, tested_module(bundle), loader)
     temperature = fit_temperature(outputs.logits, outputs.labels)
@@ -95,17 +110,12 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Any]) -> None
 
 def write_test(
     folder: RunFolder, result: ModelOutputs, data: ImageData, temperature: float | None
-) -> dict[str, Any]:
-    """Write what the task makes of a test.
-
-    Args:
-        folder: where.
-        result: of the test.
-        data: what was tested, in the model's classes.
-        temperature: of the model's softmax; None where it never was calibrated.
+) -> Metrics:
+    """Write what the task makes of a test on `data`, whose classes are the model's.
 
     Returns:
-        The metrics: those that were tallied, those of `Task.write`, and the temperature.
+        The metrics: those that were tallied, those of `Task.write`, and the temperature of the model's
+        softmax where it was calibrated.
     """
     plain = result.answers(data)
     answers = plain if temperature is None else result.answers(data, temperature)
@@ -114,11 +124,11 @@ def write_test(
         folder, answers, lambda row: data.images[indices[row]], None if temperature is None else plain
     )
     # What the tally has too is the tally's, to the last digit as validation has it.
-    metrics = result.metrics | {key: measured[key] for key in measured if key not in result.metrics}
+    metrics: Metrics = {**result.metrics, **measured, **result.metrics}
     return metrics if temperature is None else {**metrics, "temperature": temperature}
 
 
-def calibration_line(metrics: dict[str, Any]) -> str:
+def calibration_line(metrics: Metrics) -> str:
     """What calibration did to the test's numbers."""
     parts = [
         f"{key} {metrics[f'uncalibrated/{key}']:.4f} before, {metrics[f'test/{key}']:.4f} after"

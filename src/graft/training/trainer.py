@@ -1,10 +1,12 @@
 """Lightning's Trainer as a run wants it: its callbacks, its loggers, its way to many processes."""
 
-import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import DDPStrategy
 
 from graft.configuration.building import build, build_later
@@ -12,39 +14,43 @@ from graft.configuration.locating import INSIDE
 from graft.configuration.plain_text import encodable
 from graft.configuration.run_config import Node, RunConfig
 from graft.errors import GraftError
-from graft.processes.lightning import environment
+from graft.processes.lightning import environment, quiet_lightning
 from graft.runs.log import say
 from graft.training.callbacks.checkpoint_files import CheckedIO
-from graft.training.unprofiled import Unprofiled
 
 # Loggers that can drop what was logged after the checkpoint that a run goes on from.
 PURGING = ("TensorBoardLogger", "graft.training.StepTable")
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class Unprofiled(PassThroughProfiler):
+    """Times nothing; Lightning's own makes a context manager anew for each of some 50 hooks a step."""
+
+    def profile(self, action_name: str) -> Any:  # noqa: D102
+        return _NOTHING
 
 
 def make_callbacks(config: RunConfig, folder: Path, validated: bool) -> list[pl.Callback]:
     """The configured callbacks; where nothing validates, without the checkpoint of the best validation."""
-    nodes = config.callbacks.items()
     return [
         build(_inside(node, folder), f"callbacks.{name}")
-        for name, node in nodes
+        for name, node in config.callbacks.items()
         if validated or not str(node.get("monitor") or "").startswith("val/")
     ]
 
 
-def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None) -> list[Any]:
+def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None) -> list[Logger]:
     """The configured loggers, writing inside the run folder.
 
-    Args:
-        config: the resolved configuration.
-        folder: the run folder.
-        purge_step: where a resumed run goes on: loggers drop what they were told from this step on.
+    A resumed run goes on from `purge_step`: loggers drop what they were given from this step on.
     """
-    made = []
+    made: list[Logger] = []
     for name, node in config.logger.items():
-        if str(node["_target_"]).endswith("TensorBoardLogger") and str(folder) != encodable(str(folder)):
+        target = str(node["_target_"])
+        if target.endswith("TensorBoardLogger") and str(folder) != encodable(str(folder)):
             say("TensorBoard cannot write into a folder whose name is not UTF-8, so it is left out")
             continue
-        purged = str(node["_target_"]).endswith(PURGING) and purge_step is not None
+        purged = target.endswith(PURGING) and purge_step is not None
         extra = {"purge_step": purge_step} if purged else {}
         made.append(build(_inside(node, folder), f"logger.{name}", **extra))
     return made
@@ -60,20 +66,12 @@ def make_trainer(
     config: RunConfig,
     folder: Path,
     callbacks: list[pl.Callback],
-    loggers: list[Any],
+    loggers: list[Logger],
     *,
     size: int = 1,
     changes: bool = False,
 ) -> pl.Trainer:
-    """Lightning's Trainer with Graft's callbacks and loggers.
-
-    Args:
-        config: the resolved configuration.
-        folder: the run folder.
-        callbacks: from `make_callbacks`, and more.
-        loggers: from `make_loggers`, and more.
-        size: how many processes train together, this one among them.
-        changes: whether what trains is not the same in all epochs.
+    """Lightning's Trainer for one of `size` processes; `changes`: not the same parts train in all epochs.
 
     Raises:
         GraftError: the Trainer refuses its settings.
@@ -108,27 +106,3 @@ def make_trainer(
     )
     assert isinstance(trainer, pl.Trainer)
     return trainer
-
-
-def quiet_lightning() -> None:
-    """Silence advice that does not apply: what it asks for is decided here, and said in the documentation."""
-    import logging
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (
-        "The '.*_dataloader' does not have many workers",  # on few cores none is faster
-        "The number of training batches .* is smaller than the logging interval",  # curves are by epoch
-        "You defined a `validation_step` but have no `val_dataloader`",  # data.val_fraction=0
-        "Total length of `list` across ranks is zero",  # the same
-        "GPU available but not used",
-        r"Found .* module\(s\) in eval mode at the start of training",  # what is frozen is
-        "Checkpoint directory .* exists and is not empty",  # the second callback finds the first one's
-        "You're resuming from a checkpoint that ended before the epoch ended",  # the order of images knows
-        "Trying to infer the `batch_size`",
-        "Glyph .* missing from font",  # names of classes in scripts that matplotlib's font lacks
-        "The `srun` command is available",
-        "It is recommended to use `self.log\\(.*sync_dist=True\\)`",  # all is pooled before it is logged
-        ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.15
-        r"FSDP.state_dict_type\(\) and FSDP.set_state_dict_type\(\) are being deprecated",  # the same
-    ):
-        warnings.filterwarnings("ignore", message)

@@ -61,7 +61,7 @@ def test_all_that_the_callback_reads_is_asked_for(tmp_path):
     assert set(STATE) == set(Checkpoints(str(tmp_path)).state_dict())
 
 
-@pytest.mark.parametrize("moment", ["save", "_digest", "write_text"])
+@pytest.mark.parametrize("moment", ["save", "digest_of", "write_text"])
 def test_a_crash_while_saving_leaves_the_old_one_loading(folder, monkeypatch, moment):
     class Killed(BaseException):
         pass

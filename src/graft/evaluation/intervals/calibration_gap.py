@@ -20,15 +20,11 @@ def calibration_ends(labels: Labels, probabilities: Floats, predicted: Labels) -
     expected of so many images is known, bias and variance: a sum over bins of |normal|. All t that make the
     error that was seen a likely one are in the interval. So a calibrated model's interval begins at 0.
 
-    A bin's gap is first shrunk towards 0 by what of it may be chance, else bins of few images, whose gaps are
-    mostly chance, would pass for biased and leave too little of the error's own bias.
+    A bin's gap is first shrunk towards 0 by the part that may be chance. Else bins of few images, whose gaps
+    are mostly chance, would pass for biased and leave too little of the error's own bias.
 
-    None with fewer than `LEAST_IMAGES` images, or with fewer than `LEAST_ERRORS` wrong, or right.
-
-    Args:
-        labels: `(N,)`.
-        probabilities: `(N, C)`.
-        predicted: `(N,)`.
+    None with fewer than `LEAST_IMAGES` images, or with fewer than `LEAST_ERRORS` wrong, or right. Arguments
+    as those of `graft.evaluation.metrics.measure`.
     """
     from scipy.special import ndtr
 
@@ -36,10 +32,10 @@ def calibration_ends(labels: Labels, probabilities: Floats, predicted: Labels) -
     if len(labels) < LEAST_IMAGES or min(right, len(labels) - right) < LEAST_ERRORS:
         return None
     bins = reliability(labels, probabilities, predicted)
-    some = bins.images > 0
-    images, accuracy = bins.images[some], bins.accuracy[some]
+    filled = bins.images > 0
+    images, accuracy = bins.images[filled], bins.accuracy[filled]
     # A mean of ones may round to more than 1.
-    confidence = np.minimum(bins.confidence[some], 1)
+    confidence = np.minimum(bins.confidence[filled], 1)
     share = images / len(labels)
     smooth = (accuracy * images + confidence) / (images + 1)
     chance = smooth * (1 - smooth) / images

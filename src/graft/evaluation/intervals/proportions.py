@@ -29,9 +29,9 @@ def proportion_ends(
     from scipy.special import betaincinv
 
     right, total = np.broadcast_arrays(np.asarray(right, np.float64), np.asarray(total, np.float64))
-    some = total > 0
-    n = np.where(some, total, 1)
-    x = np.where(some, right, 0)
+    defined = total > 0
+    n = np.where(defined, total, 1)
+    x = np.where(defined, right, 0)
     wrong = n - x
     z = np.asarray(quantile, np.float64)
     share, scale = x / n, 1 + z**2 / n
@@ -50,7 +50,7 @@ def proportion_ends(
         low, high = np.maximum(low, below(x, wrong, 0.025)), np.minimum(high, 1 - below(wrong, x, 0.025))
     # To the last digit: rounding must not leave the share itself out.
     low, high = np.clip(np.minimum(low, share), 0, 1), np.clip(np.maximum(high, share), 0, 1)
-    return np.where(some, low, 0.0), np.where(some, high, 1.0)
+    return np.where(defined, low, 0.0), np.where(defined, high, 1.0)
 
 
 def f1_ends(hits: Labels, support: Labels, predicted: Labels) -> tuple[Floats, Floats]:

@@ -30,8 +30,8 @@ class Linear(NamedTuple):
 def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], dict[str, list[Interval]]]:
     """The intervals of `auroc` and `average_precision`: of the mean over the classes, and of each class.
 
-    None of a value of 1, whose images say nothing of how far below it the truth is, and of a mean with such a
-    class; none where a class has fewer images than `LEAST`, or is rare and has fewer than `LEAST_OF_RARE`.
+    A value of 1 has none, for its images say nothing of how far below it the truth is; nor has a mean with
+    such a class, nor a class with fewer images than `LEAST`, or a rare one with fewer than `LEAST_OF_RARE`.
 
     Args:
         labels: `(N,)` true classes.
@@ -41,21 +41,20 @@ def ranking_ends(labels: Labels, scores: Floats) -> tuple[dict[str, Interval], d
     support = np.bincount(labels, minlength=classes)
     ends: dict[str, list[Interval]] = {key: [None] * classes for key in LEAST}
     means: dict[str, Interval] = dict.fromkeys(LEAST)
-    told = np.flatnonzero(np.minimum(support, images - support) >= min(LEAST.values()))
-    ranked = [class_statistics(labels == label, scores[:, label]) for label in told]
+    known = np.flatnonzero(np.minimum(support, images - support) >= min(LEAST.values()))
+    statistics = {label: class_statistics(labels == label, scores[:, label]) for label in known.tolist()}
     for key, least in LEAST.items():
         wanted = np.where(support < RARE * images, max(least, LEAST_OF_RARE), least)
-        some = [place for place, label in enumerate(told) if support[label] >= wanted[label]]
-        if not some:
+        ranked = known[support[known] >= wanted[known]]
+        if not len(ranked):
             continue
-        values = np.array([ranked[place][key].value for place in some])
-        influence = np.stack([ranked[place][key].influence for place in some])
-        kept = told[some]
+        values = np.array([statistics[label][key].value for label in ranked.tolist()])
+        influence = np.stack([statistics[label][key].influence for label in ranked.tolist()])
         squares = influence**2
-        in_class = np.where(labels == kept[:, None], squares, 0.0).sum(1)
+        in_class = np.where(labels == ranked[:, None], squares, 0.0).sum(1)
         two: Floats = np.stack([in_class, squares.sum(1) - in_class], axis=1)
-        sizes = np.stack([support[kept], images - support[kept]], axis=1)
-        for label, end in zip(kept.tolist(), _ends(values, influence, two, sizes), strict=True):
+        sizes = np.stack([support[ranked], images - support[ranked]], axis=1)
+        for label, end in zip(ranked.tolist(), _ends(values, influence, two, sizes), strict=True):
             ends[key][label] = end
         if all(end is not None for end in ends[key]):
             mean = influence.mean(0)

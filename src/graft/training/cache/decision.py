@@ -1,16 +1,15 @@
 """Whether a run reads stored boundary tensors, in which epochs, and what is said about it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytorch_lightning as pl
 
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageDataModule
 from graft.errors import GraftError
 from graft.features.folder import sized
 from graft.features.keys import same_transform
-from graft.freezing import FreezePlan
 from graft.models.head import standardizes
+from graft.training.assembly import Parts
 from graft.training.cache.exactness import reasons_against, reasons_against_solving
 from graft.training.cache.feature_cache import FeatureCache
 from graft.training.module import TransferModule
@@ -28,29 +27,15 @@ class Decision(NamedTuple):
     line: str
 
 
-def decide(
-    config: RunConfig,
-    loading: ImageDataModule,
-    module: TransferModule,
-    plan: FreezePlan,
-    trainer: pl.Trainer,
-    processes: int,
-) -> Decision:
-    """Whether the run reads stored boundary tensors, before anything is computed.
-
-    Args:
-        config: the resolved configuration.
-        loading: the images.
-        module: what trains.
-        plan: says what is frozen.
-        trainer: says on which device and at which precision.
-        processes: how many train together.
+def decide(config: RunConfig, parts: Parts, trainer: pl.Trainer, processes: int) -> Decision:
+    """Whether the run, of so many processes, reads stored boundary tensors; nothing is computed yet.
 
     Raises:
         GraftError: something in the configuration needs them, and they cannot be had.
     """
     if config.solves:
-        return _for_solving(config, loading, module, plan, trainer)
+        return _for_solving(config, parts, trainer)
+    loading, module, plan = parts
     views, stages = config.cache.views, module.backbone.stages
     wanted = wish(config, module)
     if config.cache.features in ("off", False):
@@ -59,8 +44,8 @@ def decide(
         return Decision(None, "")
     if not (wanted or plan.prefix(0)):
         return Decision(None, "")
-    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
-    reasons = reasons_against(config, module, loading, plan, callbacks, processes)
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    reasons = reasons_against(config, parts, callbacks, processes)
     if standardizes(module.head) and (views or plan.prefix(0) < len(stages)):
         reasons.append("head.standardize wants one set of features: a frozen backbone and no cache.views")
     if config.trainer.get("limit_train_batches") is not None and not wanted:
@@ -69,11 +54,11 @@ def decide(
         return _none(wanted, "; ".join(reasons))
     if views and same_transform(loading.training, loading.evaluation):
         raise GraftError(f"{wanted} does nothing: this augmentation draws nothing, so all views are alike")
-    cache = FeatureCache(config, module, loading, plan, trainer, wanted)
+    cache = FeatureCache(config, parts, trainer, wanted)
     lines, why = [], ""
     for start, end in zip(plan.phases, [*plan.phases[1:], plan.epochs], strict=True):
         stop = plan.prefix(start)
-        # What is read in a single epoch is worth storing for later runs alone.
+        # What only one epoch reads is worth storing for later runs only.
         if not stop or (start > 0 and end - start < 2 and not wanted):
             continue
         lacking, size = cache.lacking(stop, end - start)
@@ -84,47 +69,44 @@ def decide(
                 return _none(wanted, why)
             continue
         cache.sizes[stop] = size
-        to_do = f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
         name = module.backbone.stage_names[stop - 1]
-        lines.append(f"epochs {start + 1}-{end} train on what {name} gives ({to_do})")
+        lines.append(f"epochs {start + 1}-{end} train on what {name} gives ({_to_do(lacking, size)})")
     if not lines:
         return _none(wanted, why)
-    kept = f", {views} augmented views of each image" if views else ""
+    how = f", {views} augmented views of each image" if views else ""
     if cache.fast:
-        kept += ", in bfloat16, validation too; the test runs the whole network at trainer.precision"
-    return Decision(cache, f"cache: {'; '.join(lines)}{kept}, in {cache.store.path}")
+        how += ", in bfloat16, validation too; the test runs the whole network at trainer.precision"
+    return Decision(cache, f"cache: {'; '.join(lines)}{how}, in {cache.store.path}")
 
 
-def _for_solving(
-    config: RunConfig,
-    loading: ImageDataModule,
-    module: TransferModule,
-    plan: FreezePlan,
-    trainer: pl.Trainer,
-) -> Decision:
+def _for_solving(config: RunConfig, parts: Parts, trainer: pl.Trainer) -> Decision:
     """A head that is solved reads all features once, stored or not."""
+    _, module, plan = parts
     stages = module.backbone.stages
     if reasons := reasons_against_solving(module.head, plan.prefix() < len(stages)):
         raise GraftError(f"optimizer=lbfgs is not possible: {'; '.join(reasons)}")
-    cache = FeatureCache(config, module, loading, plan, trainer, None)
+    cache = FeatureCache(config, parts, trainer, None)
     if config.cache.features in ("off", False):
         return Decision(cache, "")
     lacking, size = cache.lacking(len(stages), 1)
     if why := cache.store.room_for(lacking * size):
         return Decision(cache, f"cache: not used: {why}")
     cache.sizes[len(stages)] = size
-    to_do = f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
+    to_do = _to_do(lacking, size)
     return Decision(cache, f"cache: the head is solved on features ({to_do}), in {cache.store.path}")
+
+
+def _to_do(lacking: int, size: int) -> str:
+    return f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
 
 
 def wish(config: RunConfig, module: TransferModule) -> str | None:
     """The word of the configuration that cannot do without stored tensors, or None."""
-    words = {
-        "head.standardize=true": standardizes(module.head),
-        f"cache.views={config.cache.views}": config.cache.views is not None,
-        "cache.features=on": config.cache.features in ("on", True),
-    }
-    return next((word for word, holds in words.items() if holds), None)
+    if standardizes(module.head):
+        return "head.standardize=true"
+    if config.cache.views is not None:
+        return f"cache.views={config.cache.views}"
+    return "cache.features=on" if config.cache.features in ("on", True) else None
 
 
 def _none(wanted: str | None, why: str) -> Decision:

@@ -6,11 +6,10 @@ import pytorch_lightning as pl
 from torch import nn
 
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageDataModule
 from graft.features.keys import same_transform
 from graft.freezing import FreezePlan
 from graft.freezing.parts import parts
-from graft.training.module import TransferModule
+from graft.training.assembly import Parts
 
 # What a callback that looks at batches overrides.
 BATCH_HOOKS = tuple(
@@ -20,31 +19,16 @@ OURS = ("graft.", "pytorch_lightning.")
 
 
 def reasons_against(
-    config: RunConfig,
-    module: TransferModule,
-    loading: ImageDataModule,
-    plan: FreezePlan,
-    callbacks: Iterable[pl.Callback],
-    processes: int,
+    config: RunConfig, run: Parts, callbacks: Iterable[pl.Callback], processes: int
 ) -> list[str]:
-    """Why training on stored tensors would differ from training on images; empty where it would not.
-
-    Args:
-        config: the resolved configuration.
-        module: what trains.
-        loading: its images.
-        plan: of freezing, asked for the first epoch.
-        callbacks: the trainer's.
-        processes: how many train together.
-    """
-    views = config.cache.views
+    """Why training on stored tensors would differ from training on images; empty where it would not."""
+    loading, module, plan = run
     drawn = not same_transform(loading.training, loading.evaluation)
     regularizer = module.regularizer
-    stages = module.backbone.stages
     against = {
-        _first_moving(plan, stages): not plan.prefix(0),
+        _first_moving(plan, module.backbone.stages): not plan.prefix(0),
         "the augmentation may draw each image anew in every epoch (cache.views=10 stores 10 views of each)": (
-            drawn and views is None
+            drawn and config.cache.views is None
         ),
         "mix blends the images themselves": module.mix is not None,
         "distill.teacher looks at the images": module.distill is not None,
@@ -72,12 +56,7 @@ def _first_moving(plan: FreezePlan, stages: nn.ModuleDict) -> str:
 
 
 def reasons_against_solving(head: nn.Module, moves: bool) -> list[str]:
-    """Why a head cannot be solved once and for all; empty where it can.
-
-    Args:
-        head: features to logits.
-        moves: whether anything in the backbone ever changes.
-    """
+    """Why a head cannot be solved once and for all, on a backbone that ever changes where it `moves`."""
     layers = list(head) if isinstance(head, nn.Sequential) else [head]
     dense = isinstance(head, nn.Sequential) and isinstance(layers[-1], nn.Linear)
     trained = any(p.numel() for layer in layers[:-1] for p in layer.parameters())

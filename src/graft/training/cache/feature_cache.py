@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 
 from graft.backbones.making import backbone_name
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageDataModule
 from graft.data.cache_location import cache_folder
 from graft.data.image_data import Indices
 from graft.errors import GraftError
@@ -21,12 +20,11 @@ from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
 from graft.features.image_features import ImageFeatures
 from graft.features.loading import Boundary, BoundaryLoader
-from graft.features.store import FeatureStore, Stored
-from graft.freezing import FreezePlan
+from graft.features.store import FeatureStore
 from graft.models.head import fit_standardization, standardizes
 from graft.processes.interruption import is_pending, raise_pending
 from graft.runs.log import say
-from graft.training.module import TransferModule
+from graft.training.assembly import Parts
 
 # Bytes of a value by Lightning's word for the precision; others have 4.
 WIDTHS = {"64-true": 8, "64": 8, "bf16-true": 2, "16-true": 2, "fast": 2}
@@ -47,31 +45,18 @@ class Probed(NamedTuple):
 class FeatureCache:
     """Takes the place of a run's loaders in the epochs whose boundary tensors are stored.
 
-    Args:
-        config: the resolved configuration.
-        module: whose backbone computes the tensors, with the weights that it has now.
-        loading: the images.
-        plan: says what is frozen.
-        trainer: says on which device and at which precision.
-        wanted: the word that asked for the cache, so that failing is an error; None: it is a line.
+    The module's backbone computes them, with the weights that it has now, on the trainer's device and at its
+    precision. If the cache fails, that is an error where the word `wanted` asked for it, else a line.
 
     Attributes:
         store: where the tensors are.
         sizes: bytes an image of the boundaries that are read, by the number of stages below.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        module: TransferModule,
-        loading: ImageDataModule,
-        plan: FreezePlan,
-        trainer: pl.Trainer,
-        wanted: str | None,
-    ) -> None:
-        self.module = module
+    def __init__(self, config: RunConfig, parts: Parts, trainer: pl.Trainer, wanted: str | None) -> None:
+        loading, module, self.plan = parts
         self.loading = loading
-        self.plan = plan
+        self.module = module
         self.trainer = trainer
         self.wanted = wanted
         self.views = config.cache.views
@@ -117,26 +102,27 @@ class FeatureCache:
         The keys are those of the weights as they are now, so that no change of them can go unnoticed.
         """
         indices, stop = self.loading.splits[split], self.plan.prefix()
-        now = replace(self.plain)
-        if self.fast or stop not in self.sizes or now.keys[stop - 1] != self.plain.keys[stop - 1]:
+        features = replace(self.plain)
+        if self.fast or stop not in self.sizes or features.keys[stop - 1] != self.plain.keys[stop - 1]:
             return None
-        count = now.lacking(stop, indices)
+        count = features.lacking(stop, indices)
         size = self._size(stop) if count else 0
         try:
-            # What was made room for at the beginning may be full by now.
+            # The room that was made at the beginning may be full by now.
             if count and self.store.room_for(count * size):
                 return None
-            return Boundary(now.get(stop, indices, None, size), self._rows(indices), stop)
+            return Boundary(features.get(stop, indices, None, size), self._rows(indices), stop)
         except OSError as error:
-            say(f"cache: not used any more: {self.store.path} cannot be used ({error.strerror or error})")
+            say(f"cache: not used any more: {self._unusable(error)}")
             return None
+
+    def _unusable(self, error: OSError) -> str:
+        return f"{self.store.path} cannot be used ({error.strerror or error})"
 
     def lacking(self, stop: int, epochs: int) -> tuple[int, int]:
         """How many images have no tensor yet, and the bytes of one (0 where none lacks).
 
-        Args:
-            stop: the number of stages below the boundary.
-            epochs: how many read it.
+        The boundary is above the first `stop` stages, and so many epochs read it.
         """
         count = self.plain.lacking(stop, self._indices(None))
         for view in range(min(self.views or 0, epochs)):
@@ -154,17 +140,17 @@ class FeatureCache:
         return rows
 
     @cached_property
-    def probed(self) -> "Probed":
+    def probed(self) -> Probed:
         """What one image tells; asked only where something is to be computed."""
         backbone = self.module.backbone
         tensors, values = self.loading.evaluation(self.loading.data.images[0])[None], []
-        before = torch.get_rng_state()
+        state = torch.get_rng_state()
         with torch.no_grad(), evaluating(backbone):
             for index in range(len(backbone)):
                 tensors = backbone(tensors, start=index, stop=index + 1)
                 values.append(tensors.numel())
-        draws = not torch.equal(before, torch.get_rng_state())
-        torch.set_rng_state(before)
+        draws = not torch.equal(state, torch.get_rng_state())
+        torch.set_rng_state(state)
         return Probed(values, draws)
 
     def _indices(self, view: int | None) -> Indices:
@@ -180,17 +166,16 @@ class FeatureCache:
         stop = self.plan.prefix(epoch)
         # One boundary and one view of it are held at a time.
         view = epoch % self.views if self.views else None
-        self._read = {at: read for at, read in self._read.items() if at in ((stop, None), (stop, view))}
+        self._read = {key: self._read[key] for key in self._read if key in ((stop, None), (stop, view))}
         if stop not in self.sizes:
             return None
         try:
             # Both splits' at once, so that validation does not stop to compute.
             plain, drawn = self._boundary(stop, None), self._boundary(stop, view)
         except OSError as error:
-            why = f"{self.store.path} cannot be used ({error.strerror or error})"
             if self.wanted:
-                raise GraftError(f"{self.wanted} is not possible: {why}") from error
-            say(f"cache: not used any more: {why}")
+                raise GraftError(f"{self.wanted} is not possible: {self._unusable(error)}") from error
+            say(f"cache: not used any more: {self._unusable(error)}")
             del self.sizes[stop]
             return None
         return drawn if split == "train" else plain
@@ -206,7 +191,7 @@ class FeatureCache:
                 stored = self.plain.get(stop, indices, None, self.sizes[stop])
                 tensors = stored.take(np.arange(len(indices)))
         except OSError as error:
-            say(f"cache: not used any more: {self.store.path} cannot be used ({error.strerror or error})")
+            say(f"cache: not used any more: {self._unusable(error)}")
             del self.sizes[stop]
         if stop not in self.sizes:
             tensors = torch.cat(list(self.plain.compute(stop, indices)))
@@ -218,19 +203,14 @@ class FeatureCache:
             indices = self._indices(view)
             features = self.plain if view is None else self.drawn
             stored = features.get(stop, indices, view, self.sizes[stop])
-            if view is None and stop == len(self.module.backbone):
-                self._standardize(stored)
+            head = self.module.head
+            if view is None and stop == len(self.module.backbone) and standardizes(head):
+                train = stored.take(np.arange(len(self.loading.splits["train"])))
+                fit_standardization(head, train.float().to(self.module.device))
             self._read[stop, view] = Boundary(
                 stored, self._rows(indices), stop, torch.float32 if self.fast else None
             )
         return self._read[stop, view]
-
-    def _standardize(self, features: Stored) -> None:
-        """Let the head know the training images' mean and variance, where it wants to."""
-        module = self.module
-        if standardizes(module.head):
-            train = features.take(np.arange(len(self.loading.splits["train"])))
-            fit_standardization(module.head, train.float().to(module.device))
 
     def _run(self, images: Tensor, stop: int) -> Tensor:
         """The first stages as training would run them."""

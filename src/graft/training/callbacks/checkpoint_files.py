@@ -1,10 +1,10 @@
 """Checkpoints as files: written whole, with a checksum beside each, and read only if it agrees."""
 
 import copy
-import hashlib
 import math
 import pickle
 import time
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from torch import Tensor
 
 from graft.errors import GraftError, first_line
-from graft.runs.files import sync_folder, whole, write_text
+from graft.runs.files import digest_of, sync_folder, whole, write_text
 from graft.runs.log import say
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -41,8 +41,8 @@ class Position(NamedTuple):
 class CheckedIO(CheckpointIO):
     """Lightning's way to the disk. Its own goes through the system's temporary folder and never syncs.
 
-    Where epochs take milliseconds, to write the best one so far would take longer than they do. So of a file
-    that was written less than `seconds` ago the new state waits in memory. It is written before any other
+    Where epochs take milliseconds, writing the best one so far would take longer than they do. So the new
+    state of a file that was written less than `seconds` ago waits in memory. It is written before any other
     file, so that `last.ckpt` never speaks of a best epoch that is not there, and when the trainer ends.
 
     Args:
@@ -52,9 +52,11 @@ class CheckedIO(CheckpointIO):
     def __init__(self, seconds: float = 0) -> None:
         self.seconds = seconds
         self._written: dict[Path, float] = {}
-        self._waiting: tuple[Path, dict[str, Any]] | None = None
+        self._waiting: tuple[Path, dict[str, object]] | None = None
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, object], path: str | PathLike[str], storage_options: object = None
+    ) -> None:
         """Write the file and its `.sha256` so that a crash at any moment leaves the old or the new one."""
         path = Path(path)
         if self._waiting and self._waiting[0] != path:
@@ -76,19 +78,19 @@ class CheckedIO(CheckpointIO):
             self._waiting = None
             self._write(checkpoint, path)
 
-    def _write(self, checkpoint: dict[str, Any], path: Path) -> None:
+    def _write(self, checkpoint: dict[str, object], path: Path) -> None:
         sidecar = _sidecar(path)
         old = sidecar.read_text(encoding="utf-8") if sidecar.is_file() else ""
         with whole(path) as part:
             torch.save(checkpoint, part)
-            new = f"{_digest(part)}  {path.name}\n"
+            new = f"{digest_of(part)}  {path.name}\n"
             # Both, until the file itself has changed.
             write_text(sidecar, old + new)
         write_text(sidecar, new)
         self._written[path] = time.monotonic()
 
     def load_checkpoint(
-        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+        self, path: str | PathLike[str], map_location: object = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read plain values on the CPU; `map_location` and `weights_only` cannot ask for anything else.
 
@@ -98,7 +100,7 @@ class CheckedIO(CheckpointIO):
         self._write_waiting()
         return load_checked(Path(path))
 
-    def remove_checkpoint(self, path: Any) -> None:
+    def remove_checkpoint(self, path: str | PathLike[str]) -> None:
         """Remove the file, then its checksum."""
         if self._waiting and self._waiting[0] == Path(path):
             self._waiting = None
@@ -107,7 +109,7 @@ class CheckedIO(CheckpointIO):
 
 
 def _copied(value: Any) -> Any:
-    """Plain values and tensors, those on the CPU, that what training changes in place does not change."""
+    """A copy of plain values and tensors, on the CPU, that training cannot change in place."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
@@ -132,7 +134,7 @@ def load_checked(path: Path) -> dict[str, Any]:
         if line.strip()
     }
     try:
-        if _digest(path) not in known:
+        if digest_of(path) not in known:
             raise GraftError(f"{path} is damaged: its checksum is not the one that was written with it")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
@@ -179,11 +181,3 @@ def newest(folder: Path) -> Position | None:
 
 def _sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -5,20 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import Tensor
 
 from graft.processes import collectives
 from graft.processes.interruption import defer, is_pending, raise_pending
 from graft.processes.random_state import RandomState, random_state, set_random_state
 from graft.reporting.loggers.epoch_table import EpochTable, TableState
 from graft.training.callbacks.checkpoint_files import LAST, keep_previous
+from graft.training.lightning_internals import forget_restart, goes_on_from_here
 
 
 class Checkpoints(pl.callbacks.Checkpoint):
     """Saves between epochs, every few minutes, at the end of training and when the run is told to stop.
 
     Lightning calls checkpoint callbacks after all others, so what those do in a step is in the file. It
-    saves only where Lightning's loops go on exactly: between two epochs, or within one right after an
-    optimizer step that is followed by neither a validation nor the epoch's end.
+    saves only where Lightning's loops go on exactly: between two epochs, or within one where
+    `goes_on_from_here`.
 
     Args:
         dirpath: the folder.
@@ -36,7 +38,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self._started = self._saved = time.perf_counter()
         self._overdue = False
         self._random: RandomState | None = None
-        self._metrics: dict[str, Any] = {}
+        self._metrics: dict[str, Tensor] = {}
         self._table: TableState = {}
         self._trainable: list[str] = []
 
@@ -45,7 +47,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
         """Where the state stands in a checkpoint: options are no part of it, so that they may change."""
         return "Checkpoints"
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """What Lightning does not save itself: generators, the epoch table, the last metrics, the time."""
         return {
             "fitted": self.fitted,
@@ -97,14 +99,15 @@ class Checkpoints(pl.callbacks.Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         trainer.callback_metrics.update(self._metrics)
-        self._restore_random()
+        if self._random is not None:
+            set_random_state(self._random)
         defer(True)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save as if the epoch had not begun; the end of the one before has then been logged and counted."""
         if self._random is not None:
             # Other callbacks may have drawn since training started.
-            self._restore_random()
+            set_random_state(self._random)
             self._random = None
         elif trainer.max_steps != -1:
             # A run that counts steps would not go on exactly from between two epochs.
@@ -123,17 +126,11 @@ class Checkpoints(pl.callbacks.Checkpoint):
                 progress.total.ready += 1
             raise_pending(stops)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object) -> None:
         """Save where it is time to, or the run is told to stop, and the place is one to go on from."""
         self._random = None
-        loop = trainer.fit_loop
-        # Else Lightning would leave out a plateau schedule's step at the end of an epoch that was resumed.
-        loop._restarting = False
-        steps = loop.epoch_loop
-        assert loop._data_fetcher is not None
-        if steps._is_training_done or steps._should_accumulate():
-            return
-        if steps._should_check_val_fx(loop._data_fetcher):
+        forget_restart(trainer)
+        if not goes_on_from_here(trainer):
             return
         late = time.perf_counter() - self._saved >= 60 * self.minutes
         # If one of the processes is told to stop, all stop after the same step.
@@ -146,9 +143,10 @@ class Checkpoints(pl.callbacks.Checkpoint):
         defer(False)
         self.fitted = True
         self.save(trainer)
-        raise_pending(self._stops())
+        # If one of the processes is told to stop, all are.
+        raise_pending(collectives.any_of(is_pending())[0])
 
-    def on_exception(self, trainer: pl.Trainer, *args: Any) -> None:
+    def on_exception(self, trainer: pl.Trainer, *args: object) -> None:
         """Save nothing: the step may be half done."""
         defer(False)
 
@@ -166,14 +164,6 @@ class Checkpoints(pl.callbacks.Checkpoint):
         trainer.save_checkpoint(self.folder / LAST, weights_only=False)
         self._saved = time.perf_counter()
         self._overdue = False
-
-    def _stops(self) -> bool:
-        """Whether the run, so one of its processes, is told to stop."""
-        return collectives.any_of(is_pending())[0]
-
-    def _restore_random(self) -> None:
-        if self._random is not None:
-            set_random_state(self._random)
 
 
 def _tables(trainer: pl.Trainer) -> list[EpochTable]:

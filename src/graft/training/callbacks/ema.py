@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from graft.data.randomness import random_stream
+from graft.training.lightning_internals import averaged, keep_average_on
 from graft.training.module import Batch, entering
 from graft.training.running_statistics import MOST, first, moving, take_statistics
 
@@ -56,7 +57,7 @@ class Ema(WeightAveraging):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Keep the average where the model is going to be: Lightning moves the model only after this."""
-        self._device = trainer.strategy.root_device
+        keep_average_on(self, trainer.strategy.root_device)
         super().setup(trainer, pl_module, stage)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -100,9 +101,8 @@ class Ema(WeightAveraging):
         """Take the statistics of the average's moving layers from the training images of this epoch."""
         if not (self._moving and self.recalibrate):
             return
-        assert self._average_model is not None
-        average: Any = self._average_model.module
-        loading: Any = trainer.datamodule  # type: ignore[attr-defined]
+        average = averaged(self)
+        loading = trainer.datamodule  # type: ignore[attr-defined]
 
         def run(batch: Batch) -> None:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))

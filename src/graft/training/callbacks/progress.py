@@ -20,17 +20,17 @@ def progress_bar(refresh_rate: int = 1) -> ProgressBar:
 
 
 class Bar(RichProgressBar):
-    """Rich's bar, which a batch is told to no more often than it is drawn."""
+    """Rich's bar, which counts no more often than it is drawn."""
 
-    _told = 0.0
+    _counted = 0.0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move on if the last time is long enough ago, or this batch is the last."""
         moment = time.monotonic()
-        if (moment - self._told) * self.refresh_rate >= 1 or batch_idx + 1 == self.total_train_batches:
-            self._told = moment
+        if (moment - self._counted) * self.refresh_rate >= 1 or batch_idx + 1 == self.total_train_batches:
+            self._counted = moment
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
