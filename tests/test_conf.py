@@ -138,7 +138,7 @@ def test_defaults_follow_what_is_trained(tmp_path: Path, monkeypatch: pytest.Mon
     assert solved["optimizer"] == frozen["optimizer"] != full["optimizer"]
     assert frozen["trainer"]["max_epochs"] == 2 * full["trainer"]["max_epochs"]
     assert scratch["optimizer"]["lr"] > full["optimizer"]["lr"]
-    # Graft's own small network, with weights and without; the folder need not be one to be composed.
+    # A network that is not torchvision's, with weights and without.
     Path("source").mkdir()
     small, _ = compose("train", ["backbone.weights=source", "freeze=full"])
     assert [row["optimizer"]["lr"] for row in (full, scratch, small)] == [1e-4, 5e-4, 3e-4]

@@ -30,7 +30,7 @@ from graft.configuration.rules import clean_name
 from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
 
-SMALL_NETWORK = "graft.backbones.simple_cnn"
+TORCHVISION = "graft.backbones.torchvision_backbone"
 # By command: keys that do nothing there, and why.
 WITHOUT_EFFECT = {
     "evaluate": (
@@ -92,16 +92,17 @@ def _run_name(*, _root_: DictConfig) -> str:
     return clean_name(f"{backbone}-{choices['freeze']}")[:80]
 
 
-def _pretrained(trained: object, scratch: object, small: object = None, *, _root_: DictConfig) -> object:
+def _pretrained(trained: object, scratch: object, other: object = None, *, _root_: DictConfig) -> object:
     """The first value where `backbone.weights` are given, the second for a new network.
 
-    With weights, Graft's own small network takes `small`, where that is given: experiments/fine-tuning found
-    that rates which spoil SqueezeNet are too low for it.
+    With weights, a network that is not torchvision's takes `other`, where that is given: the rates that suit
+    SqueezeNet's ImageNet weights were too low for all others in experiments/fine-tuning.
     """
     if OmegaConf.select(_root_, "backbone.weights") is None:
         return scratch
-    own = OmegaConf.select(_root_, "backbone._target_") == SMALL_NETWORK
-    return small if own and small is not None else trained
+    if other is None or OmegaConf.select(_root_, "backbone._target_") == TORCHVISION:
+        return trained
+    return other
 
 
 def _frozen(head_only: object, more: object, *, _root_: DictConfig) -> object:
