@@ -144,6 +144,12 @@ def test_defaults_follow_what_is_trained(tmp_path: Path, monkeypatch: pytest.Mon
     assert [row["optimizer"]["lr"] for row in (full, scratch, small)] == [1e-4, 5e-4, 3e-4]
     assert [row["optimizer"]["head_lr"] for row in (full, scratch, small)] == [3e-3, 5e-4, 1e-2]
     assert compose("train", [])[0]["optimizer"] == scratch["optimizer"]
+    # SGD's rates were not found to depend on the network.
+    descended = [
+        compose("train", ["optimizer=sgd", "freeze=full", *network])[0]["optimizer"]
+        for network in (["backbone=resnet18"], ["backbone.weights=source"])
+    ]
+    assert [(node["lr"], node["head_lr"]) for node in descended] == [(1e-3, 1e-2)] * 2
     assert frozen["name"] == "resnet18-frozen"
     given, _ = compose(
         "train", ["backbone=resnet18", "freeze=frozen", "trainer.max_epochs=3", "optimizer.lr=0.5"]

@@ -77,6 +77,15 @@ def test_near_hashes_alone_are_not_enough() -> None:
     assert alike([(0, 1), (0, 2), (0, 3), (3, 3)], rows) == [(0, 2)]
 
 
+def test_a_likeness_is_no_copy() -> None:
+    """Pictures that correlate by 0.97 are copies of each other, by 0.9 two takes of one thing."""
+    rng = np.random.default_rng(0)
+    first, other = rng.normal(size=(2, 10_000))
+    rows = np.stack([r * first + np.sqrt(1 - r * r) * other for r in (1.0, 0.97, 0.9)])
+    grey = np.clip(128 + 40 * rows, 0, 255).astype(np.uint8)
+    assert alike([(0, 1), (0, 2)], grey) == [(0, 1)]
+
+
 def test_what_pairs_connect() -> None:
     assert connected([]) == []
     assert connected([(3, 4), (1, 2), (2, 5)]) == [[1, 2, 5], [3, 4]]
