@@ -42,7 +42,7 @@ source_network resnet "${FROM_CIFAR[@]}" data.fraction=0.6 data.val_fraction=0.0
   --draws "$DRAWS" --commit "$(git rev-parse --short HEAD)"
 "$PYTHON" $STUDY/graft_runs.py final "$RUNS/tasks" "$RUNS/sources" "$RUNS" --draws "$FINAL_DRAWS"
 if [ -n "${FASTAI:-}" ]; then
-  for batch in 32 8; do
+  for batch in 64 32 8; do
     "$FASTAI" $STUDY/peer.py final "$RUNS/tasks" "$RUNS/sources" "$RUNS" --draws "$FINAL_DRAWS" --batch $batch
   done
 fi
