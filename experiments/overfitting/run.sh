@@ -52,11 +52,13 @@ PHOTOS=(backbone=squeezenet1_0 "backbone.weights=$WEIGHTS")
 DIGITS=(backbone=simple_cnn "backbone.weights=$RUNS/source-glyphs")
 OTHERS=(backbone=simple_cnn "backbone.weights=$RUNS/source-cifar10")
 for ((draw = 0; draw < DRAWS; draw++)); do
-  sweep frozen-photos train photos "$draw" freeze=frozen "experiment=$FROZEN" "${PHOTOS[@]}"
   sweep frozen-cifar10 train cifar10 "$draw" freeze=frozen "experiment=$FROZEN" "${OTHERS[@]}"
   sweep full-digits train digits "$draw" freeze=full "experiment=$FULL" "${DIGITS[@]}"
   sweep full-cifar10 train cifar10 "$draw" freeze=full "experiment=$FULL" "${OTHERS[@]}"
   sweep frozen-digits train digits "$draw" freeze=frozen "experiment=$FROZEN" "${DIGITS[@]}"
+done
+for ((draw = 0; draw < DRAWS; draw++)); do
+  sweep frozen-photos train photos "$draw" freeze=frozen "experiment=$FROZEN" "${PHOTOS[@]}"
   # What chooses λ: five folds of the training images, or a fifth of them held back.
   sweep folds-photos crossval photos "$draw" freeze=frozen "experiment=$SOLVED" "${PHOTOS[@]}"
   sweep fifth-photos train photos "$draw" freeze=frozen "experiment=$SOLVED" data.val_fraction=0.2 "${PHOTOS[@]}"
