@@ -132,7 +132,7 @@ def test_stopped_it_begins_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(solving, "_validated", stop)
+        patch.setattr(solving, "_judged", stop)
         with pytest.raises(KeyboardInterrupt):
             solve()
     folder = RunFolder(tmp_path / "run")
