@@ -84,9 +84,13 @@ class Checkpoints(pl.callbacks.Checkpoint):
     def _moved(self, path: str, old: str) -> str:
         return str(self.folder / Path(path).relative_to(old)) if path else path
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Bring back the epoch table; end at once a training that was at its end."""
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
         self._started = self._saved = time.perf_counter()
+        if not trainer.strategy.restore_checkpoint_after_setup:
+            self._bring_back(trainer, pl_module)
+
+    def _bring_back(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Bring back the epoch table; end at once a training that was at its end."""
         for table in _tables(trainer):
             table.restore(self._table)
         if self.fitted and trainer.max_epochs is not None:
@@ -98,6 +102,9 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self._epochs = trainer.max_epochs or 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: D102
+        # Where weights are shared out, Lightning reads the checkpoint only after `on_fit_start`.
+        if trainer.strategy.restore_checkpoint_after_setup:
+            self._bring_back(trainer, pl_module)
         trainer.callback_metrics.update(self._metrics)
         if self._random is not None:
             set_random_state(self._random)
