@@ -86,8 +86,8 @@ def test_shared_weights_train_as_whole_ones(words: list[str], strategy: str, tmp
 def test_a_run_of_shared_weights_goes_on(words: list[str], tmp_path: Path) -> None:
     """Longer by an epoch, from the file in which its weights are whole.
 
-    By SGD, whose state is one tensor a parameter: of the two of AdamW, torch 2.15 saves the second twice where
-    no GPU's memory lies between them, since both are views of one buffer.
+    By SGD, whose state is one tensor a parameter: of AdamW's two, torch 2.15 saves the second twice where
+    nothing is copied from a GPU, since both are views of one buffer.
     """
     words = [*words, "trainer=fsdp_cpu", "scheduler=constant", "optimizer=sgd"]
     at_once = graft.train([*words, "trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/whole"])
