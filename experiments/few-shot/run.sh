@@ -58,9 +58,9 @@ ways() { # PAIR STEPS WEIGHTS WORDS...
   sweep "$1" scratch "$2" freeze=full backbone.weights=null "${@:4}"
   sweep "$1" frozen "$2" freeze=frozen "backbone.weights=$3" "${@:4}"
 }
-ways photos 50 "$WEIGHTS" data=image_folder "data.root=$DATA" data.batch_size=10 backbone=squeezenet1_0
 ways digits 500 "$RUNS/source-glyphs" data=digits data.test_fraction=0.4 data.batch_size=20 backbone=simple_cnn
 ways cifar10 500 "$RUNS/source-cifar10" data=image_folder "data.root=$RUNS/cifar10-target" data.batch_size=20 \
   backbone=simple_cnn
+ways photos 50 "$WEIGHTS" data=image_folder "data.root=$DATA" data.batch_size=10 backbone=squeezenet1_0
 at_most 1
 "$PYTHON" experiments/few-shot/few_shot.py "$RUNS"
