@@ -71,6 +71,7 @@ TYPOS = [
     (["train", "data=_loading"], "data: the chosen option has no _target_ to build; see graft list data"),
     (["train", "--foo"], "unrecognized arguments: --foo"),
     (["train", "--cfg", "jbo"], "invalid choice: 'jbo'"),
+    (["train", "-m", "seed=0,1", "--cfg", "job"], "--multirun and --cfg do not go together: leave out one"),
     (["train", "optimizer.betas=3"], "it must be two numbers"),
     (["train", "augment.policy=3"], "it must be a transform with a _target_, or null"),
     (["train", "augment.crop_scale=[1.0,0.5]"], "the smaller first"),
@@ -195,6 +196,15 @@ def test_a_wrong_word_costs_no_torch(tmp_path: Path) -> None:
 def test_importing_graft_imports_next_to_nothing() -> None:
     code = "import sys, graft; sys.exit(bool({'torch', 'hydra', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("flag", [["--cfg", "job"], ["--cfg=job"]])
+def test_flags_may_stand_between_overrides(flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Hydra's own parser takes the overrides before a flag alone: unrecognized arguments: seed=3."""
+    assert run(["train", "data=digits", *flag, "seed=3", "optimizer=sgd"]) == 0
+    said = capsys.readouterr().out
+    assert "\nseed: 3\n" in said
+    assert "torch.optim.SGD" in said
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,7 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from graft.configuration.keys import conf_dir
     from graft.sweeps.job import Job
 
-    _check_flags(words)
-    words = made_ready(command, words)
+    words = made_ready(command, _flags_first(words))
     register_resolvers()
     job = Job(command, look_up)
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
@@ -55,8 +54,14 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
         raise job.failures[0]
 
 
-def _check_flags(words: Sequence[str]) -> None:
-    """Answer a wrong flag in one line, where Hydra's parser prints its whole usage."""
+def _flags_first(words: Sequence[str]) -> list[str]:
+    """The words with Hydra's flags in front: of overrides on both sides of a flag it takes the first alone.
+
+    A wrong flag is answered in one line, where Hydra's parser prints its whole usage.
+
+    Raises:
+        GraftError: a flag is unknown or wrong, or two exclude each other.
+    """
     from graft.composition.hydra_internals import flags_parser
 
     def refuse(message: str) -> NoReturn:
@@ -64,4 +69,15 @@ def _check_flags(words: Sequence[str]) -> None:
 
     parser = flags_parser()
     parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(words)
+    given = parser.parse_intermixed_args(words)
+    ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info") if getattr(given, name)]
+    if len(ways) > 1:
+        raise GraftError(f"{ways[0]} and {ways[1]} do not go together: leave out one")
+    overrides: list[str] = given.overrides
+    flags, left = [], list(overrides)
+    for word in words:
+        if left and word == left[0]:
+            left.pop(0)
+        else:
+            flags.append(word)
+    return [*flags, *overrides]
