@@ -189,3 +189,12 @@ def test_two_parts_of_one_configuration_share_nothing(config):
     first, second = make_backbone(config.backbone), make_backbone(config.backbone)
     assert isinstance(first, Backbone)
     assert not {id(p) for p in first.parameters()} & {id(p) for p in second.parameters()}
+
+
+def test_an_optimizer_of_ones_own_needs_a_rate():
+    """It was a KeyError."""
+    assert assembly.rates({"_target_": "torch.optim.Adagrad", "lr": 0.1})["head_lr"] is None
+    with pytest.raises(
+        GraftError, match=r"optimizer\.lr is missing: torch\.optim\.Adagrad needs"
+    ):
+        assembly.rates({"_target_": "torch.optim.Adagrad"})

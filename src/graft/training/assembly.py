@@ -139,7 +139,13 @@ def make_optimizer(config: RunConfig) -> Callable[..., Optimizer]:
 
 
 def rates(optimizer: Node) -> Rates:
-    """What `parameter_groups` wants of the optimizer's settings; a user's own node may have `lr` alone."""
+    """What `parameter_groups` wants of the optimizer's settings; a user's own node may have `lr` alone.
+
+    Raises:
+        GraftError: it has none.
+    """
+    if optimizer.get("lr") is None:
+        raise GraftError(f"optimizer.lr is missing: {optimizer['_target_']} needs lr in its YAML file")
     return {
         "lr": optimizer["lr"],
         "head_lr": optimizer.get("head_lr"),
