@@ -136,8 +136,9 @@ def test_the_interval_is_students():
     assert spread([0.5]).low is None
     # Three runs that are right on every image say nothing of how runs differ.
     assert spread([1.0, 1.0, 1.0]).low is spread([1.0, 1.0, 1.0]).high is None
-    assert spread([1.0, 1.0, 0.9], 1.0).high == 1.0
-    assert spread([0.1, 0.0, 0.0]).low == 0.0
+    assert spread([1.0, 1.0, 0.9], 0.0, 1.0).high == 1.0
+    assert spread([0.1, 0.0, 0.0], 0.0, 1.0).low == 0.0
+    assert spread([0.1, 0.0, 0.0]).low < 0
     assert str(spread([0.5])) == "0.5000"
     assert str(spread([])) == "–"
 

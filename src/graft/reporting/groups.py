@@ -51,8 +51,8 @@ class Spread:
         return f"{self.mean:.4f}" if self.deviation is None else f"{self.mean:.4f} ± {self.deviation:.4f}"
 
 
-def spread(values: Sequence[float], most: float = math.inf) -> Spread:
-    """Mean, standard deviation and 95 % interval of the mean, which lies from 0 to `most`."""
+def spread(values: Sequence[float], least: float = -math.inf, most: float = math.inf) -> Spread:
+    """Mean, standard deviation and 95 % interval of the mean, which ends where the values can at most lie."""
     n = len(values)
     if n < 2:
         return Spread(n, values[0] if n else math.nan)
@@ -60,7 +60,7 @@ def spread(values: Sequence[float], most: float = math.inf) -> Spread:
     if deviation < ROUNDING:
         return Spread(n, middle, deviation)
     low, high = map(float, stats.ttest_1samp(values, 0.0).confidence_interval())
-    return Spread(n, middle, deviation, max(0.0, low), min(most, high))
+    return Spread(n, middle, deviation, max(least, low), min(most, high))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Group:
     def spread(self, metric: str) -> Spread:
         """The metric over the runs that have it."""
         values = [float(run.metrics[metric]) for run in self.runs.values() if metric in run.metrics]
-        return spread(values, metric_of(metric).most)
+        return spread(values, 0.0, metric_of(metric).most)
 
 
 @dataclass(frozen=True)
