@@ -194,7 +194,5 @@ def test_two_parts_of_one_configuration_share_nothing(config):
 def test_an_optimizer_of_ones_own_needs_a_rate():
     """It was a KeyError."""
     assert assembly.rates({"_target_": "torch.optim.Adagrad", "lr": 0.1})["head_lr"] is None
-    with pytest.raises(
-        GraftError, match=r"optimizer\.lr is missing: torch\.optim\.Adagrad needs"
-    ):
+    with pytest.raises(GraftError, match=r"optimizer\.lr is missing: torch\.optim\.Adagrad needs"):
         assembly.rates({"_target_": "torch.optim.Adagrad"})
