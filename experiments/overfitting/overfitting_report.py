@@ -119,7 +119,8 @@ def figure(found: Differences) -> Figure:
         for place, labels in enumerate(LABELS):
             for line, remedy in enumerate(remedies):
                 gain = found[way, remedy, labels]
-                low, high = gain.low or gain.mean, gain.high or gain.mean
+                low = gain.mean if gain.low is None else gain.low
+                high = gain.mean if gain.high is None else gain.high
                 height = line + 0.22 * (place - 1)
                 axes.plot([100 * low, 100 * high], [height] * 2, color=COLOURS[place], linewidth=2)
                 label = f"{labels} labels a class" if line == 0 else None
