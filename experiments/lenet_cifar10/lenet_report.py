@@ -23,7 +23,7 @@ def main(runs: str) -> None:
     """Read, tabulate and draw."""
     rows: list[dict[str, object]] = [dict(row) for row in read_csv(Path(runs, "plain.csv"))]
     for way in ("recipe", "defaults"):
-        for run in sorted(find_runs(str(Path(runs, way)))[0], key=lambda run: run.config["seed"]):
+        for run in sorted(find_runs(str(Path(runs, way)))[0], key=lambda run: int(str(run.config["seed"]))):
             rows.append(
                 {"way": way, "seed": run.config["seed"], "test/accuracy": run.metrics["test/accuracy"]}
             )
