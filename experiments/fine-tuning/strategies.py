@@ -10,6 +10,7 @@ for torchvision's networks and with those for others. Stopped, the same command 
 import sys
 from pathlib import Path
 
+from graft_runs import finished, unused
 from settings import PAIRS, Stage, words_of
 from tuning_report import interval
 
@@ -52,10 +53,10 @@ def tested(pair: str, draw: int, freeze: str, rates: str, tasks: Path, sources: 
     """Test accuracy of one run, made if it is not there."""
     lr, head_lr = RATES[rates]
     folder = runs / PAIRS[pair].network / PAIRS[pair].manifest / freeze / lr / str(draw)
-    if not (folder / "metrics.json").is_file():
+    if not finished(folder):
         words = [word for word in words_of(pair, FINAL, draw, tasks, sources) if word != "freeze=full"]
         rate_words = [f"optimizer.lr={lr}", f"optimizer.head_lr={head_lr}"]
-        train([*words, f"freeze={freeze}", *rate_words, f"hydra.run.dir={folder}"])
+        train([*words, f"freeze={freeze}", *rate_words, f"hydra.run.dir={unused(folder)}"])
     return float(RunFolder.open(folder).metrics["test/accuracy"])
 
 

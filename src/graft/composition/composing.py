@@ -95,8 +95,8 @@ def _run_name(*, _root_: DictConfig) -> str:
 def _pretrained(trained: object, scratch: object, other: object = None, *, _root_: DictConfig) -> object:
     """The first value where `backbone.weights` are given, the second for a new network.
 
-    With weights, a network that is not torchvision's takes `other`, where that is given: the rates that suit
-    SqueezeNet's ImageNet weights were too low for all others in experiments/fine-tuning.
+    With weights, a network that is not torchvision's takes `other`, where that is given: in
+    experiments/fine-tuning SqueezeNet lost by rates that small networks gained by.
     """
     if OmegaConf.select(_root_, "backbone.weights") is None:
         return scratch
