@@ -62,9 +62,9 @@ def test_carving_holds_the_model_s_own_tensors_under_its_names():
 
 def test_the_dropped_path_is_the_whole_head_that_keeps_nothing():
     model = Classifier()
-    assert carve(model, stages_of(model), "classifier.1", PREPROCESSING).dropped == "classifier"
+    assert carve(model, stages_of(model), "classifier.1", PREPROCESSING).dropped == ("classifier",)
     model.classifier[0] = nn.Linear(4, 4)
-    assert carve(model, stages_of(model), "classifier.1", PREPROCESSING).dropped == "classifier.1"
+    assert carve(model, stages_of(model), "classifier.1", PREPROCESSING).dropped == ("classifier.1",)
 
 
 @pytest.mark.parametrize("left_out", ["stem", "norm"])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from graft.backbones.lenet import simple_cnn as simple_cnn
     from graft.backbones.preprocessing import Preprocessing as Preprocessing
     from graft.backbones.source_head import SourceHead as SourceHead
+    from graft.backbones.timm import timm_backbone as timm_backbone
     from graft.backbones.torchvision import supported_names as supported_names
     from graft.backbones.torchvision import torchvision_backbone as torchvision_backbone
     from graft.backbones.weights import load_weights as load_weights
@@ -24,6 +25,7 @@ _HOMES = {
     "lenet": ("simple_cnn",),
     "preprocessing": ("Preprocessing",),
     "source_head": ("SourceHead",),
+    "timm": ("timm_backbone",),
     "torchvision": ("supported_names", "torchvision_backbone"),
     "weights": ("load_weights",),
 }

@@ -1,6 +1,6 @@
 """What a backbone is: named, ordered stages that can be run from any boundary to any other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -23,13 +23,16 @@ class Backbone(nn.Module):
         preprocessing: how an image becomes the input.
         source_names: key in the state dict of the library that the stages come from, to key in this
             backbone's; lets the library's own weight files load.
-        dropped: module path, in that library's model, of the head that was left out; its keys are
+        dropped: module paths, in that library's model, of the heads that were left out; their keys are
             ignored when weights are loaded.
         source_head: the layers that gave the source's logits `(N, S)`; None where they are not known.
         pooling: how many modules at the end of the last stage that library's model runs only behind its last
             layer, which is then a 1 × 1 convolution with a ReLU (SqueezeNet's); 0: that layer is linear.
         blocks: classes of the modules that are a layer each where rates decay by depth (see `depths`); none:
             a stage is one.
+        splits: whether the stages can run apart. Where they cannot, all but the last hand on the images.
+        rebuilt: keys of the configuration's node with the values that build it again without the hub, where
+            the node's own would ask it.
 
     Attributes:
         stages: the stages as an `nn.ModuleDict`.
@@ -47,10 +50,12 @@ class Backbone(nn.Module):
         width: int,
         preprocessing: Preprocessing,
         source_names: Mapping[str, str] | None = None,
-        dropped: str | None = None,
+        dropped: Sequence[str] = (),
         source_head: SourceHead | None = None,
         pooling: int = 0,
         blocks: Blocks = (),
+        splits: bool = True,
+        rebuilt: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__()
         if not stages:
@@ -59,11 +64,13 @@ class Backbone(nn.Module):
         self.width = width
         self.preprocessing = preprocessing
         self.source_names = dict(source_names or {})
-        self.dropped = dropped
+        self.dropped = tuple(dropped)
         # Held in a tuple, so that it is no submodule.
         self.source_head = source_head
         self.pooling = pooling
         self.blocks = blocks
+        self.splits = splits
+        self.rebuilt = dict(rebuilt or {})
         first: dict[int, str] = {}
         for name, tensor in named_tensors(self).items():
             if id(tensor) in first:

@@ -1,6 +1,6 @@
 """From a library's model to a `Backbone` and back: the same modules, in stages, without the last layer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -18,6 +18,7 @@ def carve(
     preprocessing: Preprocessing,
     pooling: int = 0,
     blocks: Blocks = (),
+    others: Sequence[str] = (),
 ) -> Backbone:
     """Make a backbone of `model`'s own modules, nothing copied and only the last layer left out.
 
@@ -29,6 +30,7 @@ def carve(
         preprocessing: how an image becomes the input.
         pooling: how many modules at the end of the last stage `model` runs behind `last` (see `Backbone`).
         blocks: classes of its blocks (see `Backbone`).
+        others: paths of heads that are left out too, such as those that only training uses.
 
     Returns:
         The backbone; its `source_names` map `model`'s state-dict keys to its own.
@@ -39,15 +41,24 @@ def carve(
     layer = model.get_submodule(last)
     assert isinstance(layer, nn.Conv2d | nn.Linear)
     width = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
-    others = {key: tensor for key, tensor in named_tensors(model).items() if not key.startswith(f"{last}.")}
+    source_names = names_in(stages, model, (last, *others))
+    dropped = (_head_path(last, source_names), *others)
+    return Backbone(stages, width, preprocessing, source_names, dropped, pooling=pooling, blocks=blocks)
+
+
+def names_in(stages: Mapping[str, nn.Module], model: nn.Module, left_out: Sequence[str]) -> dict[str, str]:
+    """Key in `model`'s state dict to the backbone's, for what is not below one of the paths `left_out`.
+
+    Raises:
+        GraftError: a parameter or buffer is in no stage.
+    """
+    without = tuple(f"{path}." for path in left_out)
+    kept = {key: tensor for key, tensor in named_tensors(model).items() if not key.startswith(without)}
     ours = {id(tensor): f"stages.{key}" for key, tensor in named_tensors(nn.ModuleDict(stages)).items()}
-    missed = [key for key, tensor in others.items() if id(tensor) not in ours]
-    if missed:
+    if missed := [key for key, tensor in kept.items() if id(tensor) not in ours]:
         raise GraftError(f"backbone: no stage holds {', '.join(missed[:3])} of {type(model).__name__}")
     saved = model.state_dict()
-    source_names = {key: ours[id(tensor)] for key, tensor in others.items() if key in saved}
-    dropped = _head_path(last, source_names)
-    return Backbone(stages, width, preprocessing, source_names, dropped, pooling=pooling, blocks=blocks)
+    return {key: ours[id(tensor)] for key, tensor in kept.items() if key in saved}
 
 
 def source_network(backbone: Backbone, head: SourceHead) -> Backbone:

@@ -18,6 +18,7 @@ def simple_cnn(
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
     std: tuple[float, float, float] = (0.5, 0.5, 0.5),
     pooling: str = "max",
+    sha256: str | None = None,
 ) -> Backbone:
     """Two convolutions with pooling and two dense layers; 84 features.
 
@@ -29,6 +30,7 @@ def simple_cnn(
         std: divided by.
         pooling: `max`, or `avg` as in LeNet itself. It has no weights of its own, so a bundle in `weights`
             must have been trained with the same.
+        sha256: of a file or an address in `weights` (see `read_weights`).
 
     Raises:
         GraftError: the images are too small for two convolutions and poolings, or the weights do not fit.
@@ -37,7 +39,7 @@ def simple_cnn(
         raise GraftError(
             f"backbone.image_size={image_size} is below {SMALLEST}, the smallest simple_cnn takes"
         )
-    source = read_weights(weights) if weights else None
+    source = read_weights(weights, sha256) if weights else None
     if source is not None:
         _check_pooling(pooling, source)
     pool = POOLINGS[pooling]

@@ -15,8 +15,8 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 class Preprocessing:
     """The evaluation transform that belongs to a backbone's weights.
 
-    The data package builds the transform: resize the shorter side, crop the centre, scale to [0, 1],
-    normalise. Lists, as YAML gives them, are taken for tuples.
+    The data package builds the transform: resize the shorter side, or both where `squash`, crop the centre,
+    scale to [0, 1], normalise. Lists, as YAML gives them, are taken for tuples.
 
     Attributes:
         resize: pixels of the shorter side before the crop.
@@ -25,6 +25,7 @@ class Preprocessing:
         mean: subtracted from each channel, on the [0, 1] scale.
         std: divided by, on the [0, 1] scale.
         colour: Pillow's mode that the image is converted to first.
+        squash: whether both sides are brought to `resize` pixels, whatever the image's shape.
 
     Raises:
         GraftError: a value is outside what can be built.
@@ -36,6 +37,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     colour: str = "RGB"
+    squash: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
@@ -75,7 +77,8 @@ class Preprocessing:
             GraftError: a key is unknown or missing, or a value is outside what can be built.
         """
         known = {field.name for field in fields(cls)}
-        if set(values) != known:
+        # Bundles of older versions have no `squash`.
+        if set(values) | {"squash"} != known:
             wrong = ", ".join(sorted(str(key) for key in set(values) ^ known))
             raise GraftError(
                 f"preprocessing must have exactly the keys {', '.join(sorted(known))}; see {wrong}"

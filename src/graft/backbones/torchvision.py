@@ -15,7 +15,8 @@ from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.torchvision_stages import FAMILIES, Family
 from graft.backbones.weight_files import Weights, read_weights
 from graft.backbones.weights import load_weights
-from graft.configuration.weights_place import file_and_place
+from graft.configuration.network_names import no_such_network
+from graft.configuration.weights_place import file_and_place, is_address
 from graft.errors import GraftError, did_you_mean, first_line
 
 
@@ -24,6 +25,7 @@ def torchvision_backbone(
     weights: str | Weights | None = None,
     image_size: int | None = None,
     drop_path: float | None = None,
+    sha256: str | None = None,
 ) -> Backbone:
     """Build one of torchvision's classifiers as a backbone: in stages, without its last layer.
 
@@ -35,6 +37,7 @@ def torchvision_backbone(
         image_size: pixels of the square that the backbone sees; None takes the weights' own.
         drop_path: probability that the last residual block is left out for an image in training, those
             below it linearly less; None takes torchvision's own.
+        sha256: of a file or an address in `weights` (see `read_weights`).
 
     Returns:
         The backbone. Its preprocessing is that of the named weights; a bundle's own record for a bundle;
@@ -45,8 +48,7 @@ def torchvision_backbone(
             there is no stochastic depth to set.
     """
     if name not in models.list_models(module=models):
-        near = did_you_mean(name, models.list_models(module=models))
-        raise GraftError(f"backbone.name={name} is no classifier of torchvision's{near}")
+        raise GraftError(no_such_network("torchvision", name, models.list_models(module=models)))
     module = models.get_model_builder(name).__module__.rpartition(".")[2]
     if module not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -60,7 +62,7 @@ def torchvision_backbone(
     if entry is not None:
         source = Weights(f"backbone.weights={weights}", {"": dict(_fetch(entry, name))}, None)
     elif weights is not None:
-        source = read_weights(weights)
+        source = read_weights(weights, sha256)
     recorded = None if source is None else source.preprocessing()
     listed = entry or next(iter(models.get_model_weights(name)))
     preprocessing = recorded or preprocessing_of(listed)
@@ -69,11 +71,13 @@ def torchvision_backbone(
         preprocessing = preprocessing.scaled(image_size)
     # Only the vision transformer is built for one size; its other weights are for other sizes.
     size = {"image_size": preprocessing.crop} if module == "vision_transformer" else {}
-    model = models.get_model(name, weights=None, **size)
+    model = models.get_model(name, weights=None, **size, **dict.fromkeys(family.arguments, False))
     if drop_path is not None:
         _set_drop_path(model, drop_path, name)
     stages = family.stages(model)
-    backbone = carve(model, stages, family.last, preprocessing, family.pooling, family.blocks)
+    backbone = carve(
+        model, stages, family.last, preprocessing, family.pooling, family.blocks, family.auxiliary
+    )
     if source is not None:
         load_weights(backbone, source)
     return backbone
@@ -100,6 +104,8 @@ def _named_weights(name: str, weights: str | None) -> WeightsEnum | None:
     if weights in listed:
         why = "it stands for other weights in another version of torchvision"
         raise GraftError(f"backbone.weights={weights} is refused: {why}; name one of {', '.join(names)}")
+    if is_address(weights):
+        return None
     path, _ = file_and_place(weights)
     if path.suffix or path.name != weights or path.exists():
         return None

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import (
     AlexNet,
+    GoogLeNet,
     convnext,
     densenet,
     efficientnet,
+    inception,
     maxvit,
     mnasnet,
     mobilenetv2,
@@ -21,9 +24,11 @@ from torchvision.models import (
     vgg,
     vision_transformer,
 )
+from torchvision.models.googlenet import Inception
 from torchvision.ops import Conv2dNormActivation
 
 from graft.backbones.depth import Blocks
+from graft.backbones.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from graft.backbones.vit_ends import Patches, TakeClassToken
 
 Stages = dict[str, nn.Module]
@@ -40,6 +45,8 @@ class Family(NamedTuple):
         pooling: how many modules at the end of the last stage run behind the last layer (see `Backbone`).
         blocks: classes of the modules that are a layer each (see `Backbone`), as timm has them; none where it
             has no such family.
+        auxiliary: paths of the classifiers that only torchvision's own training uses; they are left out.
+        arguments: what its constructor is told to be false.
     """
 
     stages: Callable[[Any], Stages]
@@ -47,6 +54,8 @@ class Family(NamedTuple):
     sizes: Literal["one", "least", "any"] = "least"
     pooling: int = 0
     blocks: Blocks = ()
+    auxiliary: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 class SpatialMean(nn.Module):
@@ -74,7 +83,7 @@ def _and_then(stages: Stages, *tail: nn.Module) -> Stages:
     return {**stages, last: chain(stages[last], *tail)}
 
 
-def _between_poolings(features: Iterable[nn.Module]) -> list[nn.Module]:
+def between_poolings(features: Iterable[nn.Module]) -> list[nn.Module]:
     """Blocks that each end in a pooling, which makes the boundary behind them four times smaller."""
     blocks: list[list[nn.Module]] = [[]]
     for layer in features:
@@ -82,6 +91,16 @@ def _between_poolings(features: Iterable[nn.Module]) -> list[nn.Module]:
         if isinstance(layer, nn.MaxPool2d):
             blocks.append([])
     return [nn.Sequential(*block) for block in blocks if block]
+
+
+class Rescaled(nn.Module):
+    """Images normalised by ImageNet's mean and deviation to those by 0.5, as the two Inception nets want them."""
+
+    def forward(self, images: Tensor) -> Tensor:  # noqa: D102
+        # Channel by channel, as torchvision does it, so that all bits agree.
+        scales = zip(range(3), IMAGENET_MEAN, IMAGENET_STD, strict=True)
+        channels = [images[:, i : i + 1] * (std / 0.5) + (mean - 0.5) / 0.5 for i, mean, std in scales]
+        return torch.cat(channels, 1)
 
 
 def _each_child(features: Iterable[nn.Module]) -> Stages:
@@ -103,12 +122,12 @@ def _resnet(m: resnet.ResNet) -> Stages:
 
 
 def _vgg(m: AlexNet | vgg.VGG) -> Stages:
-    blocks = _numbered("block", _between_poolings(m.features))
+    blocks = _numbered("block", between_poolings(m.features))
     return {**blocks, "dense": chain(m.avgpool, nn.Flatten(), m.classifier[:-1])}
 
 
 def _squeezenet(m: squeezenet.SqueezeNet) -> Stages:
-    stem, *blocks = _between_poolings(m.features)
+    stem, *blocks = between_poolings(m.features)
     stages = {"stem": stem, **_numbered("block", blocks)}
     # torchvision's last layer, a convolution, comes before the pooling; a new head, which is linear, behind.
     return _and_then(stages, m.classifier[0], nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -168,6 +187,23 @@ def _maxvit(m: maxvit.MaxVit) -> Stages:
     return {"stem": m.stem, **_numbered("block", m.blocks), "dense": m.classifier[:-1]}
 
 
+def _googlenet(m: GoogLeNet) -> Stages:
+    stages: Stages = {"stem": chain(Rescaled(), m.conv1, m.maxpool1, m.conv2, m.conv3, m.maxpool2)}
+    stages |= {"block3": chain(m.inception3a, m.inception3b, m.maxpool3)}
+    inner = (m.inception4a, m.inception4b, m.inception4c, m.inception4d, m.inception4e, m.maxpool4)
+    stages |= {"block4": chain(*inner), "block5": chain(m.inception5a, m.inception5b)}
+    return _and_then(stages, m.avgpool, nn.Flatten(), m.dropout)
+
+
+def _inception(m: inception.Inception3) -> Stages:
+    stem = (m.Conv2d_1a_3x3, m.Conv2d_2a_3x3, m.Conv2d_2b_3x3, m.maxpool1)
+    stages: Stages = {"stem": chain(Rescaled(), *stem, m.Conv2d_3b_1x1, m.Conv2d_4a_3x3, m.maxpool2)}
+    stages |= {"mixed5": chain(m.Mixed_5b, m.Mixed_5c, m.Mixed_5d)}
+    stages |= {"mixed6": chain(m.Mixed_6a, m.Mixed_6b, m.Mixed_6c, m.Mixed_6d, m.Mixed_6e)}
+    stages |= {"mixed7": chain(m.Mixed_7a, m.Mixed_7b, m.Mixed_7c)}
+    return _and_then(stages, m.avgpool, m.dropout, nn.Flatten())
+
+
 # Keyed by the module of `torchvision.models` that defines the family.
 FAMILIES = {
     "alexnet": Family(_vgg, "classifier.6"),
@@ -175,6 +211,20 @@ FAMILIES = {
     "densenet": Family(_densenet, "classifier", blocks=(densenet._DenseLayer,)),
     "efficientnet": Family(
         _efficientnet, "classifier.1", blocks=(efficientnet.MBConv, efficientnet.FusedMBConv)
+    ),
+    "googlenet": Family(
+        _googlenet,
+        "fc",
+        blocks=(Inception,),
+        auxiliary=("aux1", "aux2"),
+        arguments=("aux_logits", "transform_input", "init_weights"),
+    ),
+    "inception": Family(
+        _inception,
+        "fc",
+        blocks=tuple(getattr(inception, f"Inception{letter}") for letter in "ABCDE"),
+        auxiliary=("AuxLogits",),
+        arguments=("aux_logits", "transform_input", "init_weights"),
     ),
     "maxvit": Family(_maxvit, "classifier.5", sizes="one", blocks=(maxvit.MaxVitBlock,)),
     "mnasnet": Family(_mnasnet, "classifier.1", blocks=(mnasnet._InvertedResidual,)),

@@ -10,12 +10,14 @@ import yaml
 from safetensors.torch import load, load_file
 from torch import Tensor
 
+from graft.backbones.fetching import fetched
 from graft.backbones.preprocessing import Preprocessing
 from graft.configuration.paths import expanded
 from graft.configuration.plain_text import encodable
-from graft.configuration.weights_place import file_and_place
+from graft.configuration.weights_place import file_and_place, is_address
 from graft.errors import GraftError, did_you_mean
 from graft.runs.bundles import DESCRIPTION, bundle_in, weights_file
+from graft.runs.files import digest_of
 
 # Lightning's checkpoints are known by this key.
 LIGHTNING = "pytorch-lightning_version"
@@ -52,22 +54,35 @@ class Weights(NamedTuple):
             raise GraftError(f"{self.origin}: its {DESCRIPTION} records no preprocessing") from error
 
 
-def read_weights(given: str | Path | Weights) -> Weights:
+def read_weights(given: str | Path | Weights, sha256: str | None = None) -> Weights:
     """Read every tensor of a weights file, on the CPU, and what a bundle says of them.
 
     Args:
         given: a file of safetensors or of `torch.save`, whatever its suffix, with a state dict in it, alone
             or under any key, as scripts save it beside other things; a bundle; or a run folder, whose bundle
-            is read. `file.pth:KEY` means what is under that key alone. What was read already is given back.
+            is read. `file.pth:KEY` means what is under that key alone. An address is fetched once. What was
+            read already is given back.
+        sha256: of the file, 64 hexadecimal digits; an address is not read without it.
 
     Raises:
-        GraftError: there is no such file, it is no weights file, it is damaged, it is a pickle that holds
-            more than tensors and plain values, the key is not in it, or a bundle's description is damaged.
+        GraftError: there is no such file, it is no weights file, it is damaged, it has another checksum, it is
+            a pickle that holds more than tensors and plain values, the key is not in it, or a bundle's
+            description is damaged.
     """
     if isinstance(given, Weights):
         return given
     key = f"backbone.weights={given}"
+    if is_address(given):
+        return Weights(key, _read_states(fetched(str(given), sha256), key), None)
+    if sha256 is not None:
+        _check_sum(file_and_place(given)[0], key, sha256)
     return Weights(key, _read_states(given, key), _read_description(given, key))
+
+
+def _check_sum(path: Path, key: str, sha256: str) -> None:
+    file = weights_file(path, key)
+    if file.is_file() and (there := digest_of(file)) != sha256:
+        raise GraftError(f"{key} has the checksum {there}, not backbone.sha256={sha256}")
 
 
 def _read_states(given: str | Path, key: str) -> StateDicts:

@@ -153,8 +153,8 @@ def _same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     return len(first) == len(second) and all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
 
 
-def _of_head(name: str, dropped: str | None) -> bool:
-    return name.startswith("head.") or (dropped is not None and name.startswith(f"{dropped}."))
+def _of_head(name: str, dropped: Sequence[str]) -> bool:
+    return name.startswith(("head.", *(f"{path}." for path in dropped)))
 
 
 def _listed(what: str, items: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ from graft.configuration.keys import (
     option_nodes,
     plain,
 )
+from graft.configuration.network_names import check_network, usual_weights
 from graft.configuration.rules import clean_name
 from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
@@ -48,6 +49,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.name", _run_name, replace=True)
     OmegaConf.register_new_resolver("graft.pretrained", _pretrained, replace=True)
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
+    OmegaConf.register_new_resolver("graft.usual_weights", usual_weights, replace=True)
 
 
 def prefer_own_options() -> None:
@@ -188,6 +190,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         if command == "crossval" and get(config, key) is not None:
             raise GraftError(f"{key} is what graft crossval gives each of its runs; give folds=…")
     check_together(config)
+    check_network(config.get("backbone") or {})
     if command == "extract":
         _check_sources(config)
     if command == "inspect" and config.get("data") is None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from graft.configuration.network_names import TARGETS, is_word
 from graft.configuration.paths import check_room, existing, expanded, needed
-from graft.configuration.weights_place import file_and_place
+from graft.configuration.weights_place import file_and_place, is_address
 from graft.errors import GraftError
 from graft.runs.bundles import bundle_folder, weights_file
 from graft.runs.records import run_folders
@@ -28,7 +29,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
         _check_data(data)
     backbone = config.get("backbone") or {}
     if str(backbone.get("_target_")).startswith("graft.backbones."):
-        check_weights("backbone.weights", backbone.get("weights"))
+        _check_backbone(backbone)
     if command in ("evaluate", "predict") or config.get("run") is not None:
         bundle_folder(needed("run", config["run"]))
     if command == "predict":
@@ -60,6 +61,21 @@ def _check_data(data: Mapping[str, Any]) -> None:
         existing("data.root", root, "folder")
 
 
+def _check_backbone(node: Mapping[str, Any]) -> None:
+    given, sha256 = node.get("weights"), node.get("sha256")
+    # Whether timm has weights of a name has been checked where the list knows them.
+    named = given is not None and TARGETS.get(node["_target_"]) == "timm" and is_word(given)
+    if given is not None and is_address(given):
+        if sha256 is None:
+            raise GraftError(
+                f"backbone.weights={given} needs backbone.sha256=, the 64 hexadecimal digits of its checksum"
+            )
+    elif sha256 is not None and (given is None or named or NAMED_WEIGHTS.fullmatch(given)):
+        raise GraftError(f"backbone.sha256={sha256} is for an address or a file, not backbone.weights={given}")
+    elif not named:
+        check_weights("backbone.weights", given)
+
+
 def check_weights(key: str, given: str | None) -> None:
     """Check that weights that are no name of torchvision's are a file, a bundle or a run with one.
 
@@ -68,6 +84,8 @@ def check_weights(key: str, given: str | None) -> None:
     """
     if given is None or NAMED_WEIGHTS.fullmatch(given):
         return
+    if is_address(given):
+        raise GraftError(f"{key}={given}: an address needs a checksum, as backbone.sha256= of graft train; give a file")
     weights_file(existing(key, file_and_place(given)[0], "file or folder"), f"{key}={given}")
 
 

@@ -87,6 +87,8 @@ KEYS: dict[str, Key] = {
     "backbone": Key(part=Part.ONE),
     "backbone.name": Key(rules.NAME),
     "backbone.weights": Key(rules.PATH),
+    "backbone.sha256": Key(rules.or_null(rules.SHA256), Says.HOW, text=True),
+    "backbone.model_args": Key(),
     "backbone.image_size": Key(rules.or_null(rules.whole(1))),
     "backbone.drop_path": Key(rules.or_null(rules.SHARE)),
     "backbone.pooling": Key(rules.one_of("max", "avg")),

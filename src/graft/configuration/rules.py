@@ -92,6 +92,9 @@ PRECISIONS = (
     *(32, 16, 64, "32", "16", "64", "bf16"),
 )
 ACCELERATOR = one_of("auto", "cpu", "gpu", "cuda", "mps")
+SHA256 = Rule(
+    "64 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{64}", value))
+)
 RUN_NAME = Rule(
     "at most 80 of the characters A-Z a-z 0-9 . _ -",
     lambda value: isinstance(value, str) and 0 < len(value) <= 80 and clean_name(value) == value,

@@ -17,6 +17,11 @@ def file_and_place(given: str | Path) -> tuple[Path, str | None]:
     return path, None
 
 
+def is_address(given: str | Path) -> bool:
+    """Whether weights are to be fetched from an address."""
+    return str(given).startswith(("https://", "http://"))
+
+
 def absolute(given: str) -> str:
     """The same with an absolute path where it is there, so that it holds in any working folder."""
     path, place = file_and_place(given)

@@ -56,7 +56,7 @@ class ImageTransform:
         """The kind of `prepare`'s result: where this is equal, all pixels are equal."""
         how = f"{self.preprocessing.resize} px {self.preprocessing.interpolation}"
         if self.crop_scale is None:
-            return f"resized to {how}"
+            return f"{'squashed' if self.preprocessing.squash else 'resized'} to {how}"
         return f"shrunk to {how}" if self.shrinks else "whole"
 
     def prepare(self, image: Image.Image) -> Pixels:
@@ -67,10 +67,12 @@ class ImageTransform:
         """
         side, mode = self.preprocessing.resize, InterpolationMode(self.preprocessing.interpolation)
         resizes = self.crop_scale is None or (self.shrinks and min(image.size) > side)
-        if resizes and max(image.size) > LONGEST * min(image.size):
+        squashes = self.crop_scale is None and self.preprocessing.squash
+        if resizes and not squashes and max(image.size) > LONGEST * min(image.size):
             image = _middle_resized(image, side, mode)
         elif self.crop_scale is None:
-            image = functional.resize(image, [side], mode, antialias=True)
+            sides = [side, side] if squashes else [side]
+            image = functional.resize(image, sides, mode, antialias=True)
         elif resizes:
             # Four times as fast on tensors, and a value in 2,000 is rounded the other way.
             shrunk = functional.resize(_tensor_or_image(np.array(image), mode), [side], mode, antialias=True)

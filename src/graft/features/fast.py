@@ -19,8 +19,12 @@ class FastPrefix:
     """
 
     def __init__(self, stages: Iterable[nn.Module]) -> None:
+        # Copied together, for stages that cannot run apart hold the same modules.
+        copies = copy.deepcopy(list(stages))
+        for stage in copies:
+            stage.float().eval().requires_grad_(False)
         # A list, not an `nn.ModuleList`, so that they are no submodules of anything.
-        self.stages = [_fast(stage) for stage in stages]
+        self.stages = [_fast(stage) for stage in copies]
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -32,9 +36,8 @@ class FastPrefix:
 
 
 def _fast(stage: nn.Module) -> nn.Module:
-    stage = copy.deepcopy(stage).float().eval().requires_grad_(False)
     if any(isinstance(module, nn.BatchNorm2d) for module in stage.modules()):
-        # Python code that depends on values cannot be traced; it runs as it is.
-        with suppress(TraceError, TypeError, ValueError, RuntimeError, AttributeError):
+        # Python code that depends on values cannot be traced, nor what runs modules of other stages.
+        with suppress(TraceError, TypeError, ValueError, RuntimeError, AttributeError, NameError):
             stage = fuse(stage)
     return stage.to(torch.bfloat16).to(memory_format=torch.channels_last)

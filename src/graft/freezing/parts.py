@@ -60,6 +60,12 @@ def kind_of(module: nn.Module, name: str) -> str:
     """
     if isinstance(kind := getattr(module, "kind", None), str):
         return kind
-    if isinstance(module, NORMS):
+    if isinstance(module, NORMS) or _like_a_norm(module):
         return "norm"
     return "bias" if name.endswith("bias") else "weight"
+
+
+def _like_a_norm(module: nn.Module) -> bool:
+    """Whether it is a normalisation layer of a library's own, such as timm's `RmsNorm`."""
+    own = list(module.parameters(recurse=False))
+    return "Norm" in type(module).__name__ and all(parameter.ndim <= 1 for parameter in own)

@@ -22,6 +22,7 @@ class FreezePlan:
         strategy: what decides; where it is one that `Prepares`, it has prepared the stages.
         stages: the backbone's, in order; what is known of their parameters is kept, and no module.
         epochs: how many the run trains.
+        splits: whether the stages can run apart. Where they cannot, the prefix is all of them or none.
 
     Attributes:
         epochs: as given.
@@ -30,7 +31,9 @@ class FreezePlan:
 
     phases: tuple[int, ...]
 
-    def __init__(self, strategy: FreezeStrategy, stages: nn.ModuleDict, epochs: int) -> None:
+    def __init__(
+        self, strategy: FreezeStrategy, stages: nn.ModuleDict, epochs: int, splits: bool = True
+    ) -> None:
         self._strategy = strategy
         # Looked up here once: the head's rate is asked for in every step.
         self._rates_head = strategy if isinstance(strategy, RatesHead) else None
@@ -38,6 +41,7 @@ class FreezePlan:
         self._stateful = strategy if isinstance(strategy, Stateful) else None
         self._parts = [part for part, _, _ in parts(stages)]
         self._stages = len(stages)
+        self._splits = splits
         self.epochs = epochs
         self._lay_out()
 
@@ -53,7 +57,7 @@ class FreezePlan:
                 if treatment.trains or (part.kind == "norm" and treatment.moves_statistics):
                     prefix = min(prefix, part.stage)
             phases.append(epoch)
-            prefixes.append(prefix)
+            prefixes.append(prefix if self._splits or prefix == self._stages else 0)
             before = treatments
         self.phases, self._prefixes = tuple(phases), prefixes
 

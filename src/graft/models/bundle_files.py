@@ -34,10 +34,11 @@ def save_bundle(folder: Path, bundle: Bundle, config: Config) -> None:
         save_file(state, part)
     if bundle.seen is not None:
         bundle.seen.write(files.seen)
-    backbone = dict(config["backbone"])
-    if "weights" in backbone:
+    # One of the hub's is built again without it.
+    backbone = {**config["backbone"], **getattr(bundle.backbone, "rebuilt", {})}
+    for key in {"weights", "sha256"} & set(backbone):
         # They are in the file beside this one, so nothing must be fetched to load it.
-        backbone["weights"] = None
+        backbone[key] = None
     description = {
         "backbone": backbone,
         "head": config["head"],

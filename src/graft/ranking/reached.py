@@ -19,7 +19,7 @@ from graft.runs.files import digest_of
 from graft.runs.records import Run
 
 # What of a backbone's node changes training alone.
-IN_TRAINING = ("weights", "drop_path")
+IN_TRAINING = ("weights", "sha256", "drop_path")
 
 
 class Reached(NamedTuple):

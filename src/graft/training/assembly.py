@@ -64,7 +64,7 @@ def make_plan(config: RunConfig, backbone: Backbone) -> FreezePlan:
         raise GraftError(f"freeze: {target} gave {type(strategy).__name__}, which has no method treatment")
     if isinstance(strategy, Prepares):
         strategy.prepare(backbone.stages)
-    return FreezePlan(strategy, backbone.stages, config.trainer["max_epochs"])
+    return FreezePlan(strategy, backbone.stages, config.trainer["max_epochs"], backbone.splits)
 
 
 def fingerprint_of(backbone: Backbone) -> int:
