@@ -38,6 +38,7 @@ def test_image_size_scales_the_preprocessing():
         ("vit_b_32", 96, "image_size=96: vit_b_32 takes 224 only"),
         ("maxvit_t", 96, "image_size=96: maxvit_t takes 224 only"),
         ("alexnet", 62, "image_size=62 is below 63"),
+        ("inception_v3", 74, "image_size=74 is below 75"),
         ("resnet18", 0, "image_size=0"),
     ],
 )
@@ -46,7 +47,9 @@ def test_image_sizes_that_cannot_work_are_refused(name, size, message):
         torchvision_backbone(name, image_size=size)
 
 
-@pytest.mark.parametrize(("name", "size"), [("swin_t", 64), ("alexnet", 63), ("vit_b_32", 224)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("swin_t", 64), ("alexnet", 63), ("inception_v3", 75), ("vit_b_32", 224)]
+)
 def test_image_sizes_that_work_are_taken(name, size):
     with torch.device("meta"):
         backbone = torchvision_backbone(name, image_size=size).eval()
@@ -64,8 +67,7 @@ def test_a_vision_transformer_says_which_images_it_takes():
     ("name", "message"),
     [
         ("resnet81", "backbone.name=resnet81 .*did you mean resnet18"),
-        ("inception_v3", "backbone.name=inception_v3 has no stage map.*resnet"),
-        ("fcn_resnet50", "backbone.name=fcn_resnet50 is no classifier"),
+        ("fcn_resnet50", "backbone.name=fcn_resnet50 is a network for segmentation"),
     ],
 )
 def test_unknown_names_are_answered(name, message):
@@ -183,6 +185,5 @@ def test_drop_path_needs_stochastic_depth():
         torchvision_backbone("alexnet", drop_path=0.1)
 
 
-def test_supported_names_are_all_but_two():
-    without = {"googlenet", "inception_v3"}
-    assert supported_names() == [name for name in models.list_models(module=models) if name not in without]
+def test_every_classifier_of_torchvision_s_is_supported():
+    assert supported_names() == models.list_models(module=models)

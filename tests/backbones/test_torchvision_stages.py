@@ -9,11 +9,14 @@ from torch import nn
 from torchvision import models
 
 from graft.backbones import load_weights, source_network, supported_names, torchvision_backbone
-from graft.backbones.torchvision_stages import FAMILIES
+from graft.backbones.torchvision_stages import FAMILIES, Rescaled
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
+NODES = [yaml.safe_load(path.read_text()) for path in CONF.glob("*.yaml")]
 IN_CONF = sorted(
-    {yaml.safe_load(path.read_text()).get("name", "???") for path in CONF.glob("*.yaml")} - {"???"}
+    node["name"]
+    for node in NODES
+    if node["_target_"] == "graft.backbones.torchvision_backbone" and node["name"] != "???"
 )
 # One small variant of each family that has no file in conf/.
 SMALL = ["alexnet", "efficientnet_v2_s", "maxvit_t", "mnasnet0_5", "mobilenet_v2", "regnet_y_400mf"]
@@ -24,10 +27,14 @@ GIANTS = {"convnext_large", "regnet_y_128gf", "vit_h_14", "vit_l_16", "vit_l_32"
 LARGE = ["vgg16", "vit_b_16"]
 OTHERS = [name for name in supported_names() if name not in {*IN_CONF, *SMALL, *GIANTS}]
 FIXED = ("vit", "maxvit")
+# As torchvision builds them for the published weights.
+AS_PUBLISHED = {"transform_input": True, "init_weights": False, "aux_logits": True}
+INCEPTIONS = {"googlenet": {"aux1", "aux2"}, "inception_v3": {"AuxLogits"}}
 
 
 def image_size(name):
-    return 224 if name.startswith(FIXED) else 64
+    # Inception v3 takes 75 px and more.
+    return 224 if name.startswith(FIXED) else 80 if name in INCEPTIONS else 64
 
 
 def last_layer(model):
@@ -52,7 +59,7 @@ class Pair:
 
     def __init__(self, name, folder):
         torch.manual_seed(0)
-        self.model = models.get_model(name).eval()
+        self.model = models.get_model(name, **(AS_PUBLISHED if name in INCEPTIONS else {})).eval()
         randomise_norms(self.model)
         self.last_name, self.last = last_layer(self.model)
         # Some families begin with a last layer, or a bias, of zeros.
@@ -88,8 +95,10 @@ def pair(request, tmp_path_factory):
 def test_every_tensor_but_the_last_layer_s_stands_in_one_stage(pair):
     state = pair.model.state_dict()
     last = {key for key in state if key.startswith(f"{pair.last_name}.")}
+    # For torchvision's own training alone.
+    auxiliary = {key for key in state if key.lower().startswith("aux")}
     assert last
-    assert set(pair.backbone.source_names) == set(state) - last
+    assert set(pair.backbone.source_names) == set(state) - last - auxiliary
     assert sorted(pair.backbone.source_names.values()) == sorted(pair.backbone.state_dict())
     assert sorted(pair.loaded) == sorted(pair.backbone.source_names)
     assert all(key.startswith(f"{pair.backbone.dropped[0]}.") for key in last)
@@ -137,6 +146,36 @@ def test_nothing_is_held_but_the_stages(pair):
     assert {key.split(".")[0] for key in pair.backbone.state_dict()} == {"stages"}
 
 
+@pytest.mark.parametrize(("name", "heads"), INCEPTIONS.items())
+@pytest.mark.parametrize("saved_with", [True, False])
+def test_auxiliary_heads_are_in_a_weights_file_or_not_and_never_in_the_backbone(
+    name, heads, saved_with, tmp_path
+):
+    model = models.get_model(name, **AS_PUBLISHED | {"aux_logits": saved_with})
+    assert {key.split(".")[0] for key in model.state_dict() if key.lower().startswith("aux")} == (
+        heads if saved_with else set()
+    )
+    torch.save({f"net.{key}": value for key, value in model.state_dict().items()}, tmp_path / "a.pth")
+    backbone = torchvision_backbone(name, weights=str(tmp_path / "a.pth"))
+    own = {key: value for key, value in model.named_parameters() if key.split(".")[0] not in {*heads, "fc"}}
+    assert sum(p.numel() for p in backbone.parameters()) == sum(p.numel() for p in own.values())
+    state = backbone.state_dict()
+    assert all(torch.equal(state[backbone.source_names[key]], value) for key, value in own.items())
+    assert torch.equal(backbone.source_head.layers.weight, model.fc.weight)
+
+
+@pytest.mark.parametrize("name", INCEPTIONS)
+def test_rescaled_is_torchvision_s_own_to_the_bit(name):
+    with torch.device("meta"):
+        model = models.get_model(name, **AS_PUBLISHED)
+    images = torch.randn(2, 3, 9, 7, generator=torch.Generator().manual_seed(0)) * 3
+    kept = images.clone()
+    found = Rescaled()(images)
+    assert torch.equal(found, model._transform_input(images))
+    assert torch.equal(images, kept)
+    assert not torch.equal(found, images)
+
+
 # RegNet computes its widths with tensors, which have no values on the meta device.
 @pytest.mark.parametrize("name", [name for name in supported_names() if not name.startswith("regnet")])
 @pytest.mark.slow
@@ -155,6 +194,8 @@ def test_every_supported_name_carves_at_its_own_size(name):
         ("squeezenet1_0", "stem block1 block2 block3"),
         ("densenet121", "stem block1 block2 block3 block4"),
         ("convnext_tiny", "stem stage1 stage2 stage3 stage4"),
+        ("googlenet", "stem block3 block4 block5"),
+        ("inception_v3", "stem mixed5 mixed6 mixed7"),
         ("vit_b_32", f"patches {' '.join(f'block{number}' for number in range(1, 13))} norm"),
         ("mobilenet_v3_small", f"stem {' '.join(f'block{number}' for number in range(1, 12))} conv dense"),
     ],

@@ -33,6 +33,8 @@ class Backbone(nn.Module):
         splits: whether the stages can run apart. Where they cannot, all but the last hand on the images.
         rebuilt: keys of the configuration's node with the values that build it again without the hub, where
             the node's own would ask it.
+        auxiliary: module paths, in that model, of the classifiers that its own training alone used, which are
+            left out too: no source's logits come of them.
 
     Attributes:
         stages: the stages as an `nn.ModuleDict`.
@@ -56,6 +58,7 @@ class Backbone(nn.Module):
         blocks: Blocks = (),
         splits: bool = True,
         rebuilt: Mapping[str, object] | None = None,
+        auxiliary: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not stages:
@@ -65,6 +68,7 @@ class Backbone(nn.Module):
         self.preprocessing = preprocessing
         self.source_names = dict(source_names or {})
         self.dropped = tuple(dropped)
+        self.auxiliary = tuple(auxiliary)
         # Held in a tuple, so that it is no submodule.
         self.source_head = source_head
         self.pooling = pooling

@@ -18,7 +18,7 @@ def carve(
     preprocessing: Preprocessing,
     pooling: int = 0,
     blocks: Blocks = (),
-    others: Sequence[str] = (),
+    auxiliary: Sequence[str] = (),
 ) -> Backbone:
     """Make a backbone of `model`'s own modules, nothing copied and only the last layer left out.
 
@@ -30,7 +30,7 @@ def carve(
         preprocessing: how an image becomes the input.
         pooling: how many modules at the end of the last stage `model` runs behind `last` (see `Backbone`).
         blocks: classes of its blocks (see `Backbone`).
-        others: paths of heads that are left out too, such as those that only training uses.
+        auxiliary: paths of heads that are left out too, since only training uses them.
 
     Returns:
         The backbone; its `source_names` map `model`'s state-dict keys to its own.
@@ -41,9 +41,18 @@ def carve(
     layer = model.get_submodule(last)
     assert isinstance(layer, nn.Conv2d | nn.Linear)
     width = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
-    source_names = names_in(stages, model, (last, *others))
-    dropped = (_head_path(last, source_names), *others)
-    return Backbone(stages, width, preprocessing, source_names, dropped, pooling=pooling, blocks=blocks)
+    source_names = names_in(stages, model, (last, *auxiliary))
+    dropped = (_head_path(last, source_names),)
+    return Backbone(
+        stages,
+        width,
+        preprocessing,
+        source_names,
+        dropped,
+        pooling=pooling,
+        blocks=blocks,
+        auxiliary=auxiliary,
+    )
 
 
 def names_in(stages: Mapping[str, nn.Module], model: nn.Module, left_out: Sequence[str]) -> dict[str, str]:

@@ -83,10 +83,10 @@ def _load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) ->
     cleaned = {_modern(key): tensor for key, tensor in state.items()}
     prefix, names = _naming(backbone, cleaned)
     given = {key.removeprefix(prefix): tensor for key, tensor in cleaned.items() if key.startswith(prefix)}
-    wanted = backbone.state_dict()
+    wanted, heads = backbone.state_dict(), (*backbone.dropped, *backbone.auxiliary)
     problems = [
         *_listed("missing", [n for n in names if n not in given and not n.endswith(_OPTIONAL)]),
-        *_listed("unexpected", [n for n in given if n not in names and not _of_head(n, backbone.dropped)]),
+        *_listed("unexpected", [n for n in given if n not in names and not _of_head(n, heads)]),
         *_listed(
             "of another shape",
             [
@@ -103,7 +103,8 @@ def _load_state(backbone: Backbone, state: Mapping[str, Tensor], origin: str) ->
     if broken:
         raise GraftError(f"{origin} is not usable: {', '.join(_listed('with NaN or infinity', broken))}")
     backbone.load_state_dict(wanted | {names[name]: tensor for name, tensor in taken.items()})
-    left = {name: tensor for name, tensor in given.items() if name not in names}
+    beside = tuple(f"{path}." for path in backbone.auxiliary)
+    left = {n: tensor for n, tensor in given.items() if n not in names and not n.startswith(beside)}
     # For a head beside the backbone's own names, nothing says what else it does to the features.
     known = names is backbone.source_names
     backbone.source_head = head_of_last_layer(left, backbone.width, backbone.pooling) if known else None

@@ -36,7 +36,7 @@ OWN_CODE = [image_data, images, levels, deep_images, image_transform, crops, loa
 OWN_CODE += [extraction, fast]
 # Parts of a backbone that are left out: its stages have digests, and the others change nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped", "source_head", "pooling", "blocks"}
-NO_PART |= {"splits", "rebuilt"}
+NO_PART |= {"splits", "rebuilt", "auxiliary"}
 
 
 def boundary_key(stages: Sequence[str], around: str) -> str:
