@@ -1,4 +1,9 @@
-"""What the tests of weights share: a trained backbone, a fresh one, and how to compare."""
+"""What the tests of weights share: a trained backbone, a fresh one, how to compare, and a server."""
+
+import socket
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -47,3 +52,65 @@ def refused():
         return str(caught.value)
 
     return load
+
+
+@dataclass
+class Server:
+    """Files served on this machine.
+
+    Attributes:
+        address: of the server.
+        files: path, such as `/a.pth`, to content.
+        headers: path to more headers than the length; of what is not there too.
+        asked: every request, such as `GET /a.pth`.
+    """
+
+    address: str
+    files: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def gets(self, path):
+        """How often a file was asked for."""
+        return self.asked.count(f"GET {path}")
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Serves files until the test ends."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            served.asked.append(f"{self.command} {self.path}")
+            path = self.path.partition("?")[0]
+            content = served.files.get(path)
+            self.send_response(404 if content is None else 200)
+            for name, value in served.headers.get(path, {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content or b"")
+
+        do_HEAD = do_GET
+
+        def log_message(self, *words):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread.start()
+        served = Server(f"http://127.0.0.1:{listening.server_port}")
+        yield served
+        listening.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def dead_address():
+    """An address at which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return f"http://127.0.0.1:{port}"

@@ -32,10 +32,14 @@ def fetched(address: str, sha256: str | None) -> Path:
     file = folder / f"{sha256[:16]}-{address.partition('?')[0].rpartition('/')[2]}"
     if not file.is_file():
         try:
+            # What is no address is refused before torch opens a file for it, which it would leave behind.
+            urllib.request.Request(address)
             folder.mkdir(parents=True, exist_ok=True)
             # Written beside it and moved, once the sum is known to be right.
             torch.hub.download_url_to_file(address, str(file), hash_prefix=sha256)
         except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             raise GraftError(f"{key} could not be fetched ({first_line(error)})") from error
         except RuntimeError as error:
             raise GraftError(f"{key} has another checksum than backbone.sha256={sha256}") from error
@@ -81,9 +85,12 @@ def _out_of_reach(endpoint: str) -> str | None:
     request = urllib.request.Request(endpoint, method="HEAD")
     try:
         urllib.request.urlopen(request, timeout=PATIENCE).close()
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        error.close()
         return None
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
-        return f"{endpoint} does not answer ({first_line(reason) if isinstance(reason, Exception) else reason})"
+        return (
+            f"{endpoint} does not answer ({first_line(reason) if isinstance(reason, Exception) else reason})"
+        )
     return None
