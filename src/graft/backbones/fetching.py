@@ -62,10 +62,13 @@ def hub_file(repository: str, name: str, revision: str | None, key: str) -> Path
         GraftError: it is not cached, and the hub cannot be asked; or it has no such repository.
     """
     from huggingface_hub import constants, hf_hub_download, is_offline_mode, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     if isinstance(cached := try_to_load_from_cache(repository, name, revision=revision), str):
         return Path(cached)
+    # The cache knows that a commit has no such file; a branch may have it by now.
+    if cached is not None and revision is not None:
+        raise FileNotFoundError(name)
     if is_offline_mode():
         raise GraftError(f"{key}: {repository} is not in the hub's cache, and HF_HUB_OFFLINE is set")
     # The library itself would try for half a minute.
@@ -75,8 +78,13 @@ def hub_file(repository: str, name: str, revision: str | None, key: str) -> Path
     try:
         return Path(hf_hub_download(repository, name, revision=revision))
     except EntryNotFoundError as error:
-        raise FileNotFoundError(name) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+        # The library says so too where the hub gives no right answer.
+        if not isinstance(error, LocalEntryNotFoundError):
+            raise FileNotFoundError(name) from error
+        why = first_line(error.__cause__ or error)
+        raise GraftError(f"{key}: {repository} cannot be had ({why})") from error
+    # Of a broken connection, each version of the library has errors of its own.
+    except Exception as error:
         raise GraftError(f"{key}: {repository} cannot be had ({first_line(error)})") from error
 
 

@@ -44,13 +44,15 @@ class Origin:
         name: what timm's `create_model` is asked for.
         pretrained: whether timm loads weights into it.
         overlay: what takes the place of timm's own record of the weights.
-        rebuilt: as a `Backbone` has it.
+        rebuilt: as a `Backbone` has it; its `model_args` are those of the repository.
+        fixed_size: whether it is built for one image size.
     """
 
     name: str
     pretrained: bool = False
+    fixed_size: bool = False
     overlay: Mapping[str, object] = field(default_factory=dict)
-    rebuilt: Mapping[str, object] = field(default_factory=dict)
+    rebuilt: Mapping[str, Any] = field(default_factory=dict)
 
 
 def timm_backbone(
@@ -87,8 +89,9 @@ def timm_backbone(
     # Weights are read before the model is built, so that wrong ones are refused at once.
     source = None if weights in (None, PACKAGE) or origin.pretrained else read_weights(weights, sha256)
     noted = None if source is None else source.preprocessing()
-    size = image_size or (noted.crop if noted is not None else None)
-    model = _made(timm, name, origin, size, drop_path, model_args or {})
+    given = dict(model_args or {})
+    size = image_size or (noted.crop if noted is not None and "img_size" not in given else None)
+    model = _made(timm, name, origin, size, drop_path, given)
     preprocessing = noted or _preprocessing(timm, model, name)
     if image_size is not None:
         preprocessing = preprocessing.scaled(image_size)
@@ -97,7 +100,10 @@ def timm_backbone(
         state = packaged_weights(model.pretrained_cfg["architecture"], state)
     if source is None and weights is not None:
         source = Weights(f"backbone.weights={weights}", {"": state}, None)
-    backbone = _carved(model, name, preprocessing, origin.rebuilt)
+    rebuilt = dict(origin.rebuilt)
+    if rebuilt:
+        rebuilt["model_args"] = {**rebuilt["model_args"], **given}
+    backbone = _carved(model, name, preprocessing, rebuilt)
     if source is not None:
         load_weights(backbone, source)
     return backbone
@@ -124,40 +130,52 @@ def _origin(timm: ModuleType, name: str, weights: str | Weights | None) -> Origi
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
     if tag and (why := no_such_weights(tag, architecture, tags, is_tag=True)):
         raise GraftError(f"backbone.name={name}: {why}")
+    plain = Origin(name, fixed_size=timm.get_pretrained_cfg(name).fixed_input_size)
     if not isinstance(weights, str):
-        return Origin(name)
+        return plain
     if why := no_such_weights(weights, architecture, tags):
         raise GraftError(f"backbone.weights={weights}: {why}")
     if weights not in tags:
-        return Origin(name)
+        return plain
     if tag and weights != tag:
         raise GraftError(f"backbone.weights={weights} and backbone.name={name} name two sets of weights")
     named = f"{architecture}.{weights}"
     settings = timm.get_pretrained_cfg(named)
-    if not settings.hf_hub_id:
-        return Origin(named, pretrained=True)
-    key = f"backbone.weights={weights}"
-    file = _first_there(settings.hf_hub_id, settings.hf_hub_filename, None, key)
-    return Origin(named, pretrained=True, overlay={"file": file})
+    overlay = {}
+    if settings.hf_hub_id:
+        key = f"backbone.weights={weights}"
+        overlay["file"] = _first_there(settings.hf_hub_id, settings.hf_hub_filename, None, key)
+    return Origin(named, pretrained=True, fixed_size=settings.fixed_input_size, overlay=overlay)
 
 
 def _of_hub(name: str, weights: str | Weights | None) -> Origin:
     repository, revision = hub_parts(name)
     key = f"backbone.name={name}"
+    no = f"{key} is no image classifier of timm's"
     try:
-        settings = hub_file(repository, "config.json", revision, key)
-        content = json.loads(settings.read_text(encoding="utf-8"))
+        file = hub_file(repository, "config.json", revision, key)
+        content = json.loads(file.read_text(encoding="utf-8"))
         architecture = content["architecture"]
-    except (FileNotFoundError, ValueError, TypeError) as error:
-        raise GraftError(f"{key} is no image classifier of timm's: it has no config.json") from error
+        if not isinstance(architecture, str):
+            raise TypeError(architecture)
+        arguments = dict(content.get("model_args") or {})
+        settings = dict(content.get("pretrained_cfg") or content)
+    except FileNotFoundError as error:
+        raise GraftError(f"{no}: it has no config.json") from error
     except KeyError as error:
         kind = f"; it is {content['model_type']}" if "model_type" in content else ""
-        raise GraftError(f"{key} is no image classifier of timm's: its config.json names none{kind}") from error
+        raise GraftError(f"{no}: its config.json names none{kind}") from error
+    except (ValueError, TypeError) as error:
+        raise GraftError(f"{no}: its config.json is none of timm's") from error
     pretrained = weights == HUB_WEIGHTS
     if pretrained:
         _first_there(repository, None, revision, key)
-    rebuilt = {"name": architecture, "model_args": content.get("model_args") or {}}
-    return Origin(f"local-dir:{settings.parent}", pretrained, rebuilt=rebuilt)
+    # Some networks have layers more where there is a classifier.
+    if (classes := content.get("num_classes", settings.get("num_classes"))) is not None:
+        arguments.setdefault("num_classes", classes)
+    rebuilt = {"name": architecture, "model_args": arguments}
+    fixed = bool(settings.get("fixed_input_size"))
+    return Origin(f"local-dir:{file.parent}", pretrained, fixed_size=fixed, rebuilt=rebuilt)
 
 
 def _first_there(repository: str, name: str | None, revision: str | None, key: str) -> str:
@@ -178,7 +196,7 @@ def _made(
     drop_path: float | None,
     given: Mapping[str, Any],
 ) -> Any:
-    """timm's model, in evaluation mode, with its classifier.
+    """The model of timm's, in evaluation mode, with its classifier.
 
     Raises:
         GraftError: it does not take one of the arguments, or its weights cannot be had.
@@ -186,16 +204,18 @@ def _made(
     arguments = dict(given)
     if drop_path is not None:
         arguments["drop_path_rate"] = drop_path
-    if size is not None:
-        settings = timm.get_pretrained_cfg(origin.name) if ":" not in origin.name else None
-        if settings is None or settings.fixed_input_size:
-            arguments["img_size"] = size
+    told = {**origin.rebuilt.get("model_args", {}), **given}
+    # As timm itself does it: what its record does not call fixed may have been built for a size all the same.
+    if size is not None and (origin.fixed_size or "img_size" in told):
+        arguments["img_size"] = size
     overlay = {"pretrained_cfg_overlay": dict(origin.overlay)} if origin.overlay else {}
     try:
         return timm.create_model(origin.name, pretrained=origin.pretrained, **overlay, **arguments).eval()
-    except (*REFUSALS, OSError) as error:
+    # Damaged weights raise anything in the readers.
+    except Exception as error:
         what = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        raise GraftError(f"backbone.name={name}{f' with {what}' if what else ''}: {first_line(error)}") from error
+        made = f"backbone.name={name}{f' with {what}' if what else ''}"
+        raise GraftError(f"{made}: {first_line(error)}") from error
 
 
 def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessing:
@@ -205,7 +225,9 @@ def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessi
     if channels != 3:
         raise GraftError(f"backbone.name={name} takes images of {channels} channels, and Graft's have 3")
     if height != width:
-        raise GraftError(f"backbone.name={name} takes images of {height} x {width} px, and Graft's are square")
+        raise GraftError(
+            f"backbone.name={name} takes images of {height} x {width} px, and Graft's are square"
+        )
     if settings["crop_mode"] not in ("center", "squash"):
         raise GraftError(f"backbone.name={name} pads its images to a square, which Graft does not")
     return Preprocessing(
@@ -218,9 +240,7 @@ def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessi
     )
 
 
-def _carved(
-    model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mapping[str, object]
-) -> Backbone:
+def _carved(model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mapping[str, object]) -> Backbone:
     """The backbone of a model's own modules, which gives timm's own features bit for bit.
 
     Raises:
@@ -257,7 +277,7 @@ def _carved(
 
 
 def classifiers(model: Any) -> tuple[str, ...]:
-    """Paths of the layers that give a timm model's logits; a distilled one has two, one made without has none."""
+    """Paths of the layers that give a timm model's logits; a distilled one has two, another may have none."""
     paths = model.pretrained_cfg.get("classifier") or ()
     paths = (paths,) if isinstance(paths, str) else tuple(paths)
     known = dict(model.named_modules())
