@@ -6,10 +6,7 @@ import shutil
 import time
 
 import pytest
-import timm
 import torch
-from huggingface_hub import constants
-from timm.models import save_for_hf
 from torch import nn
 
 from graft.backbones import timm_backbone
@@ -17,6 +14,9 @@ from graft.backbones.making import make_backbone
 from graft.backbones.timm import _preprocessing
 from graft.errors import GraftError
 from graft.models import Bundle, HowTested, linear, load_bundle, save_bundle
+
+timm = pytest.importorskip("timm")
+constants = pytest.importorskip("huggingface_hub.constants")
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "somebody/a-net"
@@ -45,7 +45,7 @@ class Hub:
 
     def publish_model(self, model, folder, safe=True, **changes):
         """What timm itself pushes of a model; keys of `config.json` as `changes` says."""
-        save_for_hf(model, folder, safe_serialization=safe)
+        timm.models.save_for_hf(model, folder, safe_serialization=safe)
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, **changes}))
         for file in folder.iterdir():
