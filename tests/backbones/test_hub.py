@@ -227,8 +227,8 @@ def test_a_commit_that_is_not_there(hub):
 @pytest.mark.parametrize("revision", ["", "@main", "@v1.0", f"@{COMMIT[:7]}", f"@{COMMIT.upper()}"])
 def test_a_name_without_a_commit_is_refused_unasked(published, revision):
     message = refusal(f"hf-hub:{REPOSITORY}{revision}")
-    said = f"{revision[1:]} is none" if revision else "there is none"
-    assert message.startswith(f"backbone.name=hf-hub:{REPOSITORY}{revision}: {said}; give the commit, 40 ")
+    said = f"{revision[1:]} is no commit" if revision else "it names no commit"
+    assert message.startswith(f"backbone.name=hf-hub:{REPOSITORY}{revision}: {said}; give the 40 hex")
     assert published.server.asked == []
 
 

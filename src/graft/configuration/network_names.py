@@ -36,7 +36,7 @@ class Network(NamedTuple):
         name: the library's.
         task: `classification`, or another, for which Graft has no use.
         weights: their names, the usual ones first.
-        parameters: how many there are, without the classifier.
+        parameters: how many the library's own model has, its classifiers' among them.
         gmacs: 10⁹ multiply-adds an image, of the size that the usual weights take.
         image_size: that size.
         megabytes: of the usual weights' file.
@@ -91,7 +91,7 @@ def check_network(node: Mapping[str, object]) -> None:
     name = str(node.get("name"))
     if library is None:
         return
-    if name.startswith(HUB):
+    if name.startswith(HUB) and library == "timm":
         hub_parts(name)
         return
     network = networks(library).get(name.partition(".")[0] if library == "timm" else name)
@@ -100,28 +100,39 @@ def check_network(node: Mapping[str, object]) -> None:
             raise GraftError(no_such_network(library, name, classifiers(library)))
         return
     tag = name.partition(".")[2]
+    if library != "timm" or _installed(library) != LISTED[library]:
+        return
     for key, given in (("name", tag), ("weights", node.get("weights"))):
-        if library == "timm" and isinstance(given, str) and given and _installed(library) == LISTED[library]:
-            if why := no_such_weights(given, network.name, network.weights, is_tag=key == "name"):
-                raise GraftError(f"backbone.{key}={node[key]}: {why}")
+        if not isinstance(given, str) or not given:
+            continue
+        if why := no_such_weights(given, network.name, network.weights, is_tag=key == "name"):
+            raise GraftError(f"backbone.{key}={node[key]}: {why}")
 
 
-def usual_weights(name: str) -> str:
-    """What `backbone.weights` is to be for a name of timm's where the person has not said.
+def usual_weights(name: object) -> str | None:
+    """What `backbone.weights` is to be for a name of timm's unless the person says; None where it is no name.
 
     Raises:
         GraftError: the list knows none.
     """
+    if not isinstance(name, str):
+        # The schema says what a name is.
+        return None
     base, _, tag = name.partition(".")
     if name.startswith(HUB):
         return HUB_WEIGHTS
     if tag:
         return tag
     network = networks("timm").get(base)
+    if network is None and _installed("timm") not in (None, LISTED["timm"]):
+        why = f"is not listed, since it is no name of timm's or timm is not {LISTED['timm']}"
+        ways = "a tag or a file, or null to start untrained"
+        raise GraftError(f"backbone.name={name} {why}; give backbone.weights=, {ways}")
     if network is None:
         raise GraftError(no_such_network("timm", name, classifiers("timm")))
     if not network.weights:
-        raise GraftError(f"timm has no weights of {name}; give backbone.weights=<file>, or null to start untrained")
+        ways = "backbone.weights=<file>, or null to start untrained"
+        raise GraftError(f"backbone.name={name}: timm has no weights of it; give {ways}")
     return network.weights[0]
 
 
@@ -167,10 +178,10 @@ def hub_parts(name: str) -> tuple[str, str]:
         raise GraftError(f"backbone.name={name} is not of the form {HUB}owner/name@commit")
     repository, revision = form[1], form[2]
     if revision is None or not _COMMIT.fullmatch(revision):
-        given = f"{revision} is none" if revision else "there is none"
+        given = f"{revision} is no commit" if revision else "it names no commit"
         raise GraftError(
-            f"backbone.name={name}: {given}; give the commit, 40 hexadecimal digits, that the hub shows under"
-            f" Files of {repository}, since a branch would be other weights tomorrow"
+            f"backbone.name={name}: {given}; give the 40 hexadecimal digits that the hub shows under Files of"
+            f" {repository}, as {HUB}{repository}@…, since a branch would be other weights tomorrow"
         )
     return repository, revision
 
@@ -182,11 +193,15 @@ def no_such_network(library: str, name: str, known: Iterable[str]) -> str:
     listed = networks("torchvision").get(base)
     if listed is not None and listed.task != "classification":
         return f"{said} is a network for {listed.task}; Graft takes image classifiers"
+    if name.startswith(HUB):
+        return f"{said} is no name of {library}'s; a repository of the hub wants backbone=timm"
     if "/" in name:
-        return f"{said} is no name of {library}'s; a repository of the hub is backbone=timm backbone.name={HUB}{name}@commit"
+        words = f"backbone=timm backbone.name={HUB}{name}@commit"
+        return f"{said} is no name of {library}'s; a repository of the hub is {words}"
     other = "timm" if library == "torchvision" else "torchvision"
     if base in classifiers(other):
-        return f"{said} is no classifier of {library}'s, but of {other}'s: backbone={other} backbone.name={name}"
+        words = f"backbone={other} backbone.name={name}"
+        return f"{said} is no classifier of {library}'s, but of {other}'s: {words}"
     if _TEXT.search(name):
         return f"{said} is a network for text; Graft takes image classifiers"
     if near := did_you_mean(base, known):
