@@ -24,9 +24,11 @@ from graft.configuration.network_names import (
     HUB,
     HUB_WEIGHTS,
     PACKAGE,
+    PRETRAINED,
     hub_parts,
     no_such_network,
     no_such_weights,
+    usual_weights,
 )
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError, first_line
@@ -67,7 +69,8 @@ def timm_backbone(
         name: timm's, such as `resnet18` or, with the tag of its weights, `resnet18.a1_in1k`; or
             `hf-hub:owner/name@commit`, a repository of the Hugging Face Hub.
         weights: a tag of timm's, fetched once into the hub's own cache; `package`, of an installed package;
-            `hub`, of the repository that the name names; a file, folder or address (see `read_weights`), or
+            `hub`, of the repository that the name names; `pretrained`, what the name says of these, or else the
+            usual tag; a file, folder or address (see `read_weights`), or
             what was read from it; or None for random initialisation.
         image_size: pixels of the square that the backbone sees; None takes the weights' own.
         drop_path: timm's `drop_path_rate`; None takes timm's own.
@@ -83,6 +86,8 @@ def timm_backbone(
             or the model takes no RGB squares, or gives no features `(N, D)`.
     """
     timm = _library()
+    if weights == PRETRAINED:
+        weights = usual_weights(name)
     origin = _origin(timm, name, weights)
     # Weights are read before the model is built, so that wrong ones are refused at once.
     source = None if weights in (None, PACKAGE) or origin.pretrained else read_weights(weights, sha256)
