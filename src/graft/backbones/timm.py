@@ -189,6 +189,8 @@ def _made(
         GraftError: it does not take one of the arguments, or its weights cannot be had.
     """
     arguments = dict(given)
+    if (channels := arguments.get("in_chans", 3)) != 3:
+        raise GraftError(f"backbone.name={name} takes images of {channels} channels, and Graft's have 3")
     if drop_path is not None:
         arguments["drop_path_rate"] = drop_path
     if size is not None:
@@ -240,7 +242,7 @@ def _carved(
         raise GraftError(f"backbone.name={name} takes no images of {side} px: {first_line(error)}") from error
     if not isinstance(expected, Tensor) or expected.ndim != 2:
         raise GraftError(f"backbone.name={name} gives no features, one row an image")
-    dropped = classifiers(model)
+    dropped = [_unused(model, path, images) for path in classifiers(model)]
     blocks, levels = layers(model, family)
     for path in dropped:
         model.set_submodule(path, nn.Identity())
@@ -267,6 +269,22 @@ def classifiers(model: Any) -> tuple[str, ...]:
     paths = (paths,) if isinstance(paths, str) else tuple(paths)
     known = dict(model.named_modules())
     return tuple(path for path in paths if any(True for _ in known.get(path, nn.Identity()).parameters()))
+
+
+@torch.no_grad()
+def _unused(model: Any, path: str, images: Tensor) -> str:
+    """The outermost module around a classifier that has no part in the features, such as one with a norm too."""
+    around = path.split(".")
+    outer = [".".join(around[:length]) for length in range(1, len(around) + 1)]
+    called: set[nn.Module] = set()
+    hooks = [
+        module.register_forward_pre_hook(lambda module, _: called.add(module))
+        for module in model.get_submodule(outer[0]).modules()
+    ]
+    model.forward_head(model.forward_features(images), pre_logits=True)
+    for hook in hooks:
+        hook.remove()
+    return next(name for name in outer if called.isdisjoint(model.get_submodule(name).modules()))
 
 
 @torch.no_grad()
