@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from graft.backbones import at_hand
+from graft.backbones.at_hand import cached_file
 from graft.configuration.keys import conf_dir, option_nodes
 from graft.errors import GraftError
-from graft.backbones.at_hand import cached_file
 from graft.ranking.candidates import candidates
 
 OPTIONS = option_nodes("backbone", [conf_dir()])

@@ -17,8 +17,8 @@ WEIGHTS_DIR = "GRAFT_WEIGHTS_DIR"
 def weights_at_hand(name: str, node: Mapping[str, Any]) -> str | None:
     """What `backbone.weights` is to be so that nothing is fetched; None where something would have to be.
 
-    A file `<name>.pth` in the folder that `$GRAFT_WEIGHTS_DIR` names; or the node's own, of an installed package,
-    in torch's cache or in the hub's.
+    A file `<name>.pth` in the folder that `$GRAFT_WEIGHTS_DIR` names; or the node's own, of an installed
+    package, in torch's cache or in the hub's.
 
     Args:
         name: what the backbone is called.
@@ -34,8 +34,12 @@ def weights_at_hand(name: str, node: Mapping[str, Any]) -> str | None:
 
 
 def cached_file(node: Mapping[str, Any]) -> Path | None:
-    """Where the weights that a node names are kept; None where no library lists them, or they are not there."""
-    library, name, weights = TARGETS.get(str(node.get("_target_"))), str(node.get("name")), node.get("weights")
+    """Where the weights that a node names are kept; None where no library lists them, or they are not."""
+    library, name, weights = (
+        TARGETS.get(str(node.get("_target_"))),
+        str(node.get("name")),
+        node.get("weights"),
+    )
     if library is None or not isinstance(weights, str):
         return None
     if weights == PACKAGE:

@@ -69,9 +69,9 @@ def timm_backbone(
         name: timm's, such as `resnet18` or, with the tag of its weights, `resnet18.a1_in1k`; or
             `hf-hub:owner/name@commit`, a repository of the Hugging Face Hub.
         weights: a tag of timm's, fetched once into the hub's own cache; `package`, of an installed package;
-            `hub`, of the repository that the name names; `pretrained`, what the name says of these, or else the
-            usual tag; a file, folder or address (see `read_weights`), or
-            what was read from it; or None for random initialisation.
+            `hub`, of the repository that the name names; `pretrained`, what the name says of these, or else
+            the usual tag; a file, folder or address (see `read_weights`), or what was read from it; or None
+            for random initialisation.
         image_size: pixels of the square that the backbone sees; None takes the weights' own.
         drop_path: timm's `drop_path_rate`; None takes timm's own.
         sha256: of a file or an address.
@@ -156,8 +156,10 @@ def _of_hub(name: str, weights: str | Weights | None) -> Origin:
     except (FileNotFoundError, ValueError, TypeError) as error:
         raise GraftError(f"{key} is no image classifier of timm's: it has no config.json") from error
     except KeyError as error:
-        kind = f"; it is {content['model_type']}" if "model_type" in content else ""
-        raise GraftError(f"{key} is no image classifier of timm's: its config.json names none{kind}") from error
+        kind = f"names none; it is {content['model_type']}" if "model_type" in content else "names none"
+        raise GraftError(
+            f"{key} is no image classifier of timm's: its config.json {kind}"
+        ) from error
     pretrained = weights == HUB_WEIGHTS
     if pretrained:
         _first_there(repository, None, revision, key)
@@ -183,7 +185,7 @@ def _made(
     drop_path: float | None,
     given: Mapping[str, Any],
 ) -> Any:
-    """timm's model, in evaluation mode, with its classifier.
+    """Timm's model, in evaluation mode, with its classifier.
 
     Raises:
         GraftError: it does not take one of the arguments, or its weights cannot be had.
@@ -201,8 +203,10 @@ def _made(
     try:
         return timm.create_model(origin.name, pretrained=origin.pretrained, **overlay, **arguments).eval()
     except (*REFUSALS, OSError) as error:
-        what = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        raise GraftError(f"backbone.name={name}{f' with {what}' if what else ''}: {first_line(error)}") from error
+        what = "".join(f", {key}={value}" for key, value in arguments.items())
+        raise GraftError(
+            f"backbone.name={name}{what}: {first_line(error)}"
+        ) from error
 
 
 def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessing:
@@ -212,7 +216,9 @@ def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessi
     if channels != 3:
         raise GraftError(f"backbone.name={name} takes images of {channels} channels, and Graft's have 3")
     if height != width:
-        raise GraftError(f"backbone.name={name} takes images of {height} x {width} px, and Graft's are square")
+        raise GraftError(
+            f"backbone.name={name} takes images of {height} x {width} px, and Graft's are square"
+        )
     if settings["crop_mode"] not in ("center", "squash"):
         raise GraftError(f"backbone.name={name} pads its images to a square, which Graft does not")
     return Preprocessing(
@@ -225,9 +231,7 @@ def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessi
     )
 
 
-def _carved(
-    model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mapping[str, object]
-) -> Backbone:
+def _carved(model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mapping[str, object]) -> Backbone:
     """The backbone of a model's own modules, which gives timm's own features bit for bit.
 
     Raises:
@@ -254,7 +258,7 @@ def _carved(
     if not splits:
         how = f"freezes in {len(stages)} groups" if len(stages) > 1 else "freezes whole or not at all"
         say(f"backbone: {name} is of no structure that is known here: it {how}, and runs as one block")
-    if not splits or depths(nn.ModuleDict(stages), blocks)[1] != levels:
+    if not splits or depths(stages, blocks)[1] != levels:
         # A stage is a level then.
         blocks = ()
     names, width = names_in(stages, model, ()), expected.shape[1]
@@ -264,7 +268,7 @@ def _carved(
 
 
 def classifiers(model: Any) -> tuple[str, ...]:
-    """Paths of the layers that give a timm model's logits; a distilled one has two, one made without has none."""
+    """Paths of the layers that give a timm model's logits: two of a distilled one, none where it has none."""
     paths = model.pretrained_cfg.get("classifier") or ()
     paths = (paths,) if isinstance(paths, str) else tuple(paths)
     known = dict(model.named_modules())
@@ -273,7 +277,7 @@ def classifiers(model: Any) -> tuple[str, ...]:
 
 @torch.no_grad()
 def _unused(model: Any, path: str, images: Tensor) -> str:
-    """The outermost module around a classifier that has no part in the features, such as one with a norm too."""
+    """The outermost module around a classifier that has no part in the features, as its own norm has none."""
     around = path.split(".")
     outer = [".".join(around[:length]) for length in range(1, len(around) + 1)]
     called: set[nn.Module] = set()

@@ -15,8 +15,8 @@ from graft.reporting.console import PlainConsole
 
 # Below the table of backbones.
 CLOSING = (
-    "M: million parameters. GMACs: of one image. MB: of the weights. %: of ImageNet, as published; timm's are in its"
-    " results folder."
+    "M: million parameters. GMACs: of one image. MB: of the weights. %: of ImageNet, as published; timm's"
+    " are in its results folder."
 )
 Row = TypeVar("Row")
 

@@ -116,10 +116,13 @@ def check_network(node: Mapping[str, object]) -> None:
             raise GraftError(no_such_network(library, name, classifiers(library)))
         return
     tag = name.partition(".")[2]
+    if library != "timm" or _installed(library) != LISTED[library]:
+        return
     for key, given in (("name", tag), ("weights", node.get("weights"))):
-        if library == "timm" and isinstance(given, str) and given and _installed(library) == LISTED[library]:
-            if why := no_such_weights(given, network.name, network.weights, is_tag=key == "name"):
-                raise GraftError(f"backbone.{key}={node[key]}: {why}")
+        if not isinstance(given, str) or not given:
+            continue
+        if why := no_such_weights(given, network.name, network.weights, is_tag=key == "name"):
+            raise GraftError(f"backbone.{key}={node[key]}: {why}")
 
 
 def with_weights_named(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +152,9 @@ def usual_weights(name: str) -> str:
     if network is None:
         raise GraftError(no_such_network("timm", name, classifiers("timm")))
     if not network.weights:
-        raise GraftError(f"timm has no weights of {name}; give backbone.weights=<file>, or null to start untrained")
+        raise GraftError(
+            f"timm has no weights of {name}; give backbone.weights=<file>, or null to start untrained"
+        )
     return network.weights[0]
 
 
@@ -187,7 +192,7 @@ def _installed(library: str) -> str | None:
 def nodes_by_name(
     options: Mapping[str, Mapping[str, Any]], asked: Iterable[str], given: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
-    """The node of every backbone that a name alone builds: options, torchvision's, timm's, and those of the hub.
+    """The node of every backbone that a name alone builds: options, torchvision's, timm's, the hub's.
 
     A name that several have is the option's, or else torchvision's; with a tag it is timm's.
 
@@ -243,10 +248,13 @@ def no_such_network(library: str, name: str, known: Iterable[str]) -> str:
     if listed is not None and listed.task != "classification":
         return f"{said} is a network for {listed.task}; Graft takes image classifiers"
     if "/" in name:
-        return f"{said} is no name of {library}'s; a repository of the hub is backbone=timm backbone.name={HUB}{name}@commit"
+        hub = f"backbone=timm backbone.name={HUB}{name}@commit"
+        return f"{said} is no name of {library}'s; a repository of the hub is {hub}"
     other = "timm" if library == "torchvision" else "torchvision"
     if base in classifiers(other):
-        return f"{said} is no classifier of {library}'s, but of {other}'s: backbone={other} backbone.name={name}"
+        return (
+            f"{said} is no classifier of {library}'s, but of {other}'s: backbone={other} backbone.name={name}"
+        )
     if _TEXT.search(name):
         return f"{said} is a network for text; Graft takes image classifiers"
     if near := did_you_mean(base, known):

@@ -93,7 +93,8 @@ PRECISIONS = (
 )
 ACCELERATOR = one_of("auto", "cpu", "gpu", "cuda", "mps")
 SHA256 = Rule(
-    "64 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{64}", value))
+    "64 hexadecimal digits",
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{64}", value)),
 )
 RUN_NAME = Rule(
     "at most 80 of the characters A-Z a-z 0-9 . _ -",

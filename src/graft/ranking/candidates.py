@@ -43,8 +43,8 @@ def candidates(
     Args:
         options: the options of the group `backbone`.
         asked: names; `at_hand`, or None: all whose weights are.
-        given: name to its weights: a file, a folder, a name of the library's, None for an untrained network, or
-            a list of these.
+        given: name to its weights: a file, a folder, a name of the library's, None for an untrained network,
+            or a list of these.
 
     Raises:
         GraftError: a name is no backbone's, or no weights are at hand.

@@ -14,14 +14,14 @@ class Listed(NamedTuple):
     Attributes:
         name: an option of the group `backbone`, or a library's name.
         text: what it is, or the words that choose it.
-        costs: parameters in millions with the classifier, GMACs an image, megabytes of its weights, per cent of
-            ImageNet's validation images that are right: as published, empty where nothing is.
+        costs: parameters in millions with the classifier, GMACs an image, megabytes of its weights, per cent
+            of ImageNet's validation images that are right: as published, empty where nothing is.
         at_hand: where its weights are now; empty where they would have to be fetched, or there are none.
     """
 
     name: str
     text: str
-    costs: tuple[str, str, str, str]
+    costs: tuple[str, ...]
     at_hand: str
 
 
@@ -49,7 +49,7 @@ def listed(described: Mapping[str, str], options: Mapping[str, Node], library: s
 def _row(name: str, text: str, node: Node) -> Listed:
     network = network_of(node)
     if network is None:
-        return Listed(name, text, ("", "", "", ""), "")
+        return Listed(name, text, ("",) * 4, "")
     millions = "" if network.parameters is None else f"{network.parameters / 1e6:.3g}"
     rest = (_number(value) for value in (network.gmacs, network.megabytes, network.accuracy))
     weights = weights_at_hand(name, node)

@@ -40,9 +40,9 @@ def main(path: Path = LIST) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Network._fields)
-        writer.writerows(
-            row._replace(weights=" ".join(row.weights), files=" ".join(row.files)) for row in rows  # type: ignore[arg-type]
-        )
+        for row in rows:
+            values = row._asdict() | {"weights": " ".join(row.weights), "files": " ".join(row.files)}
+            writer.writerow(values.values())
 
 
 def own_network() -> Network:
@@ -76,7 +76,8 @@ def torchvision_networks() -> Iterator[Network]:
 def timm_networks() -> Iterator[Network]:
     """What timm says of its models, and what they cost; it publishes accuracies elsewhere."""
     for name in timm.list_models():
-        settings = timm.get_pretrained_cfg(name)
+        settings = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        assert settings is not None
         tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
         # The usual one first.
         tags.sort(key=lambda tag: tag != settings.tag)
