@@ -157,9 +157,7 @@ def _of_hub(name: str, weights: str | Weights | None) -> Origin:
         raise GraftError(f"{key} is no image classifier of timm's: it has no config.json") from error
     except KeyError as error:
         kind = f"names none; it is {content['model_type']}" if "model_type" in content else "names none"
-        raise GraftError(
-            f"{key} is no image classifier of timm's: its config.json {kind}"
-        ) from error
+        raise GraftError(f"{key} is no image classifier of timm's: its config.json {kind}") from error
     pretrained = weights == HUB_WEIGHTS
     if pretrained:
         _first_there(repository, None, revision, key)
@@ -204,9 +202,7 @@ def _made(
         return timm.create_model(origin.name, pretrained=origin.pretrained, **overlay, **arguments).eval()
     except (*REFUSALS, OSError) as error:
         what = "".join(f", {key}={value}" for key, value in arguments.items())
-        raise GraftError(
-            f"backbone.name={name}{what}: {first_line(error)}"
-        ) from error
+        raise GraftError(f"backbone.name={name}{what}: {first_line(error)}") from error
 
 
 def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessing:

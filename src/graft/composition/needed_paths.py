@@ -87,9 +87,7 @@ def check_weights(key: str, given: str | None) -> None:
     if given is None or NAMED_WEIGHTS.fullmatch(given):
         return
     if is_address(given):
-        raise GraftError(
-            f"{key}={given}: only graft train fetches, with backbone.sha256=; give a file"
-        )
+        raise GraftError(f"{key}={given}: only graft train fetches, with backbone.sha256=; give a file")
     weights_file(existing(key, file_and_place(given)[0], "file or folder"), f"{key}={given}")
 
 
