@@ -43,7 +43,7 @@ GIVEN = {
     "logger": {"dir", "version", "max_queue", "kwargs", "purge_step"},
 }
 # What only some networks have, so that the files of others do not list it.
-RARE = {"backbone": {"drop_path"}}
+RARE = {"backbone": {"drop_path", "model_args"}}
 # Keys that the code reads beside the target's own.
 READ = {"optimizer": {"head_lr", "layer_decay"}, "data": set(LOADING_KEYS)}
 

@@ -35,7 +35,7 @@ def test_there_are_examples() -> None:
 )
 def test_a_command_is_understood(words: list[str]) -> None:
     assert words[0] in COMMANDS
-    if words[0] == "cache":
+    if words[0] in ("cache", "list"):
         assert run(words) == 0
         return
     # A sweep's values one by one, as its first job has them.

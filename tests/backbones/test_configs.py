@@ -15,7 +15,6 @@ from graft.configuration.network_names import networks
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 FILES = sorted(CONF.glob("*.yaml"))
 TIMM = "graft.backbones.timm_backbone"
-USUAL = "${graft.usual_weights:${.name}}"
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
@@ -52,7 +51,9 @@ def test_it_opens_with_what_it_is_when_to_pick_it_and_an_example(file):
 def test_named_weights_are_there_for_the_name(file):
     config = yaml.safe_load(file.read_text())
     if config["_target_"] == TIMM:
-        known = [USUAL] if config["name"] == "???" else ["package"] if config["name"] in PACKAGES else []
+        known = (
+            ["pretrained"] if config["name"] == "???" else ["package"] if config["name"] in PACKAGES else []
+        )
     elif config.get("name", "???") != "???":
         known = [entry.name for entry in models.get_model_weights(config["name"])]
     else:

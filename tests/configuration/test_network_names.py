@@ -169,12 +169,8 @@ def test_usual_weights() -> None:
     assert usual_weights("resnet18") == "a1_in1k"
     assert usual_weights("resnet18.tv_in1k") == "tv_in1k"
     assert usual_weights(HUB_NAME) == "hub"
-    # The schema says what a name is.
-    assert usual_weights(None) is None
     bare = next(name for name, network in networks("timm").items() if not network.weights)
-    with pytest.raises(
-        GraftError, match=f"^backbone.name={bare}: timm has no weights of it; give backbone.w"
-    ):
+    with pytest.raises(GraftError, match=f"^backbone.name={bare}: timm has no weights of it; give "):
         usual_weights(bare)
 
 
@@ -218,6 +214,9 @@ def test_the_list_is_torchvision_s() -> None:
     from torchvision import models
 
     listed = networks("torchvision")
+    files = {
+        name: [entry.url.rpartition("/")[2] for entry in models.get_model_weights(name)] for name in listed
+    }
     assert set(listed) == set(models.list_models())
     tasks = {"optical_flow": "optical flow"}
     for name, network in listed.items():
@@ -226,7 +225,9 @@ def test_the_list_is_torchvision_s() -> None:
         expected = tasks.get(within[0], within[0]) if len(within) > 1 else "classification"
         assert network.task == expected, name
         entries = [entry.name for entry in models.get_model_weights(name)]
-        assert list(network.weights) == (entries if expected == "classification" else []), name
+        named = expected == "classification"
+        assert list(network.weights) == (entries if named else []), name
+        assert list(network.files) == (files[name] if named else []), name
 
 
 def test_the_list_is_timm_s() -> None:
@@ -248,7 +249,7 @@ def test_the_list_is_timm_s() -> None:
 
 
 def test_the_numbers_in_the_list_are_numbers_of_networks() -> None:
-    for library in LISTED:
+    for library in ("graft", *LISTED):
         for network in networks(library).values():
             assert network.library == library
             numbers = [network.parameters, network.gmacs, network.image_size, network.megabytes]

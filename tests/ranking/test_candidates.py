@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from graft.backbones import at_hand
+from graft.backbones.at_hand import cached_file
 from graft.configuration.keys import conf_dir, option_nodes
 from graft.errors import GraftError
-from graft.ranking.candidates import cached_file, candidates
+from graft.ranking.candidates import candidates
 
 OPTIONS = option_nodes("backbone", [conf_dir()])
 
@@ -17,12 +19,14 @@ def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No weights but those that a test puts there."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("GRAFT_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(at_hand, "packaged_file", lambda name: None)
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
     (tmp_path / "weights").mkdir()
 
 
 def put_in_cache(name: str) -> None:
-    file = cached_file({"name": name, "weights": "IMAGENET1K_V1"})
+    file = cached_file({**OPTIONS["torchvision"], "name": name, "weights": "IMAGENET1K_V1"})
     assert file is not None
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()

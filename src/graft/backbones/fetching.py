@@ -98,7 +98,6 @@ def _out_of_reach(endpoint: str) -> str | None:
         return None
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
-        return (
-            f"{endpoint} does not answer ({first_line(reason) if isinstance(reason, Exception) else reason})"
-        )
+        said = first_line(reason) if isinstance(reason, Exception) else reason
+        return f"{endpoint} does not answer ({said})"
     return None

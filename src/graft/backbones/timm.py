@@ -24,9 +24,11 @@ from graft.configuration.network_names import (
     HUB,
     HUB_WEIGHTS,
     PACKAGE,
+    PRETRAINED,
     hub_parts,
     no_such_network,
     no_such_weights,
+    usual_weights,
 )
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError, first_line
@@ -69,8 +71,9 @@ def timm_backbone(
         name: timm's, such as `resnet18` or, with the tag of its weights, `resnet18.a1_in1k`; or
             `hf-hub:owner/name@commit`, a repository of the Hugging Face Hub.
         weights: a tag of timm's, fetched once into the hub's own cache; `package`, of an installed package;
-            `hub`, of the repository that the name names; a file, folder or address (see `read_weights`), or
-            what was read from it; or None for random initialisation.
+            `hub`, of the repository that the name names; `pretrained`, what the name says of these, or else
+            the usual tag; a file, folder or address (see `read_weights`), or what was read from it; or None
+            for random initialisation.
         image_size: pixels of the square that the backbone sees; None takes the weights' own.
         drop_path: timm's `drop_path_rate`; None takes timm's own.
         sha256: of a file or an address.
@@ -85,6 +88,8 @@ def timm_backbone(
             or the model takes no RGB squares, or gives no features `(N, D)`.
     """
     timm = _library()
+    if weights == PRETRAINED:
+        weights = usual_weights(name)
     origin = _origin(timm, name, weights)
     # Weights are read before the model is built, so that wrong ones are refused at once.
     source = None if weights in (None, PACKAGE) or origin.pretrained else read_weights(weights, sha256)
@@ -163,8 +168,8 @@ def _of_hub(name: str, weights: str | Weights | None) -> Origin:
     except FileNotFoundError as error:
         raise GraftError(f"{no}: it has no config.json") from error
     except KeyError as error:
-        kind = f"; it is {content['model_type']}" if "model_type" in content else ""
-        raise GraftError(f"{no}: its config.json names none{kind}") from error
+        kind = f"names none; it is {content['model_type']}" if "model_type" in content else "names none"
+        raise GraftError(f"{no}: its config.json {kind}") from error
     except (ValueError, TypeError) as error:
         raise GraftError(f"{no}: its config.json is none of timm's") from error
     pretrained = weights == HUB_WEIGHTS
@@ -196,12 +201,14 @@ def _made(
     drop_path: float | None,
     given: Mapping[str, Any],
 ) -> Any:
-    """The model of timm's, in evaluation mode, with its classifier.
+    """Timm's model, in evaluation mode, with its classifier.
 
     Raises:
         GraftError: it does not take one of the arguments, or its weights cannot be had.
     """
     arguments = dict(given)
+    if (channels := arguments.get("in_chans", 3)) != 3:
+        raise GraftError(f"backbone.name={name} takes images of {channels} channels, and Graft's have 3")
     if drop_path is not None:
         arguments["drop_path_rate"] = drop_path
     told = {**origin.rebuilt.get("model_args", {}), **given}
@@ -213,9 +220,8 @@ def _made(
         return timm.create_model(origin.name, pretrained=origin.pretrained, **overlay, **arguments).eval()
     # Damaged weights raise anything in the readers.
     except Exception as error:
-        what = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        made = f"backbone.name={name}{f' with {what}' if what else ''}"
-        raise GraftError(f"{made}: {first_line(error)}") from error
+        what = "".join(f", {key}={value}" for key, value in arguments.items())
+        raise GraftError(f"backbone.name={name}{what}: {first_line(error)}") from error
 
 
 def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessing:
@@ -255,7 +261,7 @@ def _carved(model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mappin
         raise GraftError(f"backbone.name={name} takes no images of {side} px: {first_line(error)}") from error
     if not isinstance(expected, Tensor) or expected.ndim != 2:
         raise GraftError(f"backbone.name={name} gives no features, one row an image")
-    dropped = classifiers(model)
+    dropped = [_unused(model, path, images) for path in classifiers(model)]
     blocks, levels = layers(model, family)
     for path in dropped:
         model.set_submodule(path, nn.Identity())
@@ -267,7 +273,7 @@ def _carved(model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mappin
     if not splits:
         how = f"freezes in {len(stages)} groups" if len(stages) > 1 else "freezes whole or not at all"
         say(f"backbone: {name} is of no structure that is known here: it {how}, and runs as one block")
-    if not splits or depths(nn.ModuleDict(stages), blocks)[1] != levels:
+    if not splits or depths(stages, blocks)[1] != levels:
         # A stage is a level then.
         blocks = ()
     names, width = names_in(stages, model, ()), expected.shape[1]
@@ -277,11 +283,27 @@ def _carved(model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mappin
 
 
 def classifiers(model: Any) -> tuple[str, ...]:
-    """Paths of the layers that give a timm model's logits; a distilled one has two, another may have none."""
+    """Paths of the layers that give a timm model's logits: two of a distilled one, none where it has none."""
     paths = model.pretrained_cfg.get("classifier") or ()
     paths = (paths,) if isinstance(paths, str) else tuple(paths)
     known = dict(model.named_modules())
     return tuple(path for path in paths if any(True for _ in known.get(path, nn.Identity()).parameters()))
+
+
+@torch.no_grad()
+def _unused(model: Any, path: str, images: Tensor) -> str:
+    """The outermost module around a classifier that has no part in the features, as its own norm has none."""
+    around = path.split(".")
+    outer = [".".join(around[:length]) for length in range(1, len(around) + 1)]
+    called: set[nn.Module] = set()
+    hooks = [
+        module.register_forward_pre_hook(lambda module, _: called.add(module))
+        for module in model.get_submodule(outer[0]).modules()
+    ]
+    model.forward_head(model.forward_features(images), pre_logits=True)
+    for hook in hooks:
+        hook.remove()
+    return next(name for name in outer if called.isdisjoint(model.get_submodule(name).modules()))
 
 
 @torch.no_grad()

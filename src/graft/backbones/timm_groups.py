@@ -12,8 +12,8 @@ from graft.backbones.torchvision_stages import Stages
 class Group(nn.Module):
     """The modules of one of timm's groups, which hands on what it is given; the last runs the whole model.
 
-    So the tensors before the last group are the images. What is frozen has no gradient and stands in evaluation
-    mode all the same, for its modules are the model's own.
+    So the tensors before the last group are the images. What is frozen has no gradient and stands in
+    evaluation mode all the same, for its modules are the model's own.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Group(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Group":
         """Also to the whole model, so that a copy of the last group alone is moved as a whole."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for model in self.whole:
             model._apply(fn)
         return self
@@ -86,9 +86,9 @@ class _Shares:
     def give(self, module: nn.Module, path: str, before: int) -> int:
         """Give each group what of a module is its own; the place of the group that was given something last.
 
-        A module goes whole where all of it is of one group; what has no parameters goes with what stands before
-        it. Parameters that a divided module has itself go with the first of them, since CoaT alone has some of
-        several groups. A module that stands in two places, as CoaT's positions do, goes with the first.
+        A module goes whole where all of it is of one group; what has no parameters goes with what stands
+        before it. Parameters that a divided module has itself go with the first of them; CoaT alone has some
+        of several groups. A module that stands in two places, as CoaT's positions do, goes with the first.
         """
         if module in self._given:
             return before
@@ -101,7 +101,7 @@ class _Shares:
         if any(value is not None for value in (*module._parameters.values(), *module._buffers.values())):
             first = next((p for p in module._parameters.values() if p is not None), None)
             before = before if first is None else self.places.get(id(first), 0)
-            # The dictionaries stay the module's own, so that a tensor that is replaced there is replaced here.
+            # The dictionaries stay the module's own: a tensor that is replaced there is replaced here.
             part = copy.copy(module)
             part._modules = {}
             self._hold(before, f"{path}.own".removeprefix("."), part)

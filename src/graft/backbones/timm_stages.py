@@ -218,7 +218,7 @@ def blocks(model: nn.Module, family: str) -> Stages:
         if name[-1].isdigit():
             stages[name] = child
             continue
-        singular = {"features": "block", "dense_stages": "stage", "network": "block"}.get(name, name.rstrip("s"))
+        singular = {"features": "block", "dense_stages": "stage"}.get(name, name.rstrip("s"))
         stages |= {f"{singular}{number}": block for number, block in enumerate(child.children(), start=1)}
     return stages
 

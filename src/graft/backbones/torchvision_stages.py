@@ -94,7 +94,7 @@ def between_poolings(features: Iterable[nn.Module]) -> list[nn.Module]:
 
 
 class Rescaled(nn.Module):
-    """Images normalised by ImageNet's mean and deviation to those by 0.5, as the two Inception nets want them."""
+    """Images normalised by ImageNet's mean and deviation to those by 0.5, as the Inception nets want them."""
 
     def forward(self, images: Tensor) -> Tensor:  # noqa: D102
         # Channel by channel, as torchvision does it, so that all bits agree.

@@ -65,8 +65,8 @@ def read_weights(given: str | Path | Weights, sha256: str | None = None) -> Weig
         sha256: of the file, 64 hexadecimal digits; an address is not read without it.
 
     Raises:
-        GraftError: there is no such file, it is no weights file, it is damaged, it has another checksum, it is
-            a pickle that holds more than tensors and plain values, the key is not in it, or a bundle's
+        GraftError: there is no such file, it is no weights file, it is damaged, it has another checksum, it
+            is a pickle that holds more than tensors and plain values, the key is not in it, or a bundle's
             description is damaged.
     """
     if isinstance(given, Weights):

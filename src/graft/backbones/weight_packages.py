@@ -90,5 +90,7 @@ def packaged_weights(name: str, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     given = list(torch.load(file, map_location="cpu", weights_only=True).values())
     shapes = [tuple(tensor.shape) for tensor in given]
     if shapes != [tuple(tensor.shape) for tensor in wanted.values()]:
-        raise GraftError(f"{file} does not fit this version of timm, whose {name} has tensors of other shapes")
+        raise GraftError(
+            f"{file} does not fit this version of timm, whose {name} has tensors of other shapes"
+        )
     return dict(zip(wanted, given, strict=True))

@@ -26,7 +26,7 @@ from graft.configuration.keys import (
     option_nodes,
     plain,
 )
-from graft.configuration.network_names import check_network, usual_weights
+from graft.configuration.network_names import check_network, nodes_by_name, with_weights_named
 from graft.configuration.rules import clean_name
 from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
@@ -49,7 +49,6 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.name", _run_name, replace=True)
     OmegaConf.register_new_resolver("graft.pretrained", _pretrained, replace=True)
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
-    OmegaConf.register_new_resolver("graft.usual_weights", usual_weights, replace=True)
 
 
 def prefer_own_options() -> None:
@@ -190,7 +189,9 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         if command == "crossval" and get(config, key) is not None:
             raise GraftError(f"{key} is what graft crossval gives each of its runs; give folds=…")
     check_together(config)
-    check_network(config.get("backbone") or {})
+    if (backbone := config.get("backbone")) is not None:
+        config["backbone"] = with_weights_named(backbone)
+        check_network(config["backbone"])
     if command == "extract":
         _check_sources(config)
     if command == "inspect" and config.get("data") is None:
@@ -201,6 +202,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     if command == "rank":
         _check_ranked(config)
         config["options"] = option_nodes("backbone", folders)
+        asked = config["backbones"] if isinstance(config["backbones"], list) else []
+        nodes_by_name(config["options"], asked, config["weights"])
     return config
 
 
@@ -229,5 +232,5 @@ def _check_ranked(config: Config) -> None:
                 raise GraftError(
                     f"weights.{name}={weights} is wrong: it must be a path, null, or a list of these"
                 )
-        if config["backbones"] is not None and name not in config["backbones"]:
+        if isinstance(config["backbones"], list) and name not in config["backbones"]:
             raise GraftError(f"weights.{name} is given, but backbones has no {name}")

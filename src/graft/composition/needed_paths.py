@@ -71,7 +71,9 @@ def _check_backbone(node: Mapping[str, Any]) -> None:
                 f"backbone.weights={given} needs backbone.sha256=, the 64 hexadecimal digits of its checksum"
             )
     elif sha256 is not None and (given is None or named or NAMED_WEIGHTS.fullmatch(given)):
-        raise GraftError(f"backbone.sha256={sha256} is for an address or a file, not backbone.weights={given}")
+        raise GraftError(
+            f"backbone.sha256={sha256} is for an address or a file, not backbone.weights={given}"
+        )
     elif not named:
         check_weights("backbone.weights", given)
 
@@ -85,7 +87,7 @@ def check_weights(key: str, given: str | None) -> None:
     if given is None or NAMED_WEIGHTS.fullmatch(given):
         return
     if is_address(given):
-        raise GraftError(f"{key}={given}: an address needs a checksum, as backbone.sha256= of graft train; give a file")
+        raise GraftError(f"{key}={given}: only graft train fetches, with backbone.sha256=; give a file")
     weights_file(existing(key, file_and_place(given)[0], "file or folder"), f"{key}={given}")
 
 

@@ -199,7 +199,7 @@ KEYS: dict[str, Key] = {
     "top_k": Key(rules.or_null(rules.whole(1))),
     "near": Key(rules.or_null(rules.NEAR)),
     "samples": Key(rules.whole(1)),
-    "backbones": Key(rules.or_null(rules.NAMES_ONCE), text=True),
+    "backbones": Key(rules.or_null(rules.BACKBONES), text=True),
     "weights": Key(rules.FILES),
     "runs": Key(rules.or_null(rules.RUNS), text=True),
     "folds": Key(rules.whole(2)),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from graft.configuration.weights_place import file_and_place, is_address
 from graft.errors import GraftError, did_you_mean, nearest
@@ -16,13 +16,17 @@ LISTED = {"torchvision": "0.29.2", "timm": "1.0.31"}
 HUB = "hf-hub:"
 # What `backbone.weights` says to mean those of the repository that the name names.
 HUB_WEIGHTS = "hub"
-# Those of an installed package.
+# Those of an installed package, and those that the name says or, where it does not, the usual ones.
 PACKAGE = "package"
+PRETRAINED = "pretrained"
+# What `backbones` of graft rank says to mean those whose weights need not be fetched.
+AT_HAND = "at_hand"
 # A commit's digits: a branch would be other weights tomorrow.
 _HUB_NAME = re.compile(rf"{HUB}([\w.-]+/[\w.-]+)(?:@(.+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEXT = re.compile(r"(?i)bert|gpt|llama|minilm|t5-|xlnet|mistral|electra|word2vec|glove")
 TARGETS = {
+    "graft.backbones.simple_cnn": "graft",
     "graft.backbones.torchvision_backbone": "torchvision",
     "graft.backbones.timm_backbone": "timm",
 }
@@ -32,10 +36,11 @@ class Network(NamedTuple):
     """What the list says of a network.
 
     Attributes:
-        library: `torchvision` or `timm`.
+        library: `graft`, `torchvision` or `timm`.
         name: the library's.
         task: `classification`, or another, for which Graft has no use.
         weights: their names, the usual ones first.
+        files: of torchvision's, what each is called in torch's cache.
         parameters: how many the library's own model has, its classifiers' among them.
         gmacs: 10⁹ multiply-adds an image, of the size that the usual weights take.
         image_size: that size.
@@ -47,6 +52,7 @@ class Network(NamedTuple):
     name: str
     task: str
     weights: tuple[str, ...]
+    files: tuple[str, ...]
     parameters: int | None
     gmacs: float | None
     image_size: int | None
@@ -69,16 +75,26 @@ def _network(row: Mapping[str, str]) -> Network:
     def whole(key: str) -> int | None:
         return int(row[key]) if row[key] else None
 
-    weights = tuple(row["weights"].split())
+    weights, stored = tuple(row["weights"].split()), tuple(row["files"].split())
     counts = whole("parameters"), number("gmacs"), whole("image_size")
     return Network(
-        row["library"], row["name"], row["task"], weights, *counts, number("megabytes"), number("accuracy")
+        *(row["library"], row["name"], row["task"], weights, stored),
+        *(*counts, number("megabytes"), number("accuracy")),
     )
 
 
 def classifiers(library: str) -> list[str]:
     """The names of a library's image classifiers."""
     return [name for name, network in networks(library).items() if network.task == "classification"]
+
+
+def network_of(node: Mapping[str, Any]) -> Network | None:
+    """What the list says of the network that a `backbone` node builds; None where it is not listed."""
+    library = TARGETS.get(str(node.get("_target_")))
+    if library is None:
+        return None
+    name = str(node.get("name", "simple_cnn"))
+    return networks(library).get(name.partition(".")[0] if library == "timm" else name)
 
 
 def check_network(node: Mapping[str, object]) -> None:
@@ -89,12 +105,12 @@ def check_network(node: Mapping[str, object]) -> None:
     """
     library = TARGETS.get(str(node.get("_target_")))
     name = str(node.get("name"))
-    if library is None:
+    if library not in LISTED:
         return
     if name.startswith(HUB) and library == "timm":
         hub_parts(name)
         return
-    network = networks(library).get(name.partition(".")[0] if library == "timm" else name)
+    network = network_of(node)
     if network is None or network.task != "classification":
         if network is not None or _installed(library) in (None, LISTED[library]):
             raise GraftError(no_such_network(library, name, classifiers(library)))
@@ -109,15 +125,24 @@ def check_network(node: Mapping[str, object]) -> None:
             raise GraftError(f"backbone.{key}={node[key]}: {why}")
 
 
-def usual_weights(name: object) -> str | None:
-    """What `backbone.weights` is to be for a name of timm's unless the person says; None where it is no name.
+def with_weights_named(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A `backbone` node that says which weights it means, so that a run begun again later has the same.
+
+    Raises:
+        GraftError: the usual ones of a name are not known.
+    """
+    named = dict(node)
+    if TARGETS.get(str(node.get("_target_"))) == "timm" and node.get("weights") == PRETRAINED:
+        named["weights"] = usual_weights(str(node["name"]))
+    return named
+
+
+def usual_weights(name: str) -> str:
+    """What `pretrained` means for a name of timm's.
 
     Raises:
         GraftError: the list knows none.
     """
-    if not isinstance(name, str):
-        # The schema says what a name is.
-        return None
     base, _, tag = name.partition(".")
     if name.startswith(HUB):
         return HUB_WEIGHTS
@@ -167,6 +192,38 @@ def _installed(library: str) -> str | None:
         return None
 
 
+def nodes_by_name(
+    options: Mapping[str, Mapping[str, Any]], asked: Iterable[str], given: Iterable[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """The node of every backbone that a name alone builds: options, torchvision's, timm's, the hub's.
+
+    A name that several have is the option's, or else torchvision's; with a tag it is timm's.
+
+    Args:
+        options: of the group `backbone`.
+        asked: names that must be among them; a tag or a repository makes one more.
+        given: names of which weights are given.
+
+    Raises:
+        GraftError: a name is no backbone's.
+    """
+    known = {name: dict(node) for name, node in options.items() if "???" not in node.values()}
+    for library in ("torchvision", "timm"):
+        for name in classifiers(library):
+            usual = next(iter(networks(library)[name].weights), None)
+            known.setdefault(name, {**options[library], "name": name, "weights": usual})
+    for key, names in (("backbones: ", asked), ("weights.", given)):
+        for name in names:
+            if name in known:
+                continue
+            if not name.startswith(HUB) and name.partition(".")[0] not in networks("timm"):
+                raise GraftError(f"{key}{name} is no backbone that there is{did_you_mean(name, known)}")
+            node = {**options["timm"], "name": name, "weights": usual_weights(name)}
+            check_network(node)
+            known[name] = node
+    return known
+
+
 def hub_parts(name: str) -> tuple[str, str]:
     """The repository and the commit that `hf-hub:owner/name@commit` names.
 
@@ -196,12 +253,13 @@ def no_such_network(library: str, name: str, known: Iterable[str]) -> str:
     if name.startswith(HUB):
         return f"{said} is no name of {library}'s; a repository of the hub wants backbone=timm"
     if "/" in name:
-        words = f"backbone=timm backbone.name={HUB}{name}@commit"
-        return f"{said} is no name of {library}'s; a repository of the hub is {words}"
+        hub = f"backbone=timm backbone.name={HUB}{name}@commit"
+        return f"{said} is no name of {library}'s; a repository of the hub is {hub}"
     other = "timm" if library == "torchvision" else "torchvision"
     if base in classifiers(other):
-        words = f"backbone={other} backbone.name={name}"
-        return f"{said} is no classifier of {library}'s, but of {other}'s: {words}"
+        return (
+            f"{said} is no classifier of {library}'s, but of {other}'s: backbone={other} backbone.name={name}"
+        )
     if _TEXT.search(name):
         return f"{said} is a network for text; Graft takes image classifiers"
     if near := did_you_mean(base, known):

@@ -93,7 +93,8 @@ PRECISIONS = (
 )
 ACCELERATOR = one_of("auto", "cpu", "gpu", "cuda", "mps")
 SHA256 = Rule(
-    "64 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{64}", value))
+    "64 hexadecimal digits",
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{64}", value)),
 )
 RUN_NAME = Rule(
     "at most 80 of the characters A-Z a-z 0-9 . _ -",
@@ -143,9 +144,9 @@ SORT = Rule(
     lambda value: isinstance(value, str) and re.fullmatch(r"val/\w+", value) is not None,
 )
 NEAR = Rule("a whole number from 0 to 16", lambda value: _is_whole(value) and 0 <= value <= 16)
-NAMES_ONCE = Rule(
-    "a list of names, each once, such as [resnet18, resnet50]",
-    lambda value: _is_names(value) and 0 < len(value) == len(set(value)),
+BACKBONES = Rule(
+    "at_hand, or a list of names, each once, such as [resnet18, resnet50]",
+    lambda value: value == "at_hand" or (_is_names(value) and 0 < len(value) == len(set(value))),
 )
 FILES = Rule("a mapping such as {resnet18: file.pth}", lambda value: isinstance(value, Mapping))
 RUNS = Rule(

@@ -1,20 +1,14 @@
 """The backbones to rank: those that are asked for, or all whose weights are at hand."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from torchvision import models
-
-from graft.backbones import supported_names
-from graft.configuration.paths import expanded
+from graft.backbones.at_hand import WEIGHTS_DIR, weights_at_hand
+from graft.configuration.network_names import AT_HAND, nodes_by_name
 from graft.configuration.run_config import Node
-from graft.errors import GraftError, did_you_mean
-
-WEIGHTS_DIR = "GRAFT_WEIGHTS_DIR"
+from graft.errors import GraftError
 
 
 @dataclass(frozen=True)
@@ -22,7 +16,7 @@ class Candidate:
     """One backbone with one set of weights.
 
     Attributes:
-        name: an option of the group `backbone`, or torchvision's name.
+        name: an option of the group `backbone`, or a library's name.
         label: what it is called in tables; names the weights where a backbone has several.
         node: builds it.
         problem: why it cannot be built; None where it may.
@@ -41,30 +35,24 @@ class Candidate:
 
 def candidates(
     options: Mapping[str, Node],
-    asked: Sequence[str] | None,
+    asked: str | Sequence[str] | None,
     given: Mapping[str, str | Sequence[str | None] | None],
 ) -> list[Candidate]:
     """The backbones to rank, those of one name with several weights one by one.
 
     Args:
         options: the options of the group `backbone`.
-        asked: names; None: all whose weights are at hand.
-        given: name to its weights: a file, a folder, a name of torchvision's, None for an untrained network,
+        asked: names; `at_hand`, or None: all whose weights are.
+        given: name to its weights: a file, a folder, a name of the library's, None for an untrained network,
             or a list of these.
 
     Raises:
         GraftError: a name is no backbone's, or no weights are at hand.
     """
-    # Those options that need nothing more, then torchvision's others.
-    known = {name: node for name, node in options.items() if "???" not in node.values()}
-    for name in supported_names():
-        known.setdefault(name, {**options["torchvision"], "name": name})
-    for name in [*(asked or []), *given]:
-        if name not in known:
-            key = "weights." if name in given else "backbones: "
-            raise GraftError(f"{key}{name} is no backbone that there is{did_you_mean(name, known)}")
+    names = [] if asked in (None, AT_HAND) else list(asked or ())
+    known = nodes_by_name(options, names, given)
     ranked: list[Candidate] = []
-    for name in asked or known:
+    for name in names or known:
         node = known[name]
         if name in given:
             if "weights" not in node:
@@ -75,7 +63,7 @@ def candidates(
             ranked += [Candidate(name, name, {**node, "weights": weights}) for weights in several]
         elif (at_hand := weights_at_hand(name, node)) is not None:
             ranked.append(Candidate(name, name, {**node, "weights": at_hand}))
-        elif asked:
+        elif names:
             problem = None
             # Weights that have a name are fetched.
             if "weights" in node and node["weights"] is None:
@@ -89,31 +77,6 @@ def candidates(
             f" into ${WEIGHTS_DIR}, or name backbones=[…], whose weights are then fetched"
         )
     return _labelled(ranked)
-
-
-def weights_at_hand(name: str, node: Node) -> str | None:
-    """What `backbone.weights` is to be so that nothing is fetched; None where something would have to be.
-
-    A file `<name>.pth` in the folder that `$GRAFT_WEIGHTS_DIR` names, or the node's own in torch's cache.
-    """
-    if "weights" not in node:
-        return None
-    folder = os.environ.get(WEIGHTS_DIR)
-    if folder and (file := expanded(folder) / f"{name}.pth").is_file():
-        return str(file)
-    cached = cached_file(node)
-    return node["weights"] if cached is not None and cached.is_file() else None
-
-
-def cached_file(node: Node) -> Path | None:
-    """Where torch's cache keeps the weights that a node names; None where torchvision lists none such."""
-    name, weights = node.get("name"), node.get("weights")
-    if name not in models.list_models(module=models) or not isinstance(weights, str):
-        return None
-    listed = models.get_model_weights(name).__members__
-    if weights not in listed:
-        return None
-    return Path(torch.hub.get_dir()) / "checkpoints" / str(listed[weights].url).rpartition("/")[2]
 
 
 def _labelled(unnamed: list[Candidate]) -> list[Candidate]:

@@ -33,7 +33,7 @@ class Cost(NamedTuple):
 def cost_of(backbone: Backbone, device: torch.device, batch_size: int) -> Cost:
     """Count and measure, in evaluation mode and single precision, at the size that the backbone sees.
 
-    The backbone is moved to the device, and measured there with batches of so many images.
+    The backbone is moved to the device, and measured there with batches of so many images; it is left frozen.
     """
     backbone.to(device)
     parameters = sum(tensor.numel() for tensor in backbone.parameters())
@@ -49,6 +49,8 @@ def macs(backbone: Backbone) -> int:
     counter = FlopCounterMode(display=False)
     # The fused kernel of attention in evaluation mode is one that the counter does not know.
     fused = torch.backends.mha.get_fastpath_enabled()
+    # It also takes a parameter that is given to a module for something to differentiate.
+    backbone.requires_grad_(False)
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with evaluating(backbone), torch.no_grad(), counter:

@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
+from graft.backbones.at_hand import cached_file
 from graft.configuration.key_table import TECHNICAL
 from graft.configuration.metric_names import USUAL
 from graft.configuration.run_config import Node
 from graft.configuration.schema import Config, without
 from graft.configuration.weights_place import file_and_place
-from graft.ranking.candidates import cached_file
 from graft.runs.bundles import bundle_in
 from graft.runs.files import digest_of
 from graft.runs.records import Run

@@ -17,8 +17,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
-from graft.backbones import supported_names
+from graft.backbones import simple_cnn, supported_names
 from graft.configuration.network_names import LISTED, Network
+from graft.ranking.costs import macs
 
 LIST = Path(__file__).parents[2] / "src/graft/configuration/networks.csv"
 # Of torchvision's other models, what they are for, by the package that defines them.
@@ -32,14 +33,25 @@ def main(path: Path = LIST) -> None:
     if (here := {library: version(library) for library in LISTED}) != LISTED:
         raise SystemExit(f"graft.configuration.network_names lists {LISTED}; here are {here}")
     rows = []
-    for network in (*torchvision_networks(), *timm_networks()):
+    for network in (own_network(), *torchvision_networks(), *timm_networks()):
         rows.append(network)
         if len(rows) % 100 == 0:
             print(len(rows), network.name, flush=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Network._fields)
-        writer.writerows(row._replace(weights=" ".join(row.weights)) for row in rows)
+        for row in rows:
+            values = row._asdict() | {"weights": " ".join(row.weights), "files": " ".join(row.files)}
+            writer.writerow(values.values())
+
+
+def own_network() -> Network:
+    """The one that Graft defines itself, which has no published weights."""
+    backbone = simple_cnn()
+    parameters = sum(parameter.numel() for parameter in backbone.parameters())
+    gmacs, size = round(macs(backbone) / 1e9, 5), backbone.preprocessing.crop
+    megabytes = round(parameters * 4e-6, 2)
+    return Network("graft", "simple_cnn", "classification", (), (), parameters, gmacs, size, megabytes, None)
 
 
 def torchvision_networks() -> Iterator[Network]:
@@ -55,22 +67,23 @@ def torchvision_networks() -> Iterator[Network]:
             meta, size = entry.meta, entry.transforms().crop_size[0]
             accuracy = meta["_metrics"]["ImageNet-1K"]["acc@1"]
             costs = meta["num_params"], meta["_ops"], size, meta["_file_size"]
-            yield Network("torchvision", name, task, weights, *costs, accuracy)
+            files = tuple(listed[key].url.rpartition("/")[2] for key in weights)
+            yield Network("torchvision", name, task, weights, files, *costs, accuracy)
         elif task != "classification":
-            yield Network("torchvision", name, task, (), None, None, None, None, None)
+            yield Network("torchvision", name, task, (), (), None, None, None, None, None)
 
 
 def timm_networks() -> Iterator[Network]:
     """What timm says of its models, and what they cost; it publishes accuracies elsewhere."""
     for name in timm.list_models():
-        settings = timm.get_pretrained_cfg(name)
+        settings = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        assert settings is not None
         tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
         # The usual one first.
         tags.sort(key=lambda tag: tag != settings.tag)
         parameters, gmacs = costs(name, settings.input_size)
-        megabytes = round(parameters * 4e-6, 1)
-        size, accuracy = settings.input_size[-1], PUBLISHED.get(name)
-        yield Network("timm", name, "classification", tuple(tags), parameters, gmacs, size, megabytes, accuracy)
+        rest = parameters, gmacs, settings.input_size[-1], round(parameters * 4e-6, 1), PUBLISHED.get(name)
+        yield Network("timm", name, "classification", tuple(tags), (), *rest)
 
 
 def costs(name: str, input_size: tuple[int, ...]) -> tuple[int, float | None]:
