@@ -11,8 +11,24 @@ from graft.errors import GraftError
 
 
 def test_survives_plain_values():
-    given = Preprocessing(236, 224, "bicubic", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    assert Preprocessing.from_dict(json.loads(json.dumps(given.to_dict()))) == given
+    for squash in (False, True):
+        given = Preprocessing(236, 224, "bicubic", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), squash=squash)
+        assert Preprocessing.from_dict(json.loads(json.dumps(given.to_dict()))) == given
+        assert given.to_dict()["squash"] is squash
+
+
+def test_what_an_older_version_wrote_was_not_squashed():
+    old = {
+        "resize": 236,
+        "crop": 224,
+        "interpolation": "bicubic",
+        "mean": [0.1, 0.2, 0.3],
+        "std": [0.4, 0.5, 0.6],
+        "colour": "RGB",
+    }
+    read = Preprocessing.from_dict(old)
+    assert read == Preprocessing(236, 224, "bicubic", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    assert read.squash is False
 
 
 def test_lists_are_taken_for_tuples():
@@ -25,8 +41,9 @@ def test_lists_are_taken_for_tuples():
     ("resize", "crop", "size", "expected"), [(256, 224, 112, 128), (232, 224, 96, 99), (224, 224, 300, 300)]
 )
 def test_scaled_keeps_the_proportion(resize, crop, size, expected):
-    scaled = Preprocessing(resize, crop, "bicubic").scaled(size)
+    scaled = Preprocessing(resize, crop, "bicubic", squash=True).scaled(size)
     assert (scaled.resize, scaled.crop, scaled.interpolation) == (expected, size, "bicubic")
+    assert scaled.squash
 
 
 @pytest.mark.parametrize(

@@ -9,5 +9,11 @@ import pytest
 def preprocessing():
     """Stands in for `graft.backbones.Preprocessing`."""
     return SimpleNamespace(
-        resize=20, crop=16, interpolation="bilinear", mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25), colour="RGB"
+        resize=20,
+        crop=16,
+        interpolation="bilinear",
+        mean=(0.4, 0.5, 0.6),
+        std=(0.2, 0.3, 0.25),
+        colour="RGB",
+        squash=False,
     )

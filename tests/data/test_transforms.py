@@ -11,6 +11,8 @@ from PIL import Image
 from torchvision import models
 from torchvision.transforms import v2
 
+from graft.backbones import Preprocessing
+from graft.backbones.timm import _preprocessing
 from graft.data import evaluation_transform, training_transform
 from graft.data.crops import DRAWS, random_resized_boxes
 from graft.data.randomness import uniforms
@@ -44,11 +46,54 @@ def test_evaluation_is_torchvisions_to_the_bit(photo, weights, turned):
         interpolation=preset.interpolation.value,
         mean=tuple(preset.mean),
         std=tuple(preset.std),
+        squash=False,
     )
     image = photo.transpose(Image.Transpose.ROTATE_90) if turned else photo
     found = evaluation_transform(preprocessing)(image)
     assert found.dtype == torch.float32
     assert torch.equal(found, preset(image))
+
+
+# As weights of timm's have them: which sides are resized, how, to how much more than the crop.
+TIMM = {
+    "centre, bicubic": {"crop_mode": "center", "interpolation": "bicubic", "crop_pct": 0.9},
+    "centre, to the crop": {"crop_mode": "center", "interpolation": "bicubic", "crop_pct": 1.0},
+    "centre, bilinear": {"crop_mode": "center", "interpolation": "bilinear", "crop_pct": 0.887},
+    "squash": {"crop_mode": "squash", "interpolation": "bicubic", "crop_pct": 1.0},
+    "squash, then cut": {"crop_mode": "squash", "interpolation": "bicubic", "crop_pct": 0.9},
+    "squash, bilinear": {"crop_mode": "squash", "interpolation": "bilinear", "crop_pct": 1.0},
+}
+
+
+@pytest.mark.parametrize("settings", TIMM.values(), ids=TIMM)
+@pytest.mark.parametrize("size", [(64, 64), (331, 450), (450, 331), (97, 30), (31, 120), (5, 9), (3, 7)])
+def test_evaluation_is_timms_to_the_bit(settings, size):
+    timm = pytest.importorskip("timm")
+    overlay = {**settings, "input_size": (3, 72, 72), "mean": (0.48, 0.46, 0.41), "std": (0.27, 0.26, 0.28)}
+    model = timm.create_model("test_resnet", pretrained_cfg_overlay=overlay)
+    theirs = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    stream = np.random.default_rng(sum(size))
+    image = Image.fromarray(stream.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    found = evaluation_transform(_preprocessing(timm, model, ""))(image)
+    assert found.shape == (3, 72, 72)
+    assert torch.equal(found, theirs(image))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (90, 31), (4, 900)])
+def test_squashed_and_then_changed(size):
+    """Crops at random are cut from the image as it is; those of a padded one from the squashed."""
+    preprocessing = Preprocessing(20, 16, squash=True)
+    stream = np.random.default_rng(0)
+    image = Image.fromarray(stream.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    plain = evaluation_transform(preprocessing)
+    assert plain.prepare(image).shape == (20, 20, 3)
+    unchanged = training_transform(preprocessing, None, 0.0, None)
+    assert torch.equal(unchanged(image), plain(image))
+    cropped = training_transform(preprocessing, [0.5, 1.0], 0.0, None)
+    assert cropped.prepare(image).shape == (size[1], size[0], 3)
+    other = evaluation_transform(replace(preprocessing, squash=False))
+    assert torch.equal(plain(image), other(image)) == (size[0] == size[1])
+    assert plain.form != other.form
 
 
 def test_training_without_changes_is_evaluation(photo, preprocessing):
