@@ -273,6 +273,18 @@ def test_a_network_of_five_channels_is_refused(hub, tmp_path):
     assert refusal() == f"backbone.name={NAME} takes images of 5 channels, and Graft's have 3"
 
 
+@pytest.mark.parametrize(
+    ("settings", "answer"),
+    [
+        ({"crop_mode": "border"}, "pads its images to a square, which Graft does not"),
+        ({"input_size": [3, 64, 96]}, "takes images of 64 x 96 px, and Graft's are square"),
+    ],
+)
+def test_images_that_graft_does_not_make_are_refused(hub, net, tmp_path, settings, answer):
+    hub.publish_model(net, tmp_path / "pushed", pretrained_cfg={**net.pretrained_cfg, **settings})
+    assert refusal() == f"backbone.name={NAME} {answer}"
+
+
 def test_a_repository_without_weights_is_refused(published):
     published.lacks("model.safetensors")
     del published.server.files[published.path("model.safetensors")]
