@@ -11,7 +11,7 @@ from torch import nn
 
 from graft.backbones import timm_backbone
 from graft.backbones.making import make_backbone
-from graft.backbones.timm import _preprocessing
+from graft.backbones.timm import timm_preprocessing
 from graft.errors import GraftError
 from graft.models import Bundle, HowTested, linear, load_bundle, save_bundle
 
@@ -358,7 +358,7 @@ def test_a_bundle_loads_without_the_hub(published, net, tmp_path, monkeypatch, d
     monkeypatch.setattr(constants, "ENDPOINT", dead_address)
     again = load_bundle(folder)
     assert torch.equal(features_of(again.backbone), features_of(net))
-    assert again.preprocessing == _preprocessing(timm, net, "")
+    assert again.preprocessing == timm_preprocessing(timm, net, "")
     assert published.server.asked == []
 
 

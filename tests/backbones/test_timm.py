@@ -1,6 +1,7 @@
 """Every timm model is timm's own model without its classifier: whole, in stages, and wherever it is split."""
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -311,6 +312,12 @@ def test_wrong_words_are_one_line(arguments, answer):
         timm_backbone(**arguments)
     assert answer in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_without_timm_the_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(GraftError, match=r"this backbone needs timm: pip install 'graft-transfer\[timm\]'"):
+        timm_backbone("resnet18")
 
 
 def test_another_architecture_s_file_is_refused(tmp_path):

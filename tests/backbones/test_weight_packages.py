@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from graft.backbones import timm_backbone, weight_packages
-from graft.backbones.timm import _preprocessing
+from graft.backbones.timm import timm_preprocessing
 from graft.backbones.weight_packages import PACKAGES, packaged_file
 from graft.errors import GraftError
 from graft.runs.files import digest_of
@@ -69,7 +69,7 @@ def test_features_are_timm_s_with_the_same_tensors(installed):
     with torch.no_grad():
         expected = model.eval().forward_head(model.forward_features(images), pre_logits=True)
         assert torch.equal(timm_backbone(NAME, "package").eval()(images), expected)
-    assert timm_backbone(NAME, "package").preprocessing == _preprocessing(timm, model, NAME)
+    assert timm_backbone(NAME, "package").preprocessing == timm_preprocessing(timm, model, NAME)
 
 
 def test_a_name_with_a_tag_takes_them_too(installed, same):

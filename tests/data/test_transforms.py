@@ -12,7 +12,7 @@ from torchvision import models
 from torchvision.transforms import v2
 
 from graft.backbones import Preprocessing
-from graft.backbones.timm import _preprocessing
+from graft.backbones.timm import timm_preprocessing
 from graft.data import evaluation_transform, training_transform
 from graft.data.crops import DRAWS, random_resized_boxes
 from graft.data.randomness import uniforms
@@ -74,7 +74,7 @@ def test_evaluation_is_timms_to_the_bit(settings, size):
     theirs = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
     stream = np.random.default_rng(sum(size))
     image = Image.fromarray(stream.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-    found = evaluation_transform(_preprocessing(timm, model, ""))(image)
+    found = evaluation_transform(timm_preprocessing(timm, model, ""))(image)
     assert found.shape == (3, 72, 72)
     assert torch.equal(found, theirs(image))
 

@@ -1,9 +1,7 @@
 """The adapter to timm: any of its image classifiers, with any of its weights or of a hub's."""
 
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -13,48 +11,20 @@ from torch import Tensor, nn
 from graft.backbones.backbone import Backbone
 from graft.backbones.carving import names_in
 from graft.backbones.depth import depths
-from graft.backbones.fetching import hub_file
 from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.timm_groups import grouped
+from graft.backbones.timm_origins import Origin, timm_origin
 from graft.backbones.timm_stages import FAMILIES, SPECIAL, cut, layers, recorded
 from graft.backbones.weight_files import Weights, read_weights
 from graft.backbones.weight_packages import packaged_weights
 from graft.backbones.weights import load_weights
-from graft.configuration.network_names import (
-    HUB,
-    HUB_WEIGHTS,
-    PACKAGE,
-    PRETRAINED,
-    hub_parts,
-    no_such_network,
-    no_such_weights,
-    usual_weights,
-)
+from graft.configuration.network_names import PACKAGE, PRETRAINED, usual_weights
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError, first_line
 from graft.runs.log import say
 
 # What timm, or a network's own code, raises where a size or an argument does not suit it.
 REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError, AttributeError, KeyError, IndexError)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What timm is to make, and where trained weights come from.
-
-    Attributes:
-        name: what timm's `create_model` is asked for.
-        pretrained: whether timm loads weights into it.
-        overlay: what takes the place of timm's own record of the weights.
-        rebuilt: as a `Backbone` has it; its `model_args` are those of the repository.
-        fixed_size: whether it is built for one image size.
-    """
-
-    name: str
-    pretrained: bool = False
-    fixed_size: bool = False
-    overlay: Mapping[str, object] = field(default_factory=dict)
-    rebuilt: Mapping[str, Any] = field(default_factory=dict)
 
 
 def timm_backbone(
@@ -90,14 +60,14 @@ def timm_backbone(
     timm = _library()
     if weights == PRETRAINED:
         weights = usual_weights(name)
-    origin = _origin(timm, name, weights)
+    origin = timm_origin(timm, name, weights)
     # Weights are read before the model is built, so that wrong ones are refused at once.
     source = None if weights in (None, PACKAGE) or origin.pretrained else read_weights(weights, sha256)
     noted = None if source is None else source.preprocessing()
     given = dict(model_args or {})
     size = image_size or (noted.crop if noted is not None and "img_size" not in given else None)
     model = _made(timm, name, origin, size, drop_path, given)
-    preprocessing = noted or _preprocessing(timm, model, name)
+    preprocessing = noted or timm_preprocessing(timm, model, name)
     if image_size is not None:
         preprocessing = preprocessing.scaled(image_size)
     state: dict[str, Tensor] = dict(model.state_dict())
@@ -123,74 +93,6 @@ def _library() -> ModuleType:
         raise GraftError(f"this backbone needs timm: pip install '{DISTRIBUTION}[timm]'") from None
     library: ModuleType = timm
     return library
-
-
-def _origin(timm: ModuleType, name: str, weights: str | Weights | None) -> Origin:
-    """What to ask timm for, with the weights that have a name."""
-    if name.startswith(HUB):
-        return _of_hub(name, weights)
-    architecture, _, tag = name.partition(".")
-    if architecture not in timm.list_models():
-        raise GraftError(no_such_network("timm", name, timm.list_models()))
-    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
-    if tag and (why := no_such_weights(tag, architecture, tags, is_tag=True)):
-        raise GraftError(f"backbone.name={name}: {why}")
-    plain = Origin(name, fixed_size=timm.get_pretrained_cfg(name).fixed_input_size)
-    if not isinstance(weights, str):
-        return plain
-    if why := no_such_weights(weights, architecture, tags):
-        raise GraftError(f"backbone.weights={weights}: {why}")
-    if weights not in tags:
-        return plain
-    if tag and weights != tag:
-        raise GraftError(f"backbone.weights={weights} and backbone.name={name} name two sets of weights")
-    named = f"{architecture}.{weights}"
-    settings = timm.get_pretrained_cfg(named)
-    overlay = {}
-    if settings.hf_hub_id:
-        key = f"backbone.weights={weights}"
-        overlay["file"] = _first_there(settings.hf_hub_id, settings.hf_hub_filename, None, key)
-    return Origin(named, pretrained=True, fixed_size=settings.fixed_input_size, overlay=overlay)
-
-
-def _of_hub(name: str, weights: str | Weights | None) -> Origin:
-    repository, revision = hub_parts(name)
-    key = f"backbone.name={name}"
-    no = f"{key} is no image classifier of timm's"
-    try:
-        file = hub_file(repository, "config.json", revision, key)
-        content = json.loads(file.read_text(encoding="utf-8"))
-        architecture = content["architecture"]
-        if not isinstance(architecture, str):
-            raise TypeError(architecture)
-        arguments = dict(content.get("model_args") or {})
-        settings = dict(content.get("pretrained_cfg") or content)
-    except FileNotFoundError as error:
-        raise GraftError(f"{no}: it has no config.json") from error
-    except KeyError as error:
-        kind = f"names none; it is {content['model_type']}" if "model_type" in content else "names none"
-        raise GraftError(f"{no}: its config.json {kind}") from error
-    except (ValueError, TypeError) as error:
-        raise GraftError(f"{no}: its config.json is none of timm's") from error
-    pretrained = weights == HUB_WEIGHTS
-    if pretrained:
-        _first_there(repository, None, revision, key)
-    # Some networks have layers more where there is a classifier.
-    if (classes := content.get("num_classes", settings.get("num_classes"))) is not None:
-        arguments.setdefault("num_classes", classes)
-    rebuilt = {"name": architecture, "model_args": arguments}
-    fixed = bool(settings.get("fixed_input_size"))
-    return Origin(f"local-dir:{file.parent}", pretrained, fixed_size=fixed, rebuilt=rebuilt)
-
-
-def _first_there(repository: str, name: str | None, revision: str | None, key: str) -> str:
-    """The repository's weights: safetensors where it has them."""
-    for file in [name] if name else ["model.safetensors", "pytorch_model.bin"]:
-        try:
-            return str(hub_file(repository, file, revision, key))
-        except FileNotFoundError:
-            continue
-    raise GraftError(f"{key}: {repository} has no weights of timm's")
 
 
 def _made(
@@ -224,7 +126,7 @@ def _made(
         raise GraftError(f"backbone.name={name}{what}: {first_line(error)}") from error
 
 
-def _preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessing:
+def timm_preprocessing(timm: ModuleType, model: nn.Module, name: str) -> Preprocessing:
     """What timm's evaluation transform of these weights does, as data."""
     settings = timm.data.resolve_model_data_config(model)
     channels, height, width = settings["input_size"]
