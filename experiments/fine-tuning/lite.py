@@ -1,6 +1,6 @@
 """Do the defaults of fine-tuning hold for networks that come with ImageNet's weights and BatchNorm?
 
-    python lite.py TASKS RUNS [--draws 0,1,2] [--networks …] [--settings …] [--report]
+    python lite.py TASKS RUNS [--draws 0,1,2] [--networks …] [--only …] [--settings …] [--report]
 
 EfficientNet-Lite0 and Lite2 on the manifests of `lite_tasks.py`: the frozen network with a solved head
 (Graft's own runs, below RUNS), the strategies with two pairs of rates, and what might repair retraining that
@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--draws", default="0,1,2")
     parser.add_argument("--networks", default="lite0,lite2")
+    parser.add_argument("--only", default=",".join(LABELS), help="tasks")
     parser.add_argument("--settings", default=";".join([SOLVED, *SETTINGS]), help="names, with ; between")
     parser.add_argument("--file", type=Path, default=FILE)
     parser.add_argument("--report", action="store_true")
@@ -83,7 +84,7 @@ def main() -> None:
             for network in given.networks.split(","):
                 trained = timm_backbone(f"tf_efficientnet_{network}", "package", image_size=96)
                 trained = trained.to(memory_format=torch.channels_last)
-                for task in LABELS:
+                for task in given.only.split(","):
                     names = [
                         name for name in given.settings.split(";") if (network, task, draw, name) not in done
                     ]
