@@ -50,7 +50,6 @@ AGAINST = {
     "frozen, norm=statistics": "frozen, norm=null",
 }
 TASKS = {"photos": "ants and bees", "cifar": "five classes of CIFAR-10", "smears": "a platelet or none"}
-BATCHES = (32, 8)
 Row = dict[str, Any]
 
 
@@ -63,26 +62,25 @@ def main() -> None:
     file = HERE / "results.csv"
     rows: list[Row] = list(read_csv(file)) if file.exists() else []
     if not given.report:
-        done = {(row["task"], int(row["draw"]), row["arm"], int(row["batch"])) for row in rows}
+        done = {(row["task"], int(row["draw"]), row["arm"]) for row in rows}
         trained = timm_backbone("tf_efficientnet_lite0", "package", image_size=96)
         trained = trained.to(memory_format=torch.channels_last)
-        for batch in BATCHES:
-            for draw in range(DRAWS):
-                for task in LABELS:
-                    missing = [arm for arm in ARMS if (task, draw, arm, batch) not in done]
-                    data = read(given.tasks, task, draw, trained) if missing else None
-                    for arm in missing:
-                        assert data is not None
-                        known = {"task": task, "draw": draw, "arm": arm, "batch": batch}
-                        rows.append(known | one(trained, ARMS[arm](), data, batch, draw))
-                        write_csv(file, rows)
+        for draw in range(DRAWS):
+            for task in LABELS:
+                missing = [arm for arm in ARMS if (task, draw, arm) not in done]
+                data = read(given.tasks, task, draw, trained) if missing else None
+                for arm in missing:
+                    assert data is not None
+                    known = {"task": task, "draw": draw, "arm": arm}
+                    rows.append(known | one(trained, ARMS[arm](), data, draw))
+                    write_csv(file, rows)
     report(rows)
 
 
-def one(trained: Backbone, strategy: FreezeStrategy, data: Data, batch: int, draw: int) -> Row:
+def one(trained: Backbone, strategy: FreezeStrategy, data: Data, draw: int) -> Row:
     """Train a copy once; beside what it came to, what moved below the last three stages."""
     backbone = copy.deepcopy(trained)
-    row = tuned(backbone, strategy, data, Settings(batch=batch), draw)
+    row = tuned(backbone, strategy, data, Settings(), draw)
     before, after = (
         {name: tensor for stage in list(net.stages)[:-3] for name, tensor in named(net, stage)}
         for net in (trained, backbone)
@@ -107,78 +105,62 @@ def named(backbone: Backbone, stage: str) -> list[tuple[str, torch.Tensor]]:
     ]
 
 
-def values(rows: list[Row], arm: str, batch: int, task: str, metric: str) -> dict[int, float]:
+def values(rows: list[Row], arm: str, task: str, metric: str) -> dict[int, float]:
     """A number by draw."""
-    return {
-        int(row["draw"]): float(row[metric])
-        for row in rows
-        if (row["arm"], int(row["batch"]), row["task"]) == (arm, batch, task)
-    }
+    return {int(row["draw"]): float(row[metric]) for row in rows if (row["arm"], row["task"]) == (arm, task)}
 
 
-def gains(rows: list[Row], arm: str, batch: int, task: str, metric: str) -> list[float]:
+def gains(rows: list[Row], arm: str, task: str, metric: str) -> list[float]:
     """The arm less what it is held against, draw by draw."""
-    ours, theirs = (values(rows, name, batch, task, metric) for name in (arm, AGAINST[arm]))
+    ours, theirs = (values(rows, name, task, metric) for name in (arm, AGAINST[arm]))
     return [ours[draw] - theirs[draw] for draw in sorted(ours) if draw in theirs]
 
 
 def report(rows: list[Row]) -> None:
     """Print the tables, draw the figure."""
-    for batch in (batch for batch in BATCHES if any(int(row["batch"]) == batch for row in rows)):
-        for metric in ("test/accuracy", "test/loss", "last/accuracy", "last/loss"):
-            print(f"\nbatches of {batch}, {metric}\n\n| arm | {' | '.join(LABELS)} | over tasks |")
-            print(f"|---|{'---|' * len(LABELS)}---|")
-            for arm in ARMS:
-                means = [np.mean(list(values(rows, arm, batch, task, metric).values())) for task in LABELS]
-                cells = [f"{mean:.3f}" for mean in means]
-                overall = ""
-                if arm in AGAINST:
-                    of_tasks = [gains(rows, arm, batch, task, metric) for task in LABELS]
-                    said = [interval(of_task) for of_task in of_tasks]
-                    cells = [
-                        f"{cell} ({mean:+.3f} ± {half:.3f})"
-                        for cell, (mean, half) in zip(cells, said, strict=True)
-                    ]
-                    mean, half = interval([mean for mean, _ in said])
-                    overall = f"{mean:+.3f} ± {half:.3f}"
-                print(f"| {arm} | {' | '.join(cells)} | {overall} |")
-    print("\n| arm | batch | lower parameters moved | lower means moved |\n|---|---|---|---|")
+    for metric in ("test/accuracy", "test/loss", "last/accuracy", "last/loss"):
+        print(f"\n{metric}\n\n| arm | {' | '.join(TASKS.values())} |\n|---|{'---|' * len(TASKS)}")
+        for arm in ARMS:
+            own = [list(values(rows, arm, task, metric).values()) for task in TASKS]
+            print(f"| {arm} | {' | '.join(f'{np.mean(of):.3f} ({len(of)})' for of in own)} |")
+        print(f"\n| difference | {' | '.join(TASKS.values())} | over tasks |\n|---|{'---|' * len(TASKS)}---|")
+        for arm, other in AGAINST.items():
+            said = [interval(gains(rows, arm, task, metric)) for task in TASKS]
+            said.append(interval([mean for mean, _ in said]))
+            cells = " | ".join(f"{mean:+.3f} ± {half:.3f}" for mean, half in said)
+            print(f"| {arm}, less {other} | {cells} |")
+    print("\n| arm | lower parameters moved | lower means moved |\n|---|---|---|")
     for arm in ARMS:
-        for batch in BATCHES:
-            own = [row for row in rows if (row["arm"], int(row["batch"])) == (arm, batch)]
-            counts = sorted({int(row["lower parameters moved"]) for row in own})
-            shift = [float(row["lower means moved"]) for row in own]
-            print(f"| {arm} | {batch} | {counts} | {min(shift, default=0)} to {max(shift, default=0)} |")
+        of_arm = [row for row in rows if row["arm"] == arm]
+        counts = sorted({int(row["lower parameters moved"]) for row in of_arm})
+        shifts = [float(row["lower means moved"]) for row in of_arm]
+        print(f"| {arm} | {counts} | {min(shifts)} to {max(shifts)} |")
     figure(rows).savefig(HERE / "figure.png", dpi=120)
 
 
 def figure(rows: list[Row]) -> Figure:
-    """Paired differences of accuracy and loss, a mark a draw and the mean with its interval."""
-    drawn = Figure(figsize=(11, 8), layout="constrained")
+    """Paired differences of accuracy and loss: a mark a draw, their mean with its interval."""
+    drawn = Figure(figsize=(11, 5.5), layout="constrained")
+    pair = drawn.subplots(1, 2, sharey=True)
     names = list(AGAINST)
-    grid = drawn.subplots(len(BATCHES), 2, sharey=True, sharex="col")
-    for axes, (batch, metric) in zip(
-        grid.flat, [(b, m) for b in BATCHES for m in ("test/accuracy", "test/loss")], strict=True
+    for axes, metric, what in zip(
+        pair, ("test/accuracy", "test/loss"), ("accuracy", "log loss"), strict=True
     ):
         axes.axvline(0, color=GREY, linewidth=1)
-        for place, task in enumerate(LABELS):
+        for place, task in enumerate(TASKS):
+            style: dict[str, Any] = {"color": COLOURS[place]}
             for index, arm in enumerate(names):
-                found = gains(rows, arm, batch, task, metric)
-                if not found:
-                    continue
-                height = index + 0.22 * (place - 1)
+                found, height = gains(rows, arm, task, metric), index + 0.24 * (place - 1)
                 mean, half = interval(found)
                 label = TASKS[task] if index == 0 else None
-                axes.plot(found, [height] * len(found), "|", color=COLOURS[place], markersize=7)
-                axes.errorbar(
-                    mean, height, xerr=half, fmt=MARKERS[place], color=COLOURS[place], capsize=3, label=label
-                )
-        axes.set_yticks(range(len(names)), [f"{arm}\nless {AGAINST[arm]}" for arm in names], fontsize=8)
+                axes.plot(found, [height] * len(found), "|", markersize=7, **style)
+                axes.errorbar(mean, height, xerr=half, fmt=MARKERS[place], capsize=3, label=label, **style)
+        axes.set_yticks(range(len(names)), [f"{arm}\nless {AGAINST[arm]}" for arm in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
-        axes.set_title(f"batches of {batch}: {'accuracy' if 'acc' in metric else 'log loss'}, difference")
+        axes.set_xlabel(f"difference of test {what}")
         axes.grid(alpha=0.3)
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=len(LABELS))
+    handles, labels = pair[0].get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside lower center", ncols=len(TASKS))
     return drawn
 
 
