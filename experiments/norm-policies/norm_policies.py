@@ -139,7 +139,7 @@ def report(rows: list[Row]) -> None:
 
 
 def figure(rows: list[Row]) -> Figure:
-    """Paired differences of accuracy and loss: a mark a draw, their mean with its interval."""
+    """Paired differences of accuracy and loss: a tick a draw, their mean with its interval."""
     drawn = Figure(figsize=(11, 5.5), layout="constrained")
     pair = drawn.subplots(1, 2, sharey=True)
     names = list(AGAINST)
@@ -151,11 +151,12 @@ def figure(rows: list[Row]) -> Figure:
             style: dict[str, Any] = {"color": COLOURS[place]}
             for index, arm in enumerate(names):
                 found, height = gains(rows, arm, task, metric), index + 0.24 * (place - 1)
-                mean, half = interval(found)
+                # Two draws have an interval that says nothing.
+                mean, half = interval(found) if len(found) > 2 else (float(np.mean(found)), 0.0)
                 label = TASKS[task] if index == 0 else None
                 axes.plot(found, [height] * len(found), "|", markersize=7, **style)
                 axes.errorbar(mean, height, xerr=half, fmt=MARKERS[place], capsize=3, label=label, **style)
-        axes.set_yticks(range(len(names)), [f"{arm}\nless {AGAINST[arm]}" for arm in names])
+        axes.set_yticks(range(len(names)), [f"{arm}\nless {AGAINST[arm]}" for arm in names], fontsize=9)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel(f"difference of test {what}")
         axes.grid(alpha=0.3)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole study: manifests, 5 draws of 3 tasks with 8 arms, the tables and the figure. Stopped, the same command goes on.
+# The whole study: manifests, 5 draws of 3 tasks with 8 arms, tables and figure. Stopped, the same command goes on.
 #   PHOTOS=hymenoptera CIFAR10=cifar10 SMEARS=blood_cells bash experiments/norm-policies/run.sh
 # Wants the extras `timm` and `imagenet`.
 set -euo pipefail
@@ -10,3 +10,4 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} PYTHONPATH=experiments/fine-tuning$
 
 [ -d "$TASKS" ] || "$PYTHON" experiments/fine-tuning/lite_tasks.py "$TASKS" "$PHOTOS" "$CIFAR10" "$SMEARS"
 "$PYTHON" experiments/norm-policies/norm_policies.py "$TASKS"
+"$PYTHON" experiments/norm-policies/moved.py "$TASKS"
