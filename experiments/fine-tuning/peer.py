@@ -38,7 +38,7 @@ from fastai.vision.all import (  # type: ignore[import-not-found]
     set_seed,
 )
 from PIL import Image
-from settings import NETWORKS, PAIRS, STAGES
+from settings import NETWORKS, PAIRS, STAGES, place_of
 from torch import nn
 
 from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
@@ -136,7 +136,7 @@ def network(pair: str, sources: Path) -> Backbone:
         "squeezenet1_0": lambda **keys: torchvision_backbone("squeezenet1_0", **keys),
     }
     size = {"image_size": sizes[PAIRS[pair].manifest.split("-")[0]]} if sizes else {}
-    return makers[name](weights=str(sources / weights), **size)
+    return makers[name](weights=place_of(weights, sources), **size)
 
 
 def model_of(pair: str, backbone: Backbone, classes: int) -> tuple[nn.Module, Any]:
@@ -146,7 +146,8 @@ def model_of(pair: str, backbone: Backbone, classes: int) -> tuple[nn.Module, An
     if kind in ("glyphs", "cifar"):
         return add_head(nn.Sequential(*stages), backbone.width, classes, pool=False), default_split
     # The last pooling is the head's, and its concat pooling takes the place.
-    stages[-1] = nn.Sequential(*list(stages[-1].children())[:-2])
+    last = stages[-1].get_submodule("model") if kind == "lite0" else stages[-1]
+    stages[-1] = nn.Sequential(*list(last.children())[:-2])
     model = add_head(nn.Sequential(*stages), backbone.width, classes)
     # fastai divides the bodies of torchvision's families in two; others, timm's too, are one group.
     deep = {"resnet": 3, "squeezenet": 2}.get(kind)

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The whole study: sources, tasks, the search, the final runs and the tables. Stopped, the same command goes on.
-#   PHOTOS=hymenoptera CIFAR10=cifar10 DIGITS=digit_domains.npz SQUEEZENET=squeezenet1_0.pth LITE0=efficientnet-lite0.pth \
-#     bash experiments/fine-tuning/run.sh
+#   PHOTOS=hymenoptera CIFAR10=cifar10 DIGITS=digit_domains.npz SQUEEZENET=squeezenet1_0.pth bash experiments/fine-tuning/run.sh
 # FASTAI=/path/to/python, of an environment with Graft and fastai, adds fastai's runs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,8 +19,6 @@ for part in train test; do
   done
 done
 ln -sf "$(realpath "$SQUEEZENET")" "$RUNS/sources/squeezenet1_0.pth"
-[ -e "$RUNS/sources/efficientnet_lite0.pth" ] ||
-  "$PYTHON" $STUDY/networks.py "$LITE0" "$RUNS/sources/efficientnet_lite0.pth"
 
 source_network() { # NAME WORDS...: a small network for a backbone, once
   [ -e "$RUNS/sources/$1.done" ] && return

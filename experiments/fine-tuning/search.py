@@ -17,14 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import networks
 import numpy as np
 import torch
 from PIL import Image
-from settings import JUDGED_EVERY, NETWORKS, PAIRS, STAGES
+from settings import JUDGED_EVERY, NETWORKS, PAIRS, STAGES, place_of
 from torch import Tensor, nn
 from torch.nn import functional
 
+import networks
 from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
 from graft.models.head import linear
 from graft.optim.groups import parameter_groups
@@ -98,7 +98,7 @@ def network(pair: str, sources: Path) -> Backbone:
         "squeezenet1_0": partial(torchvision_backbone, "squeezenet1_0"),
     }
     size = {"image_size": sizes[PAIRS[pair].manifest.split("-")[0]]} if sizes else {}
-    return makers[name](weights=str(sources / weights), **size)
+    return makers[name](weights=place_of(weights, sources), **size)
 
 
 def images(file: Path, root: Path, part: str, backbone: Backbone) -> Part:

@@ -21,13 +21,13 @@ class Stage:
     kind: str = "search"
 
 
-# Backbone's words; weights are below the folder of sources.
+# Backbone's words; weights are below the folder of sources, or a package's.
 NETWORKS = {
     "glyphs": ("simple_cnn", "glyphs", None),
     "cifar": ("simple_cnn", "cifar10", None),
     "resnet": ("small_resnet", "resnet", None),
     "squeezenet": ("squeezenet1_0", "squeezenet1_0.pth", {"photos": 96, "cifar": 64}),
-    "lite0": ("efficientnet_lite0", "efficientnet_lite0.pth", {"photos": 96, "cifar": 64}),
+    "lite0": ("efficientnet_lite0", "package", {"photos": 96, "cifar": 64}),
 }
 # Large networks are judged on every fourth development image: they are slow.
 JUDGED_EVERY = {"squeezenet/cifar-10": 4, "lite0/cifar-10": 4}
@@ -89,6 +89,11 @@ STAGES = {
 }
 
 
+def place_of(weights: str, sources: Path) -> str:
+    """Where a network's weights are, as `backbone.weights` says it."""
+    return weights if weights == "package" else str(sources / weights)
+
+
 def words_of(pair: str, stage: Stage, draw: int, tasks: Path, sources: Path) -> list[str]:
     """The words for `graft train` that every setting of a stage shares."""
     backbone, weights, sizes = NETWORKS[PAIRS[pair].network]
@@ -99,7 +104,7 @@ def words_of(pair: str, stage: Stage, draw: int, tasks: Path, sources: Path) -> 
         f"data.root={tasks}",
         f"data.file={tasks / stage.kind / f'{manifest}-{draw}.csv'}",
         f"backbone={backbone}",
-        f"backbone.weights={sources / weights}",
+        f"backbone.weights={place_of(weights, sources)}",
         *size,
         "freeze=full",
         # Not the source's: a head of as many classes would begin as the source's did, and fit its features.
