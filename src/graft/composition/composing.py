@@ -31,7 +31,9 @@ from graft.configuration.rules import clean_name
 from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
 from graft.errors import GraftError, first_line
 
-TORCHVISION = "graft.backbones.torchvision_backbone"
+# Their networks learnt ImageNet or more, and their norm layers' statistics with it.
+LIBRARIES = ("graft.backbones.torchvision_backbone", "graft.backbones.timm_backbone")
+STOCH_NORM = "graft.objective.StochNorm"
 # By command: keys that do nothing there, and why.
 WITHOUT_EFFECT = {
     "evaluate": (
@@ -49,6 +51,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.name", _run_name, replace=True)
     OmegaConf.register_new_resolver("graft.pretrained", _pretrained, replace=True)
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
+    OmegaConf.register_new_resolver("graft.norm", _norm, replace=True)
 
 
 def prefer_own_options() -> None:
@@ -96,14 +99,26 @@ def _run_name(*, _root_: DictConfig) -> str:
 def _pretrained(trained: object, scratch: object, other: object = None, *, _root_: DictConfig) -> object:
     """The first value where `backbone.weights` are given, the second for a new network.
 
-    With weights, a network that is not torchvision's takes `other`, where that is given: in
-    experiments/fine-tuning SqueezeNet lost by rates that small networks gained by.
+    With weights, a network that is neither torchvision's nor timm's takes `other`, where that is given: in
+    experiments/fine-tuning SqueezeNet and the EfficientNet-Lites lost by rates that small networks gained by.
     """
     if OmegaConf.select(_root_, "backbone.weights") is None:
         return scratch
-    if other is None or OmegaConf.select(_root_, "backbone._target_") == TORCHVISION:
+    if other is None or OmegaConf.select(_root_, "backbone._target_") in LIBRARIES:
         return trained
     return other
+
+
+def _norm(*, _root_: DictConfig) -> str | None:
+    """What norm layers do where the stage trains: with a library's weights their statistics stay.
+
+    Statistics of few images are worth less than ImageNet's (experiments/norm-policies). StochNorm is about
+    the images' own, so it has them.
+    """
+    trained = OmegaConf.select(_root_, "backbone.weights") is not None
+    library = OmegaConf.select(_root_, "backbone._target_") in LIBRARIES
+    mixes = OmegaConf.select(_root_, "regularizer._target_") == STOCH_NORM
+    return "affine" if trained and library and not mixes else None
 
 
 def _frozen(head_only: object, more: object, *, _root_: DictConfig) -> object:

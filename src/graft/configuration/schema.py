@@ -100,6 +100,12 @@ def check_together(config: Config) -> None:
     if get(config, "trainer.sync_batchnorm") and str(regularizer).endswith(".StochNorm"):
         # Lightning would put its own layers in the place of the regulariser's.
         raise GraftError("trainer.sync_batchnorm=true does not go with regularizer=stochnorm")
+    norm = get(config, "freeze.norm")
+    if str(regularizer).endswith(".StochNorm") and norm in ("affine", "frozen"):
+        raise GraftError(
+            f"regularizer=stochnorm mixes statistics that freeze.norm={norm} holds still;"
+            " give freeze.norm=train"
+        )
     looks = (".Delta", ".BatchSpectralShrinkage", ".CoTuning")
     if config.get("compile") and str(regularizer).endswith(looks):
         raise GraftError("compile=true does not go with a regularizer that looks at each stage's output")
