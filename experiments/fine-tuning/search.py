@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import networks
 import numpy as np
 import torch
 from PIL import Image
@@ -24,7 +25,6 @@ from settings import JUDGED_EVERY, NETWORKS, PAIRS, STAGES, place_of
 from torch import Tensor, nn
 from torch.nn import functional
 
-import networks
 from graft.backbones import Backbone, Preprocessing, simple_cnn, torchvision_backbone
 from graft.models.head import linear
 from graft.optim.groups import parameter_groups

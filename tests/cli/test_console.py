@@ -118,7 +118,7 @@ TYPOS = [
     (["rank"], "graft rank asks which backbone suits some images; give data=…"),
     (
         ["rank", "data=digits", "backbones=resnet18"],
-        "it must be a list of names, each once, such as [resnet18",
+        "it must be at_hand, or a list of names, each once, such as [resnet18",
     ),
     (["rank", "data=digits", "backbone=resnet18"], "unknown key backbone; did you mean backbones?"),
     (["rank", "data=digits", "weights.resnet18=3"], "weights.resnet18=3: there is no such file or folder"),

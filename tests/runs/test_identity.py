@@ -21,6 +21,7 @@ OTHER = {
     "test": False,
     "threads": 3,
     "data.num_workers": 2,
+    "backbone.sha256": "0" * 64,
     "cache.dir": "x",
     "cache.max_bytes": 7,
     "trainer.accelerator": "cpu",

@@ -21,8 +21,8 @@ OPTIONS = [
     (group, path.stem)
     for group in GROUPS
     for path in sorted((conf_dir() / group).glob("[!_]*.yaml"))
-    # The one has no network of its own, the other is one of the rest.
-    if path.stem not in ("torchvision", "auto")
+    # Two have no network of their own, and one is one of the rest. Packaged networks are told by timm's name.
+    if path.stem not in ("torchvision", "timm", "auto") and "_lite" not in path.stem
 ]
 
 
