@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from graft_runs import finished, unused
-from lite_tasks import LABELS
+from lite_tasks import FEW
 from torch import nn
 from tuning import Data, Settings, read, run, tuned
 from tuning_report import interval
@@ -56,6 +56,7 @@ SETTINGS: dict[str, tuple[FreezeStrategy, Settings]] = {
     "full, 3e-4, 1e-2, layer decay .75": (Full(), Settings(layer_decay=0.75)),
     "full, 3e-4, 1e-2, norm=frozen": (Full("frozen"), SHIPPED),
     "full, 3e-4, 1e-2, norm=affine": (Full("affine"), SHIPPED),
+    "full, 1e-4, 3e-3, norm=affine": (Full("affine"), OTHERS),
     SLOW: (Full(), SHIPPED),
     f"{FROM_SOLVED}, 1e-4, 3e-4": (Full(), Settings(1e-4, 3e-4)),
     f"{FROM_SOLVED}, 3e-5, 3e-4, norm=frozen": (Full("frozen"), Settings(3e-5, 3e-4)),
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--draws", default="0,1,2")
     parser.add_argument("--networks", default="lite0,lite2")
-    parser.add_argument("--only", default=",".join(LABELS), help="tasks")
+    parser.add_argument("--only", default=",".join(FEW), help="tasks")
     parser.add_argument("--settings", default=";".join([SOLVED, *SETTINGS]), help="names, with ; between")
     parser.add_argument("--file", type=Path, default=FILE)
     parser.add_argument("--report", action="store_true")

@@ -3,8 +3,9 @@
     python lite_tasks.py OUT HYMENOPTERA CIFAR10 BLOOD_CELLS
 
 Writes a manifest a task and draw, `OUT/TASK-DRAW.csv`: ants and bees (50 labelled images a class), five
-classes of CIFAR-10 (20), and whether a blood smear shows a platelet (50). The first two are tested on their
-own test images, of CIFAR-10 100 a class; the smears on the 159 that are published for validation and test.
+classes of CIFAR-10 (20), whether a blood smear shows a platelet (50), and the five classes with more images
+(200, of which 40 validate). The first two are tested on their own test images, of CIFAR-10 100 a class; the
+smears on the 159 that are published for validation and test.
 """
 
 import sys
@@ -15,7 +16,8 @@ import numpy as np
 from graft.runs.files import read_csv, write_csv
 from tasks import CLASSES, Pool, folders, rows, some
 
-LABELS = {"photos": 50, "cifar": 20, "smears": 50}
+LABELS = {"photos": 50, "cifar": 20, "smears": 50, "many": 200}
+FEW = ("photos", "cifar", "smears")
 DRAWS = 5
 TESTED = 100
 
@@ -29,9 +31,10 @@ def main(out: str, hymenoptera: str, cifar10: str, blood_cells: str) -> None:
         "cifar": folders(folder, "cifar", Path(cifar10), "train", "test", CLASSES),
         "smears": smears(folder, Path(blood_cells)),
     }
+    pools["many"] = pools["cifar"]
     for task, (pool, tested) in pools.items():
         rng = np.random.default_rng([0, *task.encode()])
-        if task == "cifar":
+        if task in ("cifar", "many"):
             tested = {label: list(rng.permutation(names))[:TESTED] for label, names in tested.items()}
         for draw in range(DRAWS):
             drawn = {label: some(names, LABELS[task], task, draw) for label, names in pool.items()}

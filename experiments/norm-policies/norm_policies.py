@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lite_tasks import DRAWS, LABELS
+from lite_tasks import DRAWS, FEW
 from matplotlib.figure import Figure
 from tuning import Data, Settings, read, tuned
 from tuning_report import interval
@@ -66,7 +66,7 @@ def main() -> None:
         trained = timm_backbone("tf_efficientnet_lite0", "package", image_size=96)
         trained = trained.to(memory_format=torch.channels_last)
         for draw in range(DRAWS):
-            for task in LABELS:
+            for task in FEW:
                 missing = [arm for arm in ARMS if (task, draw, arm) not in done]
                 data = read(given.tasks, task, draw, trained) if missing else None
                 for arm in missing:

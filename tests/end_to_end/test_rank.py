@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torchvision import models
 
 import graft
-from graft.backbones import torchvision_backbone
+from graft.backbones import at_hand, torchvision_backbone
 from graft.cli.console import run
 from graft.commands import rank
 from graft.data import evaluation_transform, image_data, read_image
@@ -26,6 +26,8 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_WEIGHTS_DIR", str(tmp_path / "weights"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(at_hand, "packaged_file", lambda name: None)
     monkeypatch.setattr(costs, "SECONDS", 0)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
