@@ -149,6 +149,8 @@ def test_mixed_weights_have_their_own_statistics(
     monkeypatch.chdir(tmp_path)
     words = ["data=image_folder", f"data.root={photos}", "data.batch_size=8", "trainer=cpu", "logger=none"]
     words += ["backbone=mobilenet_v3_small", "backbone.image_size=32", "trainer.max_epochs=1", "test=false"]
+    # By default the statistics of a network with weights stay, and are the source's.
+    words += ["freeze.norm=train"]
     graft.train([*words, "backbone.weights=null", "hydra.run.dir=source"])
     graft.train([*words, "backbone.weights=source", "hydra.run.dir=tuned"])
     capsys.readouterr()

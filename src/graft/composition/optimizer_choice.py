@@ -94,7 +94,9 @@ def what_asks_for_training(cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plai
     asking += [
         f"{key}={value}"
         for key, right in AS_IT_IS.items()
-        if (value := get(raw, key)) not in right and not (key == "cache.features" and not auto)
+        if key in changed
+        and (value := get(raw, key)) not in right
+        and not (key == "cache.features" and not auto)
     ]
     named = raw["callbacks"].items()
     return asking + [f"callbacks={name}" for name, node in named if node.get("_target_") not in CALLBACKS]
