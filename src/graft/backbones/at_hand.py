@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.backbones.weight_packages import PACKAGES, packaged_file
-from graft.configuration.network_names import HUB, PACKAGE, TARGETS, hub_parts, networks
+from graft.configuration.network_names import HUB, PACKAGE, TARGETS, hub_parts, network_of
 from graft.configuration.paths import expanded
 
 WEIGHTS_DIR = "GRAFT_WEIGHTS_DIR"
@@ -35,11 +35,8 @@ def weights_at_hand(name: str, node: Mapping[str, Any]) -> str | None:
 
 def cached_file(node: Mapping[str, Any]) -> Path | None:
     """Where the weights that a node names are kept; None where no library lists them, or they are not."""
-    library, name, weights = (
-        TARGETS.get(str(node.get("_target_"))),
-        str(node.get("name")),
-        node.get("weights"),
-    )
+    library, name = TARGETS.get(str(node.get("_target_"))), str(node.get("name"))
+    weights = node.get("weights")
     if library is None or not isinstance(weights, str):
         return None
     if weights == PACKAGE:
@@ -47,12 +44,11 @@ def cached_file(node: Mapping[str, Any]) -> Path | None:
     if name.startswith(HUB):
         repository, revision = hub_parts(name)
         return _in_hub_cache(repository, revision)
-    base = name.partition(".")[0] if library == "timm" else name
-    network = networks(library).get(base)
+    network = network_of(node)
     if network is None or weights not in network.weights:
         return None
     if library == "timm":
-        return _in_hub_cache(f"timm/{base}.{weights}", "*")
+        return _in_hub_cache(f"timm/{network.name}.{weights}", "*")
     return torch_cache() / network.files[network.weights.index(weights)]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from graft.backbones.at_hand import torch_cache
 from graft.errors import GraftError, first_line
 from graft.runs.files import digest_of
 
@@ -27,7 +28,7 @@ def fetched(address: str, sha256: str | None) -> Path:
     key = f"backbone.weights={address}"
     if sha256 is None:
         raise GraftError(f"{key} needs backbone.sha256=, the 64 hexadecimal digits of the file's checksum")
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    folder = torch_cache()
     # By its sum too: at other addresses, other files have the same name.
     file = folder / f"{sha256[:16]}-{address.partition('?')[0].rpartition('/')[2]}"
     if not file.is_file():

@@ -163,7 +163,7 @@ def _carved(model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mappin
         raise GraftError(f"backbone.name={name} takes no images of {side} px: {first_line(error)}") from error
     if not isinstance(expected, Tensor) or expected.ndim != 2:
         raise GraftError(f"backbone.name={name} gives no features, one row an image")
-    dropped = [_unused(model, path, images) for path in classifiers(model)]
+    dropped = _unused(model, images)
     blocks, levels = layers(model, family)
     for path in dropped:
         model.set_submodule(path, nn.Identity())
@@ -193,19 +193,23 @@ def classifiers(model: Any) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def _unused(model: Any, path: str, images: Tensor) -> str:
-    """The outermost module around a classifier that has no part in the features, as its own norm has none."""
-    around = path.split(".")
-    outer = [".".join(around[:length]) for length in range(1, len(around) + 1)]
+def _unused(model: Any, images: Tensor) -> list[str]:
+    """For each classifier, the outermost module around it that has no part in the features."""
+    paths = [path.split(".") for path in classifiers(model)]
     called: set[nn.Module] = set()
     hooks = [
         module.register_forward_pre_hook(lambda module, _: called.add(module))
-        for module in model.get_submodule(outer[0]).modules()
+        for outermost in {around[0] for around in paths}
+        for module in model.get_submodule(outermost).modules()
     ]
     model.forward_head(model.forward_features(images), pre_logits=True)
     for hook in hooks:
         hook.remove()
-    return next(name for name in outer if called.isdisjoint(model.get_submodule(name).modules()))
+    outer = ([".".join(around[:length]) for length in range(1, len(around) + 1)] for around in paths)
+    return [
+        next(name for name in names if called.isdisjoint(model.get_submodule(name).modules()))
+        for names in outer
+    ]
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
+from torchvision.ops import Permute
 
 from graft.backbones.depth import Blocks
 from graft.backbones.torchvision_stages import Stages, between_poolings, chain
@@ -165,17 +166,6 @@ class AddPositions(nn.Module):
         return result
 
 
-class Permute(nn.Module):
-    """The same tensor with its dimensions in another order."""
-
-    def __init__(self, *order: int) -> None:
-        super().__init__()
-        self.order = order
-
-    def forward(self, tensor: Tensor) -> Tensor:  # noqa: D102
-        return tensor.permute(self.order)
-
-
 def cut(model: nn.Module, family: str, extras: Extras) -> Stages:
     """The stages of a model without its classifier, stem first.
 
@@ -297,7 +287,7 @@ def _volo(model: Any) -> Stages:
     numbered = [first, second, chain(AddPositions(model), third), *others]
     end = End(_view(model, ["post_network", "norm", "head_drop"], ["cls_token"]), ["forward_cls", "norm"])
     return {
-        "stem": chain(model.patch_embed, Permute(0, 2, 3, 1)),
+        "stem": chain(model.patch_embed, Permute([0, 2, 3, 1])),
         **{f"block{number}": block for number, block in enumerate(numbered, start=1)},
         "class_attention": chain(nn.Flatten(1, 2), end),
     }

@@ -192,6 +192,12 @@ def _installed(library: str) -> str | None:
         return None
 
 
+def library_nodes(options: Mapping[str, Mapping[str, Any]], library: str) -> dict[str, dict[str, Any]]:
+    """The node of each of a library's classifiers by name, with its usual weights; None where it has none."""
+    usual = {name: next(iter(networks(library)[name].weights), None) for name in classifiers(library)}
+    return {name: {**options[library], "name": name, "weights": usual[name]} for name in usual}
+
+
 def nodes_by_name(
     options: Mapping[str, Mapping[str, Any]], asked: Iterable[str], given: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
@@ -209,9 +215,8 @@ def nodes_by_name(
     """
     known = {name: dict(node) for name, node in options.items() if "???" not in node.values()}
     for library in ("torchvision", "timm"):
-        for name in classifiers(library):
-            usual = next(iter(networks(library)[name].weights), None)
-            known.setdefault(name, {**options[library], "name": name, "weights": usual})
+        for name, node in library_nodes(options, library).items():
+            known.setdefault(name, node)
     for key, names in (("backbones: ", asked), ("weights.", given)):
         for name in names:
             if name in known:

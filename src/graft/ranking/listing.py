@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from graft.backbones.at_hand import weights_at_hand
-from graft.configuration.network_names import classifiers, network_of, networks
+from graft.configuration.network_names import library_nodes, network_of
 from graft.configuration.run_config import Node
 
 
@@ -36,12 +36,10 @@ def listed(described: Mapping[str, str], options: Mapping[str, Node], library: s
     if library is None:
         return [_row(name, text, options[name]) for name, text in described.items()]
     rows = []
-    for name in classifiers(library):
+    for name, node in library_nodes(options, library).items():
         # An option of that name and library has been listed.
         if options.get(name, {}).get("name") == name and library == "torchvision":
             continue
-        usual = next(iter(networks(library)[name].weights), None)
-        node = {**options[library], "name": name, "weights": usual}
         rows.append(_row(name, f"backbone={library} backbone.name={name}", node))
     return rows
 
