@@ -1,5 +1,6 @@
 """What the tests of weights share: a trained backbone, a fresh one, how to compare, and a server."""
 
+import os
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -114,3 +115,19 @@ def dead_address():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     return f"http://127.0.0.1:{port}"
+
+
+class Payload:
+    """Makes a folder when a careless reader unpickles it."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.marker),))
+
+
+@pytest.fixture
+def payload():
+    """Of a path: what would make a folder there."""
+    return Payload

@@ -1,7 +1,6 @@
 """A repository of the Hub, at one commit, is a backbone: asked for once, and none of its code runs."""
 
 import json
-import os
 import shutil
 import time
 
@@ -303,21 +302,11 @@ def test_a_repository_with_a_pickle_alone_works_the_second_time_unasked(hub, net
     assert hub.server.asked == []
 
 
-class Payload:
-    """Makes a folder when a careless reader unpickles it."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return (os.mkdir, (str(self.marker),))
-
-
 @pytest.mark.parametrize("new_format", [True, False])
-def test_a_malicious_pickle_never_runs(hub, net, tmp_path, new_format):
+def test_a_malicious_pickle_never_runs(hub, net, tmp_path, new_format, payload):
     marker, file = tmp_path / "marker", tmp_path / "pushed" / "pytorch_model.bin"
     hub.publish_model(net, file.parent, safe=False)
-    torch.save({**net.state_dict(), "x": Payload(marker)}, file, _use_new_zipfile_serialization=new_format)
+    torch.save({**net.state_dict(), "x": payload(marker)}, file, _use_new_zipfile_serialization=new_format)
     hub.publish(file.name, file.read_bytes())
     assert refusal().startswith(f"backbone.name={NAME}")
     assert not marker.exists()

@@ -1,6 +1,5 @@
 """Every kind of weights file is read, nothing else is, and a pickle never runs."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -155,21 +154,11 @@ def test_a_home_relative_path_is_expanded(tmp_path, monkeypatch, trained, fresh,
     assert same(trained[0], fresh)
 
 
-class Payload:
-    """Touches a file when a careless reader unpickles it."""
-
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return (os.mkdir, (str(self.marker),))
-
-
 @pytest.mark.parametrize("new_format", [True, False])
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt"])
-def test_a_malicious_pickle_never_runs(tmp_path, trained, fresh, suffix, new_format, refused):
+def test_a_malicious_pickle_never_runs(tmp_path, trained, fresh, suffix, new_format, refused, payload):
     marker, path = tmp_path / "marker", tmp_path / f"a{suffix}"
-    state = {**trained[0].state_dict(), "extra": Payload(marker)}
+    state = {**trained[0].state_dict(), "extra": payload(marker)}
     torch.save(state, path, _use_new_zipfile_serialization=new_format)
     message = refused(fresh, path)
     assert not marker.exists()
