@@ -14,8 +14,8 @@ from graft.features.extraction import evaluating
 WARM_UP = 2
 SECONDS = 0.3
 BATCHES = 3
-# Images in a batch on a CPU, at most. More are hardly faster there, and measuring is to cost little beside the
-# pass over a person's images.
+# Images in a batch on a CPU, at most. More are hardly faster there, and measuring is to cost little beside
+# the pass over a person's images.
 CPU_BATCH = 4
 
 
@@ -36,8 +36,8 @@ class Cost(NamedTuple):
 def cost_of(backbone: Backbone, device: torch.device, batch_size: int) -> Cost:
     """Count and measure, in evaluation mode and single precision, at the size that the backbone sees.
 
-    The backbone is moved to the device, and measured there with batches of so many images, of few on a CPU; it is
-    left frozen.
+    The backbone is moved to the device, and measured there with batches of so many images, of few on a CPU;
+    it is left frozen.
     """
     backbone.to(device)
     parameters = sum(tensor.numel() for tensor in backbone.parameters())
