@@ -15,6 +15,7 @@ FLOORS = (
     {"__init__", "__main__"},
     {"cli"},
     {"commands"},
+    {"advice"},
     {"sweeps"},
     {"training"},
     {"ranking", "inspection"},

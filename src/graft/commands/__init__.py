@@ -5,6 +5,7 @@ from functools import partial
 from importlib import import_module
 
 COMMANDS = {
+    "advise": "say which backbone, how much to retrain, how far to trust the number",
     "inspect": "look at images first: classes, sizes, damage, copies across splits",
     "train": "train a head, and as much of a backbone as you say, on your images",
     "crossval": "train anew on each of several folds: mean, deviation, interval",
@@ -21,5 +22,5 @@ COMMANDS = {
 def command(name: str) -> Callable[..., object]:
     """What a command calls with a configuration, a folder and the words; imported, and torch with it, now."""
     run: Callable[..., object] = import_module(f"graft.commands.{name}").run
-    # Each fold is a run of its own; the commands know nothing of each other.
-    return partial(run, train=command("train")) if name == "crossval" else run
+    # Each training is a run of its own; the commands know nothing of each other.
+    return partial(run, train=command("train")) if name in ("crossval", "advise") else run

@@ -33,6 +33,7 @@ from graft.training.assembly import Parts, prepare
 from graft.training.beginning import record_start, show_training_images
 from graft.training.cache import decision as cache_decision
 from graft.training.callbacks.checkpoint_files import Position, newest
+from graft.training.callbacks.pause import PauseAfter
 from graft.training.deferred import finish_test
 from graft.training.ending import Trained, best_of, show_result, test_and_write
 from graft.training.fitting import fit, trainer_of
@@ -133,7 +134,9 @@ def prepared(config: RunConfig, path: Path, resumed: RunFolder | None) -> Prepar
     pruning = Pruning(trial, config.sweep.metric) if trial and processes == 1 else None
     purge_step = None if resumed is None else checkpoint.step if checkpoint else 0
     # Pruning goes first, so that what is saved knows whether the run ends.
-    first = [pruning] if pruning else []
+    first: list[pl.Callback] = [pruning] if pruning else []
+    if config.stop_after is not None:
+        first.append(PauseAfter(config.stop_after))
     trainer, table = trainer_of(config, path, parts, processes, purge_step, first)
     cached = cache_decision.decide(config, parts, trainer, processes)
     return Prepared(config, parts, processes, trainer, table, cached, checkpoint, pruning)

@@ -42,6 +42,7 @@ WITHOUT_EFFECT = {
     ),
     "inspect": (("data.batch_size", "data.cache_images"), "reads each image once"),
     "rank": (("data.cache_images",), "reads each image once"),
+    "advise": (("data.folds", "data.fold", "trainer.max_epochs"), "cuts folds and sets lengths itself"),
 }
 
 
@@ -213,8 +214,10 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         raise GraftError("graft inspect looks at images; give data=…")
     if command == "rank" and config.get("data") is None:
         raise GraftError("graft rank asks which backbone suits some images; give data=…")
+    if command == "advise" and config.get("data") is None and config["resume"] is None:
+        raise GraftError("graft advise answers for some images; give data=…")
     _check_effective(command, hydra_cfg.overrides.task)
-    if command == "rank":
+    if command in ("rank", "advise"):
         _check_ranked(config)
         config["options"] = option_nodes("backbone", folders)
         asked = config["backbones"] if isinstance(config["backbones"], list) else []

@@ -36,7 +36,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
         _check_source(needed("source", config["source"]))
     if (teacher := (config.get("distill") or {}).get("teacher")) is not None:
         bundle_folder(teacher, "distill.teacher")
-    if command == "rank":
+    if command in ("rank", "advise"):
         for name, given in config["weights"].items():
             for weights in given if isinstance(given, list) else [given]:
                 check_weights(f"weights.{name}", weights)

@@ -28,7 +28,7 @@ def made_ready(command: str, words: Sequence[str]) -> list[str]:
     for key, folder in named_folders(words):
         if "${" not in folder:
             existing(key, folder, "folder")
-    mine = ("weights.", "weights=") if command == "rank" else ()
+    mine = ("weights.", "weights=") if command in ("rank", "advise") else ()
     words = [f"++{word}" if word.startswith(mine) else word for word in map(_as_text, words)]
     return kept_from_hydra(command, words)
 

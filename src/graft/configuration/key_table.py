@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from graft.configuration import rules
+from graft.configuration.metric_names import SINGLE_LABEL
 
 
 class Says(Enum):
@@ -184,6 +185,7 @@ KEYS: dict[str, Key] = {
     "threads": Key(rules.or_null(rules.whole(1)), Says.HOW),
     "test": Key(says=Says.HOW),
     "resume": Key(rules.PATH, Says.START),
+    "stop_after": Key(rules.or_null(rules.whole(1)), Says.START),
     "trust": Key(rules.NAMES, Says.START),
     "sweep": Key(says=Says.START),
     "sweep.resume": Key(rules.PATH, Says.START),
@@ -197,6 +199,9 @@ KEYS: dict[str, Key] = {
     "num_workers": Key(rules.or_null(rules.whole(0))),
     "batch_size": Key(rules.or_null(rules.whole(1))),
     "top_k": Key(rules.or_null(rules.whole(1))),
+    "minutes": Key(rules.POSITIVE),
+    "goal": Key(rules.one_of(*(metric.name for metric in SINGLE_LABEL if metric.each_epoch and metric.most == 1))),
+    "cost": Key(rules.or_null(rules.POSITIVE)),
     "near": Key(rules.or_null(rules.NEAR)),
     "samples": Key(rules.whole(1)),
     "backbones": Key(rules.or_null(rules.BACKBONES), text=True),

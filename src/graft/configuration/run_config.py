@@ -92,6 +92,7 @@ class RunConfig:
     callbacks: Mapping[str, Node]
     own: Mapping[str, object] = field(default_factory=dict)
     resume: str | None = None
+    stop_after: int | None = None
     trust: Sequence[str] = ()
     sweep: Sweep = Sweep()
     notes: Sequence[str] = ()

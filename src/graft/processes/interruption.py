@@ -1,8 +1,12 @@
-"""Ctrl-C, SIGTERM and SLURM's SIGUSR1 as exceptions that say what they are, whatever Lightning does."""
+"""Ctrl-C, SIGTERM and SLURM's SIGUSR1 as exceptions that say what they are, whatever Lightning does.
+
+A run that is to pause, after some epochs or at some moment, stops in the same way.
+"""
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +18,8 @@ _deferred = False
 _pending: BaseException | None = None
 _active = False
 _owner = os.getpid()
+# Of `time.monotonic`: from when on a run is to pause.
+_deadline: float | None = None
 
 
 class Terminated(SystemExit):
@@ -30,6 +36,36 @@ class Terminated(SystemExit):
         self.requeue = self.reason == "SIGUSR1"
 
 
+class Paused(Terminated):
+    """A run stops where its words, or the command that trains it, told it to; the exit status is 0."""
+
+    def __init__(self, reason: str) -> None:
+        SystemExit.__init__(self, 0)
+        self.reason = reason
+        self.requeue = False
+
+
+def pause(reason: str) -> None:
+    """Let the run stop where it is next saved, as after a signal."""
+    global _pending
+    _pending = _pending or Paused(reason)
+
+
+@contextmanager
+def until(moment: float) -> Iterator[None]:
+    """Within the block, a run pauses from this moment of `time.monotonic` on."""
+    global _deadline
+    before, _deadline = _deadline, moment
+    try:
+        yield
+    finally:
+        _deadline = before
+
+
+def _late() -> bool:
+    return _deadline is not None and time.monotonic() >= _deadline
+
+
 def defer(wanted: bool) -> None:
     """Let a signal wait for `raise_pending`, so that no step is left half done. The second does not wait."""
     global _deferred
@@ -42,8 +78,8 @@ def defer(wanted: bool) -> None:
 
 
 def is_pending() -> bool:
-    """Whether a signal waits, for this thread."""
-    return _pending is not None and _in_main()
+    """Whether a signal waits, or the run is to pause, for this thread."""
+    return (_pending is not None or _late()) and _in_main()
 
 
 def raise_pending(stops: bool) -> None:
@@ -55,10 +91,11 @@ def raise_pending(stops: bool) -> None:
     Raises:
         KeyboardInterrupt: Ctrl-C came.
         Terminated: SIGTERM or SIGUSR1 came, or another process is told to stop.
+        Paused: the run is to pause.
     """
     if stops:
         defer(False)
-        raise _pending or Terminated()
+        raise _pending or (Paused("out of time") if _late() else Terminated())
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from graft.composition.needed_paths import check_paths
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError, reason_of, report
 from graft.processes.output import lenient_output
-from graft.runs import crossval_folder
+from graft.runs import advice_folder, crossval_folder
 from graft.runs.files import write_text, write_yaml
 from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder, refuse_taken, remove_empty
@@ -95,6 +95,8 @@ class Job:
             values = config.plain()
         elif self.command == "crossval" and values["resume"]:
             values, overrides = crossval_folder.going_on(values, overrides)
+        elif self.command == "advise" and values["resume"]:
+            values, overrides = advice_folder.going_on(values, overrides)
         if not values.get("resume"):
             refuse_taken(folder)
         check_paths(values, self.command)

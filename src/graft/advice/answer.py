@@ -1,0 +1,281 @@
+"""An advice as plain values: `advice.json`, the tables beside it, and `advice.md`, from what is known so far."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from graft.advice.backbones import Ranked, probe_interval
+from graft.advice.clock import Clock
+from graft.advice.sentences import between, how_far, points, what_to_do, why
+from graft.advice.trainings import Training
+from graft.advice.trust import Comparison
+from graft.configuration.plain_text import in_markdown
+from graft.configuration.schema import Plain
+from graft.configuration.version import __version__
+from graft.data import ImageData, Splits
+from graft.data.splits import SPLITS
+from graft.inspection.findings import Finding
+from graft.reporting.tables import markdown
+
+# Of the form of advice.json; a reader that knows another one should say so.
+FORM = 1
+
+
+@dataclass
+class Known:
+    """What an advice has found so far; what is not known yet is empty or None.
+
+    Attributes:
+        question: what was asked: data, goal, minutes, cost.
+        data: the images.
+        splits: what each is for.
+        findings: of the look at them.
+        ranked: backbones, those left out with their reason.
+        going_on: labels of those that cannot be told from the best.
+        not_at_hand: what would have to be fetched: `name` and `megabytes`.
+        trainings: the ladder.
+        climbed: why no more was trained.
+        head: the head alone, of the backbone that it is best on.
+        other: the best training that retrains more.
+        comparison: of the two, fold by fold.
+        compared: why there is no comparison; empty where there is one.
+        advised: the training that is advised.
+        tested: its metrics.
+        stopped: why the answer is not whole; empty where it is.
+        parts: sections that other modules make, by name.
+    """
+
+    question: Plain
+    data: ImageData | None = None
+    splits: Splits | None = None
+    findings: Sequence[Finding] = ()
+    ranked: Sequence[Ranked] = ()
+    going_on: Sequence[str] = ()
+    not_at_hand: Sequence[Mapping[str, object]] = ()
+    trainings: Sequence[Training] = ()
+    climbed: str = ""
+    head: Training | None = None
+    other: Training | None = None
+    comparison: Comparison | None = None
+    compared: str = ""
+    advised: Training | None = None
+    tested: Mapping[str, Any] = field(default_factory=dict)
+    stopped: str = ""
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+def sentences(known: Known) -> list[str]:
+    """The advice in at most three sentences."""
+    goal = known.question["goal"]
+    if known.advised is None:
+        return [f"No advice yet: {known.stopped or 'nothing was trained'}."]
+    head, other = known.head, known.other
+    validated = {
+        name: value
+        for name, one in (("head", head), ("other", other))
+        if one is not None and (value := one.best(goal)) is not None
+    }
+    said = [what_to_do(known.advised.backbone.label, known.advised.step)]
+    if head is not None:
+        name = None if other is None else f"{other.backbone.label} with freeze={other.step.name}"
+        said.append(why(known.comparison, name, goal, validated))
+    return [*said, how_far(known.tested, goal)]
+
+
+def plain(known: Known, clock: Clock) -> Plain:
+    """All of it as JSON has it; what is not known is left out or null."""
+    advised = known.advised
+    answer: Plain = {
+        "form": FORM,
+        "graft": __version__,
+        "complete": not known.stopped,
+        "stopped": known.stopped,
+        "question": known.question,
+        "sentences": sentences(known),
+        "advice": None,
+        "look": _look(known),
+        "backbones": {
+            "ranked": backbone_rows(known),
+            "not_at_hand": list(known.not_at_hand),
+            "command": _ranking_command(known),
+        },
+        "retraining": {"trainings": training_rows(known), "stopped_because": known.climbed},
+        "trust": _trust(known),
+        **known.parts,
+        "test": dict(known.tested),
+        "time": {"asked": clock.seconds, "spent": round(clock.spent, 1), "steps": _rounded(clock.steps)},
+    }
+    if advised is not None:
+        answer["advice"] = {
+            "backbone": advised.backbone.label,
+            "weights": advised.backbone.weights,
+            "freeze": advised.step.name,
+            "says": advised.step.says,
+            "run": f"runs/{advised.name}",
+            "model": "model",
+            "words": list(advised.words),
+            "command": advised.command,
+        }
+    return answer
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 1) for name, value in seconds.items()}
+
+
+def _look(known: Known) -> Plain | None:
+    if known.data is None or known.splits is None:
+        return None
+    splits = {name: len(known.splits[name]) for name in SPLITS if len(known.splits[name])}
+    return {
+        "images": len(known.data.images),
+        "classes": list(known.data.class_names),
+        "splits": splits,
+        "rule": known.splits.rule,
+        "findings": [finding._asdict() for finding in known.findings],
+    }
+
+
+def _ranking_command(known: Known) -> str:
+    words = [word for word in known.question["words"] if word.partition(".")[0].partition("=")[0] == "data"]
+    names = ",".join(one.candidate.name for one in known.ranked)
+    return " ".join(["graft rank", *words, f"'backbones=[{names}]'"])
+
+
+def backbone_rows(known: Known) -> list[Plain]:
+    """A backbone a row, with its probe's interval and the milliseconds of an image."""
+    images = 0 if known.splits is None else len(known.splits["train"]) + len(known.splits["val"])
+    rows: list[Plain] = []
+    for one in known.ranked:
+        row = one.row
+        probe = row.get("probe")
+        low, high = (None, None) if probe is None else probe_interval(probe, images)
+        rows.append(
+            {
+                "backbone": one.candidate.label,
+                "weights": one.candidate.weights,
+                "probe": probe,
+                "low": low,
+                "high": high,
+                "goes_on": one.candidate.label in known.going_on,
+                "milliseconds": None if one.speed is None else round(1000 * one.speed.forward, 3),
+                "parameters": row.get("parameters"),
+                "gmacs": row.get("gmacs"),
+                "reason": row.get("reason") or "",
+            }
+        )
+    return rows
+
+
+def training_rows(known: Known) -> list[Plain]:
+    """A training a row, those that were begun or failed."""
+    goal = known.question["goal"]
+    return [
+        {
+            "name": one.name,
+            "backbone": one.backbone.label,
+            "freeze": one.step.name,
+            "epochs": len(curve),
+            "of": one.epochs,
+            "finished": one.finished,
+            "best": one.best(goal),
+            "curve": curve,
+            "seconds": round(one.seconds, 1),
+            "run": f"runs/{one.name}",
+            "command": one.command,
+            "failed": one.failed,
+        }
+        for one in known.trainings
+        if (curve := one.curve(goal)) or one.failed
+    ]
+
+
+def _trust(known: Known) -> Plain | None:
+    if known.head is None:
+        return None
+    trust: Plain = {
+        "head": known.head.name,
+        "other": None if known.other is None else known.other.name,
+        "why_not": known.compared,
+        "folds": [],
+        "mean": None,
+        "low": None,
+        "high": None,
+        "measurable": None,
+        "worth_it": None,
+    }
+    if (comparison := known.comparison) is not None:
+        trust |= {
+            "folds": [asdict(pair) for pair in comparison.pairs],
+            "mean": comparison.mean,
+            "low": comparison.low,
+            "high": comparison.high,
+            "measurable": comparison.measurable,
+            "worth_it": comparison.worth_it,
+        }
+    return trust
+
+
+def page(answer: Plain) -> str:
+    """The advice as Markdown."""
+    lines = ["# What to do with these images", "", *(f"{in_markdown(text)}\n" for text in answer["sentences"])]
+    if answer["stopped"]:
+        lines += [f"Not all of it could be answered: {in_markdown(answer['stopped'])}.", ""]
+    if answer["advice"]:
+        lines += ["```bash", answer["advice"]["command"], "```", ""]
+    if look := answer["look"]:
+        lines += ["## The images", "", in_markdown(look["rule"]), ""]
+        lines += [f"- {finding['kind']}: {in_markdown(finding['text'])}" for finding in look["findings"]] + [""]
+    if rows := answer["backbones"]["ranked"]:
+        lines += ["## Which backbone", "", _backbone_table(rows), "", "```bash", answer["backbones"]["command"], "```", ""]
+    if missing := answer["backbones"]["not_at_hand"]:
+        names = ", ".join(f"{one['name']} ({one['megabytes']} MB)" for one in missing)
+        lines += [f"Not tried, since their weights would have to be fetched: {names}.", ""]
+    if rows := answer["retraining"]["trainings"]:
+        lines += ["## How much to retrain", "", _training_table(rows), ""]
+        lines += [f"No more was trained: {answer['retraining']['stopped_because'] or 'it was stopped'}.", ""]
+    if trust := answer["trust"]:
+        lines += ["## How far to trust it", "", *_trust_lines(trust), ""]
+    return "\n".join(lines)
+
+
+def _backbone_table(rows: Sequence[Plain]) -> str:
+    head = ["backbone", "probe", "95 % interval", "ms an image", "goes on"]
+    cells = [
+        [
+            row["backbone"],
+            *(("", "") if row["probe"] is None else (f"{row['probe']:.3f}", between(row["low"], row["high"]))),
+            "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}",
+            row["reason"] or ("yes" if row["goes_on"] else "no"),
+        ]
+        for row in rows
+    ]
+    return markdown(head, cells)
+
+
+def _training_table(rows: Sequence[Plain]) -> str:
+    head = ["backbone", "freeze", "epochs", "validation", "seconds"]
+    cells = [
+        [
+            row["backbone"],
+            row["freeze"],
+            row["failed"] or f"{row['epochs']} of {row['of']}",
+            "" if row["best"] is None else f"{row['best']:.4f}",
+            f"{row['seconds']:.0f}",
+        ]
+        for row in rows
+    ]
+    return markdown(head, cells)
+
+
+def _trust_lines(trust: Plain) -> list[str]:
+    if not trust["folds"]:
+        return [f"No folds: {trust['why_not']}."]
+    head = ["fold", "head alone", "retrained"]
+    cells = [[str(pair["fold"]), f"{pair['head']:.4f}", f"{pair['other']:.4f}"] for pair in trust["folds"]]
+    lines = [markdown(head, cells), ""]
+    if trust["low"] is not None:
+        lines.append(
+            f"Retrained − head: {points(trust['mean'])} points, 95 % interval {between(trust['low'], trust['high'])}."
+        )
+    return lines

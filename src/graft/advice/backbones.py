@@ -1,0 +1,229 @@
+"""Which backbones suit the images: measured, ranked as far as the time goes, and those that go on."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from graft.backbones import Backbone
+from graft.backbones.making import make_backbone
+from graft.data import ImageData, TransformedImages, evaluation_transform, make_loader
+from graft.data.image_data import Indices
+from graft.errors import GraftError, reason_of
+from graft.evaluation.intervals.proportions import NORMAL, proportion_ends
+from graft.features.extraction import evaluating
+from graft.features.whole_backbone import features_of
+from graft.processes.lightning import lone_device
+from graft.ranking.candidates import Candidate
+from graft.ranking.costs import images_per_second
+from graft.ranking.measuring import row_of
+from graft.reporting.ranking import Row
+
+# Images that are read and decoded to measure how long that takes.
+SOME = 16
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a backbone takes on this machine.
+
+    Attributes:
+        forward: seconds of an image's forward pass.
+        reading: seconds to read, decode and transform an image.
+        pixels: of a side of what it sees.
+    """
+
+    forward: float
+    reading: float
+    pixels: int
+
+    @property
+    def a_pass(self) -> float:
+        """Seconds an image of a pass without a gradient."""
+        return self.forward + self.reading
+
+
+class Ranked(NamedTuple):
+    """A backbone that was ranked, or why it was not.
+
+    Attributes:
+        candidate: which.
+        row: as `graft rank` has it; with a `reason` where it was left out.
+        features: `(N, D)` of the training and validation images, in their order; None where left out.
+        speed: what it takes; None where it could not be built.
+    """
+
+    candidate: Candidate
+    row: Row
+    features: Tensor | None
+    speed: Speed | None
+
+
+class Measured(NamedTuple):
+    """A backbone that can be built, and what it takes."""
+
+    candidate: Candidate
+    speed: Speed
+
+
+def measure(
+    asked: Sequence[Candidate],
+    data: ImageData,
+    indices: Indices,
+    node: Mapping[str, Any],
+    accelerator: str,
+    cost: float | None,
+    tell: Callable[[str], None],
+) -> tuple[list[Measured], list[Ranked]]:
+    """Measure backbones, the cheapest first, and say which are left out, and why.
+
+    Args:
+        asked: the backbones.
+        data: the images.
+        indices: of the training and validation images.
+        node: of the data.
+        accelerator: to measure on.
+        cost: the most milliseconds that an image may take; None: any.
+        tell: told what is done.
+    """
+    able, without = [], []
+    for candidate in asked:
+        tell(f"measures {candidate.label}")
+        try:
+            speed = measured(candidate, data, indices, node, accelerator)
+        except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
+            without.append(left_out(candidate, reason_of(error)))
+            continue
+        if cost is not None and 1000 * speed.forward > cost:
+            takes = f"takes {1000 * speed.forward:.1f} ms an image, more than cost={cost:g}"
+            without.append(left_out(candidate, takes, speed))
+        else:
+            able.append(Measured(candidate, speed))
+    return sorted(able, key=lambda one: one.speed.a_pass), without
+
+
+def measured(candidate: Candidate, data: ImageData, indices: Indices, node: Mapping[str, Any], accelerator: str) -> Speed:
+    """Build a backbone and measure it on a few images.
+
+    Raises:
+        GraftError: it cannot be built, or an image cannot be read.
+    """
+    if candidate.problem is not None:
+        raise GraftError(candidate.problem)
+    with torch.random.fork_rng(devices=[]):
+        backbone = make_backbone(candidate.node).to(lone_device(accelerator))
+    size = min(node.get("batch_size", 32), SOME, len(indices))
+    images = TransformedImages(data.images, indices[:size], evaluation_transform(backbone.preprocessing))
+    started = time.perf_counter()
+    for _ in make_loader(images, batch_size=size, num_workers=0):
+        pass
+    reading = (time.perf_counter() - started) / size
+    with evaluating(backbone):
+        forward = 1 / images_per_second(backbone, size)
+    return Speed(forward, reading, backbone.preprocessing.crop)
+
+
+def within(able: Sequence[Measured], images: int, seconds: float) -> tuple[list[Measured], list[Ranked]]:
+    """Of backbones, the cheapest first, those whose passes over so many images fit into the seconds.
+
+    Returns:
+        These, and those that are left out.
+    """
+    ends = np.cumsum([images * one.speed.a_pass for one in able])
+    fit = int((ends <= seconds).sum())
+    late = [
+        left_out(one.candidate, f"its features would take {images * one.speed.a_pass:.0f} s", one.speed)
+        for one in able[fit:]
+    ]
+    return list(able[:fit]), late
+
+
+def rank(
+    chosen: Sequence[Measured],
+    data: ImageData,
+    indices: Indices,
+    node: Mapping[str, Any],
+    *,
+    cache: Mapping[str, Any],
+    accelerator: str,
+    seed: int,
+    tell: Callable[[str], None],
+) -> list[Ranked]:
+    """Rank backbones on the images of these indices, the best probe first; features are computed once."""
+    labels = data.images.labels[indices]
+    size = min(node.get("batch_size", 32), len(data.images))
+    ranked: list[Ranked] = []
+    for candidate, speed in chosen:
+        tell(f"ranks {candidate.label}")
+        kept: dict[str, Tensor] = {}
+
+        def features(backbone: Backbone, label: str, kept: dict[str, Tensor] = kept) -> Tensor:
+            # The first are the backbone's own; its source's head may want others.
+            return kept.setdefault(
+                label,
+                features_of(
+                    backbone,
+                    label,
+                    data=data,
+                    indices=indices,
+                    accelerator=accelerator,
+                    cache=cache,
+                    batch_size=size,
+                    num_workers=node.get("num_workers"),
+                ),
+            )
+
+        row = row_of(candidate, features, labels, seed, accelerator, size)
+        ranked.append(Ranked(candidate, row, kept.get(candidate.name), speed))
+    return sorted(ranked, key=lambda one: (one.row["probe"] is None, -(one.row["probe"] or 0)))
+
+
+def left_out(candidate: Candidate, reason: str, speed: Speed | None = None) -> Ranked:
+    """A backbone that is not ranked, with the reason."""
+    row = {"backbone": candidate.label, "weights": candidate.weights, "probe": None, "reason": reason}
+    return Ranked(candidate, row, None, speed)
+
+
+def go_on(ranked: Sequence[Ranked], images: int) -> list[Ranked]:
+    """Those whose probe cannot be told from the best one's, the cheapest first.
+
+    Two accuracies of the same images are told apart here as if the images were others, which keeps a
+    backbone too many rather than one too few.
+    """
+    able = [one for one in ranked if one.row["probe"] is not None]
+    if not able:
+        return []
+    best = max(one.row["probe"] for one in able)
+
+    def variance(share: float) -> float:
+        # Of a share that is 0 or 1 too.
+        return max(share * (1 - share), 1 / images) / images
+
+    kept = [
+        one
+        for one in able
+        if best - one.row["probe"] <= NORMAL * math.sqrt(variance(best) + variance(one.row["probe"]))
+    ]
+    return sorted(kept, key=lambda one: one.speed.a_pass if one.speed else math.inf)
+
+
+def probe_interval(probe: float, images: int) -> tuple[float, float]:
+    """95 % interval of a probe's accuracy: what other images would give."""
+    low, high = proportion_ends(round(probe * images), images)
+    return float(low), float(high)
+
+
+def seconds_an_epoch(step: str, speed: Speed, train: int, val: int) -> float:
+    """What an epoch of a step takes, as long as it has not been trained: a backward pass costs two forward.
+
+    Where early stages are frozen their outputs are stored after the first epoch.
+    """
+    if step == "frozen":
+        return 0.0
+    gradient = {"last_k": 1.0, "lora": 3.0}.get(step, 3.0)
+    return train * (speed.reading + gradient * speed.forward) + val * speed.a_pass

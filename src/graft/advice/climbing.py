@@ -1,0 +1,140 @@
+"""Up the ladder: the heads alone first, then what the deciding function says, as long as it pays."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from graft.advice import decision
+from graft.advice.backbones import Ranked, seconds_an_epoch
+from graft.advice.ladder import LADDER, SOLVED, words_of
+from graft.advice.prior import Facts, Prior
+from graft.advice.trainings import Training, train_to
+from graft.composition.composing import compose
+from graft.configuration.metric_names import lower_is_better
+from graft.configuration.network_names import network_of
+from graft.configuration.rules import clean_name
+from graft.configuration.run_config import Node
+from graft.runs.advice_folder import AdviceFolder
+from graft.sweeps.crossval import Train
+
+# The settings that the prior of `graft.advice.prior` knows, for the strategies as they are shipped.
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "frozen": {"frozen": 1.0},
+    "last_k": {"frozen": 0.6},
+    "lora": {"frozen": 0.8},
+    "full": {"frozen": 0.0},
+}
+Kept = Callable[[Training], None]
+
+
+def ladder_of(
+    ranked: Sequence[Ranked], options: Mapping[str, Node], shared: Sequence[str], folder: AdviceFolder, train: int, val: int
+) -> list[Training]:
+    """All trainings that may be, none begun: each backbone by each step, the simplest steps first.
+
+    Args:
+        ranked: the backbones that go on, the cheapest first.
+        options: of the group `backbone`.
+        shared: words that all trainings have.
+        folder: the advice's.
+        train: training images.
+        val: validation images.
+    """
+    trainings = []
+    for step in LADDER:
+        for one in ranked:
+            assert one.speed is not None
+            words = (*shared, *words_of(one.candidate, options), *step.words, "test=false", "calibrate=true")
+            run = folder.training(f"{clean_name(one.candidate.label)}-{step.name}")
+            epochs = 1 if step == SOLVED else int(compose("train", words)[0]["trainer"]["max_epochs"])
+            estimate = seconds_an_epoch(step.name, one.speed, train, val)
+            trainings.append(Training(one.candidate, step, words, run, epochs, estimate))
+    return trainings
+
+
+def climb(
+    trainings: Sequence[Training],
+    facts: Facts,
+    prior: Prior,
+    goal: str,
+    moment: float,
+    train: Train,
+    keep: Kept,
+    tell: Callable[[str], None],
+) -> tuple[list[Training], str]:
+    """Train the heads alone, then what `decide` says, until nothing is worth its cost or the moment has come.
+
+    Args:
+        trainings: with what was spent on them.
+        facts: of the task.
+        prior: what recorded trainings say.
+        goal: the validation metric.
+        moment: of `time.monotonic`.
+        train: what `graft train` does.
+        keep: told of each training after each call.
+        tell: told what is done.
+
+    Returns:
+        The trainings with what was spent on them, and why no more was trained.
+    """
+    known = {training.name: training for training in trainings}
+
+    def go(training: Training, epoch: int) -> None:
+        tell(f"trains {training.backbone.label}, {training.step.name}, to epoch {epoch} of {training.epochs}")
+        known[training.name] = train_to(training, epoch, moment, train)
+        keep(known[training.name])
+
+    for training in trainings:
+        if training.step == SOLVED and not training.finished and not training.failed:
+            go(training, 1)
+    while True:
+        left = moment - time.monotonic()
+        step = decision.decide(decision.Known(_candidates(known.values(), goal), facts, left), prior)
+        if step is None:
+            why = "the time is up" if left <= 0 else "no step up is worth its cost"
+            break
+        training = known[step.name]
+        if step.seconds > left:
+            why = "no epoch of another training fits into the time that is left"
+            break
+        # A run that goes on is set up anew, which costs some seconds; so it goes on for as long again.
+        go(training, min(max(step.epoch, 2 * (step.epoch - 1)), training.epochs))
+    return list(known.values()), why
+
+
+def _candidates(trainings: Sequence[Training], goal: str) -> tuple[decision.Candidate, ...]:
+    """The trainings as the deciding function knows them, more being better."""
+    known = []
+    for training in trainings:
+        if training.failed:
+            continue
+        curve = training.curve(goal)
+        values = tuple(1 / (1 + value) if lower_is_better(goal) else value for value in curve)
+        listed = network_of(training.backbone.node)
+        network = listed.name if listed else training.backbone.name
+        settings = {**SETTINGS[training.step.name], "network": network}
+        each = training.seconds / len(curve) if curve else 0.0
+        known.append(
+            decision.Candidate(
+                training.name, settings, training.epochs, values, (each,) * len(values), training.estimate
+            )
+        )
+    return tuple(known)
+
+
+def best_of(trainings: Sequence[Training], goal: str) -> Training | None:
+    """The finished training with the best metric, the simplest of equals; None where none finished."""
+    best, value = None, 0.0
+    for training in trainings:
+        reached = training.best(goal) if training.finished else None
+        if reached is None:
+            continue
+        score = -reached if lower_is_better(goal) else reached
+        if best is None or score > value:
+            best, value = training, score
+    return best
+
+
+def with_spent(trainings: Sequence[Training], spent: Mapping[str, Sequence[tuple[int, float]]]) -> list[Training]:
+    """The trainings with what earlier starts spent on them."""
+    return [replace(one, spent=tuple((int(epoch), float(seconds)) for epoch, seconds in spent.get(one.name, ()))) for one in trainings]

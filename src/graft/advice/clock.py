@@ -1,0 +1,45 @@
+"""The time that an answer may take, and what each of its steps took."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Clock:
+    """Seconds of one advice, of all its starts together.
+
+    Attributes:
+        seconds: to answer in.
+        before: what earlier starts took.
+        steps: seconds by step, of all starts.
+    """
+
+    seconds: float
+    before: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent(self) -> float:
+        """Seconds so far."""
+        return self.before + time.monotonic() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds to the end; negative after it."""
+        return self.seconds - self.spent
+
+    def moment(self, share: float) -> float:
+        """When this share of all seconds will have been spent, of `time.monotonic`."""
+        return self.started - self.before + share * self.seconds
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Count what the block takes for a step."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.steps[name] = self.steps.get(name, 0.0) + time.monotonic() - began

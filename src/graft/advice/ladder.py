@@ -1,0 +1,61 @@
+"""How much of a backbone to retrain: the steps, the simplest first, and the words of each training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graft.composition.words import quoted
+from graft.configuration.keys import key_of
+from graft.configuration.network_names import TARGETS
+from graft.configuration.run_config import Node
+from graft.ranking.candidates import Candidate
+
+
+@dataclass(frozen=True)
+class Step:
+    """One way to retrain.
+
+    Attributes:
+        name: of the freeze strategy.
+        words: that lead to it.
+        says: what it does, for a person who does not know the strategy.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    says: str
+
+
+# From the simplest on. experiments/how-much-to-retrain and experiments/fine-tuning have what is left out: on no task
+# did lp_ft, gradual or freeze_unfreeze do better than these by more than their noise.
+LADDER = (
+    Step("frozen", ("freeze=frozen",), "the backbone stays as it is, a new head is solved on its features"),
+    Step("last_k", ("freeze=last_k", "freeze.k=2"), "the last two stages are retrained with the head"),
+    Step("lora", ("freeze=lora", "optimizer.lr=1e-3"), "small adapters are trained beside all layers"),
+    Step("full", ("freeze=full", "optimizer.layer_decay=0.75"), "everything is retrained, early stages slower"),
+)
+SOLVED = LADDER[0]
+# The keys of an advice that its trainings have too, words below them included.
+TOGETHER = "data.keep_copies_together=true"
+SHARED = ("data", "trainer", "cache", "threads", "channels_last", "seed")
+
+
+def words_of(candidate: Candidate, options: Mapping[str, Node]) -> list[str]:
+    """The words that mean a backbone with its weights."""
+    node: Mapping[str, Any] = candidate.node
+    library = TARGETS.get(str(node.get("_target_")))
+    if candidate.name in options:
+        words = [f"backbone={candidate.name}"]
+    else:
+        words = [f"backbone={library}", quoted("backbone.name", str(node["name"]))]
+    if "weights" in node:
+        weights = node["weights"]
+        words.append("backbone.weights=null" if weights is None else quoted("backbone.weights", str(weights)))
+    return words
+
+
+def shared_words(words: Sequence[str]) -> list[str]:
+    """Those of an advice's words that its trainings have too; copies are kept together unless they say no."""
+    kept = [word for word in words if key_of(word).partition(".")[0] in SHARED]
+    together = any(key_of(word) == TOGETHER.partition("=")[0] for word in kept)
+    return kept

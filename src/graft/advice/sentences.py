@@ -1,0 +1,73 @@
+"""What an advice says in words: three sentences, each made of numbers that stand beside it."""
+
+from collections.abc import Mapping
+
+from graft.advice.ladder import SOLVED, Step
+from graft.advice.trust import Comparison
+from graft.configuration.metric_names import metric_of
+from graft.evaluation.assessment import Metrics
+
+
+def points(value: float) -> str:
+    """A difference of two shares in points, with a real minus."""
+    return f"{100 * value:.1f}".replace("-", "−")
+
+
+def between(low: float, high: float) -> str:
+    """The ends of an interval, in points."""
+    return f"{points(low)} to {points(high)}"
+
+
+def what_to_do(backbone: str, step: Step) -> str:
+    """The first sentence: what is advised."""
+    if step == SOLVED:
+        return f"Take {backbone} as it is and train a new head alone (freeze=frozen)."
+    return f"Take {backbone} and retrain it (freeze={step.name}): {step.says}."
+
+
+def why(comparison: Comparison | None, other: str | None, goal: str, validated: Mapping[str, float]) -> str:
+    """The second sentence: how retraining compares with the head alone.
+
+    Args:
+        comparison: fold by fold; None where there was no time for folds, or nothing to compare.
+        other: the best of those that retrain more; None where none was trained.
+        goal: the metric.
+        validated: what the head alone, `head`, and the `other` have on validation.
+    """
+    if other is None:
+        return "Nothing that retrains more was tried, so whether it would help is not known."
+    if comparison is None:
+        gain = validated["other"] - validated["head"]
+        if gain <= 0:
+            behind = "as good as" if gain == 0 else f"{points(-gain)} points behind"
+            return f"{other} was {behind} the head alone on the validation images, so the head is kept."
+        return (
+            f"{other} was {points(gain)} points ahead of the head alone on the validation images, which there was"
+            " no time to confirm on folds: the head is kept."
+        )
+    n = len(comparison.pairs)
+    if comparison.low is None or comparison.high is None:
+        return (
+            f"Over {n} folds {other} is {points(comparison.mean)} points from the head alone; how sure that is"
+            " cannot be told from so few."
+        )
+    ahead = f"{points(abs(comparison.mean))} points {'better' if comparison.mean >= 0 else 'worse'}"
+    interval = f"95 % interval {between(comparison.low, comparison.high)}"
+    if comparison.measurable and comparison.mean > 0:
+        verdict = "it is measurable, and worth its cost"
+    elif comparison.worth_it:
+        verdict = "more than one standard error, so it is advised, though not beyond doubt"
+    elif comparison.measurable:
+        verdict = "measurably worse; keep the head"
+    else:
+        verdict = "not measurable; keep the head"
+    return f"{other} is {ahead} than the head alone in {metric_of(goal).name}, {interval} over {n} folds: {verdict}."
+
+
+def how_far(tested: Metrics, goal: str) -> str:
+    """The third sentence: what to expect of the model, from the test."""
+    value, ends = tested.get(f"test/{goal}"), tested.get(f"test/{goal}_ci")
+    if value is None:
+        return "It was not tested."
+    said = f"On test images that nothing else has seen, its {goal.replace('_', ' ')} is {100 * value:.1f} %"
+    return f"{said}, 95 % interval {between(ends[0], ends[1])}." if ends else f"{said}."

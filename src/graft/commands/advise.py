@@ -1,0 +1,223 @@
+"""`graft advise`: which backbone, how much of it to retrain, how far to trust the number.
+
+It looks, ranks, retrains more as long as that pays, sets the best beside the head alone, and tests once. What is
+known stands in `Known`, and is written whenever a step is done, so that it can be stopped at any time.
+"""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graft.advice.answer import Known, backbone_rows, page, plain, training_rows
+from graft.advice.backbones import Measured, go_on, measure, rank, within
+from graft.advice.climbing import best_of, climb, ladder_of, with_spent
+from graft.advice.clock import Clock
+from graft.advice.ladder import SOLVED, shared_words
+from graft.advice.prior import Facts, shipped
+from graft.advice.telling import Teller, telling
+from graft.advice.trainings import Training, test
+from graft.advice.trust import compared, folds_within, in_folds
+from graft.composition.composing import compose
+from graft.configuration.schema import Config
+from graft.errors import GraftError, reason_of
+from graft.inspection.findings import find
+from graft.inspection.inspection import inspect_images
+from graft.inspection.tables import class_rows, copy_rows, image_rows
+from graft.ranking.candidates import candidates
+from graft.runs.advice_folder import AdviceFolder, begun
+from graft.runs.files import write_csv, write_json, write_text
+from graft.sources.opening import open_data, split_data
+from graft.sweeps.crossval import Train
+from graft.training.checks import check_device
+
+# Shares of the time by whose end ranking, retraining and folds are done; what is left is for the test.
+RANKED, CLIMBED, COMPARED = 0.3, 0.65, 0.92
+
+
+def run(config: Config, path: Path, overrides: list[str], train: Train) -> AdviceFolder:
+    """Answer for the images of `config["data"]`; all that it leaves stands in the folder `path`.
+
+    Args:
+        config: resolved and checked; with a folder in `resume` it is the one recorded there.
+        path: becomes the folder, unless one goes on.
+        overrides: the words that led to `config`.
+        train: what `graft train` does.
+
+    Raises:
+        GraftError: the images, the device or every backbone are not to be had.
+        KeyboardInterrupt: Ctrl-C came; the answer so far is written.
+    """
+    check_device(config["trainer"]["accelerator"])
+    folder = AdviceFolder(config["resume"] or path)
+    before = folder.read_spent()
+    clock = Clock(60 * config["minutes"], before.get("seconds", 0.0), dict(before.get("steps", {})))
+    known = Known({key: config[key] for key in ("goal", "minutes", "cost")} | {"words": overrides})
+    with begun(folder, config, overrides), telling(folder.log, clock) as tell:
+        try:
+            _answer(known, folder, config, overrides, clock, train, tell)
+        except KeyboardInterrupt:
+            known.stopped = "it was interrupted"
+            _choose(known)
+            raise
+        except GraftError as error:
+            known.stopped = reason_of(error)
+            raise
+        finally:
+            _write(known, folder, clock)
+            tell.end(f"graft advise resume={folder.path} goes on" if known.stopped else "")
+    for line in plain(known, clock)["sentences"]:
+        print(line)
+    print(folder.page)
+    return folder
+
+
+def _answer(
+    known: Known, folder: AdviceFolder, config: Config, words: list[str], clock: Clock, train: Train, tell: Teller
+) -> None:
+    """All steps in order, each leaving what it found in `known`."""
+    shared = shared_words(words)
+    # As its trainings see them, copies of an image kept together.
+    node = compose("train", shared)[0]["data"]
+    with clock.step("look"):
+        tell("looks at the images")
+        known.data = data = open_data(node)
+        known.splits = splits = split_data(node, data)
+        looked = inspect_images(data, splits, 4, node.get("num_workers"), lambda what, done: None)
+        known.findings = find(looked)
+        write_csv(folder.images, image_rows(looked))
+        write_csv(folder.classes, class_rows(looked))
+        if looked.exact or looked.near:
+            write_csv(folder.copies, copy_rows(looked))
+        if looked.unreadable:
+            index, reason = looked.unreadable[0]
+            raise GraftError(
+                f"{len(looked.unreadable)} of {len(data.images)} images cannot be read, such as"
+                f" {data.images.names[index]} ({reason}); take out those that {folder.images} names"
+            )
+    indices = np.sort(np.concatenate([splits["train"], splits["val"]]))
+    accelerator = config["trainer"]["accelerator"]
+
+    with clock.step("rank"):
+        asked = candidates(config["options"], config["backbones"], config["weights"])
+        able, failed = measure(asked, data, indices, node, accelerator, config["cost"], tell)
+        chosen, late = within(able, len(indices), clock.moment(RANKED) - time.monotonic())
+        known.ranked = [*late, *failed]
+        if not chosen:
+            raise GraftError(f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})")
+        tell.plan(_plan(clock, len(indices), chosen))
+        ranked = rank(
+            chosen,
+            data,
+            indices,
+            node,
+            cache=config["cache"],
+            accelerator=accelerator,
+            seed=config["seed"],
+            tell=tell,
+        )
+        known.ranked = [*ranked, *late, *failed]
+        going = go_on(ranked, len(indices))
+        known.going_on = [one.candidate.label for one in going]
+        if not going:
+            raise GraftError(f"no backbone could be ranked ({_reasons(known)})")
+        write_csv(folder.backbones, backbone_rows(known))
+
+    with clock.step("retrain"):
+        trainings = ladder_of(
+            going, config["options"], shared, folder, len(splits["train"]), len(splits["val"])
+        )
+        known.trainings = trainings = with_spent(trainings, folder.read_spent().get("trainings", {}))
+
+        def keep(training: Training) -> None:
+            known.trainings = [training if one.name == training.name else one for one in known.trainings]
+            _keep_spent(known, folder, clock)
+
+        side = going[0].speed.pixels if going[0].speed else 224
+        facts = Facts(len(splits["train"]), len(data.class_names), side)
+        known.trainings, known.climbed = climb(
+            trainings, facts, shipped(), config["goal"], clock.moment(CLIMBED), train, keep, tell
+        )
+        write_csv(folder.ladder, training_rows(known))
+    _choose(known)
+    if known.head is None:
+        raise GraftError(f"minutes={config['minutes']:g}: no head could be trained in that time")
+
+    with clock.step("compare"):
+        _compare(known, folder, config, clock, train, tell)
+    _choose(known)
+
+    with clock.step("test"):
+        assert known.advised is not None
+        tell(f"tests {known.advised.name}")
+        test(known.advised, train)
+        known.tested = {key: value for key, value in known.advised.folder.metrics.items()}
+        shutil.rmtree(folder.model, ignore_errors=True)
+        shutil.copytree(known.advised.folder.bundle, folder.model)
+
+
+def _compare(
+    known: Known, folder: AdviceFolder, config: Config, clock: Clock, train: Train, tell: Teller
+) -> None:
+    """Set the best training that retrains more beside the head alone, where it could be better."""
+    head, other, goal = known.head, known.other, config["goal"]
+    assert head is not None and known.data is not None
+    if other is None:
+        known.compared = "nothing that retrains more has finished"
+        return
+    left = clock.moment(COMPARED) - time.monotonic()
+    folds = folds_within(1.1 * (other.seconds + head.seconds), left)
+    if not folds:
+        known.compared = f"three would take {3 * (other.seconds + head.seconds):.0f} s, and {max(left, 0):.0f} s are left"
+        return
+    tell(f"sets {other.name} beside {head.name} on {folds} folds")
+    pairs = in_folds(head, other, folds, folder.trials, known.data, clock.moment(COMPARED), goal, train)
+    write_csv(folder.folds, [vars(pair) for pair in pairs])
+    if len(pairs) < 2:
+        known.compared = "fewer than two folds were done in time"
+        return
+    known.comparison = compared(pairs, goal)
+
+
+def _choose(known: Known) -> None:
+    """The head alone, the best of the others, and which of them is advised."""
+    goal = known.question["goal"]
+    known.head = best_of([one for one in known.trainings if one.step == SOLVED], goal)
+    known.other = best_of([one for one in known.trainings if one.step != SOLVED], goal)
+    better = known.comparison is not None and known.comparison.worth_it
+    known.advised = known.other if better else known.head
+
+
+def _reasons(known: Known) -> str:
+    return "; ".join(f"{one.candidate.label}: {one.row['reason']}" for one in known.ranked)
+
+
+def _plan(clock: Clock, images: int, chosen: Sequence[Measured]) -> list[str]:
+    passes = sum(images * one.speed.a_pass for one in chosen)
+    rest = [("retrain more, as long as it pays", CLIMBED - RANKED), ("compare on folds", COMPARED - CLIMBED)]
+    return [
+        f"plan for {clock.seconds / 60:g} minutes:",
+        f"  rank {len(chosen)} backbones by the features of {images:,} images: {passes:.0f} s",
+        *(f"  {what}: at most {share * clock.seconds:.0f} s" for what, share in rest),
+        "  test once",
+    ]
+
+
+def _keep_spent(known: Known, folder: AdviceFolder, clock: Clock) -> None:
+    folder.write_spent(
+        {
+            "seconds": clock.spent,
+            "steps": clock.steps,
+            "trainings": {one.name: one.spent for one in known.trainings},
+        }
+    )
+
+
+def _write(known: Known, folder: AdviceFolder, clock: Clock) -> None:
+    """What is known so far, as JSON and as a page."""
+    _keep_spent(known, folder, clock)
+    answer = plain(known, clock)
+    write_json(folder.answer, answer)
+    write_text(folder.page, page(answer))
