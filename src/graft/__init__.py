@@ -17,6 +17,7 @@ from graft.errors import GraftError as GraftError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from graft.advice.advice import Advice
     from graft.models import Bundle
     from graft.runs import RunFolder
 
@@ -64,6 +65,39 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
         from graft.commands import train as command
 
         return command.run(config, path, list(overrides))
+
+
+def advise(words: Sequence[str] = ()) -> Advice:
+    """Answer as `graft advise` does with the same words; in a notebook the answer shows its report.
+
+    Raises:
+        GraftError: a word is wrong, or the images, the weights or the device are not what the words say.
+    """
+    import secrets
+    from pathlib import Path
+
+    from graft.composition.composing import compose
+    from graft.composition.needed_paths import check_paths
+    from graft.processes.host import undisturbed
+    from graft.runs import advice_folder
+    from graft.runs.folder import refuse_taken
+
+    values, hydra_cfg = compose("advise", words)
+    said = list(words)
+    path = Path(hydra_cfg.run.dir)
+    if values["resume"]:
+        values, said = advice_folder.going_on(values, said)
+    else:
+        if path.exists() and not any(word.startswith("hydra.run.dir=") for word in words):
+            path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
+        refuse_taken(path)
+    check_paths(values, "advise")
+    with undisturbed():
+        from graft.advice.advice import Advice
+        from graft.commands import advise as command
+        from graft.commands import train as training
+
+        return Advice(command.run(values, path, said, training.run))
 
 
 def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:

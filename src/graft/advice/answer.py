@@ -1,4 +1,4 @@
-"""An advice as plain values: `advice.json`, the tables beside it, and `advice.md`, from what is known so far."""
+"""An advice as plain values: `advice.json`, the tables beside it and `advice.md`, of what is known so far."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -8,7 +8,7 @@ from graft.advice.backbones import Ranked, probe_interval
 from graft.advice.clock import Clock
 from graft.advice.sentences import between, how_far, points, what_to_do, why
 from graft.advice.trainings import Training
-from graft.advice.trust import Comparison
+from graft.advice.trust import Comparison, Promise
 from graft.configuration.plain_text import in_markdown
 from graft.configuration.schema import Plain
 from graft.configuration.version import __version__
@@ -40,6 +40,7 @@ class Known:
         comparison: of the two, fold by fold.
         compared: why there is no comparison; empty where there is one.
         advised: the training that is advised.
+        promises: by training, what its folds promise for the test.
         tested: its metrics.
         stopped: why the answer is not whole; empty where it is.
         parts: sections that other modules make, by name.
@@ -59,6 +60,7 @@ class Known:
     comparison: Comparison | None = None
     compared: str = ""
     advised: Training | None = None
+    promises: dict[str, Promise] = field(default_factory=dict)
     tested: Mapping[str, Any] = field(default_factory=dict)
     stopped: str = ""
     parts: dict[str, Any] = field(default_factory=dict)
@@ -203,6 +205,7 @@ def _trust(known: Known) -> Plain | None:
         "high": None,
         "measurable": None,
         "worth_it": None,
+        "promised": {name: asdict(promise) for name, promise in known.promises.items()},
     }
     if (comparison := known.comparison) is not None:
         trust |= {
@@ -218,16 +221,31 @@ def _trust(known: Known) -> Plain | None:
 
 def page(answer: Plain) -> str:
     """The advice as Markdown."""
-    lines = ["# What to do with these images", "", *(f"{in_markdown(text)}\n" for text in answer["sentences"])]
+    lines = [
+        "# What to do with these images",
+        "",
+        *(f"{in_markdown(text)}\n" for text in answer["sentences"]),
+    ]
     if answer["stopped"]:
         lines += [f"Not all of it could be answered: {in_markdown(answer['stopped'])}.", ""]
     if answer["advice"]:
         lines += ["```bash", answer["advice"]["command"], "```", ""]
     if look := answer["look"]:
         lines += ["## The images", "", in_markdown(look["rule"]), ""]
-        lines += [f"- {finding['kind']}: {in_markdown(finding['text'])}" for finding in look["findings"]] + [""]
+        lines += [f"- {finding['kind']}: {in_markdown(finding['text'])}" for finding in look["findings"]] + [
+            ""
+        ]
     if rows := answer["backbones"]["ranked"]:
-        lines += ["## Which backbone", "", _backbone_table(rows), "", "```bash", answer["backbones"]["command"], "```", ""]
+        lines += [
+            "## Which backbone",
+            "",
+            _backbone_table(rows),
+            "",
+            "```bash",
+            answer["backbones"]["command"],
+            "```",
+            "",
+        ]
     if missing := answer["backbones"]["not_at_hand"]:
         names = ", ".join(f"{one['name']} ({one['megabytes']} MB)" for one in missing)
         lines += [f"Not tried, since their weights would have to be fetched: {names}.", ""]
@@ -244,7 +262,11 @@ def _backbone_table(rows: Sequence[Plain]) -> str:
     cells = [
         [
             row["backbone"],
-            *(("", "") if row["probe"] is None else (f"{row['probe']:.3f}", between(row["low"], row["high"]))),
+            *(
+                ("", "")
+                if row["probe"] is None
+                else (f"{row['probe']:.3f}", between(row["low"], row["high"]))
+            ),
             "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}",
             row["reason"] or ("yes" if row["goes_on"] else "no"),
         ]
@@ -276,6 +298,7 @@ def _trust_lines(trust: Plain) -> list[str]:
     lines = [markdown(head, cells), ""]
     if trust["low"] is not None:
         lines.append(
-            f"Retrained − head: {points(trust['mean'])} points, 95 % interval {between(trust['low'], trust['high'])}."
+            f"Retrained − head: {points(trust['mean'])} points,"
+            f" 95 % interval {between(trust['low'], trust['high'])}."
         )
     return lines

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from graft.backbones import Backbone
+from graft.backbones.at_hand import weights_at_hand
 from graft.backbones.making import make_backbone
-from graft.data import ImageData, TransformedImages, evaluation_transform, make_loader
+from graft.configuration.network_names import AT_HAND, network_of
+from graft.configuration.run_config import Node
+from graft.data import ImageData, TransformedImages, evaluation_transform
 from graft.data.image_data import Indices
 from graft.errors import GraftError, reason_of
 from graft.evaluation.intervals.proportions import NORMAL, proportion_ends
@@ -107,7 +110,9 @@ def measure(
     return sorted(able, key=lambda one: one.speed.a_pass), without
 
 
-def measured(candidate: Candidate, data: ImageData, indices: Indices, node: Mapping[str, Any], accelerator: str) -> Speed:
+def measured(
+    candidate: Candidate, data: ImageData, indices: Indices, node: Mapping[str, Any], accelerator: str
+) -> Speed:
     """Build a backbone and measure it on a few images.
 
     Raises:
@@ -119,9 +124,10 @@ def measured(candidate: Candidate, data: ImageData, indices: Indices, node: Mapp
         backbone = make_backbone(candidate.node).to(lone_device(accelerator))
     size = min(node.get("batch_size", 32), SOME, len(indices))
     images = TransformedImages(data.images, indices[:size], evaluation_transform(backbone.preprocessing))
+    # The first image pays for what is set up once.
+    images.__getitems__([0])
     started = time.perf_counter()
-    for _ in make_loader(images, batch_size=size, num_workers=0):
-        pass
+    images.__getitems__(list(range(size)))
     reading = (time.perf_counter() - started) / size
     with evaluating(backbone):
         forward = 1 / images_per_second(backbone, size)
@@ -181,6 +187,21 @@ def rank(
         row = row_of(candidate, features, labels, seed, accelerator, size)
         ranked.append(Ranked(candidate, row, kept.get(candidate.name), speed))
     return sorted(ranked, key=lambda one: (one.row["probe"] is None, -(one.row["probe"] or 0)))
+
+
+def not_at_hand(options: Mapping[str, Node], asked: object) -> list[dict[str, object]]:
+    """The options of `backbone` whose weights would have to be fetched, with their size in MB.
+
+    None where the backbones were named, so that none was passed over.
+    """
+    if asked != AT_HAND:
+        return []
+    known = {name: (node, network_of(node)) for name, node in options.items() if node.get("weights")}
+    return [
+        {"name": name, "megabytes": listed.megabytes}
+        for name, (node, listed) in known.items()
+        if listed is not None and weights_at_hand(name, node) is None
+    ]
 
 
 def left_out(candidate: Candidate, reason: str, speed: Speed | None = None) -> Ranked:

@@ -52,7 +52,9 @@ def accuracies(
         return mean, spread
     places = np.array([one.place for one in seen])
     epochs = np.array([float(one.epochs) for one in seen])
-    off = np.array([one.accuracy for one in seen]) - by_epoch(expected.accuracy[places], epochs[:, None])[:, 0]
+    off = (
+        np.array([one.accuracy for one in seen]) - by_epoch(expected.accuracy[places], epochs[:, None])[:, 0]
+    )
     scale = np.interp(np.log(epochs), np.log(EPOCHS), SPREAD)
     alike = resemblance(expected.traits, networks)[:, places]
     own = np.arange(len(networks))[:, None] == places

@@ -1,7 +1,7 @@
 """Up the ladder: the heads alone first, then what the deciding function says, as long as it pays."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from graft.advice import decision
@@ -9,6 +9,7 @@ from graft.advice.backbones import Ranked, seconds_an_epoch
 from graft.advice.ladder import LADDER, SOLVED, words_of
 from graft.advice.prior import Facts, Prior
 from graft.advice.trainings import Training, train_to
+from graft.advice.trust import FOLDS
 from graft.composition.composing import compose
 from graft.configuration.metric_names import lower_is_better
 from graft.configuration.network_names import network_of
@@ -28,7 +29,12 @@ Kept = Callable[[Training], None]
 
 
 def ladder_of(
-    ranked: Sequence[Ranked], options: Mapping[str, Node], shared: Sequence[str], folder: AdviceFolder, train: int, val: int
+    ranked: Sequence[Ranked],
+    options: Mapping[str, Node],
+    shared: Sequence[str],
+    folder: AdviceFolder,
+    train: int,
+    val: int,
 ) -> list[Training]:
     """All trainings that may be, none begun: each backbone by each step, the simplest steps first.
 
@@ -58,6 +64,7 @@ def climb(
     prior: Prior,
     goal: str,
     moment: float,
+    end: float,
     train: Train,
     keep: Kept,
     tell: Callable[[str], None],
@@ -70,6 +77,7 @@ def climb(
         prior: what recorded trainings say.
         goal: the validation metric.
         moment: of `time.monotonic`.
+        end: when the folds must be done, of which the fewest that say something are to have their time.
         train: what `graft train` does.
         keep: told of each training after each call.
         tell: told what is done.
@@ -97,12 +105,23 @@ def climb(
         if step.seconds > left:
             why = "no epoch of another training fits into the time that is left"
             break
+        if time.monotonic() + step.seconds + _folds_need(list(known.values()), goal) > end:
+            why = "what is left is for comparing the best with the head alone"
+            break
         # A run that goes on is set up anew, which costs some seconds; so it goes on for as long again.
         go(training, min(max(step.epoch, 2 * (step.epoch - 1)), training.epochs))
     return list(known.values()), why
 
 
-def _candidates(trainings: Sequence[Training], goal: str) -> tuple[decision.Candidate, ...]:
+def _folds_need(trainings: Sequence[Training], goal: str) -> float:
+    """Seconds to compare the best with the head alone; 0 as long as the head is the best."""
+    best, head = best_of(trainings, goal), best_of([one for one in trainings if one.step == SOLVED], goal)
+    if best is None or head is None or best == head:
+        return 0.0
+    return min(FOLDS) * (best.seconds + head.seconds)
+
+
+def _candidates(trainings: Iterable[Training], goal: str) -> tuple[decision.Candidate, ...]:
     """The trainings as the deciding function knows them, more being better."""
     known = []
     for training in trainings:
@@ -135,6 +154,11 @@ def best_of(trainings: Sequence[Training], goal: str) -> Training | None:
     return best
 
 
-def with_spent(trainings: Sequence[Training], spent: Mapping[str, Sequence[tuple[int, float]]]) -> list[Training]:
+def with_spent(
+    trainings: Sequence[Training], spent: Mapping[str, Sequence[tuple[int, float]]]
+) -> list[Training]:
     """The trainings with what earlier starts spent on them."""
-    return [replace(one, spent=tuple((int(epoch), float(seconds)) for epoch, seconds in spent.get(one.name, ()))) for one in trainings]
+    return [
+        replace(one, spent=tuple((int(epoch), float(seconds)) for epoch, seconds in spent.get(one.name, ())))
+        for one in trainings
+    ]

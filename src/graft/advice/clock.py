@@ -32,8 +32,8 @@ class Clock:
         return self.seconds - self.spent
 
     def moment(self, share: float) -> float:
-        """When this share of all seconds will have been spent, of `time.monotonic`."""
-        return self.started - self.before + share * self.seconds
+        """When this share of this start's seconds will have been spent, of `time.monotonic`."""
+        return self.started + share * (self.seconds - self.before)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

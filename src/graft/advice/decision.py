@@ -82,7 +82,11 @@ def decide(known: Known, prior: Prior) -> Step | None:
     expected = prior.expected([one.settings for one in candidates], known.facts)
     names = [str(one.settings.get("network", one.name)) for one in candidates]
     networks = np.array([float(names.index(name)) for name in names])
-    seen = [Seen(place, len(one.accuracy), max(one.accuracy)) for place, one in enumerate(candidates) if one.accuracy]
+    seen = [
+        Seen(place, len(one.accuracy), max(one.accuracy))
+        for place, one in enumerate(candidates)
+        if one.accuracy
+    ]
     paid = np.array([float(len(one.accuracy)) for one in candidates])
     most = np.array([float(one.epochs) for one in candidates])
     targets = np.minimum(paid[:, None] + AHEAD, np.maximum(most, 1)[:, None])

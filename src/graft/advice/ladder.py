@@ -26,13 +26,15 @@ class Step:
     says: str
 
 
-# From the simplest on. experiments/how-much-to-retrain and experiments/fine-tuning have what is left out: on no task
-# did lp_ft, gradual or freeze_unfreeze do better than these by more than their noise.
+# From the simplest on. What is left out, lp_ft, gradual and freeze_unfreeze, was on no task better than these by
+# more than its noise (experiments/how-much-to-retrain, experiments/fine-tuning).
 LADDER = (
     Step("frozen", ("freeze=frozen",), "the backbone stays as it is, a new head is solved on its features"),
     Step("last_k", ("freeze=last_k", "freeze.k=2"), "the last two stages are retrained with the head"),
     Step("lora", ("freeze=lora", "optimizer.lr=1e-3"), "small adapters are trained beside all layers"),
-    Step("full", ("freeze=full", "optimizer.layer_decay=0.75"), "everything is retrained, early stages slower"),
+    Step(
+        "full", ("freeze=full", "optimizer.layer_decay=0.75"), "everything is retrained, early stages slower"
+    ),
 )
 SOLVED = LADDER[0]
 # The keys of an advice that its trainings have too, words below them included.

@@ -79,8 +79,12 @@ class Prior:
         known = [atoms(each, facts) for each in settings]
         values = term_values(self.terms, known) - self.means
         outcome = np.where(np.isnan(values), 0.0, values) @ self.effects
-        traits = np.array([[each.get(name, 0.0) for name in ("adaptive", "lr", "frozen", "batch", "gmacs")]
-                           for each in known])
+        traits = np.array(
+            [
+                [each.get(name, 0.0) for name in ("adaptive", "lr", "frozen", "batch", "gmacs")]
+                for each in known
+            ]
+        )
         return Expected(outcome[:, :3], outcome[:, 3], traits)
 
 
@@ -88,7 +92,10 @@ def term_values(terms: Sequence[str], known: Sequence[Mapping[str, float]]) -> F
     """The terms of candidates `(N, T)`; NaN where a factor is unknown."""
     products = [term.split("*") for term in terms]
     return np.array(
-        [[math.prod(one.get(name, _absent(name, one)) for name in names) for names in products] for one in known]
+        [
+            [math.prod(one.get(name, _absent(name, one)) for name in names) for names in products]
+            for one in known
+        ]
     ).reshape(len(known), len(terms))
 
 
@@ -152,7 +159,9 @@ def atoms(settings: Mapping[str, object], facts: Facts) -> dict[str, float]:
 def _bends(name: str, value: float, knots: Sequence[float]) -> dict[str, float]:
     """Weights of the knots between which a value lies: what is additive in them is linear between knots."""
     spread = np.eye(len(knots))
-    return {f"{name}~{knot:g}": float(np.interp(value, knots, spread[place])) for place, knot in enumerate(knots)}
+    return {
+        f"{name}~{knot:g}": float(np.interp(value, knots, spread[place])) for place, knot in enumerate(knots)
+    }
 
 
 @functools.cache

@@ -1,11 +1,11 @@
 """What an advice says in words: three sentences, each made of numbers that stand beside it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from graft.advice.ladder import SOLVED, Step
 from graft.advice.trust import Comparison
 from graft.configuration.metric_names import metric_of
-from graft.evaluation.assessment import Metrics
 
 
 def points(value: float) -> str:
@@ -42,14 +42,14 @@ def why(comparison: Comparison | None, other: str | None, goal: str, validated: 
             behind = "as good as" if gain == 0 else f"{points(-gain)} points behind"
             return f"{other} was {behind} the head alone on the validation images, so the head is kept."
         return (
-            f"{other} was {points(gain)} points ahead of the head alone on the validation images, which there was"
-            " no time to confirm on folds: the head is kept."
+            f"{other} was {points(gain)} points ahead of the head alone on the validation images, which there"
+            " was no time to confirm on folds: the head is kept."
         )
     n = len(comparison.pairs)
     if comparison.low is None or comparison.high is None:
         return (
-            f"Over {n} folds {other} is {points(comparison.mean)} points from the head alone; how sure that is"
-            " cannot be told from so few."
+            f"Over {n} folds {other} is {points(comparison.mean)} points from the head alone; how sure that"
+            " is cannot be told from so few."
         )
     ahead = f"{points(abs(comparison.mean))} points {'better' if comparison.mean >= 0 else 'worse'}"
     interval = f"95 % interval {between(comparison.low, comparison.high)}"
@@ -61,10 +61,11 @@ def why(comparison: Comparison | None, other: str | None, goal: str, validated: 
         verdict = "measurably worse; keep the head"
     else:
         verdict = "not measurable; keep the head"
-    return f"{other} is {ahead} than the head alone in {metric_of(goal).name}, {interval} over {n} folds: {verdict}."
+    what = metric_of(goal).name.replace("_", " ")
+    return f"{other} is {ahead} than the head alone in {what}, {interval} over {n} folds: {verdict}."
 
 
-def how_far(tested: Metrics, goal: str) -> str:
+def how_far(tested: Mapping[str, Any], goal: str) -> str:
     """The third sentence: what to expect of the model, from the test."""
     value, ends = tested.get(f"test/{goal}"), tested.get(f"test/{goal}_ci")
     if value is None:

@@ -1,4 +1,4 @@
-"""How far an advice has come: one bar in a terminal, else a line a step; what its trainings say is kept apart."""
+"""How far an advice has come: a bar in a terminal, else a line a step. What trainings say is kept apart."""
 
 import sys
 from collections.abc import Iterator, Sequence

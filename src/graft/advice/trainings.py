@@ -95,9 +95,7 @@ def train_to(training: Training, epoch: int, moment: float, train: Train) -> Tra
     except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
         failed = reason_of(error)
     done = len(training.curve("loss"))
-    return replace(
-        training, spent=(*training.spent, (done, time.monotonic() - started)), failed=failed
-    )
+    return replace(training, spent=(*training.spent, (done, time.monotonic() - started)), failed=failed)
 
 
 def _start(training: Training, epoch: int, train: Train) -> None:

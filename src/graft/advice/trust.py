@@ -39,8 +39,8 @@ class Comparison:
     Attributes:
         pairs: the folds that both have.
         mean: of the differences other − head, turned so that more is better.
-        low: of its 95 % interval, the corrected resampled t of Nadeau and Bengio (2003); None where nothing is
-            known of the spread.
+        low: of its 95 % interval, the corrected resampled t of Nadeau and Bengio (2003); None where nothing
+            is known of the spread.
         high: as `low`.
         error: the standard error that the interval is made of.
     """
@@ -84,18 +84,51 @@ def compared(pairs: Sequence[Pair], goal: str) -> Comparison:
     return Comparison(tuple(pairs), middle, middle - half, middle + half, error)
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What to expect of a test's accuracy, before it is seen.
+
+    Attributes:
+        low: of its 95 % prediction interval.
+        high: as `low`.
+        images: held-out images that it rests on.
+        right: of them.
+        tested: test images that it is for.
+    """
+
+    low: float
+    high: float
+    images: int
+    right: int
+    tested: int
+
+
+def promised(right: int, images: int, tested: int) -> Promise:
+    """What so many right of so many held-out images promise for others.
+
+    The number of right ones among the tested has the beta-binomial distribution that follows from Jeffreys'
+    prior (Brown, Cai and DasGupta 2001, section 3.1, have the prior): the chance of both samples is in it.
+    That the folds' models are others than the tested one, trained on other images, is not.
+    """
+    ahead = stats.betabinom(tested, right + 0.5, images - right + 0.5)
+    return Promise(float(ahead.ppf(0.025)) / tested, float(ahead.ppf(0.975)) / tested, images, right, tested)
+
+
 def in_folds(
-    head: Training, other: Training, folds: int, path: Path, data: ImageData, moment: float, goal: str, train: Train
-) -> list[Pair]:
-    """Train both on each fold, until the moment of `time.monotonic`; the folds that both have finished.
+    trainings: Sequence[Training], folds: int, path: Path, data: ImageData, moment: float, train: Train
+) -> list[list[Fold]]:
+    """Train each on each fold, until the moment of `time.monotonic`.
 
     Folds cut training and validation images only.
+
+    Returns:
+        For each fold that all of them have finished, what came out for each.
 
     Raises:
         GraftError: the folds cannot be cut.
     """
-    plans = [_cuts(training, folds, path, data) for training in (head, other)]
-    pairs: list[Pair] = []
+    plans = [_cuts(training, folds, path, data) for training in trainings]
+    whole: list[list[Fold]] = []
     for cuts in zip(*(cuts for cuts, _, _ in plans), strict=True):
         done: list[Fold] = []
         try:
@@ -104,14 +137,34 @@ def in_folds(
                     done += train_folds([cut], config, words, train)
         except Paused:
             break
-        if any(fold.reason for fold in done):
-            continue
-        values = [float(fold.metrics[f"test/{goal}"]) for fold in done]
-        pairs.append(Pair(done[0].fold, *values, done[0].trained, done[0].tested))
-    return pairs
+        if not any(fold.reason for fold in done):
+            whole.append(done)
+    return whole
 
 
-def _cuts(training: Training, folds: int, path: Path, data: ImageData) -> tuple[list[Cut], dict[str, object], list[str]]:
+def paired(whole: Sequence[Sequence[Fold]], goal: str) -> list[Pair]:
+    """The folds of the head alone and of another training, which come second."""
+    return [
+        Pair(
+            head.fold,
+            float(head.metrics[f"test/{goal}"]),
+            float(other.metrics[f"test/{goal}"]),
+            head.trained,
+            head.tested,
+        )
+        for head, other in whole
+    ]
+
+
+def right_of(folds: Sequence[Fold]) -> tuple[int, int]:
+    """How many held-out images are right, and how many there are."""
+    right = sum(round(fold.metrics["test/accuracy"] * fold.tested) for fold in folds)
+    return right, sum(fold.tested for fold in folds)
+
+
+def _cuts(
+    training: Training, folds: int, path: Path, data: ImageData
+) -> tuple[list[Cut], dict[str, object], list[str]]:
     kept = [word for word in training.words if word not in ("test=false",)]
     words = [*kept, f"folds={folds}"]
     config, _ = compose("crossval", words)

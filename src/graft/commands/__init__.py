@@ -1,5 +1,6 @@
 """The commands, a module each: they put parts together, call them and say what came out."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -21,6 +22,10 @@ COMMANDS = {
 
 def command(name: str) -> Callable[..., object]:
     """What a command calls with a configuration, a folder and the words; imported, and torch with it, now."""
+    began = time.monotonic()
     run: Callable[..., object] = import_module(f"graft.commands.{name}").run
-    # Each training is a run of its own; the commands know nothing of each other.
-    return partial(run, train=command("train")) if name in ("crossval", "advise") else run
+    if name == "advise":
+        # What is imported takes of the time that the answer may take.
+        return partial(run, train=command("train"), began=began)
+    # Each fold is a run of its own; the commands know nothing of each other.
+    return partial(run, train=command("train")) if name == "crossval" else run

@@ -1,7 +1,7 @@
 """`graft advise`: which backbone, how much of it to retrain, how far to trust the number.
 
-It looks, ranks, retrains more as long as that pays, sets the best beside the head alone, and tests once. What is
-known stands in `Known`, and is written whenever a step is done, so that it can be stopped at any time.
+It looks, ranks, retrains more as long as that pays, sets the best beside the head alone, and tests once. What
+is known stands in `Known`, and is written however it ends, so that it can be stopped at any time.
 """
 
 import shutil
@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from graft.advice.answer import Known, backbone_rows, page, plain, training_rows
-from graft.advice.backbones import Measured, go_on, measure, rank, within
+from graft.advice.backbones import Measured, go_on, measure, not_at_hand, rank, within
 from graft.advice.climbing import best_of, climb, ladder_of, with_spent
 from graft.advice.clock import Clock
 from graft.advice.ladder import SOLVED, shared_words
 from graft.advice.prior import Facts, shipped
 from graft.advice.telling import Teller, telling
 from graft.advice.trainings import Training, test
-from graft.advice.trust import compared, folds_within, in_folds
+from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
 from graft.composition.composing import compose
 from graft.configuration.schema import Config
 from graft.errors import GraftError, reason_of
@@ -34,10 +34,14 @@ from graft.sweeps.crossval import Train
 from graft.training.checks import check_device
 
 # Shares of the time by whose end ranking, retraining and folds are done; what is left is for the test.
-RANKED, CLIMBED, COMPARED = 0.3, 0.65, 0.92
+RANKED, CLIMBED, COMPARED = 0.3, 0.65, 0.95
+# Seconds that figures and report take.
+WRITING = 5.0
 
 
-def run(config: Config, path: Path, overrides: list[str], train: Train) -> AdviceFolder:
+def run(
+    config: Config, path: Path, overrides: list[str], train: Train, began: float | None = None
+) -> AdviceFolder:
     """Answer for the images of `config["data"]`; all that it leaves stands in the folder `path`.
 
     Args:
@@ -45,6 +49,7 @@ def run(config: Config, path: Path, overrides: list[str], train: Train) -> Advic
         path: becomes the folder, unless one goes on.
         overrides: the words that led to `config`.
         train: what `graft train` does.
+        began: when the command did, of `time.monotonic`; None: now.
 
     Raises:
         GraftError: the images, the device or every backbone are not to be had.
@@ -53,7 +58,12 @@ def run(config: Config, path: Path, overrides: list[str], train: Train) -> Advic
     check_device(config["trainer"]["accelerator"])
     folder = AdviceFolder(config["resume"] or path)
     before = folder.read_spent()
-    clock = Clock(60 * config["minutes"], before.get("seconds", 0.0), dict(before.get("steps", {})))
+    clock = Clock(
+        60 * config["minutes"],
+        before.get("seconds", 0.0),
+        dict(before.get("steps", {})),
+        time.monotonic() if began is None else began,
+    )
     known = Known({key: config[key] for key in ("goal", "minutes", "cost")} | {"words": overrides})
     with begun(folder, config, overrides), telling(folder.log, clock) as tell:
         try:
@@ -75,7 +85,13 @@ def run(config: Config, path: Path, overrides: list[str], train: Train) -> Advic
 
 
 def _answer(
-    known: Known, folder: AdviceFolder, config: Config, words: list[str], clock: Clock, train: Train, tell: Teller
+    known: Known,
+    folder: AdviceFolder,
+    config: Config,
+    words: list[str],
+    clock: Clock,
+    train: Train,
+    tell: Teller,
 ) -> None:
     """All steps in order, each leaving what it found in `known`."""
     shared = shared_words(words)
@@ -105,8 +121,11 @@ def _answer(
         able, failed = measure(asked, data, indices, node, accelerator, config["cost"], tell)
         chosen, late = within(able, len(indices), clock.moment(RANKED) - time.monotonic())
         known.ranked = [*late, *failed]
+        known.not_at_hand = not_at_hand(config["options"], config["backbones"])
         if not chosen:
-            raise GraftError(f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})")
+            raise GraftError(
+                f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})"
+            )
         tell.plan(_plan(clock, len(indices), chosen))
         ranked = rank(
             chosen,
@@ -138,7 +157,15 @@ def _answer(
         side = going[0].speed.pixels if going[0].speed else 224
         facts = Facts(len(splits["train"]), len(data.class_names), side)
         known.trainings, known.climbed = climb(
-            trainings, facts, shipped(), config["goal"], clock.moment(CLIMBED), train, keep, tell
+            trainings,
+            facts,
+            shipped(),
+            config["goal"],
+            clock.moment(CLIMBED),
+            clock.moment(COMPARED),
+            train,
+            keep,
+            tell,
         )
         write_csv(folder.ladder, training_rows(known))
     _choose(known)
@@ -153,7 +180,7 @@ def _answer(
         assert known.advised is not None
         tell(f"tests {known.advised.name}")
         test(known.advised, train)
-        known.tested = {key: value for key, value in known.advised.folder.metrics.items()}
+        known.tested = known.advised.folder.metrics
         shutil.rmtree(folder.model, ignore_errors=True)
         shutil.copytree(known.advised.folder.bundle, folder.model)
 
@@ -161,24 +188,37 @@ def _answer(
 def _compare(
     known: Known, folder: AdviceFolder, config: Config, clock: Clock, train: Train, tell: Teller
 ) -> None:
-    """Set the best training that retrains more beside the head alone, where it could be better."""
-    head, other, goal = known.head, known.other, config["goal"]
-    assert head is not None and known.data is not None
+    """Set the best training that retrains more beside the head alone, on as many folds as there is time for."""
+    head, other = known.head, known.other
+    assert head is not None
+    assert known.data is not None
+    assert known.splits is not None
+    tested = len(known.splits["test"])
+    # The test is a pass over its images, and figures and pages are written.
+    speed = next(one.speed for one in known.ranked if one.candidate.label == (other or head).backbone.label)
+    testing = WRITING + (2 * tested * speed.a_pass if speed else 0)
+    end = min(clock.moment(COMPARED), clock.moment(1.0) - testing)
+    left = end - time.monotonic()
+    both = [head] if other is None else [head, other]
+    folds = folds_within(sum(one.seconds for one in both), left)
     if other is None:
         known.compared = "nothing that retrains more has finished"
-        return
-    left = clock.moment(COMPARED) - time.monotonic()
-    folds = folds_within(1.1 * (other.seconds + head.seconds), left)
+    elif not folds:
+        takes = f"three would take {FOLDS[-1] * (other.seconds + head.seconds):.0f} s"
+        known.compared = f"{takes}, and {max(left, 0):.0f} s are left"
+        both, folds = [head], folds_within(head.seconds, left)
     if not folds:
-        known.compared = f"three would take {3 * (other.seconds + head.seconds):.0f} s, and {max(left, 0):.0f} s are left"
         return
-    tell(f"sets {other.name} beside {head.name} on {folds} folds")
-    pairs = in_folds(head, other, folds, folder.trials, known.data, clock.moment(COMPARED), goal, train)
-    write_csv(folder.folds, [vars(pair) for pair in pairs])
-    if len(pairs) < 2:
+    tell(f"trains {' and '.join(one.name for one in both)} on {folds} folds")
+    whole = in_folds(both, folds, folder.trials, known.data, end, train)
+    for one, done in zip(both, zip(*whole, strict=True), strict=True):
+        known.promises[one.name] = promised(*right_of(done), tested)
+    if len(both) == 2 and len(whole) > 1:
+        pairs = paired(whole, config["goal"])
+        write_csv(folder.folds, [vars(pair) for pair in pairs])
+        known.comparison = compared(pairs, config["goal"])
+    elif len(both) == 2:
         known.compared = "fewer than two folds were done in time"
-        return
-    known.comparison = compared(pairs, goal)
 
 
 def _choose(known: Known) -> None:

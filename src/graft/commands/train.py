@@ -18,7 +18,7 @@ from graft.configuration.run_config import RunConfig
 from graft.configuration.schema import Config
 from graft.data import recorded_rows
 from graft.errors import reason_of
-from graft.processes.interruption import Terminated, interruptible
+from graft.processes.interruption import Paused, Terminated, interruptible
 from graft.processes.starting import together
 from graft.processes.threads import kept_threads
 from graft.reporting.loggers.epoch_table import EpochTable
@@ -199,7 +199,8 @@ def failure_recorded(folder: RunFolder) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
         folder.set_status("interrupted", reason=stop.reason if isinstance(stop, Terminated) else "Ctrl-C")
-        say(f"interrupted; graft train resume={folder.path} goes on")
+        how = "paused" if isinstance(stop, Paused) else "interrupted"
+        say(f"{how}; graft train resume={folder.path} goes on")
         if isinstance(stop, Terminated) and stop.requeue:
             slurm.requeue()
         raise

@@ -200,7 +200,9 @@ KEYS: dict[str, Key] = {
     "batch_size": Key(rules.or_null(rules.whole(1))),
     "top_k": Key(rules.or_null(rules.whole(1))),
     "minutes": Key(rules.POSITIVE),
-    "goal": Key(rules.one_of(*(metric.name for metric in SINGLE_LABEL if metric.each_epoch and metric.most == 1))),
+    "goal": Key(
+        rules.one_of(*(metric.name for metric in SINGLE_LABEL if metric.each_epoch and metric.most == 1))
+    ),
     "cost": Key(rules.or_null(rules.POSITIVE)),
     "near": Key(rules.or_null(rules.NEAR)),
     "samples": Key(rules.whole(1)),

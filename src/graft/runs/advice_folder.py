@@ -29,6 +29,7 @@ class AdviceFolder:
         self.log = self.path / "advise.log"
         self.answer = self.path / "advice.json"
         self.page = self.path / "advice.md"
+        self.report = self.path / "report.html"
         self.backbones = self.path / "backbones.csv"
         self.ladder = self.path / "trainings.csv"
         self.folds = self.path / "folds.csv"
@@ -61,7 +62,9 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]
     folder = AdviceFolder(existing("resume", given["resume"], "folder"))
     recorded = RunFolder(folder.path).read_config() if folder.config.is_file() else {}
     if "minutes" not in recorded:
-        raise GraftError(f"resume={given['resume']} is no advice's folder (it has no config.yaml with minutes)")
+        raise GraftError(
+            f"resume={given['resume']} is no advice's folder (it has no config.yaml with minutes)"
+        )
     config: Plain = {**recorded, "options": given["options"], "resume": given["resume"]}
     words = [word for word in overrides if key_of(word) not in ("resume", "hydra.run.dir")]
     for word in words:

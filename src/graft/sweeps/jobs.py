@@ -57,6 +57,8 @@ def checked(sweep: Sweep, batch: Sequence[Sequence[str]]) -> list[Config]:
                     whole = sweep.loader.load_sweep_config(sweep.master, list(words))
                     HydraConfig.instance().set_config(whole)
                     configs.append(check(whole, whole.hydra, sweep.command))
+                    if configs[-1].get("stop_after") is not None:
+                        raise GraftError("stop_after=… pauses one run; a sweep's jobs run to their end")
                 except (HydraException, OmegaConfBaseException) as error:
                     explained = explain_hydra(error, sweep.command, words)
                     raise _of_job(explained, number, words, batch) from error
