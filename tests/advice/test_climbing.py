@@ -1,15 +1,13 @@
 """The ladder, climbed by trainings that take no time: what is trained, when it stops, what is chosen."""
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
-from graft.advice.backbones import Ranked, Speed, cheapest, go_on, within
+from graft.advice import trainings as of_trainings
+from graft.advice.backbones import Measured, Ranked, Speed, go_on, within
 from graft.advice.climbing import best_of, climb, ladder_of
 from graft.advice.ladder import LADDER, SOLVED, shared_words, words_of
 from graft.advice.prior import Facts, shipped
@@ -17,7 +15,189 @@ from graft.advice.trainings import Training
 from graft.composition.composing import compose
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
+from graft.processes.interruption import Paused
 from graft.ranking.candidates import Candidate
 from graft.runs.advice_folder import AdviceFolder
 from graft.runs.files import write_csv, write_json, write_yaml
 from graft.runs.folder import RunFolder
+
+FACTS = Facts(200, 2, 32)
+SLOW = Speed(0.02, 0.01, 224)
+QUICK = Speed(0.001, 0.001, 32)
+Curves = Mapping[str, Sequence[float]]
+
+
+def ranked(name: str, probe: float | None, speed: Speed = QUICK) -> Ranked:
+    node = {"_target_": "graft.backbones.simple_cnn", "weights": "somewhere"}
+    return Ranked(
+        Candidate(name, name, node), {"backbone": name, "probe": probe, "reason": None}, None, speed
+    )
+
+
+@pytest.fixture
+def trainings(tmp_path: Path) -> list[Training]:
+    options = {"simple_cnn": {}}
+    return ladder_of([ranked("simple_cnn", 0.8)], options, ["data=digits"], AdviceFolder(tmp_path), 160, 40)
+
+
+def pretended(curves: Curves, asked: list[str]) -> Callable[[RunConfig, Path, list[str]], RunFolder]:
+    """What `graft train` does, but for the training: of each freeze strategy the curve is known."""
+
+    def train(config: RunConfig, path: Path, words: list[str]) -> RunFolder:
+        folder = RunFolder(path)
+        name = path.name.rpartition("-")[2]
+        asked.append(f"{name} {config.stop_after or 'end'}")
+        curve = curves[name]
+        done = list(curve[: config.stop_after or len(curve)])
+        path.mkdir(parents=True, exist_ok=True)
+        write_yaml(folder.config, config.recorded())
+        rows = [
+            {"epoch": epoch, "val/accuracy": value, "val/loss": 1 - value} for epoch, value in enumerate(done)
+        ]
+        write_csv(folder.epochs, rows)
+        if len(done) < len(curve):
+            write_json(folder.status_file, {"status": "interrupted"})
+            raise Paused("stop_after")
+        write_json(folder.status_file, {"status": "finished"})
+        write_json(folder.metrics_file, {"val/accuracy": max(done)})
+        return folder
+
+    return train
+
+
+def climbed(
+    trainings: Sequence[Training], curves: Curves, seconds: float = 1000.0, end: float = 2000.0
+) -> tuple[list[Training], str, list[str]]:
+    asked: list[str] = []
+    now = time.monotonic()
+    done, why = climb(
+        trainings,
+        FACTS,
+        shipped(),
+        "accuracy",
+        now + seconds,
+        now + end,
+        pretended(curves, asked),
+        lambda training: None,
+        lambda what: None,
+    )
+    return done, why, asked
+
+
+RISING = tuple(0.6 + 0.03 * epoch for epoch in range(10))
+CURVES = {"frozen": (0.8,), "last_k": RISING, "lora": (0.3,) * 10, "full": (0.4,) * 10}
+
+
+def test_the_head_alone_is_trained_first(trainings) -> None:
+    _, _, asked = climbed(trainings, CURVES)
+    assert asked[0] == "frozen end"
+
+
+def test_few_epochs_first_and_the_promising_longer(trainings) -> None:
+    done, _, asked = climbed(trainings, CURVES)
+    first = {
+        name: next(word for word in asked if word.startswith(name)) for name in ("last_k", "lora", "full")
+    }
+    assert set(first.values()) == {"last_k 1", "lora 1", "full 1"}
+    assert {one.step.name: one.finished for one in done}["last_k"]
+
+
+def test_a_ladder_whose_steps_are_all_worse_is_left(trainings) -> None:
+    flat = {"frozen": (0.99,), "last_k": (0.2,) * 10, "lora": (0.2,) * 10, "full": (0.2,) * 10}
+    done, why, asked = climbed(trainings, flat)
+    assert why == "no step up is worth its cost"
+    assert not any(one.finished for one in done if one.step != SOLVED)
+    assert len(asked) < 12
+
+
+def test_nothing_is_begun_after_the_time(trainings) -> None:
+    _, why, asked = climbed(trainings, CURVES, seconds=-1)
+    assert asked == ["frozen end"]
+    assert why == "the time is up"
+
+
+def test_what_fails_stops_no_other(trainings) -> None:
+    asked: list[str] = []
+    train = pretended(CURVES, asked)
+
+    def failing(config: RunConfig, path: Path, words: list[str]) -> RunFolder:
+        if path.name.endswith("lora"):
+            raise GraftError("lora: no layer is large enough")
+        return train(config, path, words)
+
+    now = time.monotonic()
+    done, _ = climb(
+        trainings,
+        FACTS,
+        shipped(),
+        "accuracy",
+        now + 1000,
+        now + 2000,
+        failing,
+        lambda one: None,
+        lambda what: None,
+    )
+    assert [one.failed for one in done if one.step.name == "lora"] == ["lora: no layer is large enough"]
+    assert best_of(done, "accuracy").step.name == "last_k"
+
+
+def test_of_equals_the_simplest_is_best(trainings) -> None:
+    done, _, _ = climbed(trainings, {**CURVES, "frozen": (max(RISING),)})
+    best = best_of(done, "accuracy")
+    assert best is not None
+    assert best.step == SOLVED
+
+
+def test_every_training_is_one_that_can_be_typed(trainings) -> None:
+    """Its words compose; the test is left for later, and calibration asked for."""
+    assert [one.step for one in trainings] == list(LADDER)
+    for training in trainings:
+        config = RunConfig.of(compose("train", [*training.words, "backbone.weights=null"])[0])
+        assert not config.test
+        assert config.calibrate
+        assert "test=false" not in training.command
+
+
+def test_copies_are_kept_together_unless_the_words_say_no() -> None:
+    assert "data.keep_copies_together=true" in shared_words(["data=digits", "minutes=3"])
+    assert "minutes=3" not in shared_words(["data=digits", "minutes=3"])
+    words = ["data=digits", "data.keep_copies_together=false"]
+    assert shared_words(words) == words
+
+
+def test_a_network_of_a_library_is_named_by_words() -> None:
+    node = {"_target_": "graft.backbones.timm_backbone", "name": "vit_tiny_patch16_224", "weights": "augreg"}
+    words = words_of(Candidate("vit_tiny_patch16_224", "vit", node), {})
+    assert words == ["backbone=timm", 'backbone.name="vit_tiny_patch16_224"', 'backbone.weights="augreg"']
+    words = words_of(Candidate("simple_cnn", "simple_cnn", {"weights": None}), {"simple_cnn": {}})
+    assert words == ["backbone=simple_cnn", "backbone.weights=null"]
+
+
+def test_those_that_cannot_be_told_from_the_best_go_on_the_cheapest_first() -> None:
+    those = [
+        ranked("best", 0.95, SLOW),
+        ranked("near", 0.93, QUICK),
+        ranked("far", 0.5),
+        ranked("none", None),
+    ]
+    assert [one.candidate.name for one in go_on(those, 200)] == ["near", "best"]
+    assert [one.candidate.name for one in go_on(those, 20000)] == ["best"]
+    # Where all is right no variance is to be seen.
+    assert len(go_on([ranked("a", 1.0), ranked("b", 0.98)], 100)) == 2
+
+
+def test_the_cheapest_are_ranked_as_far_as_the_time_goes() -> None:
+    able = [Measured(ranked("quick", None).candidate, QUICK), Measured(ranked("slow", None).candidate, SLOW)]
+    chosen, late = within(able, 1000, 10)
+    assert [one.candidate.name for one in chosen] == ["quick"]
+    assert [one.row["reason"] for one in late] == ["its features would take 30 s"]
+
+
+def test_a_run_that_crashed_before_it_had_a_configuration_begins_anew(trainings) -> None:
+    head = trainings[0]
+    head.folder.path.mkdir(parents=True)
+    write_json(head.folder.status_file, {"status": "running", "pid": 1})
+    asked: list[str] = []
+    done = of_trainings.train_to(head, 1, time.monotonic() + 100, pretended(CURVES, asked))
+    assert done.finished
+    assert done.seconds > 0

@@ -8,7 +8,7 @@ from graft.advice import decision
 from graft.advice.backbones import Ranked, seconds_an_epoch
 from graft.advice.ladder import LADDER, SOLVED, words_of
 from graft.advice.prior import Facts, Prior
-from graft.advice.trainings import Training, train_to
+from graft.advice.trainings import UNTESTED, Training, train_to
 from graft.advice.trust import FOLDS
 from graft.composition.composing import compose
 from graft.configuration.metric_names import lower_is_better
@@ -50,7 +50,7 @@ def ladder_of(
     for step in LADDER:
         for one in ranked:
             assert one.speed is not None
-            words = (*shared, *words_of(one.candidate, options), *step.words, "test=false", "calibrate=true")
+            words = (*shared, *words_of(one.candidate, options), *step.words, "calibrate=true", UNTESTED)
             run = folder.training(f"{clean_name(one.candidate.label)}-{step.name}")
             epochs = 1 if step == SOLVED else int(compose("train", words)[0]["trainer"]["max_epochs"])
             estimate = seconds_an_epoch(step.name, one.speed, train, val)

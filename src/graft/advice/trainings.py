@@ -17,6 +17,9 @@ from graft.runs.folder import RunFolder
 from graft.runs.resuming import status_of
 from graft.sweeps.crossval import Train
 
+# No training of an advice is tested but the one that is advised, at the end.
+UNTESTED = "test=false"
+
 
 @dataclass(frozen=True)
 class Training:
@@ -54,8 +57,8 @@ class Training:
 
     @property
     def command(self) -> str:
-        """What repeats it."""
-        return " ".join(["graft train", *self.words])
+        """What repeats it, with a test."""
+        return " ".join(["graft train", *(word for word in self.words if word != UNTESTED)])
 
     def curve(self, goal: str) -> list[float]:
         """The validation metric `goal` after each epoch that is done."""

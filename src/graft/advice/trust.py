@@ -8,7 +8,7 @@ from statistics import mean, stdev
 
 from scipy import stats
 
-from graft.advice.trainings import Training
+from graft.advice.trainings import UNTESTED, Training
 from graft.composition.composing import compose
 from graft.configuration.metric_names import lower_is_better
 from graft.data import ImageData
@@ -165,7 +165,7 @@ def right_of(folds: Sequence[Fold]) -> tuple[int, int]:
 def _cuts(
     training: Training, folds: int, path: Path, data: ImageData
 ) -> tuple[list[Cut], dict[str, object], list[str]]:
-    kept = [word for word in training.words if word not in ("test=false",)]
+    kept = [word for word in training.words if word != UNTESTED]
     words = [*kept, f"folds={folds}"]
     config, _ = compose("crossval", words)
     # The test of a fold is not the test.
