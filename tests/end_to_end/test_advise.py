@@ -1,0 +1,260 @@
+"""`graft advise` answers in one folder; nothing but its last step sees a test image; stopped, it goes on."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graft
+from graft.cli.console import run
+from graft.commands import train as train_command
+from graft.ranking import costs
+from graft.runs import RunFolder
+from graft.runs.files import read_csv
+
+QUICK = ["trainer=cpu", "data.batch_size=8", "minutes=30"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _soon() -> Iterator[None]:
+    """Costs are measured in a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(costs, "SECONDS", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def noisy(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of the photos in which a third of the labels are drawn anew, so that no head is always right."""
+    path = tmp_path_factory.mktemp("noisy") / "labels.csv"
+    rng = np.random.default_rng(0)
+    files = sorted(photos.rglob("*.png"))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label"])
+        for number, name in enumerate(files):
+            label = files[rng.integers(len(files))].parent.name if number % 3 == 0 else name.parent.name
+            writer.writerow([name, label])
+    return path
+
+
+@pytest.fixture(scope="module")
+def words(noisy: Path, trained: Path) -> list[str]:
+    """What asks for an advice on the noisy photos."""
+    backbone = ["backbones=[simple_cnn]", f"weights.simple_cnn={trained}"]
+    return ["data=csv", f"data.file={noisy}", *backbone, *QUICK]
+
+
+@pytest.fixture(scope="module")
+def advised(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an advice on the noisy photos."""
+    path = tmp_path_factory.mktemp("advised") / "all"
+    assert run(["advise", *words, f"hydra.run.dir={path}"]) == 0
+    return path
+
+
+def answer_of(path: Path) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads((path / "advice.json").read_text(encoding="utf-8"))
+    return answer
+
+
+def test_the_answer_names_a_run_that_was_tested_and_its_model(advised: Path) -> None:
+    answer = answer_of(advised)
+    assert answer["complete"]
+    assert len(answer["sentences"]) == 3
+    run_folder = RunFolder.open(advised / answer["advice"]["run"])
+    assert run_folder.status()["status"] == "finished"
+    assert answer["test"] == run_folder.metrics
+    assert "test/accuracy_ci" in answer["test"]
+    assert "temperature" in answer["test"]
+    assert graft.load(advised / "model").class_names == ["blue", "green", "red"]
+    assert answer["time"]["spent"] < 60 * 30
+
+
+def test_every_training_is_a_run_of_its_own_and_one_alone_is_tested(advised: Path) -> None:
+    answer = answer_of(advised)
+    names = [row["run"] for row in answer["retraining"]["trainings"]]
+    assert len(names) > 1
+    tested = [name for name in names if RunFolder.open(advised / name).tested]
+    assert tested == [answer["advice"]["run"]]
+
+
+def test_no_fold_sees_a_test_image(advised: Path) -> None:
+    answer = answer_of(advised)
+    rows = read_csv(advised / answer["advice"]["run"] / "split.csv")
+    kept = {row["name"] for row in rows if row["split"] == "test"}
+    assert kept
+    folds = list((advised / "folds").rglob("split.csv"))
+    assert folds
+    for file in folds:
+        used = {row["name"] for row in read_csv(file) if row["split"] != "unused"}
+        assert used
+        assert not used & kept
+
+
+def test_what_is_said_follows_from_the_folds(advised: Path) -> None:
+    answer = answer_of(advised)
+    trust = answer["trust"]
+    if trust["folds"]:
+        gains = [fold["other"] - fold["head"] for fold in trust["folds"]]
+        assert trust["mean"] == pytest.approx(np.mean(gains))
+    expected = trust["other"] if trust["worth_it"] else trust["head"]
+    assert answer["advice"]["run"] == f"runs/{expected}"
+    promise = trust["promised"][trust["head"]]
+    assert 0 <= promise["low"] <= promise["right"] / promise["images"] <= promise["high"] <= 1
+
+
+def test_from_python_it_is_the_same(words: list[str], advised: Path, tmp_path: Path) -> None:
+    advice = graft.advise([*words, f"hydra.run.dir={tmp_path / 'again'}"])
+    assert advice.path == tmp_path / "again"
+    first, second = answer_of(advised), advice.answer
+    assert second["sentences"] == first["sentences"]
+    assert second["backbones"]["ranked"][0]["probe"] == first["backbones"]["ranked"][0]["probe"]
+    assert str(advice) == " ".join(first["sentences"])
+    assert advice.words[0] == "data=csv"
+
+
+def test_stopped_it_leaves_the_answer_so_far_and_goes_on(
+    words: list[str],
+    advised: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, calls = tmp_path / "stopped", 0
+    genuine: Callable[..., RunFolder] = train_command.run
+
+    def interrupted(*arguments: Any) -> RunFolder:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return genuine(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "run", interrupted)
+        assert run(["advise", *words, f"hydra.run.dir={path}"]) == 130
+    assert f"graft advise resume={path} goes on" in capsys.readouterr().out
+    so_far = answer_of(path)
+    assert not so_far["complete"]
+    assert so_far["advice"]["freeze"] == "frozen"
+    assert "not tested" in so_far["sentences"][-1]
+    began = RunFolder(path / so_far["advice"]["run"]).status()
+    assert run(["advise", f"resume={path}"]) == 0
+    whole = answer_of(path)
+    assert whole["complete"]
+    assert whole["sentences"] == answer_of(advised)["sentences"]
+    assert whole["time"]["spent"] > so_far["time"]["spent"]
+    head = RunFolder(path / so_far["advice"]["run"])
+    assert head.status()["started"] == began["started"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "graft advise answers for some images; give data=…"),
+        (["data=digits", "goal=acuracy"], "did you mean accuracy?"),
+        (["data=digits", "goal=auroc"], "goal=auroc is wrong"),
+        (["data=digits", "minutes=0"], "minutes=0 is wrong: it must be a number > 0"),
+        (["data=digits", "cost=-1"], "cost=-1 is wrong"),
+        (["data=digits", "backbones=[resnet19]"], "did you mean resnet18?"),
+        (["data=digits", "trainer.max_epochs=3"], "trainer.max_epochs does nothing in graft advise"),
+        (["data=digits", "freeze=full"], "freeze"),
+        (["resume=nowhere"], "resume=nowhere"),
+    ],
+)
+def test_wrong_words_are_answered_in_one_line(
+    given: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["advise", *given]) == 2
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_budget_too_small_to_rank_says_so_and_leaves_the_look(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "short"
+    assert run(["advise", *words, "minutes=1e-6", f"hydra.run.dir={path}"]) == 2
+    assert "no backbone could be ranked (simple_cnn: its features would take" in capsys.readouterr().err
+    answer = answer_of(path)
+    assert answer["look"]["images"] == 36
+    assert answer["advice"] is None
+    assert (path / "classes.csv").is_file()
+
+
+def test_what_is_too_slow_is_left_out_by_its_cost(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["advise", *words, "cost=1e-9", f"hydra.run.dir={tmp_path / 'costly'}"]) == 2
+    assert "ms an image, more than cost=1e-09" in capsys.readouterr().err
+
+
+def test_without_weights_at_hand_it_says_what_to_give(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from graft.advice import backbones
+    from graft.ranking import candidates
+
+    for module in (backbones, candidates):
+        monkeypatch.setattr(module, "weights_at_hand", lambda name, node: None)
+    path = tmp_path / "none"
+    assert run(["advise", "data=csv", f"data.file={noisy}", *QUICK, f"hydra.run.dir={path}"]) == 2
+    assert "no backbone's weights are at hand: give weights.resnet18=<file>" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ({"a": 5}, "class"),
+        ({"a": 5, "b": 1}, "class b has 1 image"),
+        ({"a": 2, "b": 1}, "class b has 1 image"),
+    ],
+)
+def test_images_that_cannot_be_split_are_answered_in_one_line(
+    photos: Path,
+    classes: dict[str, int],
+    said: str,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = sorted(photos.rglob("*.png"))
+    rows = [(name, label) for label, count in classes.items() for name in [files.pop() for _ in range(count)]]
+    manifest = tmp_path / "few.csv"
+    manifest.write_text("path,label\n" + "".join(f"{name},{label}\n" for name, label in rows))
+    words = ["data=csv", f"data.file={manifest}", "backbones=[simple_cnn]", f"weights.simple_cnn={trained}"]
+    assert run(["advise", *words, *QUICK, f"hydra.run.dir={tmp_path / 'few'}"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_damaged_images_are_named(
+    photos: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted(photos.rglob("*.png"))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(files[0].read_bytes()[:60])
+    manifest = tmp_path / "damaged.csv"
+    lines = [
+        f"{name},{name.parent.name}"
+        for name in [
+            *files,
+        ]
+    ] + [f"{broken},red"]
+    manifest.write_text("path,label\n" + "\n".join(lines) + "\n")
+    words = ["data=csv", f"data.file={manifest}", "backbones=[simple_cnn]", f"weights.simple_cnn={trained}"]
+    assert run(["advise", *words, *QUICK, f"hydra.run.dir={tmp_path / 'out'}"]) == 2
+    said = capsys.readouterr().err
+    assert "1 of 37 images cannot be read, such as" in said
+    assert "broken.png" in said
