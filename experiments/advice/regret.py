@@ -1,0 +1,153 @@
+"""How much is lost by doing as `graft advise` says, against the arm of a grid that is best on average?
+
+    python regret.py TASK RUNS [--cifar10 FOLDER] [--splits 10] [--minutes 3] [--report]
+
+TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10 with so many labels a
+class, from its five others). For each re-drawn split every step of the ladder is trained and tested, then the advice is
+asked. A row a training in `regret.csv`; stopped, the same command goes on. Prints the tables.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from graft import advise, train
+from graft.advice.ladder import LADDER
+from graft.runs.files import read_csv, write_csv
+
+FILE = Path(__file__).with_name("regret.csv")
+ADVISED = "advised"
+# Classes of the source, and of the task.
+SOURCE = ("airplane", "bird", "deer", "frog", "ship")
+TARGET = ("automobile", "cat", "dog", "horse", "truck")
+# Images a class that test.
+TESTED = 200
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Read the command line, run what is missing, report."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task", choices=("digits", "cifar-10", "cifar-100"))
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--cifar10", type=Path)
+    parser.add_argument("--splits", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--report", action="store_true")
+    given = parser.parse_args()
+    if not given.report:
+        study(given.task, given.runs, given.cifar10, given.splits, given.minutes)
+    report(given.task)
+
+
+def study(task: str, runs: Path, cifar10: Path | None, splits: int, minutes: float) -> None:
+    """Train what is missing, a row each."""
+    rows: list[Row] = list(read_csv(FILE)) if FILE.is_file() else []
+    done = {(row["task"], int(row["split"]), row["arm"]) for row in rows}
+    weights = source(task, runs, cifar10)
+    for split in range(splits):
+        words = [*data_of(task, runs, cifar10, split), "trainer=cpu"]
+        for step in LADDER:
+            if (task, split, step.name) in done:
+                continue
+            path = runs / task / f"{split}-{step.name}"
+            backbone = ["backbone=simple_cnn", f"backbone.weights={weights}"]
+            kept = ["data.keep_copies_together=true", "logger=none", f"hydra.run.dir={path}"]
+            metrics = train([*words, *backbone, *step.words, *kept]).metrics
+            rows.append(row(task, split, step.name, metrics))
+            write_csv(FILE, rows)
+        if (task, split, ADVISED) not in done:
+            asked = ["backbones=[simple_cnn]", f"weights.simple_cnn={weights}", f"minutes={minutes}"]
+            answer = advise([*words, *asked, f"hydra.run.dir={runs / task / f'{split}-advice'}"]).answer
+            promise = answer["trust"]["promised"].get(Path(answer["advice"]["run"]).name, {})
+            said = {
+                "step": answer["advice"]["freeze"],
+                "low": promise.get("low", ""),
+                "high": promise.get("high", ""),
+                "folds": len(answer["trust"]["folds"]),
+                "asked": answer["time"]["asked"],
+                "spent": answer["time"]["spent"],
+            }
+            rows.append({**row(task, split, ADVISED, answer["test"]), **said})
+            write_csv(FILE, rows)
+
+
+def row(task: str, split: int, arm: str, metrics: dict[str, Any]) -> Row:
+    """One training, or one advice."""
+    return {"task": task, "split": split, "arm": arm, "accuracy": f"{metrics['test/accuracy']:.4f}"}
+
+
+def source(task: str, runs: Path, cifar10: Path | None) -> Path:
+    """The run whose weights the task starts from, trained once."""
+    path = runs / ("source-glyphs" if task == "digits" else "source-cifar10")
+    if not (path / "metrics.json").is_file():
+        if task == "digits":
+            words = ["data=glyphs"]
+        else:
+            assert cifar10 is not None
+            manifest = path.with_suffix(".csv")
+            write_manifest(manifest, cifar10, SOURCE, 5000, 0, tested=TESTED)
+            words = ["data=csv", f"data.file={manifest}", "trainer.max_epochs=8", "data.batch_size=64"]
+        train([*words, "backbone=simple_cnn", "logger=none", "trainer=cpu", f"hydra.run.dir={path}"])
+    return path
+
+
+def data_of(task: str, runs: Path, cifar10: Path | None, split: int) -> list[str]:
+    """The words of a re-drawn split."""
+    if task == "digits":
+        return ["data=digits", f"data.split_seed={split}", "data.fraction=0.2"]
+    assert cifar10 is not None
+    manifest = runs / task / f"{split}.csv"
+    write_manifest(manifest, cifar10, TARGET, int(task.rpartition("-")[2]), split, tested=TESTED)
+    return ["data=csv", f"data.file={manifest}", f"data.split_seed={split}"]
+
+
+def write_manifest(
+    path: Path, cifar10: Path, classes: tuple[str, ...], labels: int, seed: int, tested: int
+) -> None:
+    """So many images a class to train and validate on, and others to test on, drawn anew for each seed."""
+    rng, rows = np.random.default_rng(seed), []
+    for name in classes:
+        for part, number in (("train", labels), ("test", tested)):
+            files = sorted((cifar10 / part / name).glob("*.jpg"))
+            chosen = rng.permutation(len(files))[:number]
+            rows += [{"path": files[place], "label": name, "split": part} for place in chosen]
+    write_csv(path, rows)
+
+
+def report(task: str) -> None:
+    """Print each arm's mean, and what the advice loses against the best of them."""
+    reached: dict[str, dict[int, float]] = defaultdict(dict)
+    advices = []
+    for each in (each for each in read_csv(FILE) if each["task"] == task):
+        reached[each["arm"]][int(each["split"])] = float(each["accuracy"])
+        if each["arm"] == ADVISED:
+            advices.append(each)
+    splits = sorted(reached.get(ADVISED, {}))
+    if len(splits) < 2:
+        return
+    arms = {step.name: [reached[step.name][split] for split in splits] for step in LADDER}
+    best = max(arms, key=lambda name: mean(arms[name]))
+    for name, values in {**arms, ADVISED: [reached[ADVISED][split] for split in splits]}.items():
+        print(f"{task} {name:8} {mean(values):.4f} ± {stdev(values):.4f}")
+    lost = [arms[best][place] - reached[ADVISED][split] for place, split in enumerate(splits)]
+    low, high = stats.t.interval(0.95, len(lost) - 1, mean(lost), max(stats.sem(lost), 1e-12))
+    print(
+        f"regret against {best}: {100 * mean(lost):.2f} points, 95 % interval {100 * low:.2f} to {100 * high:.2f}"
+    )
+    advised = [each["step"] for each in advices]
+    print("advised:", {name: advised.count(name) for name in dict.fromkeys(advised)})
+    promised = [each for each in advices if each["low"]]
+    held = [float(each["low"]) <= float(each["accuracy"]) <= float(each["high"]) for each in promised]
+    print(f"promise held: {sum(held)} of {len(held)}")
+    over = [float(each["spent"]) / float(each["asked"]) for each in advices]
+    print(f"seconds spent of those asked for: {mean(over):.2f}, at most {max(over):.2f}")
+
+
+if __name__ == "__main__":
+    main()
