@@ -36,6 +36,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     with pytest.MonkeyPatch.context() as patch:
         if item.get_closest_marker("figures") is None:
             patch.setattr(files, "png_of", lambda figure: _white_pixel())
+            patch.setattr(files, "svg_of", lambda figure: b'<svg xmlns="http://www.w3.org/2000/svg"/>')
         return (yield)
 
 

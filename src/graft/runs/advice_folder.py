@@ -36,6 +36,8 @@ class AdviceFolder:
         self.images = self.path / "images.csv"
         self.classes = self.path / "classes.csv"
         self.copies = self.path / "copies.csv"
+        # By their names in `graft.advice.figures`.
+        self.figures = {name: self.path / f"{name}.png" for name in ("backbones", "trainings", "folds")}
         self.model = self.path / "model"
         self.runs = self.path / "runs"
         self.trials = self.path / "folds"

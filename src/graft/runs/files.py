@@ -96,6 +96,14 @@ def png_of(figure: "Figure") -> bytes:
     return drawn.getvalue()
 
 
+def svg_of(figure: "Figure") -> bytes:
+    """Draw a matplotlib figure as SVG, without a date or anything else that differs from time to time."""
+    drawn = io.BytesIO()
+    left_out = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(drawn, format="svg", metadata=left_out)
+    return drawn.getvalue()
+
+
 def digest_of(path: Path) -> str:
     """The hexadecimal SHA-256 of a file, as `sha256sum` says it; the file may be larger than the memory."""
     digest = hashlib.sha256()
