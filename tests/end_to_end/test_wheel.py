@@ -33,6 +33,8 @@ def test_the_wheel_holds_every_option_and_the_console_command(site: Path) -> Non
     assert shipped <= {
         path.relative_to(site / "graft/conf") for path in (site / "graft/conf").rglob("*.yaml")
     }
+    # What is no module goes with the modules.
+    assert {"report.html.j2", "report.css"} <= {path.name for path in (site / "graft/advice").iterdir()}
     entry_points = next(site.glob("*.dist-info/entry_points.txt")).read_text()
     assert "graft = graft.cli.console:main" in entry_points
     assert not (site / "conf").exists()

@@ -1,6 +1,6 @@
 """An advice as plain values: `advice.json`, the tables beside it and `advice.md`, of what is known so far."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -219,8 +219,8 @@ def _trust(known: Known) -> Plain | None:
     return trust
 
 
-def page(answer: Plain) -> str:
-    """The advice as Markdown."""
+def page(answer: Plain, figures: Collection[str] = ()) -> str:
+    """The advice as Markdown, with the figures that stand beside it as files of these names."""
     lines = [
         "# What to do with these images",
         "",
@@ -239,6 +239,7 @@ def page(answer: Plain) -> str:
         lines += [
             "## Which backbone",
             "",
+            *_figure("backbones", figures),
             _backbone_table(rows),
             "",
             "```bash",
@@ -250,11 +251,15 @@ def page(answer: Plain) -> str:
         names = ", ".join(f"{one['name']} ({one['megabytes']} MB)" for one in missing)
         lines += [f"Not tried, since their weights would have to be fetched: {names}.", ""]
     if rows := answer["retraining"]["trainings"]:
-        lines += ["## How much to retrain", "", _training_table(rows), ""]
+        lines += ["## How much to retrain", "", *_figure("trainings", figures), _training_table(rows), ""]
         lines += [f"No more was trained: {answer['retraining']['stopped_because'] or 'it was stopped'}.", ""]
     if trust := answer["trust"]:
-        lines += ["## How far to trust it", "", *_trust_lines(trust), ""]
+        lines += ["## How far to trust it", "", *_figure("folds", figures), *_trust_lines(trust), ""]
     return "\n".join(lines)
+
+
+def _figure(name: str, figures: Collection[str]) -> list[str]:
+    return [f"![{name}]({name}.png)", ""] if name in figures else []
 
 
 def _backbone_table(rows: Sequence[Plain]) -> str:

@@ -46,7 +46,7 @@ def _smaller(image: Image.Image, most: int) -> bytes:
         if len(found := _jpeg(whole, quality)) <= most:
             return found
     while len(found) > most:
-        whole = whole.resize((max(1, int(0.8 * side)) for side in whole.size))
+        whole = whole.resize([max(1, int(0.8 * side)) for side in whole.size])
         found = _jpeg(whole, 75)
     return found
 

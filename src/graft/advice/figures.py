@@ -1,7 +1,7 @@
 """Figures of an advice: backbones against their cost, how retraining went, the folds in pairs.
 
-Each is drawn twice for the report, on light and on dark paper, and once as a file beside it. They are narrow, so that
-their words stay readable on a phone.
+Each is drawn twice for the report, on light and on dark paper, and once as a file beside it. They are narrow, so
+that their words stay readable on a phone.
 """
 
 import textwrap
@@ -11,6 +11,7 @@ from statistics import mean
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -30,7 +31,7 @@ GREY = "#8a929b"
 ON_DARK = ("#5db7f0", "#f0b03a", "#2fc49a", "#e39ac5", "#b9d9ee", "#f2804a", "#f0f0f0")
 
 
-def _paper(paper: str, ink: str, line: str, colours: Sequence[str]) -> dict[str, Any]:
+def _paper(paper: str, ink: str, line: str, colours: Sequence[str]) -> dict[Any, Any]:
     return {
         "figure.facecolor": paper,
         "axes.facecolor": paper,
@@ -43,7 +44,7 @@ def _paper(paper: str, ink: str, line: str, colours: Sequence[str]) -> dict[str,
         "lines.color": ink,
         "axes.edgecolor": line,
         "grid.color": line,
-        "axes.prop_cycle": matplotlib.cycler(color=colours),
+        "axes.prop_cycle": cycler(color=colours),
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
@@ -61,7 +62,7 @@ DARK = _paper("#16191d", "#dfe3e8", "#4a525c", ON_DARK)
 
 
 def backbones(answer: Plain) -> Figure | None:
-    """The probe of each backbone, with its interval, against milliseconds an image; None for fewer than two."""
+    """The probe of each backbone, with its interval, against milliseconds an image; None for less than two."""
     rows = [
         row
         for row in answer["backbones"]["ranked"]
@@ -70,14 +71,14 @@ def backbones(answer: Plain) -> Figure | None:
     if len(rows) < 2:
         return None
     rows.sort(key=lambda row: -row["probe"])
-    figure, axes = _figure(3.9)
+    figure, axes = _figure(3.3)
     colours, shown = _colours(), {}
     for place, row in enumerate(rows):
         ends = [[row["probe"] - row["low"]], [row["high"] - row["probe"]]]
         known = place < len(colours)
-        look = (
-            {"color": colours[place], "marker": MARKERS[place]} if known else {"color": GREY, "marker": "."}
-        )
+        look: dict[str, Any] = {"color": GREY, "marker": "."}
+        if known:
+            look = {"color": colours[place], "marker": MARKERS[place]}
         mark = axes.errorbar(
             row["milliseconds"],
             row["probe"],
@@ -103,7 +104,7 @@ def backbones(answer: Plain) -> Figure | None:
 
 
 def trainings(answer: Plain) -> Figure | None:
-    """The validation metric by epoch, a line a training, the best head alone as a level; None without a curve."""
+    """The validation metric by epoch, a line a training, the best head alone a level; None without a curve."""
     rows = [row for row in answer["retraining"]["trainings"] if row["curve"]]
     curves = [row for row in rows if row["freeze"] != SOLVED.name]
     heads = [row for row in rows if row["freeze"] == SOLVED.name and row["best"] is not None]
@@ -112,7 +113,7 @@ def trainings(answer: Plain) -> Figure | None:
     goal = answer["question"]["goal"]
     turned = min if metric_of(goal).lower_is_better else max
     curves.sort(key=lambda row: turned(row["curve"]), reverse=turned is max)
-    figure, axes = _figure(4.1)
+    figure, axes = _figure(3.4)
     colours, shown = _colours(), {}
     several = len({row["backbone"] for row in rows}) > 1
     for place, row in enumerate(curves):
@@ -135,7 +136,7 @@ def trainings(answer: Plain) -> Figure | None:
     first = curves[0]
     best = turned(first["curve"])
     place = first["curve"].index(best) + 1
-    _title(figure, f"{first['name']} is best: {100 * best:.1f} % after epoch {place}")
+    _title(figure, f"Best: {first['name']}, {100 * best:.1f} % after epoch {place}")
     return figure
 
 
@@ -167,8 +168,9 @@ def folds(answer: Plain) -> Figure | None:
             weight="bold",
         )
     shown = {
-        "retrained is better": Line2D([], [], color=colours[2], marker="o", markersize=5),
+        "better": Line2D([], [], color=colours[2], marker="o", markersize=5),
         "worse": Line2D([], [], color=colours[5], linestyle="--", marker="o", markersize=5),
+        "equal": Line2D([], [], color=GREY, linestyle=":", marker="o", markersize=5),
         "mean": Line2D([], [], color=ink, marker="D", linewidth=2.6),
     }
     axes.set_xticks((0, 1), ("the head alone", "retrained"))
@@ -176,7 +178,7 @@ def folds(answer: Plain) -> Figure | None:
     axes.grid(visible=False, axis="x")
     axes.set_ylabel(_named(goal))
     axes.yaxis.set_major_formatter(FuncFormatter(_percent))
-    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=3, fontsize=9.5)
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=4, fontsize=9.5)
     _title(figure, f"Retraining is better on {won} of {len(pairs)} folds")
     return figure
 
@@ -189,7 +191,7 @@ FIGURES: Mapping[str, Callable[[Plain], Figure | None]] = {
 
 
 def drawn(answer: Plain) -> dict[str, bytes]:
-    """All figures that there is something to draw for, as SVG: `name` on light and `name-dark` on dark paper."""
+    """All figures that there is something to draw for, as SVG: `name` on light, `name-dark` on dark paper."""
     pictures: dict[str, bytes] = {}
     for ending, paper in (("", LIGHT), ("-dark", DARK)):
         for name, draw in FIGURES.items():
@@ -232,7 +234,7 @@ def _title(figure: Figure, text: str) -> None:
 
 
 def _legend(figure: Figure, shown: Mapping[str, Any], others: int) -> None:
-    """Below the axes, in the order given, long labels on lines of their own; how many stand there without one."""
+    """Below the axes, in the order given, long labels on lines of their own; then how many have none."""
     labels = [_wrapped(label, 50) for label in shown]
     handles = list(shown.values())
     if others > 0:
@@ -241,6 +243,9 @@ def _legend(figure: Figure, shown: Mapping[str, Any], others: int) -> None:
     longest = max(map(len, labels), default=0)
     columns = 3 if longest <= 15 else 2 if longest <= 26 else 1
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9.5)
+    # What is drawn stays as high, however many lines there are below it.
+    lines = sum(1 + label.count("\n") for label in labels) / columns
+    figure.set_figheight(figure.get_figheight() + 0.19 * lines)
 
 
 def _percent(value: float, _: object) -> str:

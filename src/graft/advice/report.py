@@ -4,6 +4,7 @@ One file that asks nobody for anything: its style and its pictures are inside. `
 """
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -27,9 +28,10 @@ from graft.runs.files import write_text
 # Rows of a table and names of a list; the files beside the page have all of them.
 ROWS = 40
 NAMES = 300
-# Characters of a name and of a command.
+# Characters of a name.
 LONG = 160
-LONG_COMMAND = 4000
+# After these a name may go on in the next line.
+_SEAM = re.compile(r"(?<=[_/.\-])(?=[^_/.\-]{3})")
 # What each way to retrain is called, where the person need not know its strategy.
 CALLED = {
     "frozen": "the head alone",
@@ -66,8 +68,8 @@ def html(answer: Plain, pictures: Mapping[str, bytes | Path], folder: str = "") 
 
     Args:
         answer: of an advice, as `advice.json` has it.
-        pictures: SVG, or what Pillow reads, by name. From `graft.advice.figures.drawn`: `backbones`, `trainings` and
-            `folds`, each with a `-dark` one for dark screens. Of the advised run: `confusion`, `reliability`,
+        pictures: SVG, or what Pillow reads, by name. From `graft.advice.figures.drawn`: `backbones`, `trainings`
+            and `folds`, each with a `-dark` one for dark screens. Of the advised run: `confusion`, `reliability`,
             `mistakes`. Of the labels: `labels`, `suspects`. What is missing, or is no picture, is not shown.
         folder: of the advice, as commands should name it.
     """
@@ -113,6 +115,9 @@ def _environment() -> Environment:
         "value": _value,
         "duration": _duration,
         "short": _short,
+        "name": _name,
+        # A number and its percent sign stay on one line.
+        "tied": lambda text: text.replace(" %", "\u00a0%"),
         "number": lambda value: f"{value:,}",
         "significant": lambda value: f"{value:.2g}" if value < 10 else f"{value:.0f}",
         "points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
@@ -124,7 +129,9 @@ def _parts(answer: Plain) -> Plain:
     """What the template shows, every key there."""
     goal = answer["question"]["goal"]
     look, trust, test = answer.get("look"), answer.get("trust"), answer.get("test") or {}
-    ranked = sorted(answer["backbones"]["ranked"], key=lambda row: (row["probe"] is None, -(row["probe"] or 0)))
+    ranked = sorted(
+        answer["backbones"]["ranked"], key=lambda row: (row["probe"] is None, -(row["probe"] or 0))
+    )
     parts = {key: answer.get(key) for key in ("more_labels", "wrong_labels", "confused", "rare")}
     words = answer["question"]["words"]
     data = [word for word in words if word.lstrip("+~").startswith(("data=", "data."))]
@@ -198,12 +205,17 @@ def _short(text: object, most: int = LONG) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
+def _name(text: object, most: int = LONG) -> Markup:
+    """As `_short`, with leave to break the line after each part of the name."""
+    return Markup("<wbr>").join(_SEAM.split(_short(text, most)))
+
+
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
+    return "" if value is None else f"{100 * value:.1f}\u00a0%"
 
 
 def _range(ends: Sequence[float] | None) -> str:
-    return "" if not ends else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
+    return "" if not ends else f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}\u00a0%"
 
 
 def _value(value: float | Sequence[float] | None, name: str) -> str:
@@ -221,7 +233,9 @@ def _duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 100 else f"{minutes} min {rest} s"
+    if minutes >= 100:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if rest and minutes < 10 else f"{minutes} min"
 
 
 def _shipped(name: str) -> str:

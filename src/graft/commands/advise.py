@@ -17,6 +17,7 @@ from graft.advice.climbing import best_of, climb, ladder_of, with_spent
 from graft.advice.clock import Clock
 from graft.advice.ladder import SOLVED, shared_words
 from graft.advice.prior import Facts, shipped
+from graft.advice.report import write_report
 from graft.advice.telling import Teller, telling
 from graft.advice.trainings import Training, test
 from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
@@ -260,4 +261,4 @@ def _write(known: Known, folder: AdviceFolder, clock: Clock) -> None:
     _keep_spent(known, folder, clock)
     answer = plain(known, clock)
     write_json(folder.answer, answer)
-    write_text(folder.page, page(answer))
+    write_text(folder.page, page(answer, write_report(folder, answer)))

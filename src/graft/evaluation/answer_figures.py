@@ -102,7 +102,7 @@ def reliability_figure(answers: Answers, uncalibrated: Answers | None = None) ->
     below.set(xlabel="confidence (probability of the predicted class)", ylabel="images")
     above.legend(loc="upper left", fontsize=9)
     above.grid(alpha=0.3)
-    figure.suptitle(_calibration_title(answers, uncalibrated), fontsize=11)
+    figure.suptitle("\n".join(textwrap.wrap(_calibration_title(answers, uncalibrated), 60)), fontsize=11)
     return figure
 
 
