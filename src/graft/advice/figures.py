@@ -1,7 +1,7 @@
 """Figures of an advice: backbones against their cost, how retraining went, the folds in pairs.
 
-Each is drawn twice for the report, on light and on dark paper, and once as a file beside it. They are narrow, so
-that their words stay readable on a phone.
+Each is drawn twice for the report, on light and on dark paper, and once as a file beside it. They are
+narrow, so that their words stay readable on a phone.
 """
 
 import textwrap
@@ -11,10 +11,10 @@ from statistics import mean
 from typing import Any
 
 import matplotlib
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from graft.advice.ladder import SOLVED
@@ -62,7 +62,7 @@ DARK = _paper("#16191d", "#dfe3e8", "#4a525c", ON_DARK)
 
 
 def backbones(answer: Plain) -> Figure | None:
-    """The probe of each backbone, with its interval, against milliseconds an image; None for less than two."""
+    """The probe of each backbone with its interval, against milliseconds an image; None for one or none."""
     rows = [
         row
         for row in answer["backbones"]["ranked"]
@@ -104,7 +104,7 @@ def backbones(answer: Plain) -> Figure | None:
 
 
 def trainings(answer: Plain) -> Figure | None:
-    """The validation metric by epoch, a line a training, the best head alone a level; None without a curve."""
+    """The validation metric by epoch, a line a training, the best head a level; None without a curve."""
     rows = [row for row in answer["retraining"]["trainings"] if row["curve"]]
     curves = [row for row in rows if row["freeze"] != SOLVED.name]
     heads = [row for row in rows if row["freeze"] == SOLVED.name and row["best"] is not None]

@@ -68,9 +68,10 @@ def html(answer: Plain, pictures: Mapping[str, bytes | Path], folder: str = "") 
 
     Args:
         answer: of an advice, as `advice.json` has it.
-        pictures: SVG, or what Pillow reads, by name. From `graft.advice.figures.drawn`: `backbones`, `trainings`
-            and `folds`, each with a `-dark` one for dark screens. Of the advised run: `confusion`, `reliability`,
-            `mistakes`. Of the labels: `labels`, `suspects`. What is missing, or is no picture, is not shown.
+        pictures: SVG, or what Pillow reads, by name. From `graft.advice.figures.drawn`: `backbones`,
+            `trainings` and `folds`, each with a `-dark` one for dark screens. Of the advised run: `confusion`,
+            `reliability`, `mistakes`. Of the labels: `labels`, `suspects`. What is missing, or is no picture,
+            is not shown.
         folder: of the advice, as commands should name it.
     """
     known = json.loads(json.dumps(answer), object_hook=_shown)
