@@ -284,7 +284,9 @@ def test_each_section_has_a_command_that_repeats_it(page: Page) -> None:
 def test_a_word_with_a_space_is_quoted() -> None:
     answer = whole()
     answer["question"]["words"] = ["data=image_folder", "data.root=My photos", "minutes=3"]
-    page = Page(html(answer, {}))
+    page = Page(html(answer, {}, "my advice"))
+    assert "graft predict 'run=my advice' source=photos\n" in page.sections["do"]
+    assert "graft evaluate 'run=my advice/runs/one-full'\n" in page.sections["test"]
     assert "graft inspect data=image_folder 'data.root=My photos'\n" in page.sections["images"]
 
 

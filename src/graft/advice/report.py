@@ -69,7 +69,7 @@ def html(answer: Plain, pictures: Mapping[str, bytes | Path], folder: str = "") 
     Args:
         answer: of an advice, as `advice.json` has it.
         pictures: SVG, or what Pillow reads, by name. From `graft.advice.figures.drawn`: `backbones`,
-            `trainings` and `folds`, each with a `-dark` one for dark screens. Of the advised run: `confusion`,
+            `trainings` and `folds`, each with a `-dark` one for the dark. Of the advised run: `confusion`,
             `reliability`, `mistakes`. Of the labels: `labels`, `suspects`. What is missing, or is no picture,
             is not shown.
         folder: of the advice, as commands should name it.
@@ -117,6 +117,8 @@ def _environment() -> Environment:
         "duration": _duration,
         "short": _short,
         "name": _name,
+        # One word of a command, for the shell.
+        "word": shlex.quote,
         # A number and its percent sign stay on one line.
         "tied": lambda text: text.replace(" %", "\u00a0%"),
         "number": lambda value: f"{value:,}",
