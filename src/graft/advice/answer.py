@@ -1,5 +1,6 @@
 """An advice as plain values: `advice.json`, the tables beside it and `advice.md`, of what is known so far."""
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from graft.advice.clock import Clock
 from graft.advice.sentences import between, how_far, points, what_to_do, why
 from graft.advice.trainings import Training
 from graft.advice.trust import Comparison, Promise
+from graft.configuration.keys import key_of
 from graft.configuration.plain_text import in_markdown
 from graft.configuration.schema import Plain
 from graft.configuration.version import __version__
@@ -139,9 +141,11 @@ def _look(known: Known) -> Plain | None:
 
 
 def _ranking_command(known: Known) -> str:
-    words = [word for word in known.question["words"] if word.partition(".")[0].partition("=")[0] == "data"]
-    names = ",".join(one.candidate.name for one in known.ranked)
-    return " ".join(["graft rank", *words, f"'backbones=[{names}]'"])
+    shown = ("data", "weights")
+    words = [word.lstrip("+") for word in known.question["words"]]
+    names = ",".join(dict.fromkeys(one.candidate.name for one in known.ranked))
+    kept = [word for word in words if key_of(word).partition(".")[0] in shown]
+    return shlex.join(["graft", "rank", *kept, f"backbones=[{names}]"])
 
 
 def backbone_rows(known: Known) -> list[Plain]:

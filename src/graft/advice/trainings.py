@@ -1,5 +1,6 @@
 """The trainings of an advice: each an ordinary run in a folder of its own, trained by and by."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +59,7 @@ class Training:
     @property
     def command(self) -> str:
         """What repeats it, with a test."""
-        return " ".join(["graft train", *(word for word in self.words if word != UNTESTED)])
+        return shlex.join(["graft", "train", *(_plain(word) for word in self.words if word != UNTESTED)])
 
     def curve(self, goal: str) -> list[float]:
         """The validation metric `goal` after each epoch that is done."""
@@ -78,6 +79,14 @@ class Training:
     def seconds(self) -> float:
         """All that were spent on it."""
         return sum(seconds for _, seconds in self.spent)
+
+
+def _plain(word: str) -> str:
+    """A word as one types it: a value in quotes of Hydra's is the text in them, if that needs none."""
+    key, equals, value = word.partition("=")
+    text = value.removeprefix('"').removesuffix('"')
+    needs = len(text) == len(value) or '"' in text or "\\" in text
+    return word if needs else f"{key}{equals}{text}"
 
 
 def train_to(training: Training, epoch: int, moment: float, train: Train) -> Training:

@@ -81,7 +81,7 @@ def run(
             tell.end(f"graft advise resume={folder.path} goes on" if known.stopped else "")
     for line in plain(known, clock)["sentences"]:
         print(line)
-    print(folder.page)
+    print(folder.report)
     return folder
 
 
