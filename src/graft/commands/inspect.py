@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from graft.configuration.schema import Config
+from graft.data.progress import progress
 from graft.inspection import pictures
 from graft.inspection.findings import find
 from graft.inspection.inspection import Inspection, inspect_images
 from graft.inspection.page import page
-from graft.inspection.progress import progress
 from graft.inspection.tables import class_rows, copy_rows, image_rows, show, summary
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv, write_figure, write_json, write_text

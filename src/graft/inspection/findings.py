@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from graft.data.crops import LONGEST
+from graft.data.looks import readable
 from graft.inspection.inspection import APART, Inspection
-from graft.inspection.looks import readable
 
 KINDS = ("leak", "warning", "note")
 # Images of the largest class for one of the smallest from which on the balance is warned of.

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from graft.data.copies import exact_copies, near_copies
 from graft.data.image_data import ImageData, Indices
+from graft.data.looks import Look, all_looks, readable
 from graft.data.splits import SPLITS, Splits
-from graft.inspection.copies import exact_copies, near_copies
-from graft.inspection.looks import Look, all_looks, readable
 
 # What may not share an image, or a patient, with another.
 APART = ("train", "val", "test")

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from graft.configuration.plain_text import in_figure
+from graft.data.looks import Look, readable
 from graft.inspection.inspection import Inspection
-from graft.inspection.looks import Look, readable
 
 # Side of a tile, and room around it, px.
 TILE, GAP = 96, 4

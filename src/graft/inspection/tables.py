@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graft.data.looks import readable
 from graft.data.splits import SPLITS
 from graft.errors import visible
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
-from graft.inspection.looks import readable
 
 Row = dict[str, object]
 # Classes on the terminal and on the page; all of them stand in classes.csv.

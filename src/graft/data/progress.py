@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import Progress, TaskID
-
-from graft.reporting.console import PlainConsole
 
 # Seconds between two lines.
 TELL_EVERY = 20.0
@@ -15,7 +14,7 @@ TELL_EVERY = 20.0
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str, int], None]]:
     """Within the block, a function to be told what is being done, and for how many of `total` images."""
-    console = PlainConsole()
+    console = Console()
     if console.is_terminal:
         with Progress(console=console, transient=True) as bar:
             tasks: dict[str, TaskID] = {}

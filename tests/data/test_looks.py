@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageData, ImageSet, array_images, file_images
-from graft.inspection import looks
-from graft.inspection.looks import Look, all_looks, look_at, readable
+from graft.data import ImageData, ImageSet, array_images, file_images, looks
+from graft.data.looks import Look, all_looks, look_at, readable
 
 
 def picture(seed: int = 0, side: int = 64) -> Image.Image:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.inspection.looks import SIDE, Look, readable
+from graft.data.looks import SIDE, Look, readable
 
 Pairs = list[tuple[int, int]]
 # Correlation of the grey values of two images that are to be copies. Among pairs of CIFAR-10 whose hashes are

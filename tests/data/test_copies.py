@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import array_images
-from graft.inspection import copies
-from graft.inspection.copies import alike, connected, exact_copies, near_copies, near_pairs
-from graft.inspection.looks import Look, all_looks
+from graft.data import array_images, copies
+from graft.data.copies import alike, connected, exact_copies, near_copies, near_pairs
+from graft.data.looks import Look, all_looks
 
 
 def smooth(seed: int, side: int = 48) -> Image.Image:

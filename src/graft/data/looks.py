@@ -1,9 +1,10 @@
 """What one look at an image tells: whether it can be read, its size and mode, and what it is like."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import imagehash
 import numpy as np
@@ -18,6 +19,7 @@ from graft.runs.environment import cores
 SIDE = 16
 # Images that a thread takes at a time.
 BATCH = 64
+Result = TypeVar("Result")
 
 
 class Look(NamedTuple):
@@ -65,21 +67,28 @@ def look_at(images: ImageSet, index: int) -> Look | str:
 
 
 def all_looks(images: ImageSet, threads: int | None, report: Callable[[int], None]) -> list[Look | str]:
-    """Look at every image, in order; `report` is called with the number of images done, now and then.
+    """Look at every image, in order; as `in_threads`."""
+    return in_threads(partial(look_at, images), range(len(images)), threads, report)
 
-    So many threads look at once; None: one a core that this process may use, at most 8.
+
+def in_threads(
+    work: Callable[[int], Result], indices: Sequence[int], threads: int | None, report: Callable[[int], None]
+) -> list[Result]:
+    """What `work` gives for each index, in order; `report` is called with the number done, now and then.
+
+    So many threads work at once; None: one a core that this process may use, at most 8.
     """
-    starts = range(0, len(images), BATCH)
+    starts = range(0, len(indices), BATCH)
 
-    def batch(start: int) -> list[Look | str]:
-        return [look_at(images, index) for index in range(start, min(start + BATCH, len(images)))]
+    def batch(start: int) -> list[Result]:
+        return [work(index) for index in indices[start : start + BATCH]]
 
-    gathered: list[Look | str] = []
+    gathered: list[Result] = []
     # Threads, since to decode, scale and hash take no turns in Python.
     with ThreadPoolExecutor(min(8, cores()) if threads is None else max(1, threads)) as pool:
         try:
-            for looks in pool.map(batch, starts):
-                gathered += looks
+            for results in pool.map(batch, starts):
+                gathered += results
                 report(len(gathered))
         except BaseException:
             pool.shutdown(cancel_futures=True)
