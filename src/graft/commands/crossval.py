@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.configuration.building import check_trusted
+from graft.data.splits import how_drawn
 from graft.errors import GraftError
 from graft.reporting.console import PlainConsole
 from graft.reporting.folds import CAVEAT, Fold, printed
@@ -46,9 +47,8 @@ def run(config: dict[str, Any], path: Path, overrides: list[str], train: Train) 
     else:
         data = open_data(config["data"])
     cuts = cuts_of(config, whole.path, data)
-    kind = "stratified" if data.groups is None else "stratified, groups kept together"
     seed = config["data"].get("split_seed", 0)
-    rule = f"{cuts[0].splits.rule.partition(': the ')[0]} ({kind}, data.split_seed={seed})"
+    rule = f"{cuts[0].splits.rule.partition(': the ')[0]} ({how_drawn(data)}, data.split_seed={seed})"
     print(f"{rule}; out of the other folds of each comes what validates")
     with crossval_folder.begun(whole, config, overrides):
         done = train_folds(cuts, config, overrides, train)

@@ -7,6 +7,7 @@ import numpy as np
 
 from graft.configuration.schema import Config
 from graft.data import data_facts
+from graft.data.grouping import one_of_each_picture
 from graft.features.whole_backbone import features_of
 from graft.ranking.candidates import candidates
 from graft.ranking.measuring import row_of
@@ -39,8 +40,11 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     data = open_data(node)
     splits = split_data(node, data)
     # The test images are for the end: to choose a backbone by them would be to choose by the test.
-    indices = np.sort(np.concatenate([splits["train"], splits["val"]]))
-    ranked_on = f"ranked on {len(indices)} images, train and val, never test"
+    both = np.sort(np.concatenate([splits["train"], splits["val"]]))
+    # One image of each picture, since scores divide these images anew, or ask for neighbours.
+    indices = one_of_each_picture(data, both)
+    spared = f", without {len(both) - len(indices)} copies" if len(indices) < len(both) else ""
+    ranked_on = f"ranked on {len(indices)} images, train and val{spared}, never test"
     print("\n".join([f"{splits.describe()}; {ranked_on}", *data.notes]), flush=True)
     labels, batch_size = data.images.labels[indices], node.get("batch_size", 32)
     seed, accelerator = config["seed"], config["accelerator"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graft.data.grouping import counts_of, deal
+from graft.data.grouping import counts_of, deal, divisible
 from graft.data.image_data import ImageData, Indices
 from graft.errors import GraftError
 
@@ -10,26 +10,27 @@ from graft.errors import GraftError
 def cut(data: ImageData, pool: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
     """For each fold what remains and what it holds; the folds partition the pool, indices `(N,)`.
 
-    Scikit-learn's stratified k-fold, shuffled; where the data has groups these are dealt out, so that folds
-    are as even as whole groups allow.
+    Scikit-learn's stratified k-fold, shuffled; where the data has groups or known copies these are dealt out,
+    so that folds are as even as whole groups allow.
 
     Raises:
         GraftError: a class has fewer images than there are folds, or the pool fewer groups.
     """
     labels = data.images.labels[pool]
-    classes, counts = np.unique(labels, return_counts=True)
+    classes, counts = divisible(data, pool)
     if not len(pool) or counts.min() < folds:
         name = data.class_names[classes[counts.argmin()]] if len(pool) else "any"
         number = int(counts.min()) if len(pool) else 0
+        what = "images" if data.pictures is None else "images that are no copies of each other"
         raise GraftError(
-            f"folds={folds}: class {name} has {number} images, too few for {folds} folds; {_fewer(number)}"
+            f"folds={folds}: class {name} has {number} {what}, too few for {folds} folds; {_fewer(number)}"
         )
-    if data.groups is None:
+    if data.together is None:
         from sklearn.model_selection import StratifiedKFold
 
         pairs = StratifiedKFold(folds, shuffle=True, random_state=seed).split(pool, labels)
         return [(pool[others], pool[held]) for others, held in pairs]
-    table, group_of = counts_of([data.groups[index] for index in pool], labels, len(data.class_names))
+    table, group_of = counts_of([data.together[index] for index in pool], labels, len(data.class_names))
     if (number := len(table)) < folds:
         raise GraftError(f"folds={folds}: {number} groups are too few for {folds} folds; {_fewer(number)}")
     fold_of = deal(table, folds, np.random.default_rng(seed))[group_of]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from graft.data.image_data import ImageData, Indices
+
 Counts = NDArray[np.int64]
 
 # Draws of which the nearest is kept: few, so that another seed still draws otherwise; of many groups, which
@@ -12,6 +14,29 @@ Counts = NDArray[np.int64]
 DRAWS, STEPS = 10, 10_000
 # Numbers that are looked at to exchange two groups; of more groups a single one is near enough.
 EXCHANGES = 2_000_000
+
+
+def kept_together(data: ImageData) -> str:
+    """What `ImageData.together` is made of, in words; empty where every image stands alone."""
+    kinds = {"groups": data.groups, "copies": data.pictures}
+    return " and ".join(kind for kind, given in kinds.items() if given is not None)
+
+
+def divisible(data: ImageData, indices: Indices) -> tuple[Indices, Indices]:
+    """The classes of some images, and of each how many can be divided: copies of one picture count once."""
+    labels = data.images.labels[indices]
+    if data.pictures is not None:
+        labels = np.unique(np.stack([labels, data.pictures[indices]]), axis=1)[0]
+    classes, counts = np.unique(labels, return_counts=True)
+    return classes, counts
+
+
+def one_of_each_picture(data: ImageData, indices: Indices) -> Indices:
+    """Of some images, sorted, the first that shows each picture; all where no copies are known."""
+    if data.pictures is None:
+        return indices
+    _, first = np.unique(data.pictures[indices], return_index=True)
+    return indices[np.sort(first)]
 
 
 def counts_of(groups: Sequence[str], labels: NDArray[np.int64], classes: int) -> tuple[Counts, Counts]:

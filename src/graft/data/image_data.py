@@ -15,6 +15,7 @@ from PIL import Image
 from graft.data.headers import some_of
 from graft.data.images import ImageError, read_image, stored_mode, to_rgb
 from graft.data.levels import AllLevels
+from graft.data.together import joined
 from graft.errors import GraftError
 
 Indices = NDArray[np.int64]
@@ -167,6 +168,8 @@ class ImageData:
         levels: which values are black and white in images of more than 8 bits; None: there are none, or
             each image has levels of its own.
         untrainable: why nothing can train on these images, though they may be tested; None where it can.
+        pictures: `(N,)` for each image the picture that it shows, by the index of the first that shows it:
+            copies show one. None: they were not looked for, or there are none.
 
     Raises:
         GraftError: the parts are others, a name occurs twice, a label is no class, there are no classes, or
@@ -179,6 +182,7 @@ class ImageData:
     groups: list[str] | None = None
     levels: AllLevels | None = None
     untrainable: str | None = None
+    pictures: Indices | None = None
 
     def __post_init__(self) -> None:
         if set(self.parts) != {"all"} and not set() < set(self.parts) <= {"train", "val", "test"}:
@@ -212,6 +216,22 @@ class ImageData:
         """The same images, files of more than 8 bits a value brought to 8 by `levels`; `notes` say how."""
         parts = {name: part.levelled(levels) for name, part in self.parts.items()}
         return replace(self, parts=parts, notes=[*self.notes, *notes], levels=levels)
+
+    def showing(self, pictures: Indices, notes: Sequence[str]) -> "ImageData":
+        """The same images, and for each the picture that it shows, as in `pictures`; `notes` say so."""
+        copies = bool((pictures != np.arange(len(pictures))).any())
+        same = replace(self, pictures=pictures if copies else None, notes=[*self.notes, *notes])
+        # With what is known of their content, which would be read again.
+        same.__dict__["images"] = self.images
+        return same
+
+    @cached_property
+    def together(self) -> list[str] | None:
+        """For each image the name of what no split may divide: groups, and copies with what they join.
+
+        None: every image stands alone.
+        """
+        return self.groups if self.pictures is None else joined(self.groups, self.pictures)
 
     def check_trainable(self) -> None:
         """Refuse to train on images that can only be tested.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.data.folds import cut
-from graft.data.grouping import counts_of, draw
+from graft.data.grouping import counts_of, divisible, draw, kept_together
 from graft.data.image_data import ImageData, Indices
 from graft.errors import GraftError
 
@@ -43,6 +43,7 @@ def split(
     *,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
+    test_seed: int | None = None,
     folds: int | None = None,
     fold: int | None = None,
     shots: int | None = None,
@@ -54,16 +55,19 @@ def split(
     The source's own parts stay what they are; only what is missing is split off. A test set is drawn from
     everything where there is one part only; of train and val alone, val is the test set, so that nothing
     was chosen on it. A validation set is drawn from what then trains. Draws are stratified, and keep groups
-    together. With `shots` or `fraction` less trains, chosen for each class by itself, so that fewer are
-    always among more.
+    and known copies together. With `shots` or `fraction` less trains, chosen for each class by itself, so
+    that fewer are always among more.
 
     With `folds`, all that is no official test set is cut into so many parts, and `fold` says which of them
-    tests; the source's val is cut too, and its test set unused. What validates comes out of the others.
+    tests; the source's val is cut too, and its test set unused. Unused too is the test set that `test_seed`
+    draws, the same as without folds. What validates comes out of the others.
 
     Args:
         data: the images.
         val_fraction: share of the training part that validates; 0: nothing validates.
-        test_fraction: share of all images that tests, where there is no test set and there are no folds.
+        test_fraction: share of all images that tests, where there is no test set.
+        test_seed: draws that test set by itself, and folds leave it out; None: `seed` draws it, and with
+            folds there is none, so that every image tests once.
         folds: number of parts.
         fold: which of them tests, from 1 on.
         shots: exactly this many images a class train.
@@ -80,10 +84,17 @@ def split(
         )
     data.check_trainable()
     parts, labels, rules = _given(data), data.images.labels, []
-    kind = "stratified" if data.groups is None else "stratified, groups kept together"
+    kind = how_drawn(data)
     drawn = f"{kind}, data.split_seed={seed}"
+    of_test = drawn if test_seed is None else f"{kind}, data.test_seed={test_seed}"
     if folds is not None and fold is not None:
-        parts, rule = _fold(data, parts, folds, fold, seed)
+        by = ""
+        if "test" not in parts and test_seed is not None:
+            parts["train"], parts["test"] = _draw(
+                data, parts["train"], test_fraction, test_seed, "data.test_fraction"
+            )
+            by = f" of data.test_seed={test_seed}"
+        parts, rule = _fold(data, parts, folds, fold, seed, by)
         rules.append(f"{rule} ({drawn})")
     elif "test" in parts and "val" in data.parts and "test" not in data.parts:
         rules.append(f"parts train and val found: val ({len(parts['test'])} images) is the test set")
@@ -94,10 +105,15 @@ def split(
     else:
         pool = parts["train"]
         parts["train"], parts["test"] = _draw(
-            data, pool, test_fraction, seed, "data.test_fraction", val_fraction if "val" not in parts else 0
+            data,
+            pool,
+            test_fraction,
+            seed if test_seed is None else test_seed,
+            "data.test_fraction",
+            val_fraction if "val" not in parts else 0,
         )
         near = _nearest(data, len(parts["test"]), len(pool), test_fraction, "data.test_fraction")
-        rules.append(f"no test set found: {len(parts['test'])} of {len(pool)} images test ({drawn}){near}")
+        rules.append(f"no test set found: {len(parts['test'])} of {len(pool)} images test ({of_test}){near}")
     if "val" in parts:
         rules.append(f"val ({len(parts['val'])} images) validates")
     elif val_fraction > 0:
@@ -121,6 +137,12 @@ def split(
     else:
         rules.append(f"{len(pool)} train")
     return from_lists(data, parts, "; ".join(rules))
+
+
+def how_drawn(data: ImageData) -> str:
+    """How every draw is made, in words."""
+    kept = kept_together(data)
+    return f"stratified, {kept} kept together" if kept else "stratified"
 
 
 def from_lists(data: ImageData, parts: dict[str, Indices], rule: str) -> Splits:
@@ -168,17 +190,17 @@ def _given(data: ImageData) -> dict[str, Indices]:
 
 
 def _fold(
-    data: ImageData, parts: dict[str, Indices], folds: int, fold: int, seed: int
+    data: ImageData, parts: dict[str, Indices], folds: int, fold: int, seed: int, by: str
 ) -> tuple[dict[str, Indices], str]:
-    """Training and test part of one fold, and how they came about."""
+    """Training and test part of one fold, and how they came about; `by` says what drew the test set."""
     pool = np.sort(np.concatenate([indices for part, indices in parts.items() if part != "test"]))
     parts_of_pool = cut(data, pool, folds, seed)
     training, testing = parts_of_pool[fold - 1]
-    left_out = f", the test set of {len(parts['test'])} images left out" if "test" in parts else ""
+    left_out = f", the test set of {len(parts['test'])} images{by} left out" if "test" in parts else ""
     sizes = sorted(len(held) for _, held in parts_of_pool)
     even = len(pool) / folds
-    uneven = any(_is_off(size, even) for size in sizes) and data.groups is not None
-    spread = f" of {sizes[0]} to {sizes[-1]}, as even as groups allow" if uneven else ""
+    uneven = any(_is_off(size, even) for size in sizes) and data.together is not None
+    spread = f" of {sizes[0]} to {sizes[-1]}, as even as {kept_together(data)} allow" if uneven else ""
     rule = f"{len(pool)} images in {folds} folds{spread}{left_out}: the {len(testing)} of fold {fold} test"
     return {"train": training, "test": testing}, rule
 
@@ -188,19 +210,18 @@ def _draw(
 ) -> tuple[Indices, Indices]:
     """The indices `pool` `(N,)` as what remains and the `share` that is drawn, each class in proportion."""
     labels = data.images.labels[pool]
-    classes, counts = np.unique(labels, return_counts=True)
+    classes, counts = divisible(data, pool)
     if counts.min() < 2:
-        name = data.class_names[classes[counts.argmin()]]
+        rarest = classes[counts.argmin()]
+        name, number = data.class_names[rarest], int((labels == rarest).sum())
+        what = "1 image" if number == 1 else f"1 picture, of which its {number} images are copies,"
         without = "data.val_fraction=0" if key == "data.val_fraction" else "a test set of your own"
         raise GraftError(
-            f"{key}={share}: class {name} has {counts.min()} image to divide, a split needs 2 of every "
+            f"{key}={share}: class {name} has {what} to divide, a split needs 2 of every "
             f"class; add images of it, take the class out, or give {without}"
         )
     if data.groups is not None:
         return _draw_groups(data, pool, share, seed, key)
-    # Imported here: it is slow, and not needed where the source has all its parts.
-    from sklearn.model_selection import train_test_split
-
     size, least = round_up(share, len(pool)), len(classes)
     if size < least:
         words = _at_least(key, least, len(pool))
@@ -217,6 +238,11 @@ def _draw(
             f"{key}={share}: {len(pool) - size} of {len(pool)} images would be left, of {least} classes; "
             f"for one of each class give {key}={most}"
         )
+    if data.together is not None:
+        return _draw_groups(data, pool, share, seed, key)
+    # Imported here: it is slow, and not needed where the source has all its parts.
+    from sklearn.model_selection import train_test_split
+
     remaining, drawn = train_test_split(pool, test_size=size, random_state=seed, stratify=labels)
     return remaining, drawn
 
@@ -233,26 +259,33 @@ def _at_least(key: str, number: int, of: int) -> str:
 def _draw_groups(
     data: ImageData, pool: Indices, share: float, seed: int, key: str
 ) -> tuple[Indices, Indices]:
-    """As `_draw`, of whole groups."""
-    assert data.groups is not None
+    """As `_draw`, of whole groups, of whatever they are made."""
+    assert data.together is not None
     labels = data.images.labels[pool]
-    counts, group_of = counts_of([data.groups[index] for index in pool], labels, len(data.class_names))
+    counts, group_of = counts_of([data.together[index] for index in pool], labels, len(data.class_names))
     drawn = draw(counts, share, np.random.default_rng(seed))[group_of] if len(counts) > 1 else None
     left = set() if drawn is None else set(labels[~drawn])
     if drawn is None or not drawn.any() or left < set(labels):
         without = "data.val_fraction=0" if key == "data.val_fraction" else "a column split"
+        of = "groups" if data.pictures is None else f"groups of images ({kept_together(data)} stay together)"
         raise GraftError(
-            f"{key}={share}: {len(counts)} groups cannot be divided so that images of every class are left; "
+            f"{key}={share}: {len(counts)} {of} cannot be divided so that images of every class are left; "
             f"add groups, or give {without}"
+        )
+    # A class may have too few patients; of pictures each has enough, but one may have too many copies.
+    if data.groups is None and (lacking := sorted(set(labels) - set(labels[drawn]))):
+        raise GraftError(
+            f"{key}={share}: no image of class {data.class_names[lacking[0]]} would be drawn, because its "
+            f"pictures have too many copies, which stay together; take copies out, or give another {key}"
         )
     return pool[~drawn], pool[drawn]
 
 
 def _nearest(data: ImageData, got: int, of: int, share: float, key: str) -> str:
     """A note for the case that whole groups are more than a tenth off the share that was asked for."""
-    if data.groups is None or not _is_off(got, share * of):
+    if data.together is None or not _is_off(got, share * of):
         return ""
-    return f", as near to the {share * of:.0f} of {key}={share} as groups allow"
+    return f", as near to the {share * of:.0f} of {key}={share} as {kept_together(data)} allow"
 
 
 def _is_off(got: int, asked: float) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from graft.data.copies import exact_copies, near_copies
 from graft.data.image_data import ImageData, Indices
+from graft.data.kept_looks import kept_looks
 from graft.data.looks import Look, all_looks, readable
 from graft.data.splits import SPLITS, Splits
 
@@ -93,6 +94,8 @@ def inspect_images(
         threads: as `all_looks`'.
         report: called now and then with what is being done, and for how many images it is done.
     """
-    looks = all_looks(data.images, threads, lambda done: report("looked at", done))
+    # Where copies are kept together, every image was looked at just now.
+    look = all_looks if data.pictures is None else kept_looks
+    looks = look(data.images, threads, lambda done: report("looked at", done))
     near_sets = near_copies(looks, near, lambda done: report("compared", done)) if near is not None else []
     return Inspection(data, splits, looks, exact_copies(looks), near_sets)

@@ -35,7 +35,14 @@ def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageD
     files = [path for part in opened.parts.values() for path in part.some_files(MOST)]
     levels, notes = levels_of(files, model)
     several = said_of_several(files, len(opened.images))
-    return opened.levelled(levels, [*(f"warning: {note}" for note in several), *notes])
+    opened = opened.levelled(levels, [*(f"warning: {note}" for note in several), *notes])
+    if not (kept := data.get("keep_copies_together", False)):
+        return opened
+    # Imported here: it is slow, and seldom asked for.
+    from graft.data.pictures import with_copies_known
+
+    threads, folds = data.get("num_workers"), data.get("folds") is not None
+    return with_copies_known(opened, near=kept != "exact", threads=threads, folds=folds)
 
 
 def levels_of(files: Sequence[Path], model: AllLevels | None) -> tuple[AllLevels | None, list[str]]:
@@ -67,7 +74,7 @@ def open_recorded(data: Mapping[str, Any], model: AllLevels | None = None) -> Im
 
 def split_data(data: Mapping[str, Any], opened: ImageData) -> Splits:
     """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
-    keys = ("val_fraction", "test_fraction", "folds", "fold", "shots", "fraction")
+    keys = ("val_fraction", "test_fraction", "test_seed", "folds", "fold", "shots", "fraction")
     return split(opened, **{key: data[key] for key in keys if key in data}, seed=data.get("split_seed", 0))
 
 

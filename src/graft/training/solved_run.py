@@ -38,7 +38,7 @@ def solve_head(
         Labelled(features, torch.from_numpy(data.images.labels[splits[split]]))
         for features, split in zip(cache.features(), ("train", "val"), strict=True)
     ]
-    groups = None if data.groups is None else np.asarray(data.groups, object)[splits["train"]]
+    groups = None if data.together is None else np.asarray(data.together, object)[splits["train"]]
     solver = build(config.optimizer, "optimizer")
     assert isinstance(solver, LBFGS)
     choice = solve(

@@ -1,0 +1,63 @@
+"""Which images show the same picture, so that no split that is drawn has copies on two sides."""
+
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from graft.data.copies import connected, exact_copies, near_copies
+from graft.data.image_data import ImageData, Indices
+from graft.data.kept_looks import kept_looks
+from graft.data.progress import progress
+
+# Bits of 64 in which the perceptual hashes of near copies may differ: what `graft inspect` ships with.
+NEAR = 4
+
+
+def with_copies_known(
+    data: ImageData, *, near: bool = True, threads: int | None = None, folds: bool = False
+) -> ImageData:
+    """The same images, and for each the picture that it shows; notes say how many have copies.
+
+    Reads every file, and decodes those that were never looked at.
+
+    Args:
+        data: the images.
+        near: whether what was scaled or compressed anew is a copy too; else only what agrees in every pixel.
+        threads: as `looks.in_threads`.
+        folds: whether the parts are cut into folds; then what the source's own parts share is of no account,
+            because only what is cut is tested.
+    """
+    pictures = _pictures(data, near, threads)
+    _, counts = np.unique(pictures, return_counts=True)
+    several = counts[counts > 1]
+    if not len(several):
+        return data.showing(pictures, ["no image is a copy of another, so nothing has to be kept together"])
+    shown = "1 picture" if len(several) == 1 else f"{len(several):,} pictures"
+    notes = [f"{several.sum():,} images are copies, of {shown}; no split that is drawn parts them"]
+    return data.showing(pictures, notes if folds else [*notes, *_shared(data, pictures)])
+
+
+def _pictures(data: ImageData, near: bool, threads: int | None) -> Indices:
+    """`(N,)` for each image the index of the first that shows the same picture."""
+    with progress(len(data.images)) as report:
+        looks = kept_looks(data.images, threads, lambda done: report("looked at", done))
+        sets = exact_copies(looks)
+        if near:
+            sets += near_copies(looks, NEAR, lambda done: report("compared", done))
+    pictures = np.arange(len(looks))
+    for copies in connected([pair for members in sets for pair in pairwise(members)]):
+        pictures[copies] = copies[0]
+    return pictures
+
+
+def _shared(data: ImageData, pictures: Indices) -> list[str]:
+    """A warning for each two of the source's own parts that share pictures, so that a number is flattered."""
+    ends = np.cumsum([len(part) for part in data.parts.values()])
+    parts = dict(zip(data.parts, np.split(pictures, ends[:-1]), strict=True))
+    of_parts = [part for part in ("train", "val", "test") if part in parts]
+    warnings = []
+    for earlier, later in combinations(of_parts, 2):
+        if count := int(np.isin(parts[later], parts[earlier]).sum()):
+            how = "1 image of {} has a copy" if count == 1 else f"{count:,} images of {{}} have copies"
+            warnings.append(f"warning: {how.format(later)} in {earlier}")
+    return warnings
