@@ -16,6 +16,8 @@ EDGES = {
     "data.val_fraction": ([0, 0.0, 0.2, 0.999], [1, 1.0, -0.1, NAN, None, False, "0.2"]),
     "data.test_fraction": ([0.001, 0.5], [0, 1, -0.5, NAN]),
     "data.split_seed": ([0, 7], [-1, 0.5, None]),
+    "data.test_seed": ([None, 0, 7], [-1, 0.5, True]),
+    "data.keep_copies_together": ([True, False, "exact"], ["near", None, 1, 0]),
     "data.folds": ([None, 2, 10], [1, 0, 2.5, True]),
     "data.fold": ([None, 1, 10], [0, -1, 1.5]),
     "data.shots": ([None, 1, 50], [0, 2.5, True]),

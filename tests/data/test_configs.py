@@ -44,7 +44,7 @@ def test_the_shared_keys_are_those_that_the_code_expects():
     shared = read(CONF / "data" / "_loading.yaml")
     assert tuple(shared) == LOADING_KEYS
     signature = inspect.signature(split).parameters
-    for key in ("val_fraction", "test_fraction", "shots", "fraction"):
+    for key in ("val_fraction", "test_fraction", "test_seed", "shots", "fraction"):
         assert shared[key] == signature[key].default
     assert shared["split_seed"] == signature["seed"].default
 

@@ -5,6 +5,7 @@ import pytest
 
 from graft.data import ImageData, split
 from graft.data.folds import cut
+from graft.data.splits import SPLITS
 from graft.errors import GraftError
 
 
@@ -70,6 +71,47 @@ def test_what_was_cut_is_said(noise):
         "(stratified, data.split_seed=0); 16 of the other 80 validate (stratified, data.split_seed=0); "
         "64 train"
     )
+
+
+@pytest.mark.parametrize("group_size", [None, 4])
+@pytest.mark.parametrize("parts", [["all"], ["train"]])
+def test_a_test_set_with_a_seed_of_its_own_is_the_one_without_folds_and_no_fold_has_it(
+    noise, parts, group_size
+):
+    data = noise({name: [40, 60, 50] for name in parts})
+    data = grouped(data, group_size) if group_size else data
+    held_out = split(data, seed=3)["test"].tolist()
+    # Another cut, as of a repeat, leaves the same images out.
+    for seed in (3, 4):
+        folds = [of_fold(data, fold, seed=seed, test_seed=3) for fold in (1, 2, 3, 4, 5)]
+        assert all(one["unused"].tolist() == held_out for one in folds)
+        tested = sorted([*np.concatenate([one["test"] for one in folds]), *held_out])
+        assert tested == list(range(150))
+        assert np.array_equal(split(data, seed=seed, test_seed=3)["test"], held_out)
+    cuts = [of_fold(data, 1, seed=seed, test_seed=3)["test"].tolist() for seed in (3, 4)]
+    assert cuts[0] != cuts[1]
+
+
+def test_a_seed_of_the_test_set_changes_no_other_draw_and_no_official_one(noise):
+    data = noise({"all": [40, 60]})
+    first, other = split(data, seed=1, test_seed=1), split(data, seed=1, test_seed=2)
+    assert all(np.array_equal(first[name], split(data, seed=1)[name]) for name in SPLITS)
+    assert not np.array_equal(first["test"], other["test"])
+    official = noise({"train": [40, 60], "test": [10, 10]})
+    for asked in ({}, {"folds": 5, "fold": 2}):
+        with_seed, without = split(official, test_seed=7, **asked), split(official, **asked)
+        assert all(np.array_equal(with_seed[name], without[name]) for name in SPLITS)
+        assert with_seed.rule == without.rule
+
+
+def test_what_a_seed_of_its_own_left_out_is_said(noise):
+    data = noise({"all": [50, 75]})
+    assert of_fold(data, 2, test_seed=4).describe() == (
+        "split: 100 images in 5 folds, the test set of 25 images of data.test_seed=4 left out: the 20 of "
+        "fold 2 test (stratified, data.split_seed=0); 16 of the other 80 validate (stratified, "
+        "data.split_seed=0); 64 train"
+    )
+    assert "25 of 125 images test (stratified, data.test_seed=4)" in split(data, test_seed=4).describe()
 
 
 def test_another_seed_cuts_otherwise(noise):

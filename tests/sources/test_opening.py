@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from graft.data import ImageData, array_images
+from graft.data import ImageData, array_images, pictures
 from graft.errors import GraftError
 from graft.sources.opening import open_data, split_data
 
@@ -35,6 +35,38 @@ def test_to_open_and_split_costs_no_torch() -> None:
         "sys.exit(bool({'torch', 'pytorch_lightning'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_only_who_asks_for_copies_pays_for_finding_them() -> None:
+    code = (
+        "import sys\nfrom graft.sources.opening import open_data, split_data\n"
+        "asked = sys.argv[1] == 'yes'\n"
+        "data = open_data({'_target_': 'graft.sources.digits', 'keep_copies_together': asked})\n"
+        "assert any('copy' in note for note in data.notes) == asked\n"
+        "assert 'torch' not in sys.modules\n"
+        "sys.exit(bool({'imagehash', 'sqlite3', 'graft.data.pictures'} & set(sys.modules)))"
+    )
+    for word, loaded in (("no", 0), ("yes", 1)):
+        assert subprocess.run([sys.executable, "-c", code, word]).returncode == loaded
+
+
+def test_a_node_says_which_copies_are_kept_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def known(data: ImageData, **how: object) -> ImageData:
+        asked.append(how)
+        return data
+
+    monkeypatch.setattr(pictures, "with_copies_known", known)
+    node = {"_target_": "graft.sources.digits"}
+    open_data(node)
+    open_data({**node, "keep_copies_together": False})
+    open_data({**node, "keep_copies_together": True, "num_workers": 3, "folds": 5, "fold": 1})
+    open_data({**node, "keep_copies_together": "exact", "folds": None})
+    assert asked == [
+        {"near": True, "threads": 3, "folds": True},
+        {"near": False, "threads": None, "folds": False},
+    ]
 
 
 def test_a_users_own_data_need_not_name_what_has_a_default(uneven: ImageData) -> None:

@@ -95,7 +95,9 @@ def inspect_images(
         report: called now and then with what is being done, and for how many images it is done.
     """
     # Where copies are kept together, every image was looked at just now.
-    look = all_looks if data.pictures is None else kept_looks
-    looks = look(data.images, threads, lambda done: report("looked at", done))
+    if data.pictures is not None:
+        looks = kept_looks(data.images, threads, report)
+    else:
+        looks = all_looks(data.images, threads, lambda done: report("looked at", done))
     near_sets = near_copies(looks, near, lambda done: report("compared", done)) if near is not None else []
     return Inspection(data, splits, looks, exact_copies(looks), near_sets)
