@@ -38,7 +38,6 @@ LADDER = (
 )
 SOLVED = LADDER[0]
 # The keys of an advice that its trainings have too, words below them included.
-TOGETHER = "data.keep_copies_together=true"
 SHARED = ("data", "trainer", "cache", "threads", "channels_last", "seed")
 
 
@@ -57,7 +56,14 @@ def words_of(candidate: Candidate, options: Mapping[str, Node]) -> list[str]:
 
 
 def shared_words(words: Sequence[str]) -> list[str]:
-    """Those of an advice's words that its trainings have too; copies are kept together unless they say no."""
+    """Those of an advice's words that its trainings have too, and what an advice adds unless they say otherwise.
+
+    Copies are kept together, and the test set is drawn by itself, so that folds leave it out.
+    """
     kept = [word for word in words if key_of(word).partition(".")[0] in SHARED]
-    together = any(key_of(word) == TOGETHER.partition("=")[0] for word in kept)
-    return kept
+    given = {key_of(word): word.partition("=")[2] for word in kept}
+    added = {
+        "data.keep_copies_together": "true",
+        "data.test_seed": given.get("data.split_seed", "0"),
+    }
+    return [*kept, *(f"{key}={value}" for key, value in added.items() if key not in given)]

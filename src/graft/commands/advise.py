@@ -23,6 +23,7 @@ from graft.advice.trainings import Training, test
 from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
 from graft.composition.composing import compose
 from graft.configuration.schema import Config
+from graft.data.grouping import one_of_each_picture
 from graft.errors import GraftError, reason_of
 from graft.inspection.findings import find
 from graft.inspection.inspection import inspect_images
@@ -114,7 +115,8 @@ def _answer(
                 f"{len(looked.unreadable)} of {len(data.images)} images cannot be read, such as"
                 f" {data.images.names[index]} ({reason}); take out those that {folder.images} names"
             )
-    indices = np.sort(np.concatenate([splits["train"], splits["val"]]))
+    # One image of each picture: scores divide these images anew.
+    indices = one_of_each_picture(data, np.sort(np.concatenate([splits["train"], splits["val"]])))
     accelerator = config["trainer"]["accelerator"]
 
     with clock.step("rank"):
