@@ -160,7 +160,7 @@ def test_defaults_follow_what_is_trained(tmp_path: Path, monkeypatch: pytest.Mon
 def test_cross_validation_takes_what_training_takes() -> None:
     train, crossval = (known_keys(command, {}, [conf_dir()]) for command in ("train", "crossval"))
     assert {key: value for key, value in crossval.items() if key not in ("folds", "repeats")} == {
-        key: value for key, value in train.items() if key not in ("sweep", "test")
+        key: value for key, value in train.items() if key not in ("sweep", "test", "stop_after")
     }
     listed = [
         yaml.safe_load((conf_dir() / f"{command}.yaml").read_text())["defaults"]

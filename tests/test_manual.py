@@ -135,6 +135,7 @@ ELSEWHERE = {
     "split": ["evaluate", "run=a"],
     "strict": ["inspect", "data=digits"],
     "samples": ["inspect", "data=digits"],
+    "weights.resnet18": ["advise", "data=digits"],
 }
 # What a key of `graft train` wants beside it.
 BESIDE = {
