@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from graft.models import linear
 from graft.objective import solving
+from graft.objective.folding import repeated_folds
 from graft.objective.solving import PENALTIES, Labelled
 from graft.optim import LBFGS
 from graft.tasks import SingleLabel
@@ -104,7 +105,7 @@ def test_a_fold_is_judged_on_scales_that_it_was_no_part_of(digits, monkeypatch):
 def test_no_fold_parts_what_belongs_together(digits):
     labels = digits[0].labels.numpy()
     groups = np.arange(200) // 4
-    folds = solving._folds(labels, groups, 0)
+    folds = repeated_folds(labels, groups, 0)
     assert len(folds) == 5
     for learn, judge in folds:
         assert not set(groups[learn]) & set(groups[judge])
@@ -113,7 +114,7 @@ def test_no_fold_parts_what_belongs_together(digits):
 
 def test_the_only_image_of_a_class_is_always_learnt_from():
     labels = np.array([0] * 6 + [1] * 6 + [2])
-    for learn, judge in solving._folds(labels, None, 0):
+    for learn, judge in repeated_folds(labels, None, 0):
         assert 12 in learn
         assert 12 not in judge
 

@@ -5,18 +5,17 @@ and that is chosen among a path of them by images that the solution was not made
 """
 
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from graft.data.image_data import Indices
 from graft.models.head import fit_standardization, standardizes
+from graft.objective.folding import Fold, repeated_folds
 from graft.optim import LBFGS
 from graft.optim.lbfgs import Minimum
 from graft.runs.log import say
@@ -26,12 +25,8 @@ from graft.tasks import Task
 PENALTIES = tuple(float(f"{10 ** (2 - step / 2):.3g}") for step in range(15))
 # The path ends after so many penalties that are worse than the best: weaker ones overfit more.
 WORSE = 3
-# In which the training part is cross-validated where nothing validates.
-FOLDS = 5
 # Few images say little, so the penalty is drawn to the usual one by a prior: experiments/solved-head.
 USUAL, DECADES = 1.0, 2.0
-# Cross-validation of few images is repeated until there are so many judgements.
-JUDGES = 40
 
 
 class Labelled(NamedTuple):
@@ -107,7 +102,7 @@ def solve(
     elif len(val.labels):
         judge = f"{len(val.labels)} validation images"
         rows, minimum = _judged(head, path(train, PENALTIES), val)
-    elif folds := _folds(train.labels.numpy(), groups, seed):
+    elif folds := repeated_folds(train.labels.numpy(), groups, seed):
         judge = f"cross-validation of the training images in {len(folds)} folds"
         rows = _crossed(head, train, folds, lambda part: path(part, PENALTIES))
         minimum = next(path(train, (_best(rows, len(train.labels))["penalty"],)))
@@ -158,15 +153,20 @@ def _best(rows: list[dict[str, float]], judges: int) -> dict[str, float]:
     """The row of the highest posterior: likelihood of the `judges`, log-normal prior of the penalty."""
 
     def surprise(row: dict[str, float]) -> float:
-        return judges * row["val/loss"] + 0.5 * (math.log10(row["penalty"] / USUAL) / DECADES) ** 2
+        return judges * row["val/loss"] + improbability(row["penalty"])
 
     return min(rows, key=surprise)
+
+
+def improbability(penalty: float) -> float:
+    """How many nats less probable than the usual penalty one is before any image was seen."""
+    return 0.5 * (math.log10(penalty / USUAL) / DECADES) ** 2
 
 
 def _crossed(
     head: nn.Sequential,
     train: Labelled,
-    folds: list[tuple[Indices, Indices]],
+    folds: list[Fold],
     path: Callable[[Labelled], Iterator[Minimum]],
 ) -> list[dict[str, float]]:
     """A row a penalty, of all folds together: each image is judged by what it was no part of."""
@@ -198,33 +198,6 @@ def _rows(
             "val/accuracy": float((logits.argmax(1) == judges.labels).double().mean()),
         }
         yield row, minimum
-
-
-def _folds(labels: Indices, groups: Indices | None, seed: int) -> list[tuple[Indices, Indices]]:
-    """Parts to learn from and to judge by; none where they cannot be parted.
-
-    The only image of a class is always learnt from: without it the class would be unheard of.
-    """
-    counts = np.bincount(labels)
-    single = counts[labels] == 1
-    divided, alone = np.flatnonzero(~single), np.flatnonzero(single)
-    belonging = None if groups is None else groups[divided]
-    parted = len(divided) if belonging is None else len(np.unique(belonging))
-    count = min(FOLDS, int(counts.max()), parted)
-    if count < 2:
-        return []
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    with warnings.catch_warnings():
-        # A class with fewer images than folds is in some of them alone, which is all that can be had.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        folds = [
-            fold
-            for repeat in range(max(1, JUDGES // len(divided)))
-            for fold in kind(count, shuffle=True, random_state=seed + repeat).split(
-                np.zeros(len(divided)), labels[divided], belonging
-            )
-        ]
-    return [(np.concatenate([divided[learn], alone]), divided[judge]) for learn, judge in folds if len(judge)]
 
 
 @torch.no_grad()
