@@ -82,9 +82,7 @@ class LearningCurve:
         low, high = f"{100 * gain.low:.1f}", f"{100 * gain.high:.1f}"
         twice = f"twice the labels ({2 * self.now:,} for {self.now:,})"
         if not self.told:
-            return (
-                f"{twice}: what that gives cannot be told, anything from {low} to {high} points of accuracy"
-            )
+            return f"{twice}: cannot be told, anything from +{low} to +{high} points of accuracy"
         return f"{twice}: +{100 * gain.value:.1f} points of accuracy ({low} to {high})"
 
 
@@ -160,7 +158,7 @@ def _fitted(
     groups: Indices | None,
     now: int,
 ) -> LearningCurve:
-    """The curve of `wrong`, `(T, S, N)`: whether an image was answered wrongly, NaN where it was not asked."""
+    """The curve of `wrong`, `(T, S, N)`: whether an image was answered wrongly, NaN where none asked."""
     errors = np.nanmean(wrong, axis=2)
     images = int((~np.isnan(wrong[0, 0])).sum())
     if np.nansum(wrong.mean(0)) < LEAST_ERRORS:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-# Exponents that are tried, and what is known of them before any is measured: one in 20 lies outside of .07 to
-# 2.4 (https://arxiv.org/abs/1712.00409 has .07 to .35 for networks; heads on features come to 1). A coarser grid
-# would miss what a floor of 0 leaves open.
+# Exponents that are tried, and what is known of them before any is measured: one in 20 lies outside of .07
+# to 2.4 (https://arxiv.org/abs/1712.00409 has .07 to .35 for networks; heads on features come to 1). A
+# coarser grid would miss what a floor of 0 leaves open.
 EXPONENTS = np.geomspace(0.03, 3, 150)
 USUAL_EXPONENT, FACTOR = 0.4, 2.5
 # What is left to gain at the largest size, as shares of all images.

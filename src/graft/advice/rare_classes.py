@@ -66,7 +66,9 @@ def class_notes(labels: Indices, said: Probabilities, class_names: Sequence[str]
     return [
         ClassNote(
             class_names[label],
-            *map(int, (images[label], asked[label], known[label])),
+            int(images[label]),
+            int(asked[label]),
+            int(known[label]),
             float(low[label]),
             float(high[label]),
             bool(rare[label]),

@@ -15,7 +15,7 @@ Fold = tuple[Indices, Indices]
 
 
 def folds_of(labels: Indices, groups: Indices | None, seed: int) -> list[Fold]:
-    """Up to `FOLDS` stratified parts of labels `(N,)`, each to judge by once; none where they cannot be parted.
+    """Up to `FOLDS` stratified parts of labels `(N,)`, each to judge by once; none if they cannot be parted.
 
     The only image of a class is always learnt from: without it the class would be unheard of. Images of one
     group `(N,)` are judged by what was made of none of them.

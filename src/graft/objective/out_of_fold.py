@@ -50,7 +50,8 @@ def out_of_fold(
     ]
     if not said:
         return np.full((len(labels), classes), np.nan)
-    return np.mean(said, axis=0)
+    mean: Probabilities = np.mean(said, axis=0)
+    return mean
 
 
 @torch.no_grad()
