@@ -1,1 +1,1 @@
-"""What is wrong with some images before anything is trained on them; importing this imports no torch."""
+"""What is wrong with some images before anything is trained on them; only `labels` imports torch."""

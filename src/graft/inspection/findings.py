@@ -35,6 +35,7 @@ def find(inspection: Inspection) -> list[Finding]:
         *(Finding("warning", text) for text in _warnings(inspection)),
         *(Finding(kind, note.removeprefix("warning: ")) for kind, note in notes),
     ]
+    findings += _labels(inspection)
     if _balance(inspection)[2] < UNEVEN:
         findings.append(Finding("note", _balance_text(inspection)))
     return sorted(findings, key=lambda finding: KINDS.index(finding.kind))
@@ -90,6 +91,34 @@ def _warnings(inspection: Inspection) -> Iterator[str]:
             yield f"{split} has no image of {_number(len(lacking), 'class', 'classes')}, such as {such}"
     if (ratio := _balance(inspection)[2]) >= UNEVEN:
         yield f"{_balance_text(inspection)}; loss.class_weights=balanced makes up for {ratio:.0f} times"
+
+
+def _labels(inspection: Inspection) -> Iterator[Finding]:
+    """Which labels look wrong to a backbone, and which classes are taken for each other."""
+    if (suspects := inspection.suspects) is None:
+        return
+    names, classes = inspection.data.images.names, inspection.data.class_names
+    if suspects.reason:
+        yield Finding("note", f"labels: {suspects.reason}")
+    if not len(suspects.indices):
+        return
+    judged = f"{len(suspects.indices):,} labels of train and val"
+    known = f"which knows {suspects.known:.1%} of these images by the others"
+    if wrong := np.flatnonzero(suspects.issue).tolist():
+        first = wrong[0]
+        such = (
+            f"{names[suspects.indices[first]]}, labelled {classes[suspects.given[first]]}, "
+            f"which looks like {classes[suspects.suggested[first]]}"
+        )
+        looks = "looks wrong to" if len(wrong) == 1 else "look wrong to"
+        text = f"{len(wrong):,} of {judged} {looks} {suspects.by}, {known}, such as {such}; see suspects.png"
+        yield Finding("warning", text)
+    else:
+        yield Finding("note", f"none of {judged} looks wrong to {suspects.by}, {known}")
+    if suspects.confusions:
+        label, called, images, of = suspects.confusions[0]
+        much = f"{images:,} of {of:,} images of {classes[label]} look like {classes[called]}"
+        yield Finding("note", f"most confused by {suspects.by}: {much}")
 
 
 def _within(inspection: Inspection, sets: Sequence[Sequence[int]], how: tuple[str, str]) -> Iterator[str]:

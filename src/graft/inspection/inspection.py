@@ -7,11 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from graft.data.copies import exact_copies, near_copies
+from graft.data.copies import connected, exact_copies, near_copies
 from graft.data.image_data import ImageData, Indices
 from graft.data.kept_looks import kept_looks
 from graft.data.looks import Look, all_looks, readable
 from graft.data.splits import SPLITS, Splits
+from graft.inspection.suspects import Suspects
 
 # What may not share an image, or a patient, with another.
 APART = ("train", "val", "test")
@@ -27,6 +28,7 @@ class Inspection:
         looks: at each image, or why it cannot be read.
         exact: sets of images that agree in every pixel.
         near: sets of images that show the same picture; empty where none were looked for.
+        suspects: how the labels of train and val look to a backbone; None where none was asked.
     """
 
     data: ImageData
@@ -34,6 +36,7 @@ class Inspection:
     looks: list[Look | str]
     exact: list[list[int]]
     near: list[list[int]]
+    suspects: Suspects | None = None
 
     @cached_property
     def split_of(self) -> dict[int, str]:
@@ -69,6 +72,26 @@ class Inspection:
         """Sets of images that agree in every pixel, but not in their class."""
         labels = self.data.images.labels
         return [members for members in self.exact if len(set(labels[members].tolist())) > 1]
+
+    def belonging(self, indices: Indices) -> Indices | None:
+        """Which of these images `(N,)` belong together: groups, and images that agree in every pixel.
+
+        None where each stands alone.
+        """
+        groups, exact = self.data.groups, self.exact
+        if groups is None and not exact:
+            return None
+        numbers: dict[object, int] = {}
+        of_group = [
+            numbers.setdefault(index if groups is None else groups[index], len(numbers))
+            for index in range(len(self.looks))
+        ]
+        # A set of copies makes one of the groups that it is in.
+        pairs = [(of_group[copies[0]], of_group[copy]) for copies in exact for copy in copies[1:]]
+        joined = np.arange(len(numbers))
+        for members in connected(pairs):
+            joined[members] = members[0]
+        return joined[np.array(of_group, np.int64)[indices]]
 
     def divided_groups(self) -> list[list[int]]:
         """The images of each group, such as a patient, that is in two or three of train, val and test."""

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from graft.configuration.plain_text import in_markdown
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
-from graft.inspection.tables import class_rows, copy_rows, size_lines
+from graft.inspection.tables import class_rows, confused_rows, copy_rows, size_lines, suspect_rows
 from graft.reporting.tables import markdown
 
 # Rows of a table on the page; all of them stand in the CSV.
 ROWS = 40
+# Of the suspect ones, which are all images in order.
+SUSPECTS = 20
 
 
 def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence[str]) -> str:
@@ -24,6 +26,11 @@ def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence
     lines += ["", *_table(class_rows(inspection), "classes.csv")]
     if copies := list(copy_rows(inspection)):
         lines += ["## Copies", "", *_table(copies, "copies.csv")]
+    if inspection.suspects is not None and len(inspection.suspects.indices):
+        worst = list(suspect_rows(inspection))
+        lines += ["## Suspect labels", "", *_table(worst, "suspects.csv", SUSPECTS)]
+        if confused := list(confused_rows(inspection)):
+            lines += ["## Classes that are taken for others", "", *_table(confused, "confused.csv")]
     if unreadable := inspection.unreadable:
         rows = [{"path": data.images.names[index], "reason": reason} for index, reason in unreadable]
         lines += ["## Images that cannot be read", "", *_table(rows, "images.csv")]
@@ -31,7 +38,7 @@ def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence
     return "\n".join(lines) + "\n"
 
 
-def _table(rows: Sequence[Mapping[str, object]], where: str) -> list[str]:
-    cells = [[str(value) for value in row.values()] for row in rows[:ROWS]]
-    more = [f"{len(rows) - ROWS} more rows are in {where}.", ""] if len(rows) > ROWS else []
+def _table(rows: Sequence[Mapping[str, object]], where: str, most: int = ROWS) -> list[str]:
+    cells = [[str(value) for value in row.values()] for row in rows[:most]]
+    more = [f"{len(rows) - most} more rows are in {where}.", ""] if len(rows) > most else []
     return [markdown(list(rows[0]), cells), "", *more]

@@ -1,4 +1,4 @@
-"""Pictures of an inspection: some images of each class, and the copies side by side."""
+"""Pictures of an inspection: some images of each class, copies side by side, suspect labels."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,8 @@ TILE, GAP = 96, 4
 CLASSES, SETS = 40, 12
 # Images of a set that are shown.
 SHOWN = 3
+# Suspect labels are shown in so many rows of so many, a larger tile of this side in px each.
+ROWS, IN_A_ROW, LARGE = 4, 5, 256
 
 
 def sheet(inspection: Inspection, samples: int, seed: int) -> Figure:
@@ -71,6 +73,38 @@ def copies(inspection: Inspection) -> Figure | None:
     return figure
 
 
+def suspects(inspection: Inspection) -> Figure | None:
+    """The images whose labels are the most suspect, with label and suggestion; None where none was judged."""
+    found = inspection.suspects
+    if found is None or not len(found.indices):
+        return None
+    places = range(min(ROWS * IN_A_ROW, len(found.indices)))
+    lines = -(-len(places) // IN_A_ROW)
+    height = 2.75 * lines + 0.6
+    figure = Figure(figsize=(2.3 * IN_A_ROW, height))
+    panels = figure.subplots(lines, IN_A_ROW, squeeze=False).ravel().tolist()
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 1.05 / height, wspace=0.05, hspace=0.28)
+    for axes in panels:
+        axes.set_axis_off()
+    names, files = inspection.data.class_names, inspection.data.images.names
+    for axes, place in zip(panels, places, strict=False):
+        index = int(found.indices[place])
+        axes.imshow(np.asarray(_tile(inspection, index, LARGE)))
+        given, suggested = names[found.given[place]], names[found.suggested[place]]
+        turn = f"{_plain(given, 14)} → {_plain(suggested, 14)}" if given != suggested else _plain(given, 28)
+        how = f"p {found.p_given[place]:.2f} → {found.p_suggested[place]:.2f}"
+        # In words, not by a colour alone.
+        verdict = "suspect" if found.issue[place] else "in doubt"
+        lines_of = (_plain(files[index][-28:], 28), turn, f"{verdict}, {how}")
+        colour = "#d55e00" if found.issue[place] else "black"
+        axes.set_title("\n".join(lines_of), fontsize=8, pad=2, color=colour)
+    figure.suptitle(
+        f"{int(found.issue.sum()):,} of {len(found.indices):,} labels of train and val look wrong to "
+        f"{_plain(found.by, 40)}; the first {len(places)}: file, label → what it looks like"
+    )
+    return figure
+
+
 def _chosen(inspection: Inspection, members: Sequence[int]) -> list[int]:
     """Some images of a set: one of each split and class first."""
     kinds: dict[tuple[str, str], list[int]] = {}
@@ -90,14 +124,14 @@ def _canvas(inspection: Inspection, rows: Sequence[Sequence[int]], columns: int)
     return np.asarray(whole)
 
 
-def _tile(inspection: Inspection, index: int) -> Image.Image:
-    """An image as a square of `TILE` px, whole, on white."""
+def _tile(inspection: Inspection, index: int, side: int = TILE) -> Image.Image:
+    """An image as a square of so many px, whole, on white."""
     image = inspection.data.images[index]
     look = inspection.looks[index]
     assert isinstance(look, Look)
     # The pixels of a small image are what there is to see.
-    how = Image.Resampling.NEAREST if max(look.width, look.height) < TILE else Image.Resampling.BICUBIC
-    return ImageOps.pad(image, (TILE, TILE), how, color="white")
+    how = Image.Resampling.NEAREST if max(look.width, look.height) < side else Image.Resampling.BICUBIC
+    return ImageOps.pad(image, (side, side), how, color="white")
 
 
 def _plain(text: str, width: int) -> str:

@@ -65,6 +65,32 @@ def copy_rows(inspection: Inspection) -> Iterator[Row]:
                 yield {**about, **_row(inspection, index)}
 
 
+def suspect_rows(inspection: Inspection) -> Iterator[Row]:
+    """An image a row, the most suspect label first: label, suggestion, score, probabilities, verdict."""
+    suspects, names = inspection.suspects, inspection.data.class_names
+    assert suspects is not None
+    for place, index in enumerate(suspects.indices.tolist()):
+        yield {
+            "rank": place + 1,
+            "path": inspection.data.images.names[index],
+            "split": inspection.split_of[index],
+            "label": names[suspects.given[place]],
+            "suggested": names[suspects.suggested[place]],
+            "quality": f"{suspects.quality[place]:.6f}",
+            "p_label": f"{suspects.p_given[place]:.6f}",
+            "p_suggested": f"{suspects.p_suggested[place]:.6f}",
+            "issue": bool(suspects.issue[place]),
+        }
+
+
+def confused_rows(inspection: Inspection) -> Iterator[Row]:
+    """A class and what its images are taken for a row, most images first."""
+    assert inspection.suspects is not None
+    names = inspection.data.class_names
+    for label, called, images, of in inspection.suspects.confusions:
+        yield {"class": names[label], "called": names[called], "images": images, "of": of}
+
+
 def size_lines(inspection: Inspection) -> list[str]:
     """Sizes and modes, a line each."""
     looks = [look for _, look in readable(inspection.looks)]
@@ -111,6 +137,22 @@ def summary(inspection: Inspection, findings: Sequence[Finding]) -> dict[str, ob
         "leaking_sets": sum(len(inspection.leaks(sets)) for sets in (inspection.exact, inspection.near)),
         "contradicting_labels": len(inspection.contradictions()),
         "divided_groups": len(inspection.divided_groups()),
+        **_of_labels(inspection),
         "leaks": any(finding.kind == "leak" for finding in findings),
         "findings": [finding._asdict() for finding in findings],
+    }
+
+
+def _of_labels(inspection: Inspection) -> dict[str, object]:
+    """What a backbone says of the labels; nothing where none was asked."""
+    if (suspects := inspection.suspects) is None:
+        return {}
+    return {
+        "labels": {
+            "backbone": suspects.by,
+            "judged": len(suspects.indices),
+            "suspect": int(suspects.issue.sum()),
+            "known": suspects.known if len(suspects.indices) else None,
+            "confused": list(confused_rows(inspection)),
+        }
     }
