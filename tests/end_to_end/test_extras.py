@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXTRAS = {"timm", "huggingface_hub", "optuna", "submitit"}
+EXTRAS = {"timm", "huggingface_hub", "optuna", "submitit", "cleanlab"}
 CODE = f"""
 import sys
 from graft import train

@@ -7,7 +7,7 @@ from importlib import import_module
 
 COMMANDS = {
     "advise": "say which backbone, how much to retrain, how far to trust the number",
-    "inspect": "look at images first: classes, sizes, damage, copies across splits",
+    "inspect": "look at images first: classes, sizes, damage, copies across splits, suspect labels",
     "train": "train a head, and as much of a backbone as you say, on your images",
     "crossval": "train anew on each of several folds: mean, deviation, interval",
     "evaluate": "test a run or bundle again, on its own or other images",

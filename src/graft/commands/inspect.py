@@ -1,5 +1,9 @@
-"""`graft inspect`: what is wrong with some images before anything is trained on them. Imports no torch."""
+"""`graft inspect`: what is wrong with some images before anything is trained on them.
 
+Imports no torch, unless a backbone is asked for its opinion of the labels.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 
 from graft.configuration.schema import Config
@@ -8,7 +12,15 @@ from graft.inspection import pictures
 from graft.inspection.findings import find
 from graft.inspection.inspection import Inspection, inspect_images
 from graft.inspection.page import page
-from graft.inspection.tables import class_rows, copy_rows, image_rows, show, summary
+from graft.inspection.tables import (
+    class_rows,
+    confused_rows,
+    copy_rows,
+    image_rows,
+    show,
+    summary,
+    suspect_rows,
+)
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv, write_figure, write_json, write_text
 from graft.sources.opening import open_data, split_or_parts
@@ -24,23 +36,31 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     """Look at all images of `config["data"]` and write what was found to `path`.
 
     Raises:
-        GraftError: there are no images.
+        GraftError: there are no images, or the backbone or the device cannot be had.
         Leaks: train, val and test share images or groups, and `config["strict"]` is true.
     """
+    ask = None if config.get("backbone") is None else _asking(config)
     data = open_data(config["data"])
     splits = split_or_parts(config["data"], data)
     print(splits.describe(), flush=True)
     with progress(len(data.images)) as report:
         inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), report)
+    if ask is not None:
+        inspection = ask(inspection)
     findings = find(inspection)
     write_csv(path / "images.csv", image_rows(inspection))
     write_csv(path / "classes.csv", class_rows(inspection))
     if inspection.exact or inspection.near:
         write_csv(path / "copies.csv", copy_rows(inspection))
+    if inspection.suspects is not None and len(inspection.suspects.indices):
+        write_csv(path / "suspects.csv", suspect_rows(inspection))
+        if inspection.suspects.confusions:
+            write_csv(path / "confused.csv", confused_rows(inspection))
     write_json(path / "inspect.json", summary(inspection, findings))
     drawn = {
         "sheet.png": pictures.sheet(inspection, config["samples"], config["seed"]),
         "copies.png": pictures.copies(inspection),
+        "suspects.png": pictures.suspects(inspection),
     }
     figures = {name: figure for name, figure in drawn.items() if figure is not None}
     for name, figure in figures.items():
@@ -51,3 +71,29 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     if config["strict"] and any(finding.kind == "leak" for finding in findings):
         raise Leaks("train, val and test share images")
     return inspection
+
+
+def _asking(config: Config) -> Callable[[Inspection], Inspection]:
+    """What asks the backbone about the labels; made first, so that what is wrong with it is said at once.
+
+    Raises:
+        GraftError: the backbone, its weights, the device or cleanlab cannot be had.
+    """
+    from functools import partial
+
+    import torch
+
+    from graft.backbones.making import backbone_name, make_backbone
+    from graft.inspection.labels import with_suspects
+    from graft.inspection.suspects import check_installed
+    from graft.training.checks import check_device
+
+    check_installed()
+    check_device(config["accelerator"], key="accelerator")
+    with torch.random.fork_rng(devices=[]):
+        # An untrained network too is the same every time.
+        torch.manual_seed(config["seed"])
+        backbone = make_backbone(config["backbone"])
+    label = backbone_name(config["backbone"])
+    print(f"labels are judged by {label} on train and val, never test", flush=True)
+    return partial(with_suspects, backbone=backbone, label=label, config=config)

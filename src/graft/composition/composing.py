@@ -40,10 +40,12 @@ WITHOUT_EFFECT = {
         tuple(f"data.{key}" for key in LOADING_KEYS),
         "has split, batch_size and num_workers",
     ),
-    "inspect": (("data.batch_size", "data.cache_images"), "reads each image once"),
+    "inspect": (("data.cache_images",), "reads each image once"),
     "rank": (("data.cache_images",), "reads each image once"),
     "advise": (("data.folds", "data.fold", "trainer.max_epochs"), "cuts folds and sets lengths itself"),
 }
+# Those that do nothing there without a backbone.
+OF_A_BACKBONE = {"inspect": ("data.batch_size", "accelerator", "cache", "cache.dir", "cache.max_bytes")}
 
 
 def register_resolvers() -> None:
@@ -216,7 +218,7 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         raise GraftError("graft rank asks which backbone suits some images; give data=…")
     if command == "advise" and config.get("data") is None and config["resume"] is None:
         raise GraftError("graft advise answers for some images; give data=…")
-    _check_effective(command, hydra_cfg.overrides.task)
+    _check_effective(command, hydra_cfg.overrides.task, config)
     if command in ("rank", "advise"):
         _check_ranked(config)
         config["options"] = option_nodes("backbone", folders)
@@ -225,12 +227,14 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
     return config
 
 
-def _check_effective(command: str, overrides: Sequence[str]) -> None:
+def _check_effective(command: str, overrides: Sequence[str], config: Config) -> None:
     """Refuse keys of `data` that do nothing, such as those that say how to train where nothing trains."""
     keys, why = WITHOUT_EFFECT.get(command, ((), ""))
     for key in map(key_of, overrides):
         if key in keys:
             raise GraftError(f"{key} does nothing in graft {command}, which {why}")
+        if key in OF_A_BACKBONE.get(command, ()) and config.get("backbone") is None:
+            raise GraftError(f"{key} does nothing in graft {command} without backbone=…")
 
 
 def _check_sources(config: Config) -> None:
