@@ -7,8 +7,9 @@ from typing import Any
 
 from graft.advice.backbones import Ranked, probe_interval
 from graft.advice.clock import Clock
+from graft.advice.ladder import words_of
 from graft.advice.sentences import between, how_far, points, what_to_do, why
-from graft.advice.trainings import Training
+from graft.advice.trainings import Training, typed
 from graft.advice.trust import Comparison, Promise
 from graft.configuration.keys import key_of
 from graft.configuration.plain_text import in_markdown
@@ -17,6 +18,7 @@ from graft.configuration.version import __version__
 from graft.data import ImageData, Splits
 from graft.data.splits import SPLITS
 from graft.inspection.findings import Finding
+from graft.ranking.candidates import Candidate
 from graft.reporting.tables import markdown
 
 # Of the form of advice.json; a reader that knows another one should say so.
@@ -28,7 +30,7 @@ class Known:
     """What an advice has found so far; what is not known yet is empty or None.
 
     Attributes:
-        question: what was asked: data, goal, minutes, cost.
+        question: what was asked: goal, minutes, cost, words, and the options of `backbone`.
         data: the images.
         splits: what each is for.
         findings: of the look at them.
@@ -67,6 +69,16 @@ class Known:
     stopped: str = ""
     parts: dict[str, Any] = field(default_factory=dict)
 
+    def data_words(self, *more: str) -> list[str]:
+        """The words that were given below `data`, and below other names, as they were typed."""
+        words = [word.lstrip("+") for word in self.question["words"]]
+        return [word for word in words if key_of(word).partition(".")[0] in ("data", *more)]
+
+    def inspection_command(self, backbone: Candidate) -> str:
+        """What asks again which labels look wrong to a backbone."""
+        words = words_of(backbone, self.question["options"])
+        return shlex.join(["graft", "inspect", *self.data_words(), *map(typed, words)])
+
 
 def sentences(known: Known) -> list[str]:
     """The advice in at most three sentences."""
@@ -94,7 +106,7 @@ def plain(known: Known, clock: Clock) -> Plain:
         "graft": __version__,
         "complete": not known.stopped,
         "stopped": known.stopped,
-        "question": known.question,
+        "question": {key: value for key, value in known.question.items() if key != "options"},
         "sentences": sentences(known),
         "advice": None,
         "look": _look(known),
@@ -141,11 +153,8 @@ def _look(known: Known) -> Plain | None:
 
 
 def _ranking_command(known: Known) -> str:
-    shown = ("data", "weights")
-    words = [word.lstrip("+") for word in known.question["words"]]
     names = ",".join(dict.fromkeys(one.candidate.name for one in known.ranked))
-    kept = [word for word in words if key_of(word).partition(".")[0] in shown]
-    return shlex.join(["graft", "rank", *kept, f"backbones=[{names}]"])
+    return shlex.join(["graft", "rank", *known.data_words("weights"), f"backbones=[{names}]"])
 
 
 def backbone_rows(known: Known) -> list[Plain]:

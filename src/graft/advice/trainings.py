@@ -59,7 +59,7 @@ class Training:
     @property
     def command(self) -> str:
         """What repeats it, with a test."""
-        return shlex.join(["graft", "train", *(_plain(word) for word in self.words if word != UNTESTED)])
+        return shlex.join(["graft", "train", *(typed(word) for word in self.words if word != UNTESTED)])
 
     def curve(self, goal: str) -> list[float]:
         """The validation metric `goal` after each epoch that is done."""
@@ -81,7 +81,7 @@ class Training:
         return sum(seconds for _, seconds in self.spent)
 
 
-def _plain(word: str) -> str:
+def typed(word: str) -> str:
     """A word as one types it: a value in quotes of Hydra's is the text in them, if that needs none."""
     key, equals, value = word.partition("=")
     text = value.removeprefix('"').removesuffix('"')

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from graft.advice.answer import Known, backbone_rows, page, plain, training_rows
 from graft.advice.backbones import Measured, go_on, measure, not_at_hand, rank, within
@@ -21,19 +22,26 @@ from graft.advice.report import write_report
 from graft.advice.telling import Teller, telling
 from graft.advice.trainings import Training, test
 from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
+from graft.advice.what_helps import figures_of, sections, tables_of, what_would_help
 from graft.composition.composing import compose
 from graft.configuration.schema import Config
 from graft.data.grouping import one_of_each_picture
+from graft.data.image_data import Indices
 from graft.errors import GraftError, reason_of
 from graft.inspection.findings import find
-from graft.inspection.inspection import inspect_images
+from graft.inspection.inspection import Inspection, inspect_images
 from graft.inspection.tables import class_rows, copy_rows, image_rows
 from graft.ranking.candidates import candidates
 from graft.runs.advice_folder import AdviceFolder, begun
-from graft.runs.files import write_csv, write_json, write_text
+from graft.runs.files import write_csv, write_figure, write_json, write_text
 from graft.sources.opening import open_data, split_data
 from graft.sweeps.crossval import Train
 from graft.training.checks import check_device
+
+
+class OutOfTimeError(Exception):
+    """No time is left for what is not needed for the advice."""
+
 
 # Shares of the time by whose end ranking, retraining and folds are done; what is left is for the test.
 RANKED, CLIMBED, COMPARED = 0.3, 0.65, 0.95
@@ -66,7 +74,7 @@ def run(
         dict(before.get("steps", {})),
         time.monotonic() if began is None else began,
     )
-    known = Known({key: config[key] for key in ("goal", "minutes", "cost")} | {"words": overrides})
+    known = Known({key: config[key] for key in ("goal", "minutes", "cost", "options")} | {"words": overrides})
     with begun(folder, config, overrides), telling(folder.log, clock) as tell:
         try:
             _answer(known, folder, config, overrides, clock, train, tell)
@@ -179,6 +187,12 @@ def _answer(
         _compare(known, folder, config, clock, train, tell)
     _choose(known)
 
+    with clock.step("labels"):
+        features = next(one.features for one in ranked if one.candidate == known.head.backbone)
+        if features is not None:
+            tell("asks what more labels would give, and which labels look wrong")
+            _ask_labels(known, folder, looked, features, indices, config, clock)
+
     with clock.step("test"):
         assert known.advised is not None
         tell(f"tests {known.advised.name}")
@@ -222,6 +236,37 @@ def _compare(
         known.comparison = compared(pairs, config["goal"])
     elif len(both) == 2:
         known.compared = "fewer than two folds were done in time"
+
+
+def _ask_labels(
+    known: Known,
+    folder: AdviceFolder,
+    looked: Inspection,
+    features: Tensor,
+    indices: Indices,
+    config: Config,
+    clock: Clock,
+) -> None:
+    """Ask what would help, on the features of the head alone, as long as there is time."""
+    assert known.head is not None
+    assert known.splits is not None
+
+    def check() -> None:
+        if clock.left < WRITING:
+            raise OutOfTimeError
+
+    backbone = known.head.backbone
+    try:
+        helping = what_would_help(
+            looked, features, indices, backbone.label, len(known.splits["train"]), config["seed"], check
+        )
+    except OutOfTimeError:
+        return
+    for name, figure in figures_of(helping).items():
+        write_figure(folder.path / name, figure)
+    for name, rows in tables_of(helping).items():
+        write_csv(folder.path / name, rows)
+    known.parts |= sections(helping, known.inspection_command(backbone))
 
 
 def _choose(known: Known) -> None:

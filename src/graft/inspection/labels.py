@@ -6,10 +6,10 @@ import numpy as np
 
 from graft.backbones import Backbone
 from graft.configuration.schema import Config
+from graft.data.looks import Look
 from graft.errors import GraftError
 from graft.features.whole_backbone import features_of
 from graft.inspection.inspection import Inspection
-from graft.data.looks import Look
 from graft.inspection.suspects import suspects_of
 from graft.objective.out_of_fold import out_of_fold
 
