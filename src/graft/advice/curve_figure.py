@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from graft.advice.learning_curve import LearningCurve
 from graft.configuration.plain_text import in_figure
@@ -40,7 +40,9 @@ def curve_figure(curve: LearningCurve) -> Figure | None:
     axes.set_ylim(low, min(1.0, 1.3 * max(law[:, 2].max(), curve.errors.max())))
     ticks = [tick for tick in _ticks(BEYOND * curve.now) if curve.sizes[0] <= tick <= BEYOND * curve.now]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+    bottom, top = (100 * end for end in axes.get_ylim())
+    shares = [tick / 10 for tick in _ticks(1000) if bottom <= tick / 10 <= top]
+    axes.set_yticks([share / 100 for share in shares], [f"{share:g}" for share in shares])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("images that a head learnt from")
