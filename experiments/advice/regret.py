@@ -2,9 +2,9 @@
 
     python regret.py TASK RUNS [--cifar10 FOLDER] [--splits 10] [--minutes 3] [--report]
 
-TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10 with so many labels a
-class, from its five others). For each re-drawn split every step of the ladder is trained and tested, then the advice is
-asked. A row a training in `regret.csv`; stopped, the same command goes on. Prints the tables.
+TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10 with so many
+labels a class, from its five others). For each re-drawn split every step of the ladder is trained and tested,
+then the advice is asked. A row a training in `regret.csv`; stopped, the same command goes on. Prints tables.
 """
 
 import argparse
@@ -137,9 +137,8 @@ def report(task: str) -> None:
         print(f"{task} {name:8} {mean(values):.4f} ± {stdev(values):.4f}")
     lost = [arms[best][place] - reached[ADVISED][split] for place, split in enumerate(splits)]
     low, high = stats.t.interval(0.95, len(lost) - 1, mean(lost), max(stats.sem(lost), 1e-12))
-    print(
-        f"regret against {best}: {100 * mean(lost):.2f} points, 95 % interval {100 * low:.2f} to {100 * high:.2f}"
-    )
+    interval = f"95 % interval {100 * low:.2f} to {100 * high:.2f}"
+    print(f"regret against {best}: {100 * mean(lost):.2f} points, {interval}")
     advised = [each["step"] for each in advices]
     print("advised:", {name: advised.count(name) for name in dict.fromkeys(advised)})
     promised = [each for each in advices if each["low"]]

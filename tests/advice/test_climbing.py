@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from graft.advice import climbing
 from graft.advice import trainings as of_trainings
 from graft.advice.backbones import Measured, Ranked, Speed, go_on, within
 from graft.advice.climbing import best_of, climb, ladder_of
@@ -18,7 +19,7 @@ from graft.errors import GraftError
 from graft.processes.interruption import Paused
 from graft.ranking.candidates import Candidate
 from graft.runs.advice_folder import AdviceFolder
-from graft.runs.files import write_csv, write_json, write_yaml
+from graft.runs.files import read_csv, write_csv, write_json, write_yaml
 from graft.runs.folder import RunFolder
 
 FACTS = Facts(200, 2, 32)
@@ -34,10 +35,27 @@ def ranked(name: str, probe: float | None, speed: Speed = QUICK) -> Ranked:
     )
 
 
+class PretendedTime:
+    """A clock that goes on where a training says so."""
+
+    now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return PretendedTime.now
+
+
+@pytest.fixture(autouse=True)
+def _pretended_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (climbing, of_trainings):
+        monkeypatch.setattr(module, "time", PretendedTime())
+
+
 @pytest.fixture
 def trainings(tmp_path: Path) -> list[Training]:
     options = {"simple_cnn": {}}
-    return ladder_of([ranked("simple_cnn", 0.8)], options, ["data=digits"], AdviceFolder(tmp_path), 160, 40)
+    return ladder_of(
+        [ranked("simple_cnn", 0.8, SLOW)], options, ["data=digits"], AdviceFolder(tmp_path), 160, 40
+    )
 
 
 def pretended(curves: Curves, asked: list[str]) -> Callable[[RunConfig, Path, list[str]], RunFolder]:
@@ -49,6 +67,8 @@ def pretended(curves: Curves, asked: list[str]) -> Callable[[RunConfig, Path, li
         asked.append(f"{name} {config.stop_after or 'end'}")
         curve = curves[name]
         done = list(curve[: config.stop_after or len(curve)])
+        before = len(read_csv(folder.epochs)) if folder.epochs.is_file() else 0
+        PretendedTime.now += 10 * (len(done) - before)
         path.mkdir(parents=True, exist_ok=True)
         write_yaml(folder.config, config.recorded())
         rows = [
@@ -69,10 +89,11 @@ def climbed(
     trainings: Sequence[Training], curves: Curves, seconds: float = 1000.0, end: float = 2000.0
 ) -> tuple[list[Training], str, list[str]]:
     asked: list[str] = []
-    now = time.monotonic()
+    now = PretendedTime.now
     done, why = climb(
         trainings,
         FACTS,
+        40,
         shipped(),
         "accuracy",
         now + seconds,
@@ -95,19 +116,18 @@ def test_the_head_alone_is_trained_first(trainings) -> None:
 
 def test_few_epochs_first_and_the_promising_longer(trainings) -> None:
     done, _, asked = climbed(trainings, CURVES)
-    first = {
-        name: next(word for word in asked if word.startswith(name)) for name in ("last_k", "lora", "full")
-    }
-    assert set(first.values()) == {"last_k 1", "lora 1", "full 1"}
-    assert {one.step.name: one.finished for one in done}["last_k"]
+    last_k = [word for word in asked if word.startswith("last_k")]
+    assert last_k[0] != "last_k end"
+    assert last_k[-1] == "last_k end"
+    assert not any(word in asked for word in ("lora end", "full end"))
+    assert {one.step.name for one in done if one.finished} == {"frozen", "last_k"}
 
 
 def test_a_ladder_whose_steps_are_all_worse_is_left(trainings) -> None:
     flat = {"frozen": (0.99,), "last_k": (0.2,) * 10, "lora": (0.2,) * 10, "full": (0.2,) * 10}
-    done, why, asked = climbed(trainings, flat)
+    done, why, _ = climbed(trainings, flat)
     assert why == "no step up is worth its cost"
     assert not any(one.finished for one in done if one.step != SOLVED)
-    assert len(asked) < 12
 
 
 def test_nothing_is_begun_after_the_time(trainings) -> None:
@@ -125,10 +145,11 @@ def test_what_fails_stops_no_other(trainings) -> None:
             raise GraftError("lora: no layer is large enough")
         return train(config, path, words)
 
-    now = time.monotonic()
+    now = PretendedTime.now
     done, _ = climb(
         trainings,
         FACTS,
+        40,
         shipped(),
         "accuracy",
         now + 1000,
@@ -198,6 +219,6 @@ def test_a_run_that_crashed_before_it_had_a_configuration_begins_anew(trainings)
     head.folder.path.mkdir(parents=True)
     write_json(head.folder.status_file, {"status": "running", "pid": 1})
     asked: list[str] = []
-    done = of_trainings.train_to(head, 1, time.monotonic() + 100, pretended(CURVES, asked))
+    done = of_trainings.train_to(head, 1, PretendedTime.now + 100, pretended(CURVES, asked))
     assert done.finished
     assert done.seconds > 0

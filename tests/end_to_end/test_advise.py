@@ -29,7 +29,7 @@ def _soon() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def noisy(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A manifest of the photos in which a third of the labels are drawn anew, so that no head is always right."""
+    """A manifest of the photos, a third of the labels drawn anew, so that no head is always right."""
     path = tmp_path_factory.mktemp("noisy") / "labels.csv"
     rng = np.random.default_rng(0)
     files = sorted(photos.rglob("*.png"))

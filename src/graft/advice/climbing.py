@@ -1,5 +1,6 @@
 """Up the ladder: the heads alone first, then what the deciding function says, as long as it pays."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,20 +12,28 @@ from graft.advice.prior import Facts, Prior
 from graft.advice.trainings import UNTESTED, Training, train_to
 from graft.advice.trust import FOLDS
 from graft.composition.composing import compose
-from graft.configuration.metric_names import lower_is_better
 from graft.configuration.network_names import network_of
 from graft.configuration.rules import clean_name
 from graft.configuration.run_config import Node
 from graft.runs.advice_folder import AdviceFolder
 from graft.sweeps.crossval import Train
 
-# The settings that the prior of `graft.advice.prior` knows, for the strategies as they are shipped.
+# The share of a network that each step leaves frozen, and its other settings, in the words of the prior.
 SETTINGS: Mapping[str, Mapping[str, object]] = {
     "frozen": {"frozen": 1.0},
-    "last_k": {"frozen": 0.6},
-    "lora": {"frozen": 0.8},
-    "full": {"frozen": 0.0},
+    "last_k": {"frozen": 0.6, "layer_decay": 1.0},
+    "lora": {"frozen": 0.8, "layer_decay": 1.0},
+    "full": {"frozen": 0.0, "layer_decay": 0.75},
 }
+# Of all of them, as they are shipped.
+SHIPPED: Mapping[str, object] = {
+    "optimizer": "adamw",
+    "schedule": "cosine",
+    "smoothing": 0.0,
+    "stochnorm": 0.0,
+}
+# Seconds that beginning or going on takes beside the epochs, and the gain below which no step up is worth it.
+A_STEP, LEAST_GAIN = 2.0, 1e-3
 Kept = Callable[[Training], None]
 
 
@@ -61,6 +70,7 @@ def ladder_of(
 def climb(
     trainings: Sequence[Training],
     facts: Facts,
+    val: int,
     prior: Prior,
     goal: str,
     moment: float,
@@ -74,6 +84,7 @@ def climb(
     Args:
         trainings: with what was spent on them.
         facts: of the task.
+        val: validation images.
         prior: what recorded trainings say.
         goal: the validation metric.
         moment: of `time.monotonic`.
@@ -97,7 +108,8 @@ def climb(
             go(training, 1)
     while True:
         left = moment - time.monotonic()
-        step = decision.decide(decision.Known(_candidates(known.values(), goal), facts, left), prior)
+        those = _candidates(known.values(), goal, val)
+        step = decision.decide(decision.Known(those, facts, left, A_STEP, LEAST_GAIN), prior)
         if step is None:
             why = "the time is up" if left <= 0 else "no step up is worth its cost"
             break
@@ -121,21 +133,27 @@ def _folds_need(trainings: Sequence[Training], goal: str) -> float:
     return min(FOLDS) * (best.seconds + head.seconds)
 
 
-def _candidates(trainings: Iterable[Training], goal: str) -> tuple[decision.Candidate, ...]:
-    """The trainings as the deciding function knows them, more being better."""
+def _candidates(trainings: Iterable[Training], goal: str, val: int) -> tuple[decision.Candidate, ...]:
+    """The trainings as the deciding function knows them, judged by so many validation images."""
     known = []
     for training in trainings:
         if training.failed:
             continue
-        curve = training.curve(goal)
-        values = tuple(1 / (1 + value) if lower_is_better(goal) else value for value in curve)
+        curve = tuple(training.curve(goal))
         listed = network_of(training.backbone.node)
         network = listed.name if listed else training.backbone.name
-        settings = {**SETTINGS[training.step.name], "network": network}
-        each = training.seconds / len(curve) if curve else 0.0
+        solved = training.step == SOLVED
+        best = max(curve, default=0.5)
         known.append(
             decision.Candidate(
-                training.name, settings, training.epochs, values, (each,) * len(values), training.estimate
+                training.name,
+                {**SHIPPED, **SETTINGS[training.step.name], "network": network},
+                training.epochs,
+                curve,
+                (training.seconds / len(curve),) * len(curve) if curve else (),
+                training.estimate or None,
+                solved,
+                math.sqrt(max(best * (1 - best), 1 / val) / val),
             )
         )
     return tuple(known)
@@ -143,15 +161,8 @@ def _candidates(trainings: Iterable[Training], goal: str) -> tuple[decision.Cand
 
 def best_of(trainings: Sequence[Training], goal: str) -> Training | None:
     """The finished training with the best metric, the simplest of equals; None where none finished."""
-    best, value = None, 0.0
-    for training in trainings:
-        reached = training.best(goal) if training.finished else None
-        if reached is None:
-            continue
-        score = -reached if lower_is_better(goal) else reached
-        if best is None or score > value:
-            best, value = training, score
-    return best
+    reached = [(one, value) for one in trainings if one.finished and (value := one.best(goal)) is not None]
+    return max(reached, key=lambda pair: pair[1])[0] if reached else None
 
 
 def with_spent(

@@ -26,10 +26,10 @@ class Step:
     says: str
 
 
-# From the simplest on. What is left out, lp_ft, gradual and freeze_unfreeze, was on no task better than these by
-# more than its noise (experiments/how-much-to-retrain, experiments/fine-tuning).
+# From the simplest on. What is left out, lp_ft, gradual and freeze_unfreeze, was on no task better than these
+# by more than its noise (experiments/how-much-to-retrain, experiments/fine-tuning).
 LADDER = (
-    Step("frozen", ("freeze=frozen",), "the backbone stays as it is, a new head is solved on its features"),
+    Step("frozen", ("freeze=frozen",), "the backbone stays, a new head is solved on its features"),
     Step("last_k", ("freeze=last_k", "freeze.k=2"), "the last two stages are retrained with the head"),
     Step("lora", ("freeze=lora", "optimizer.lr=1e-3"), "small adapters are trained beside all layers"),
     Step(
@@ -56,7 +56,7 @@ def words_of(candidate: Candidate, options: Mapping[str, Node]) -> list[str]:
 
 
 def shared_words(words: Sequence[str]) -> list[str]:
-    """Those of an advice's words that its trainings have too, and what an advice adds unless they say otherwise.
+    """Those of an advice's words that its trainings have too, and what it adds unless they say otherwise.
 
     Copies are kept together, and the test set is drawn by itself, so that folds leave it out.
     """

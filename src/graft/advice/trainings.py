@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from graft.advice.ladder import Step
 from graft.composition.composing import compose
-from graft.configuration.metric_names import lower_is_better
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError, reason_of
 from graft.processes.interruption import Paused, until
@@ -73,7 +72,7 @@ class Training:
         if self.finished:
             return float(self.folder.metrics[f"val/{goal}"])
         curve = self.curve(goal)
-        return (min if lower_is_better(goal) else max)(curve) if curve else None
+        return max(curve, default=None)
 
     @property
     def seconds(self) -> float:

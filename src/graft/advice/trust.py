@@ -10,7 +10,6 @@ from scipy import stats
 
 from graft.advice.trainings import UNTESTED, Training
 from graft.composition.composing import compose
-from graft.configuration.metric_names import lower_is_better
 from graft.data import ImageData
 from graft.processes.interruption import Paused, until
 from graft.reporting.folds import Fold
@@ -38,7 +37,7 @@ class Comparison:
 
     Attributes:
         pairs: the folds that both have.
-        mean: of the differences other − head, turned so that more is better.
+        mean: of the differences other − head.
         low: of its 95 % interval, the corrected resampled t of Nadeau and Bengio (2003); None where nothing
             is known of the spread.
         high: as `low`.
@@ -71,10 +70,9 @@ def folds_within(seconds_a_fold: float, seconds: float) -> int:
     return next((folds for folds in FOLDS if folds * seconds_a_fold <= seconds), 0)
 
 
-def compared(pairs: Sequence[Pair], goal: str) -> Comparison:
+def compared(pairs: Sequence[Pair]) -> Comparison:
     """The mean difference with the interval that allows for training images that folds share."""
-    sign = -1.0 if lower_is_better(goal) else 1.0
-    values = [sign * (pair.other - pair.head) for pair in pairs]
+    values = [pair.other - pair.head for pair in pairs]
     n, middle = len(values), mean(values)
     if n < 2 or (spread := stdev(values)) < ROUNDING:
         return Comparison(tuple(pairs), middle)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -101,16 +100,17 @@ def tables_of(helping: Helping) -> dict[str, list[dict[str, Any]]]:
 
 
 def sections(helping: Helping, command: str) -> Plain:
-    """`more_labels`, `wrong_labels`, `confused` and `rare` of `advice.json`; `command` asks for the suspects again."""
+    """The parts of `advice.json` that are about labels; `command` asks for the suspects again."""
     curve, names = helping.curve, helping.looked.data.class_names
     gain = curve.gain()
+    said = curve.sentence()
     more: Plain = {
-        "points": curve.points,
+        "points": [{**row, "images": round(row["images"])} for row in curve.points],
         "gain": None,
         "low": None,
         "high": None,
         "told": curve.told,
-        "sentence": curve.sentence(),
+        "sentence": f"{said[0].upper()}{said[1:]}.",
         "figure": None if curve.law is None else "labels.png",
         "command": "",
     }
@@ -139,7 +139,7 @@ def sections(helping: Helping, command: str) -> Plain:
             for row, _ in zip(suspect_rows(helping.looked), range(SHOWN), strict=False)
         ],
         "figure": "suspects.png",
-        "sentence": f"{issues:,} of {len(found.indices):,} labels look wrong; most of them may be hard images",
+        "sentence": f"{issues:,} of {len(found.indices):,} labels look wrong; some may be hard images.",
         "command": command,
     }
     parts["confused"] = [

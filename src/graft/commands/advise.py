@@ -170,6 +170,7 @@ def _answer(
         known.trainings, known.climbed = climb(
             trainings,
             facts,
+            len(splits["val"]),
             shipped(),
             config["goal"],
             clock.moment(CLIMBED),
@@ -205,7 +206,7 @@ def _answer(
 def _compare(
     known: Known, folder: AdviceFolder, config: Config, clock: Clock, train: Train, tell: Teller
 ) -> None:
-    """Set the best training that retrains more beside the head alone, on as many folds as there is time for."""
+    """Set the best that retrains more beside the head alone, on as many folds as there is time for."""
     head, other = known.head, known.other
     assert head is not None
     assert known.data is not None
@@ -233,7 +234,7 @@ def _compare(
     if len(both) == 2 and len(whole) > 1:
         pairs = paired(whole, config["goal"])
         write_csv(folder.folds, [vars(pair) for pair in pairs])
-        known.comparison = compared(pairs, config["goal"])
+        known.comparison = compared(pairs)
     elif len(both) == 2:
         known.compared = "fewer than two folds were done in time"
 

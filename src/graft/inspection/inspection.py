@@ -74,11 +74,11 @@ class Inspection:
         return [members for members in self.exact if len(set(labels[members].tolist())) > 1]
 
     def belonging(self, indices: Indices) -> Indices | None:
-        """Which of these images `(N,)` belong together: groups, and images that agree in every pixel.
+        """Which of these images `(N,)` belong together: groups, known copies, and images of equal pixels.
 
         None where each stands alone.
         """
-        groups, exact = self.data.groups, self.exact
+        groups, exact = self.data.together, self.exact
         if groups is None and not exact:
             return None
         numbers: dict[object, int] = {}
