@@ -2,82 +2,20 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
 
-from graft.advice.backbones import Ranked, probe_interval
+from graft.advice.backbones import probe_interval
 from graft.advice.clock import Clock
-from graft.advice.ladder import words_of
+from graft.advice.known import Known
 from graft.advice.sentences import between, how_far, points, what_to_do, why
-from graft.advice.trainings import Training, typed
-from graft.advice.trust import Comparison, Promise
-from graft.configuration.keys import key_of
 from graft.configuration.plain_text import in_markdown
 from graft.configuration.schema import Plain
 from graft.configuration.version import __version__
-from graft.data import ImageData, Splits
 from graft.data.splits import SPLITS
-from graft.inspection.findings import Finding
-from graft.ranking.candidates import Candidate
 from graft.reporting.tables import markdown
 
 # Of the form of advice.json; a reader that knows another one should say so.
 FORM = 1
-
-
-@dataclass
-class Known:
-    """What an advice has found so far; what is not known yet is empty or None.
-
-    Attributes:
-        question: what was asked: goal, minutes, cost, words, and the options of `backbone`.
-        data: the images.
-        splits: what each is for.
-        findings: of the look at them.
-        ranked: backbones, those left out with their reason.
-        going_on: labels of those that cannot be told from the best.
-        not_at_hand: what would have to be fetched: `name` and `megabytes`.
-        trainings: the ladder.
-        climbed: why no more was trained.
-        head: the head alone, of the backbone that it is best on.
-        other: the best training that retrains more.
-        comparison: of the two, fold by fold.
-        compared: why there is no comparison; empty where there is one.
-        advised: the training that is advised.
-        promises: by training, what its folds promise for the test.
-        tested: its metrics.
-        stopped: why the answer is not whole; empty where it is.
-        parts: sections that other modules make, by name.
-    """
-
-    question: Plain
-    data: ImageData | None = None
-    splits: Splits | None = None
-    findings: Sequence[Finding] = ()
-    ranked: Sequence[Ranked] = ()
-    going_on: Sequence[str] = ()
-    not_at_hand: Sequence[Mapping[str, object]] = ()
-    trainings: Sequence[Training] = ()
-    climbed: str = ""
-    head: Training | None = None
-    other: Training | None = None
-    comparison: Comparison | None = None
-    compared: str = ""
-    advised: Training | None = None
-    promises: dict[str, Promise] = field(default_factory=dict)
-    tested: Mapping[str, Any] = field(default_factory=dict)
-    stopped: str = ""
-    parts: dict[str, Any] = field(default_factory=dict)
-
-    def data_words(self, *more: str) -> list[str]:
-        """The words that were given below `data`, and below other names, as they were typed."""
-        words = [word.lstrip("+") for word in self.question["words"]]
-        return [word for word in words if key_of(word).partition(".")[0] in ("data", *more)]
-
-    def inspection_command(self, backbone: Candidate) -> str:
-        """What asks again which labels look wrong to a backbone."""
-        words = words_of(backbone, self.question["options"])
-        return shlex.join(["graft", "inspect", *self.data_words(), *map(typed, words)])
 
 
 def sentences(known: Known) -> list[str]:
@@ -172,7 +110,7 @@ def backbone_rows(known: Known) -> list[Plain]:
                 "probe": probe,
                 "low": low,
                 "high": high,
-                "goes_on": one.candidate.label in known.going_on,
+                "goes_on": one.candidate.label in {other.candidate.label for other in known.going},
                 "milliseconds": None if one.speed is None else round(1000 * one.speed.forward, 3),
                 "parameters": row.get("parameters"),
                 "gmacs": row.get("gmacs"),

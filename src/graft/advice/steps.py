@@ -1,0 +1,287 @@
+"""The steps of an advice, in order; each leaves what it found in `Known`, and its tables in the folder."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graft.advice.answer import backbone_rows, training_rows
+from graft.advice.backbones import Measured, go_on, measure, not_at_hand, rank, within
+from graft.advice.climbing import climb, ladder_of, with_spent
+from graft.advice.clock import Clock
+from graft.advice.known import Known
+from graft.advice.ladder import shared_words
+from graft.advice.prior import Facts, shipped
+from graft.advice.telling import Teller
+from graft.advice.trainings import Training, test
+from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
+from graft.advice.what_helps import figures_of, sections, tables_of, what_would_help
+from graft.composition.composing import compose
+from graft.configuration.run_config import Node
+from graft.configuration.schema import Config
+from graft.data.grouping import one_of_each_picture
+from graft.errors import GraftError
+from graft.inspection.findings import find
+from graft.inspection.inspection import inspect_images
+from graft.inspection.tables import class_rows, copy_rows, image_rows
+from graft.ranking.candidates import candidates
+from graft.runs.advice_folder import AdviceFolder
+from graft.runs.files import write_csv, write_figure
+from graft.sources.opening import open_data, split_data
+from graft.sweeps.crossval import Train
+
+# Shares of the time by whose end ranking, retraining and folds are done; what is left is for the test.
+RANKED, CLIMBED, COMPARED = 0.3, 0.65, 0.95
+# Seconds that figures and report take.
+WRITING = 5.0
+# Bits in which the hashes of near copies may differ, as `graft inspect` ships.
+NEAR = 4
+
+
+class OutOfTimeError(Exception):
+    """No time is left for what is not needed for the advice."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked, and with what it is answered.
+
+    Attributes:
+        config: of `graft advise`.
+        words: that led to it.
+        folder: for all that is left.
+        clock: of all starts.
+        train: what `graft train` does.
+        tell: told what is done.
+    """
+
+    config: Config
+    words: list[str]
+    folder: AdviceFolder
+    clock: Clock
+    train: Train
+    tell: Teller
+
+    @property
+    def shared(self) -> list[str]:
+        """The words that all trainings have."""
+        return shared_words(self.words)
+
+    @property
+    def node(self) -> Node:
+        """The `data` node of the trainings: copies of an image are kept together."""
+        node: Node = compose("train", self.shared)[0]["data"]
+        return node
+
+    def keep_spent(self, known: Known) -> None:
+        """Keep what was spent, for a start that goes on."""
+        trainings = {one.name: one.spent for one in known.trainings}
+        clock = self.clock
+        self.folder.write_spent({"seconds": clock.spent, "steps": clock.steps, "trainings": trainings})
+
+
+def look(asked: Asked, known: Known) -> None:
+    """Look at all images: damage, classes, copies, leaks.
+
+    Raises:
+        GraftError: there are none, they cannot be split, none validates, or some cannot be read.
+    """
+    asked.tell("looks at the images")
+    node, folder = asked.node, asked.folder
+    known.data = data = open_data(node)
+    known.splits = splits = split_data(node, data)
+    known.looked = looked = inspect_images(data, splits, NEAR, node.get("num_workers"), lambda *done: None)
+    known.findings = find(looked)
+    write_csv(folder.images, image_rows(looked))
+    write_csv(folder.classes, class_rows(looked))
+    if looked.exact or looked.near:
+        write_csv(folder.copies, copy_rows(looked))
+    if looked.unreadable:
+        index, reason = looked.unreadable[0]
+        raise GraftError(
+            f"{len(looked.unreadable)} of {len(data.images)} images cannot be read, such as"
+            f" {data.images.names[index]} ({reason}); take out those that {folder.images} names"
+        )
+    if not len(splits["val"]):
+        raise GraftError(
+            "graft advise chooses by validation images, and there are none; leave data.val_fraction=0 out"
+        )
+    # One image of each picture: scores divide these images anew.
+    known.indices = one_of_each_picture(data, np.sort(np.concatenate([splits["train"], splits["val"]])))
+
+
+def rank_backbones(asked: Asked, known: Known) -> None:
+    """Rank what is at hand, as far as the time goes, and say which go on.
+
+    Raises:
+        GraftError: no weights are at hand, or no backbone could be ranked.
+    """
+    config, clock, node = asked.config, asked.clock, asked.node
+    data, indices, accelerator = known.data, known.indices, config["trainer"]["accelerator"]
+    assert data is not None
+    assert indices is not None
+    known.not_at_hand = not_at_hand(config["options"], config["backbones"])
+    those = candidates(config["options"], config["backbones"], config["weights"])
+    able, failed = measure(those, data, indices, node, accelerator, config["cost"], asked.tell)
+    chosen, late = within(able, len(indices), clock.moment(RANKED) - time.monotonic())
+    known.ranked = [*late, *failed]
+    if not chosen:
+        raise GraftError(f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})")
+    asked.tell.plan(plan_of(clock, len(indices), chosen))
+    ranked = rank(
+        chosen,
+        data,
+        indices,
+        node,
+        cache=config["cache"],
+        accelerator=accelerator,
+        seed=config["seed"],
+        tell=asked.tell,
+    )
+    known.ranked = [*ranked, *late, *failed]
+    known.going = go_on(ranked, len(indices))
+    if not known.going:
+        raise GraftError(f"no backbone could be ranked ({_reasons(known)})")
+    write_csv(asked.folder.backbones, backbone_rows(known))
+
+
+def _reasons(known: Known) -> str:
+    return "; ".join(f"{one.candidate.label}: {one.row['reason']}" for one in known.ranked)
+
+
+def plan_of(clock: Clock, images: int, chosen: Sequence[Measured]) -> list[str]:
+    """What is going to be done, and in what time, a line a step."""
+    passes = sum(images * one.speed.a_pass for one in chosen)
+    rest = [("retrain more, as long as it pays", CLIMBED - RANKED), ("compare on folds", COMPARED - CLIMBED)]
+    several = "1 backbone" if len(chosen) == 1 else f"{len(chosen)} backbones"
+    return [
+        f"plan for {clock.seconds / 60:g} minutes:",
+        f"  rank {several} by the features of {images:,} images: {passes:.0f} s",
+        *(f"  {what}: at most {share * clock.seconds:.0f} s" for what, share in rest),
+        "  say what more labels would give, test once",
+    ]
+
+
+def retrain(asked: Asked, known: Known) -> None:
+    """Climb the ladder.
+
+    Raises:
+        GraftError: not even a head could be trained in the time.
+    """
+    config, clock, folder = asked.config, asked.clock, asked.folder
+    assert known.data is not None
+    assert known.splits is not None
+    train, val = len(known.splits["train"]), len(known.splits["val"])
+    ladder = ladder_of(known.going, config["options"], asked.shared, folder, train, val)
+    known.trainings = with_spent(ladder, folder.read_spent().get("trainings", {}))
+
+    def keep(training: Training) -> None:
+        known.trainings = [training if one.name == training.name else one for one in known.trainings]
+        asked.keep_spent(known)
+
+    cheapest = known.going[0].speed
+    assert cheapest is not None
+    facts = Facts(train, len(known.data.class_names), cheapest.pixels)
+    known.trainings, known.climbed = climb(
+        known.trainings,
+        facts,
+        val,
+        shipped(),
+        config["goal"],
+        clock.moment(CLIMBED),
+        clock.moment(COMPARED),
+        asked.train,
+        keep,
+        asked.tell,
+    )
+    write_csv(folder.ladder, training_rows(known))
+    known.choose()
+    if known.head is None:
+        failed = "; ".join(f"{one.name}: {one.failed}" for one in known.trainings if one.failed)
+        why = f" ({failed})" if failed else ""
+        raise GraftError(f"minutes={config['minutes']:g}: no head could be trained in that time{why}")
+
+
+def compare(asked: Asked, known: Known) -> None:
+    """Set the best that retrains more beside the head alone, on as many folds as there is time for."""
+    head, other, clock = known.head, known.other, asked.clock
+    assert head is not None
+    assert known.data is not None
+    assert known.splits is not None
+    tested = len(known.splits["test"])
+    # The test is a pass over its images, and figures and pages are written.
+    speed = next(one.speed for one in known.ranked if one.candidate.label == (other or head).backbone.label)
+    testing = WRITING + (2 * tested * speed.a_pass if speed else 0)
+    end = min(clock.moment(COMPARED), clock.moment(1.0) - testing)
+    left = end - time.monotonic()
+    both = [head] if other is None else [head, other]
+    folds = folds_within(sum(one.seconds for one in both), left)
+    if other is None:
+        known.compared = "nothing that retrains more has finished"
+    elif not folds:
+        takes = f"three would take {FOLDS[-1] * (other.seconds + head.seconds):.0f} s"
+        known.compared = f"{takes}, and {max(left, 0):.0f} s are left"
+        both, folds = [head], folds_within(head.seconds, left)
+    if not folds:
+        return
+    asked.tell(f"trains {' and '.join(one.name for one in both)} on {folds} folds")
+    whole = in_folds(both, folds, asked.folder.trials, known.data, end, asked.train)
+    for one, done in zip(both, zip(*whole, strict=True), strict=False):
+        known.promises[one.name] = promised(*right_of(done), tested)
+    if len(both) == 2 and len(whole) > 1:
+        pairs = paired(whole, asked.config["goal"])
+        write_csv(asked.folder.folds, [vars(pair) for pair in pairs])
+        known.comparison = compared(pairs)
+        known.choose()
+    elif len(both) == 2:
+        known.compared = "fewer than two folds were done in time"
+
+
+def ask_labels(asked: Asked, known: Known) -> None:
+    """Ask what would help, on the features of the head alone, as long as there is time."""
+    head = known.head
+    assert head is not None
+    assert known.splits is not None
+    assert known.looked is not None
+    assert known.indices is not None
+    features = next(one.features for one in known.ranked if one.candidate == head.backbone)
+    if features is None:
+        return
+    asked.tell("asks what more labels would give, and which labels look wrong")
+
+    def check() -> None:
+        if asked.clock.left < WRITING:
+            raise OutOfTimeError
+
+    trained, seed = len(known.splits["train"]), asked.config["seed"]
+    try:
+        helping = what_would_help(
+            known.looked, features, known.indices, head.backbone.label, trained, seed, check
+        )
+    except OutOfTimeError:
+        return
+    for name, figure in figures_of(helping).items():
+        write_figure(asked.folder.path / name, figure)
+    for name, rows in tables_of(helping).items():
+        write_csv(asked.folder.path / name, rows)
+    known.parts |= sections(helping, known.inspection_command(head.backbone))
+
+
+def test_once(asked: Asked, known: Known) -> None:
+    """Test the advised model, and no other."""
+    assert known.advised is not None
+    asked.tell(f"tests {known.advised.name}")
+    test(known.advised, asked.train)
+    known.tested = known.advised.folder.metrics
+
+
+# By the name under which their time is told.
+STEPS = {
+    "look": look,
+    "rank": rank_backbones,
+    "retrain": retrain,
+    "compare": compare,
+    "labels": ask_labels,
+    "test": test_once,
+}
