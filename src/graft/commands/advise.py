@@ -1,7 +1,7 @@
 """`graft advise`: which backbone, how much of it to retrain, how far to trust the number.
 
-It looks, ranks, retrains more as long as that pays, sets the best beside the head alone, asks what would help,
-and tests once. What is known is written however it ends, so that it can be stopped at any time.
+It looks, ranks, retrains more as long as that pays, compares the best with the head alone, says what would
+help, and tests once. What is known is written however it ends, so that it can be stopped at any time.
 """
 
 import shutil
