@@ -18,6 +18,7 @@ from graft.advice import figures
 from graft.advice.embedding import data_uri
 from graft.advice.ladder import LADDER
 from graft.configuration.metric_names import ASSESSED, metric_of
+from graft.configuration.paths import from_here
 from graft.configuration.plain_text import encodable
 from graft.configuration.schema import Plain
 from graft.errors import visible
@@ -104,7 +105,7 @@ def write_report(folder: AdviceFolder, answer: Plain) -> list[str]:
     for name, part in (("labels", "more_labels"), ("suspects", "wrong_labels")):
         if figure := (answer.get(part) or {}).get("figure"):
             pictures[name] = folder.path / figure
-    write_text(folder.report, html(answer, pictures, str(folder.path)))
+    write_text(folder.report, html(answer, pictures, from_here(folder.path)))
     return figures.write(answer, folder.figures)
 
 

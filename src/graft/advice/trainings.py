@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from graft.advice.ladder import Step
 from graft.composition.composing import compose
+from graft.configuration.paths import from_here
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError, reason_of
 from graft.processes.interruption import Paused, until
@@ -81,11 +82,11 @@ class Training:
 
 
 def typed(word: str) -> str:
-    """A word as one types it: a value in quotes of Hydra's is the text in them, if that needs none."""
+    """A word as one types it: without quotes of Hydra's that it does not need, a path as seen from here."""
     key, equals, value = word.partition("=")
     text = value.removeprefix('"').removesuffix('"')
     needs = len(text) == len(value) or '"' in text or "\\" in text
-    return word if needs else f"{key}{equals}{text}"
+    return word if needs else f"{key}{equals}{from_here(text)}"
 
 
 def train_to(training: Training, epoch: int, moment: float, train: Train) -> Training:

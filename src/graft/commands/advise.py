@@ -15,6 +15,7 @@ from graft.advice.known import Known
 from graft.advice.report import write_report
 from graft.advice.steps import STEPS, Asked
 from graft.advice.telling import telling
+from graft.configuration.paths import from_here
 from graft.configuration.schema import Config
 from graft.errors import reason_of
 from graft.runs.advice_folder import AdviceFolder, begun
@@ -58,13 +59,13 @@ def run(
             # What is wrong with the page must not hide what was wrong before.
             with suppress(Exception):
                 write(asked, known)
-            tell.end(f"graft advise resume={folder.path} goes on")
+            tell.end(f"graft advise resume={from_here(folder.path)} goes on")
             raise
         known.stopped = ""
         write(asked, known)
     for line in plain(known, clock)["sentences"]:
         print(line)
-    print(folder.report)
+    print(from_here(folder.report))
     return folder
 
 

@@ -19,6 +19,12 @@ def expanded(given: str | Path) -> Path:
     return Path(os.path.expanduser(given))  # noqa: PTH111
 
 
+def from_here(path: str | Path) -> str:
+    """A path as it is shown: from the working folder on where it lies below that, else as it is."""
+    path = Path(path)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def needed(key: str, given: object) -> str:
     """The path as text.
 

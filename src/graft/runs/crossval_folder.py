@@ -3,11 +3,10 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from graft.configuration.key_table import FREE, MOVABLE, OF_A_START
 from graft.configuration.keys import key_of
-from graft.configuration.paths import existing
+from graft.configuration.paths import existing, from_here
 from graft.configuration.schema import Config, Plain
 from graft.errors import GraftError
 from graft.runs.files import write_yaml
@@ -83,7 +82,4 @@ def _has_folds(folder: RunFolder) -> bool:
 
 def say_how_to_go_on(folder: RunFolder) -> None:
     """Name the command that does what is left."""
-    path = folder.path
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    print(f"graft crossval resume={path} does what is left", flush=True)
+    print(f"graft crossval resume={from_here(folder.path)} does what is left", flush=True)

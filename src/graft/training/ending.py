@@ -10,6 +10,7 @@ from pytorch_lightning.strategies import FSDPStrategy
 from rich.table import Table
 
 from graft.configuration.metric_names import ASSESSED
+from graft.configuration.paths import from_here
 from graft.configuration.run_config import RunConfig
 from graft.configuration.schema import flatten
 from graft.evaluation.assessment import Metrics, spelled
@@ -147,11 +148,9 @@ def show_result(folder: RunFolder) -> None:
         say(few)
     if "temperature" in metrics:
         say(calibration_line(metrics))
-    here = Path.cwd()
-    path = folder.path.relative_to(here) if folder.path.is_relative_to(here) else folder.path
     outcome = "tested" if folder.tested else "kept, not tested,"
     about = f"the weights of epoch {metrics['epoch'] + 1}, after {metrics['seconds']:.0f} s of training"
     if "penalty" in metrics:
         about = f"a head solved in {metrics['seconds']:.1f} s, its penalty {metrics['penalty']:g}"
     say(f"{outcome} {about}")
-    say(str(path))
+    say(from_here(folder.path))
