@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graft.advice import climbing
 from graft.advice import trainings as of_trainings
-from graft.advice.backbones import Measured, Ranked, Speed, go_on, within
+from graft.advice.backbones import Measured, Ranked, Speed, as_many_as_fit, go_on, some_of, within
 from graft.advice.climbing import best_of, climb, ladder_of
 from graft.advice.ladder import LADDER, SOLVED, shared_words, words_of
 from graft.advice.prior import Facts, shipped
@@ -212,6 +213,19 @@ def test_the_cheapest_are_ranked_as_far_as_the_time_goes() -> None:
     chosen, late = within(able, 1000, 10)
     assert [one.candidate.name for one in chosen] == ["quick"]
     assert [one.row["reason"] for one in late] == ["its features would take 30 s"]
+
+
+def test_of_many_images_some_rank_each_class_with_its_share() -> None:
+    able = [Measured(ranked("quick", None).candidate, QUICK), Measured(ranked("slow", None).candidate, SLOW)]
+    assert as_many_as_fit(able, 400, 1.0) == 400
+    assert as_many_as_fit(able, 100_000, 32.0) == 1000
+    assert as_many_as_fit(able, 100_000, 1.0) == 500
+    labels = np.repeat([0, 1, 2], [900, 90, 10])
+    places = some_of(labels, 100, 0)
+    assert len(set(places.tolist())) == 100
+    assert np.bincount(labels[places]).tolist() == pytest.approx([90, 9, 1], abs=1)
+    assert some_of(labels, 100, 0).tolist() == places.tolist() != some_of(labels, 100, 1).tolist()
+    assert some_of(labels, 5000, 0).tolist() == list(range(1000))
 
 
 def test_a_run_that_crashed_before_it_had_a_configuration_begins_anew(trainings) -> None:

@@ -116,6 +116,9 @@ def test_from_python_it_is_the_same(words: list[str], advised: Path, tmp_path: P
     assert second["backbones"]["ranked"][0]["probe"] == first["backbones"]["ranked"][0]["probe"]
     assert str(advice) == " ".join(first["sentences"])
     assert advice.words[0] == "data=csv"
+    shown = advice._repr_html_()
+    assert shown is not None
+    assert shown.startswith('<iframe srcdoc="&lt;!DOCTYPE html&gt;')
 
 
 def test_stopped_it_leaves_the_answer_so_far_and_goes_on(

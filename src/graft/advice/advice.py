@@ -1,6 +1,7 @@
 """An advice as an object, for notebooks and scripts."""
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ class Advice:
         return f"Advice({str(self.path)!r})"
 
     def _repr_html_(self) -> str | None:
-        """The report, which a notebook shows."""
+        """The report, which a notebook shows in a frame, so that the style of neither reaches the other."""
         report = self._folder.report
-        return report.read_text(encoding="utf-8") if report.is_file() else None
+        if not report.is_file():
+            return None
+        page = escape(report.read_text(encoding="utf-8"))
+        return f'<iframe srcdoc="{page}" style="width: 100%; height: 80vh; border: 0"></iframe>'

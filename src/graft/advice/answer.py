@@ -49,6 +49,7 @@ def plain(known: Known, clock: Clock) -> Plain:
         "advice": None,
         "look": _look(known),
         "backbones": {
+            "images": 0 if known.indices is None else len(known.indices),
             "ranked": backbone_rows(known),
             "not_at_hand": list(known.not_at_hand),
             "command": _ranking_command(known),
@@ -97,7 +98,7 @@ def _ranking_command(known: Known) -> str:
 
 def backbone_rows(known: Known) -> list[Plain]:
     """A backbone a row, with its probe's interval and the milliseconds of an image."""
-    images = 0 if known.splits is None else len(known.splits["train"]) + len(known.splits["val"])
+    images = 0 if known.indices is None else len(known.indices)
     rows: list[Plain] = []
     for one in known.ranked:
         row = one.row

@@ -29,6 +29,8 @@ from graft.reporting.ranking import Row
 
 # Images that are read and decoded to measure how long that takes.
 SOME = 16
+# A ranking by fewer images tells little.
+LEAST = 500
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,22 @@ def measured(
     with evaluating(backbone):
         forward = 1 / images_per_second(backbone, size)
     return Speed(forward, reading, backbone.preprocessing.crop)
+
+
+def some_of(labels: np.ndarray, count: int, seed: int) -> Indices:
+    """Places `(count,)` among labels `(N,)`, drawn so that each class has its share; at most all."""
+    if count >= len(labels):
+        return np.arange(len(labels))
+    drawn = np.random.default_rng(seed).permutation(len(labels))
+    by_class = drawn[np.argsort(labels[drawn], kind="stable")]
+    places = np.linspace(0, len(labels) - 1, count).round().astype(np.int64)
+    return np.sort(by_class[places])
+
+
+def as_many_as_fit(able: Sequence[Measured], images: int, seconds: float) -> int:
+    """Of so many images, how many all backbones can pass over in the seconds; `LEAST` at least."""
+    each = sum(one.speed.a_pass for one in able)
+    return min(images, max(LEAST, int(seconds / each) if each else images))
 
 
 def within(able: Sequence[Measured], images: int, seconds: float) -> tuple[list[Measured], list[Ranked]]:

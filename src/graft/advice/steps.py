@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.advice.answer import backbone_rows, training_rows
-from graft.advice.backbones import Measured, go_on, measure, not_at_hand, rank, within
+from graft.advice.backbones import (
+    Measured,
+    as_many_as_fit,
+    go_on,
+    measure,
+    not_at_hand,
+    rank,
+    some_of,
+    within,
+)
 from graft.advice.climbing import climb, ladder_of, with_spent
 from graft.advice.clock import Clock
 from graft.advice.known import Known
@@ -124,7 +133,11 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     known.not_at_hand = not_at_hand(config["options"], config["backbones"])
     those = candidates(config["options"], config["backbones"], config["weights"])
     able, failed = measure(those, data, indices, node, accelerator, config["cost"], asked.tell)
-    chosen, late = within(able, len(indices), clock.moment(RANKED) - time.monotonic())
+    # Of many images some do, which are drawn; a head sees all of them.
+    left = clock.moment(RANKED) - time.monotonic()
+    count = as_many_as_fit(able, len(indices), left)
+    known.indices = indices = indices[some_of(data.images.labels[indices], count, config["seed"])]
+    chosen, late = within(able, len(indices), left)
     known.ranked = [*late, *failed]
     if not chosen:
         raise GraftError(f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})")

@@ -17,9 +17,11 @@ from graft.advice.steps import STEPS, Asked
 from graft.advice.telling import telling
 from graft.configuration.paths import from_here
 from graft.configuration.schema import Config
-from graft.errors import reason_of
+from graft.errors import GraftError, reason_of
+from graft.processes.interruption import interruptible
 from graft.runs.advice_folder import AdviceFolder, begun
 from graft.runs.files import write_json, write_text
+from graft.runs.launch import launched
 from graft.sweeps.crossval import Train
 from graft.training.checks import check_device
 
@@ -40,6 +42,8 @@ def run(
         GraftError: the images, the device or every backbone are not to be had.
         KeyboardInterrupt: Ctrl-C came; the answer so far is written.
     """
+    if launch := launched():
+        raise GraftError(f"graft advise is for one process, but {launch.by} has started {launch.size}")
     check_device(config["trainer"]["accelerator"])
     folder = AdviceFolder(config["resume"] or path)
     before = folder.read_spent()
@@ -49,9 +53,10 @@ def run(
     with begun(folder, config, overrides), telling(folder.log, clock) as tell:
         asked = Asked(config, overrides, folder, clock, train, tell)
         try:
-            for name, step in STEPS.items():
-                with clock.step(name):
-                    step(asked, known)
+            with interruptible():
+                for name, step in STEPS.items():
+                    with clock.step(name):
+                        step(asked, known)
         except BaseException as error:
             stopped = not isinstance(error, Exception)
             known.stopped = "it was interrupted" if stopped else reason_of(error)
