@@ -3,8 +3,9 @@
     python regret.py TASK RUNS [--cifar10 FOLDER] [--splits 10] [--minutes 3] [--report]
 
 TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10 with so many
-labels a class, from its five others). For each re-drawn split every step of the ladder is trained and tested,
-then the advice is asked. A row a training in `regret.csv`; stopped, the same command goes on. Prints tables.
+labels a class, from its five others), or dirty (drawn digits, from handwritten ones; 8 % of the labels are
+wrong, 5 % of the images copies of others, saved anew). For each re-drawn split every step of the ladder is
+trained and tested, then the advice is asked. A row a training in `regret.csv`; stopped, the same command goes on.
 """
 
 import argparse
@@ -18,7 +19,9 @@ from scipy import stats
 
 from graft import advise, train
 from graft.advice.ladder import LADDER
+from graft.composition.composing import compose
 from graft.runs.files import read_csv, write_csv
+from graft.sources.opening import open_data
 
 FILE = Path(__file__).with_name("regret.csv")
 ADVISED = "advised"
@@ -27,13 +30,15 @@ SOURCE = ("airplane", "bird", "deer", "frog", "ship")
 TARGET = ("automobile", "cat", "dog", "horse", "truck")
 # Images a class that test.
 TESTED = 200
+# Of the dirty task: images, and the shares of wrong labels and of copies.
+DRAWN, WRONG, COPIED = 600, 0.08, 0.05
 Row = dict[str, Any]
 
 
 def main() -> None:
     """Read the command line, run what is missing, report."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("digits", "cifar-10", "cifar-100"))
+    parser.add_argument("task", choices=("digits", "cifar-10", "cifar-100", "dirty"))
     parser.add_argument("runs", type=Path)
     parser.add_argument("--cifar10", type=Path)
     parser.add_argument("--splits", type=int, default=10)
@@ -73,6 +78,8 @@ def study(task: str, runs: Path, cifar10: Path | None, splits: int, minutes: flo
                 "asked": answer["time"]["asked"],
                 "spent": answer["time"]["spent"],
             }
+            if task == "dirty":
+                said |= named(runs / task / str(split), runs / task / f"{split}-advice")
             rows.append({**row(task, split, ADVISED, answer["test"]), **said})
             write_csv(FILE, rows)
 
@@ -84,10 +91,11 @@ def row(task: str, split: int, arm: str, metrics: dict[str, Any]) -> Row:
 
 def source(task: str, runs: Path, cifar10: Path | None) -> Path:
     """The run whose weights the task starts from, trained once."""
-    path = runs / ("source-glyphs" if task == "digits" else "source-cifar10")
+    name = {"digits": "source-glyphs", "dirty": "source-digits"}.get(task, "source-cifar10")
+    path = runs / name
     if not (path / "metrics.json").is_file():
-        if task == "digits":
-            words = ["data=glyphs"]
+        if task in ("digits", "dirty"):
+            words = ["data=glyphs" if task == "digits" else "data=digits"]
         else:
             assert cifar10 is not None
             manifest = path.with_suffix(".csv")
@@ -101,10 +109,52 @@ def data_of(task: str, runs: Path, cifar10: Path | None, split: int) -> list[str
     """The words of a re-drawn split."""
     if task == "digits":
         return ["data=digits", f"data.split_seed={split}", "data.fraction=0.2"]
+    if task == "dirty":
+        draw_dirty(runs / task / str(split), split)
+        return ["data=image_folder", f"data.root={runs / task / str(split)}", f"data.split_seed={split}"]
     assert cifar10 is not None
     manifest = runs / task / f"{split}.csv"
     write_manifest(manifest, cifar10, TARGET, int(task.rpartition("-")[2]), split, tested=TESTED)
     return ["data=csv", f"data.file={manifest}", f"data.split_seed={split}"]
+
+
+def draw_dirty(folder: Path, seed: int) -> None:
+    """Drawn digits as files, a folder a class, some under a wrong class and some twice; and what is wrong."""
+    if folder.is_dir():
+        return
+    rng = np.random.default_rng(seed)
+    data = open_data(compose("train", ["data=glyphs"])[0]["data"])
+    chosen = rng.permutation(len(data.images))[:DRAWN]
+    wrong = set(rng.permutation(DRAWN)[: round(WRONG * DRAWN)].tolist())
+    copied = rng.permutation(DRAWN)[: round(COPIED * DRAWN)].tolist()
+    rows, names = [], {}
+    for place, index in enumerate(chosen):
+        label = int(data.images.labels[index])
+        if place in wrong:
+            label = (label + int(rng.integers(1, len(data.class_names)))) % len(data.class_names)
+        names[place] = f"{data.class_names[label]}/{place:04d}.png"
+        (folder / names[place]).parent.mkdir(parents=True, exist_ok=True)
+        data.images[int(index)].save(folder / names[place])
+        rows.append({"path": names[place], "wrong": place in wrong, "copy_of": ""})
+    for number, place in enumerate(copied):
+        copy = names[place].replace(f"{place:04d}", f"copy-{number:03d}").replace(".png", ".jpg")
+        data.images[int(chosen[place])].convert("RGB").save(folder / copy, quality=90)
+        rows.append({"path": copy, "wrong": place in wrong, "copy_of": names[place]})
+    write_csv(folder.with_suffix(".csv"), rows)
+
+
+def named(folder: Path, advice: Path) -> Row:
+    """Shares of the wrong labels that are in the first tenth of the suspects, and of the copies that are told."""
+    truth = {row["path"]: row for row in read_csv(folder.with_suffix(".csv"))}
+    suspects = [row["path"] for row in read_csv(advice / "suspects.csv")]
+    wrong = {path for path in suspects if truth[path]["wrong"] == "True"}
+    first = set(suspects[: round(len(suspects) / 10)])
+    copies = {row["path"] for row in read_csv(advice / "copies.csv")}
+    those = [path for path, row in truth.items() if row["copy_of"]]
+    return {
+        "wrong_named": f"{len(wrong & first) / len(wrong):.3f}",
+        "copies_named": f"{sum(path in copies for path in those) / len(those):.3f}",
+    }
 
 
 def write_manifest(
@@ -144,6 +194,9 @@ def report(task: str) -> None:
     promised = [each for each in advices if each["low"]]
     held = [float(each["low"]) <= float(each["accuracy"]) <= float(each["high"]) for each in promised]
     print(f"promise held: {sum(held)} of {len(held)}")
+    for key in ("wrong_named", "copies_named"):
+        if shares := [float(each[key]) for each in advices if each.get(key)]:
+            print(f"{key}: {mean(shares):.3f}, at least {min(shares):.3f}")
     over = [float(each["spent"]) / float(each["asked"]) for each in advices]
     print(f"seconds spent of those asked for: {mean(over):.2f}, at most {max(over):.2f}")
 
