@@ -5,7 +5,7 @@
 TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10 with so many
 labels a class, from its five others), or dirty (drawn digits, from handwritten ones; 8 % of the labels are
 wrong, 5 % of the images copies of others, saved anew). For each re-drawn split every step of the ladder is
-trained and tested, then the advice is asked. A row a training in `regret.csv`; stopped, the same command goes on.
+trained and tested, then the advice is asked. A row a training in `regret.csv`; stopped, the same words go on.
 """
 
 import argparse
@@ -144,7 +144,7 @@ def draw_dirty(folder: Path, seed: int) -> None:
 
 
 def named(folder: Path, advice: Path) -> Row:
-    """Shares of the wrong labels that are in the first tenth of the suspects, and of the copies that are told."""
+    """Shares of the wrong labels in the first tenth of the suspects, and of the copies that are told."""
     truth = {row["path"]: row for row in read_csv(folder.with_suffix(".csv"))}
     suspects = [row["path"] for row in read_csv(advice / "suspects.csv")]
     wrong = {path for path in suspects if truth[path]["wrong"] == "True"}

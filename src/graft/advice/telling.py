@@ -1,15 +1,30 @@
 """How far an advice has come: a bar in a terminal, else a line a step. What trainings say is kept apart."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
+from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from graft.advice.clock import Clock
 from graft.reporting.console import PlainConsole
+
+
+class TimeBar(Progress):
+    """A bar that goes with the clock, and not by steps."""
+
+    def __init__(self, clock: Clock, console: PlainConsole) -> None:
+        self.clock = clock
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        super().__init__(*columns, console=console, transient=True, redirect_stdout=False)
+
+    def get_renderables(self) -> Iterable[RenderableType]:  # noqa: D102
+        for task in self.tasks:
+            task.completed = self.clock.spent
+        yield from super().get_renderables()
 
 
 class Teller:
@@ -26,7 +41,7 @@ class Teller:
         if self.bar is None:
             print(f"{self.clock.spent:6.0f} s  {what}", file=self.output, flush=True)
         else:
-            self.bar.update(self._task, completed=self.clock.spent, description=what)
+            self.bar.update(self._task, description=what)
 
     def plan(self, lines: Sequence[str]) -> None:
         """Say what is going to be done, and how long it is expected to take."""
@@ -51,6 +66,5 @@ def telling(log: Path, clock: Clock) -> Iterator[Teller]:
         if not console.is_terminal:
             yield Teller(output, clock, None)
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
+        with TimeBar(clock, console) as bar:
             yield Teller(output, clock, bar)
