@@ -103,6 +103,7 @@ def whole() -> dict[str, Any]:
             "head": "one-frozen",
             "other": "one-full",
             "why_not": "",
+            "cut": {"folds": 3, "repeats": 1},
             "folds": [
                 {"fold": fold, "head": 0.9, "other": 0.9 + step, "trained": 1149, "tested": 360}
                 for fold, step in ((1, 0.02), (2, -0.01), (3, 0.0))

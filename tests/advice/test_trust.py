@@ -1,5 +1,7 @@
 """What a comparison over folds says, and what held-out images promise for a test."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -27,6 +29,7 @@ def test_the_interval_allows_for_images_that_folds_share() -> None:
 def test_one_standard_error_decides() -> None:
     ahead = compared(pairs([0.80, 0.80, 0.80], [0.84, 0.84, 0.85]))
     noise = compared(pairs([0.80, 0.80, 0.80], [0.84, 0.77, 0.80]))
+    assert noise.error == pytest.approx(stats.sem([0.04, -0.03, 0.0]))
     behind = compared(pairs([0.80, 0.80, 0.80], [0.74, 0.75, 0.73]))
     assert [one.worth_it for one in (ahead, noise, behind)] == [True, False, False]
     assert [one.measurable for one in (ahead, noise, behind)] == [True, False, True]
@@ -38,7 +41,8 @@ def test_equal_differences_say_nothing_of_their_spread() -> None:
 
 
 def test_as_many_folds_as_there_is_time_for() -> None:
-    assert [folds_within(10, seconds) for seconds in (100, 50, 49, 30, 29, 0)] == [5, 5, 3, 3, 0, 0]
+    found = [folds_within(10, seconds) for seconds in (1000, 100, 50, 49, 30, 29, 0)]
+    assert found == [(5, 4), (5, 2), (5, 1), (3, 1), (3, 1), (0, 0), (0, 0)]
 
 
 def fold(number: int, accuracy: float, tested: int) -> Fold:
@@ -46,7 +50,10 @@ def fold(number: int, accuracy: float, tested: int) -> Fold:
 
 
 def test_held_out_images_are_counted_over_folds() -> None:
-    assert right_of([fold(1, 0.9, 20), fold(2, 0.75, 16)]) == (30, 36)
+    once = [fold(1, 0.9, 20), fold(2, 0.75, 16)]
+    assert right_of(once) == (30, 36)
+    # Other cuts of the same images do not make more of them.
+    assert right_of([*once, *(replace(each, repeat=2) for each in once)]) == (30, 36)
     (pair,) = paired([[fold(1, 0.9, 20), fold(1, 0.95, 20)]], "accuracy")
     assert (pair.head, pair.other) == (0.9, 0.95)
 

@@ -151,6 +151,7 @@ def _trust(known: Known) -> Plain | None:
         "head": known.head.name,
         "other": None if known.other is None else known.other.name,
         "why_not": known.compared,
+        "cut": {"folds": known.folds, "repeats": known.repeats},
         "folds": [],
         "mean": None,
         "low": None,

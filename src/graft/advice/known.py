@@ -37,6 +37,8 @@ class Known:
         other: the best training that retrains more.
         comparison: of the two, fold by fold.
         compared: why there is no comparison; empty where there is one.
+        folds: that were cut; 0 where none were.
+        repeats: how often.
         advised: the training that is advised.
         promises: by training, what its folds promise for the test.
         tested: its metrics.
@@ -59,6 +61,8 @@ class Known:
     other: Training | None = None
     comparison: Comparison | None = None
     compared: str = ""
+    folds: int = 0
+    repeats: int = 0
     advised: Training | None = None
     promises: dict[str, Promise] = field(default_factory=dict)
     tested: Mapping[str, Any] = field(default_factory=dict)

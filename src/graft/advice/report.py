@@ -183,7 +183,8 @@ def _crossval(answer: Plain) -> list[str]:
     commands = [named[name] for name in (trust.get("head"), trust.get("other")) if name in named]
     if len(commands) < 2:
         return []
-    ending = f" folds={len(trust['folds'])}" if trust["folds"] else ""
+    cut = trust["cut"]
+    ending = f" folds={cut['folds']} repeats={cut['repeats']}" if trust["folds"] else ""
     changed = (one.replace("graft train", "graft crossval", 1).replace(" test=false", "") for one in commands)
     return [f"{command}{ending}" for command in changed]
 

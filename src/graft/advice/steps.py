@@ -229,17 +229,19 @@ def compare(asked: Asked, known: Known) -> None:
     end = min(clock.moment(COMPARED), clock.moment(1.0) - testing)
     left = end - time.monotonic()
     both = [head] if other is None else [head, other]
-    folds = folds_within(sum(one.seconds for one in both), left)
+    folds, repeats = folds_within(sum(one.seconds for one in both), left)
     if other is None:
         known.compared = "nothing that retrains more has finished"
     elif not folds:
         takes = f"three would take {FOLDS[-1] * (other.seconds + head.seconds):.0f} s"
         known.compared = f"{takes}, and {max(left, 0):.0f} s are left"
-        both, folds = [head], folds_within(head.seconds, left)
+        both, (folds, repeats) = [head], folds_within(head.seconds, left)
     if not folds:
         return
-    asked.tell(f"trains {' and '.join(one.name for one in both)} on {folds} folds")
-    whole = in_folds(both, folds, asked.folder.trials, known.data, end, asked.train)
+    times = f", {repeats} times" if repeats > 1 else ""
+    asked.tell(f"trains {' and '.join(one.name for one in both)} on {folds} folds{times}")
+    known.folds, known.repeats = folds, repeats
+    whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
     for one, done in zip(both, zip(*whole, strict=True), strict=False):
         known.promises[one.name] = promised(*right_of(done), tested)
     if len(both) == 2 and len(whole) > 1:

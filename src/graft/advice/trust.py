@@ -16,13 +16,17 @@ from graft.reporting.folds import Fold
 from graft.reporting.groups import ROUNDING
 from graft.sweeps.crossval import Cut, Train, cuts_of, train_folds
 
-# Folds that are worth the time they take; two say next to nothing of a spread.
-FOLDS = (5, 3)
+# Folds that are worth the time they take, and how often they are cut anew at most: two say next to nothing of
+# a spread, and more repeats little more, since the images stay the same.
+FOLDS, REPEATS = (5, 3), 4
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One fold: what the head alone and what the other training reached on its held-out images."""
+    """One fold: what the head alone and what the other training reached on its held-out images.
+
+    `fold` counts on from repeat to repeat.
+    """
 
     fold: int
     head: float
@@ -41,7 +45,8 @@ class Comparison:
         low: of its 95 % interval, the corrected resampled t of Nadeau and Bengio (2003); None where nothing
             is known of the spread.
         high: as `low`.
-        error: the standard error that the interval is made of.
+        error: the standard error of the mean, which decides; it takes the folds to be independent, as the
+            interval does not.
     """
 
     pairs: tuple[Pair, ...]
@@ -57,7 +62,7 @@ class Comparison:
 
     @property
     def worth_it(self) -> bool:
-        """Whether the other is ahead by more than one standard error.
+        """Whether the other is ahead by more than one standard error of the mean.
 
         The rule by which Breiman, Friedman, Olshen and Stone (1984, Classification and Regression Trees,
         section 3.4.3) take the simplest model that is not worse than the best by more than that.
@@ -65,9 +70,12 @@ class Comparison:
         return self.error is not None and self.mean > self.error
 
 
-def folds_within(seconds_a_fold: float, seconds: float) -> int:
-    """How many folds fit into the seconds; 0 where too few do."""
-    return next((folds for folds in FOLDS if folds * seconds_a_fold <= seconds), 0)
+def folds_within(seconds_a_fold: float, seconds: float) -> tuple[int, int]:
+    """How many folds fit into the seconds, and how often they can be cut; (0, 0) where too few fit."""
+    folds = next((folds for folds in FOLDS if folds * seconds_a_fold <= seconds), 0)
+    if folds < FOLDS[0]:
+        return folds, min(folds, 1)
+    return folds, min(REPEATS, int(seconds / (folds * max(seconds_a_fold, 1e-9))))
 
 
 def compared(pairs: Sequence[Pair]) -> Comparison:
@@ -77,9 +85,8 @@ def compared(pairs: Sequence[Pair]) -> Comparison:
     if n < 2 or (spread := stdev(values)) < ROUNDING:
         return Comparison(tuple(pairs), middle)
     share = mean(pair.tested / pair.trained for pair in pairs)
-    error = spread * math.sqrt(1 / n + share)
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    return Comparison(tuple(pairs), middle, middle - half, middle + half, error)
+    half = float(stats.t.ppf(0.975, n - 1)) * spread * math.sqrt(1 / n + share)
+    return Comparison(tuple(pairs), middle, middle - half, middle + half, spread / math.sqrt(n))
 
 
 @dataclass(frozen=True)
@@ -113,9 +120,15 @@ def promised(right: int, images: int, tested: int) -> Promise:
 
 
 def in_folds(
-    trainings: Sequence[Training], folds: int, path: Path, data: ImageData, moment: float, train: Train
+    trainings: Sequence[Training],
+    folds: int,
+    repeats: int,
+    path: Path,
+    data: ImageData,
+    moment: float,
+    train: Train,
 ) -> list[list[Fold]]:
-    """Train each on each fold, until the moment of `time.monotonic`.
+    """Train each on each fold of each repeat, until the moment of `time.monotonic`.
 
     Folds cut training and validation images only.
 
@@ -125,7 +138,7 @@ def in_folds(
     Raises:
         GraftError: the folds cannot be cut.
     """
-    plans = [_cuts(training, folds, path, data) for training in trainings]
+    plans = [_cuts(training, folds, repeats, path, data) for training in trainings]
     whole: list[list[Fold]] = []
     for cuts in zip(*(cuts for cuts, _, _ in plans), strict=True):
         done: list[Fold] = []
@@ -144,27 +157,28 @@ def paired(whole: Sequence[Sequence[Fold]], goal: str) -> list[Pair]:
     """The folds of the head alone and of another training, which come second."""
     return [
         Pair(
-            head.fold,
+            number,
             float(head.metrics[f"test/{goal}"]),
             float(other.metrics[f"test/{goal}"]),
             head.trained,
             head.tested,
         )
-        for head, other in whole
+        for number, (head, other) in enumerate(whole, start=1)
     ]
 
 
 def right_of(folds: Sequence[Fold]) -> tuple[int, int]:
-    """How many held-out images are right, and how many there are."""
-    right = sum(round(fold.metrics["test/accuracy"] * fold.tested) for fold in folds)
-    return right, sum(fold.tested for fold in folds)
+    """How many held-out images are right, and how many there are; of repeats, which share them, the mean."""
+    repeats = len({fold.repeat for fold in folds})
+    right = sum(fold.metrics["test/accuracy"] * fold.tested for fold in folds) / repeats
+    return round(right), round(sum(fold.tested for fold in folds) / repeats)
 
 
 def _cuts(
-    training: Training, folds: int, path: Path, data: ImageData
+    training: Training, folds: int, repeats: int, path: Path, data: ImageData
 ) -> tuple[list[Cut], dict[str, object], list[str]]:
     kept = [word for word in training.words if word != UNTESTED]
-    words = [*kept, f"folds={folds}"]
+    words = [*kept, f"folds={folds}", f"repeats={repeats}"]
     config, _ = compose("crossval", words)
     # The test of a fold is not the test.
     return cuts_of(config, path / f"{training.name}-{folds}", data), config, words
