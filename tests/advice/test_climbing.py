@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,35 @@ def test_a_run_that_crashed_before_it_had_a_configuration_begins_anew(trainings)
     head.folder.path.mkdir(parents=True)
     write_json(head.folder.status_file, {"status": "running", "pid": 1})
     asked: list[str] = []
-    done = of_trainings.train_to(head, 1, PretendedTime.now + 100, pretended(CURVES, asked))
+    done = of_trainings.train_to(head, 1, PretendedTime.now + 100, pretended(CURVES, asked), lambda one: None)
     assert done.finished
     assert done.seconds > 0
+
+
+def test_what_is_interrupted_keeps_its_seconds(trainings) -> None:
+    kept: list[Training] = []
+    train = pretended(CURVES, [])
+
+    def interrupted(config: RunConfig, path: Path, words: list[str]) -> RunFolder:
+        with pytest.raises(Paused):
+            train(replace(config, stop_after=3), path, words)
+        raise KeyboardInterrupt
+
+    last_k = trainings[1]
+    with pytest.raises(KeyboardInterrupt):
+        of_trainings.train_to(last_k, 10, PretendedTime.now + 100, interrupted, kept.append)
+    assert [one.spent for one in kept] == [((3, 30.0),)]
+    assert kept[0].seconds_an_epoch == 10.0
+
+
+def test_epochs_of_a_start_that_was_killed_are_not_free(trainings) -> None:
+    """Their seconds are not known, so that the next ones are estimated, as if there were none."""
+    with pytest.raises(Paused):
+        pretended(CURVES, [])(
+            RunConfig.of(compose("train", [*trainings[1].words, "stop_after=3"])[0]),
+            trainings[1].folder.path,
+            [],
+        )
+    candidates = climbing._candidates(trainings, "accuracy", 40)
+    assert (len(candidates[1].accuracy), candidates[1].seconds) == (3, ())
+    assert candidates[1].seconds_an_epoch == trainings[1].estimate

@@ -90,7 +90,7 @@ def climb(
         moment: of `time.monotonic`.
         end: when the folds must be done, of which the fewest that say something are to have their time.
         train: what `graft train` does.
-        keep: told of each training after each call.
+        keep: told of each training after each call, however it ends.
         tell: told what is done.
 
     Returns:
@@ -100,8 +100,7 @@ def climb(
 
     def go(training: Training, epoch: int) -> None:
         tell(f"trains {training.backbone.label}, {training.step.name}, to epoch {epoch} of {training.epochs}")
-        known[training.name] = train_to(training, epoch, moment, train)
-        keep(known[training.name])
+        known[training.name] = train_to(training, epoch, moment, train, keep)
 
     for training in trainings:
         if training.step == SOLVED and not training.finished and not training.failed:
@@ -150,7 +149,7 @@ def _candidates(trainings: Iterable[Training], goal: str, val: int) -> tuple[dec
                 {**SHIPPED, **SETTINGS[training.step.name], "network": network},
                 training.epochs,
                 curve,
-                (training.seconds / len(curve),) * len(curve) if curve else (),
+                () if (each := training.seconds_an_epoch) is None else (each,) * len(curve),
                 training.estimate or None,
                 solved,
                 math.sqrt(max(best * (1 - best), 1 / val) / val),

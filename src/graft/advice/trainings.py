@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from graft.advice.ladder import Step
@@ -80,6 +80,12 @@ class Training:
         """All that were spent on it."""
         return sum(seconds for _, seconds in self.spent)
 
+    @property
+    def seconds_an_epoch(self) -> float | None:
+        """As they were measured; None where none was, as of a start that was killed."""
+        done = self.spent[-1][0] if self.spent else 0
+        return self.seconds / done if done else None
+
 
 def typed(word: str) -> str:
     """A word as one types it: without quotes of Hydra's that it does not need, a path as seen from here."""
@@ -89,8 +95,17 @@ def typed(word: str) -> str:
     return word if needs else f"{key}{equals}{from_here(text)}"
 
 
-def train_to(training: Training, epoch: int, moment: float, train: Train) -> Training:
+def train_to(
+    training: Training, epoch: int, moment: float, train: Train, keep: Callable[[Training], None]
+) -> Training:
     """Train until so many epochs are done, or the moment of `time.monotonic` has come.
+
+    Args:
+        training: with what was spent on it.
+        epoch: counted from its first.
+        moment: of `time.monotonic`.
+        train: what `graft train` does.
+        keep: told what was spent, however it ends.
 
     Returns:
         The training with what was spent on it; one that failed says why.
@@ -98,16 +113,25 @@ def train_to(training: Training, epoch: int, moment: float, train: Train) -> Tra
     Raises:
         KeyboardInterrupt: Ctrl-C came; the run has been left so that it goes on.
     """
-    started, failed = time.monotonic(), ""
+    started = time.monotonic()
+
+    def left(failed: str = "") -> Training:
+        took = (len(training.curve("loss")), time.monotonic() - started)
+        after = replace(training, spent=(*training.spent, took), failed=failed)
+        keep(after)
+        return after
+
     try:
         with until(moment):
             _start(training, epoch, train)
     except Paused:
-        pass
+        return left()
     except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
-        failed = reason_of(error)
-    done = len(training.curve("loss"))
-    return replace(training, spent=(*training.spent, (done, time.monotonic() - started)), failed=failed)
+        return left(reason_of(error))
+    except (KeyboardInterrupt, SystemExit):
+        left()
+        raise
+    return left()
 
 
 def _start(training: Training, epoch: int, train: Train) -> None:
