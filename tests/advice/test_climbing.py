@@ -213,7 +213,16 @@ def test_the_cheapest_are_ranked_as_far_as_the_time_goes() -> None:
     able = [Measured(ranked("quick", None).candidate, QUICK), Measured(ranked("slow", None).candidate, SLOW)]
     chosen, late = within(able, 1000, 10)
     assert [one.candidate.name for one in chosen] == ["quick"]
-    assert [one.row["reason"] for one in late] == ["its features would take 30 s"]
+    assert [one.row["reason"] for one in late] == [
+        "its features would take 30.0 s, and 8.0 s are left for that"
+    ]
+
+
+def test_what_an_earlier_start_has_stored_costs_nothing() -> None:
+    able = [Measured(ranked("quick", None).candidate, QUICK), Measured(ranked("slow", None).candidate, SLOW)]
+    chosen, late = within(able, 1000, -5.0, ["slow"])
+    assert [one.candidate.name for one in chosen] == ["slow"]
+    assert [one.candidate.name for one in late] == ["quick"]
 
 
 def test_of_many_images_some_rank_each_class_with_its_share() -> None:

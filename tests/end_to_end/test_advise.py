@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -261,3 +262,59 @@ def test_damaged_images_are_named(
     said = capsys.readouterr().err
     assert "1 of 37 images cannot be read, such as" in said
     assert "broken.png" in said
+
+
+@pytest.fixture
+def copied(advised: Path, tmp_path: Path) -> Path:
+    """A copy of a finished advice, to go on with."""
+    return Path(shutil.copytree(advised, tmp_path / "copied"))
+
+
+def no_training(*arguments: Any) -> RunFolder:
+    raise AssertionError("nothing is left to train")
+
+
+def test_what_is_answered_is_shown_again(
+    copied: Path, advised: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train_command, "run", no_training)
+    before = (copied / "advice.json").read_bytes()
+    assert run(["advise", f"resume={copied}"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"already answered: {copied}; with more minutes=… it goes on\n")
+    assert answer_of(advised)["sentences"][0] in said
+    assert (copied / "advice.json").read_bytes() == before
+
+
+def test_what_goes_on_when_its_time_is_up_keeps_what_it_found(copied: Path, advised: Path) -> None:
+    """Backbones stay ranked, finished trainings and folds are read back, and the test is done."""
+    answer = answer_of(copied)
+    (copied / "advice.json").write_text(json.dumps({**answer, "complete": False, "stopped": "x"}))
+    spent = json.loads((copied / "trainings.json").read_text())
+    (copied / "trainings.json").write_text(json.dumps({**spent, "seconds": 1e5}))
+    assert run(["advise", f"resume={copied}"]) == 0
+    whole = answer_of(copied)
+    assert whole["complete"]
+    assert whole["sentences"] == answer_of(advised)["sentences"]
+    assert whole["trust"] == answer["trust"]
+    assert [row["best"] for row in whole["retraining"]["trainings"]] == [
+        row["best"] for row in answer["retraining"]["trainings"]
+    ]
+
+
+def test_a_start_that_is_stopped_at_once_takes_nothing_away(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from graft.advice import steps
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    answer, spent = answer_of(copied), json.loads((copied / "trainings.json").read_text())
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "inspect_images", interrupted)
+        assert run(["advise", f"resume={copied}", "minutes=60"]) == 130
+    assert answer_of(copied) == answer
+    kept = json.loads((copied / "trainings.json").read_text())
+    assert kept["trainings"] == spent["trainings"]
+    assert kept["seconds"] > spent["seconds"]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -152,19 +152,32 @@ def as_many_as_fit(able: Sequence[Measured], images: int, seconds: float) -> int
     return min(images, max(LEAST, int(seconds / each) if each else images))
 
 
-def within(able: Sequence[Measured], images: int, seconds: float) -> tuple[list[Measured], list[Ranked]]:
+def within(
+    able: Sequence[Measured], images: int, seconds: float, stored: Collection[str] = ()
+) -> tuple[list[Measured], list[Ranked]]:
     """Of backbones, the cheapest first, those whose passes over so many images fit into the seconds.
+
+    Args:
+        able: the backbones.
+        images: of a pass.
+        seconds: for all passes; negative where the time is up.
+        stored: labels of those whose features an earlier start has stored, which cost nothing.
 
     Returns:
         These, and those that are left out.
     """
-    ends = np.cumsum([images * one.speed.a_pass for one in able])
-    fit = int((ends <= seconds).sum())
-    late = [
-        left_out(one.candidate, f"its features would take {images * one.speed.a_pass:.0f} s", one.speed)
-        for one in able[fit:]
-    ]
-    return list(able[:fit]), late
+    fit: list[Measured] = []
+    late: list[Ranked] = []
+    left = max(seconds, 0.0)
+    for one in able:
+        takes = 0.0 if one.candidate.label in stored else images * one.speed.a_pass
+        if takes <= left:
+            fit.append(one)
+            left -= takes
+        else:
+            reason = f"its features would take {takes:.1f} s, and {left:.1f} s are left for that"
+            late.append(left_out(one.candidate, reason, one.speed))
+    return fit, late
 
 
 def rank(

@@ -85,9 +85,14 @@ class Asked:
 
     def keep_spent(self, known: Known) -> None:
         """Keep what was spent, for a start that goes on."""
-        trainings = {one.name: one.spent for one in known.trainings}
-        clock = self.clock
-        self.folder.write_spent({"seconds": clock.spent, "steps": clock.steps, "trainings": trainings})
+        # A start that has not come to the trainings yet knows nothing of theirs.
+        trainings = self.folder.read_spent().get("trainings", {})
+        trainings |= {one.name: one.spent for one in known.trainings}
+        self.keep(seconds=self.clock.spent, steps=self.clock.steps, trainings=trainings)
+
+    def keep(self, **more: object) -> None:
+        """Keep more for a start that goes on: what was spent, and what was chosen by the time there was."""
+        self.folder.write_spent({**self.folder.read_spent(), **more})
 
 
 def look(asked: Asked, known: Known) -> None:
@@ -135,12 +140,16 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     able, failed = measure(those, data, indices, node, accelerator, config["cost"], asked.tell)
     # Of many images some do, which are drawn; a head sees all of them.
     left = clock.moment(RANKED) - time.monotonic()
-    count = as_many_as_fit(able, len(indices), left)
+    earlier = asked.folder.read_spent().get("ranked", {"images": 0, "backbones": []})
+    # What an earlier start chose is ranked again, in no time, and by the same images.
+    count = max(as_many_as_fit(able, len(indices), left), min(earlier["images"], len(indices)))
+    stored = earlier["backbones"] if count == earlier["images"] else []
     known.indices = indices = indices[some_of(data.images.labels[indices], count, config["seed"])]
-    chosen, late = within(able, len(indices), left)
+    chosen, late = within(able, count, left, stored)
     known.ranked = [*late, *failed]
     if not chosen:
         raise GraftError(f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})")
+    asked.keep(ranked={"images": count, "backbones": [one.candidate.label for one in chosen]})
     asked.tell.plan(plan_of(clock, len(indices), chosen))
     ranked = rank(
         chosen,
@@ -229,17 +238,18 @@ def compare(asked: Asked, known: Known) -> None:
     end = min(clock.moment(COMPARED), clock.moment(1.0) - testing)
     left = end - time.monotonic()
     both = [head] if other is None else [head, other]
-    folds, repeats = folds_within(sum(one.seconds for one in both), left)
+    folds, repeats = folds_for(asked, both, left)
     if other is None:
         known.compared = "nothing that retrains more has finished"
     elif not folds:
         takes = f"three would take {FOLDS[-1] * (other.seconds + head.seconds):.0f} s"
         known.compared = f"{takes}, and {max(left, 0):.0f} s are left"
-        both, (folds, repeats) = [head], folds_within(head.seconds, left)
+        both, (folds, repeats) = [head], folds_for(asked, [head], left)
     if not folds:
         return
+    asked.keep(folds={_names(both): [folds, repeats]})
     times = f", {repeats} times" if repeats > 1 else ""
-    asked.tell(f"trains {' and '.join(one.name for one in both)} on {folds} folds{times}")
+    asked.tell(f"trains {_names(both)} on {folds} folds{times}")
     known.folds, known.repeats = folds, repeats
     whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
     for one, done in zip(both, zip(*whole, strict=True), strict=False):
@@ -251,6 +261,17 @@ def compare(asked: Asked, known: Known) -> None:
         known.choose()
     elif len(both) == 2:
         known.compared = "fewer than two folds were done in time"
+
+
+def folds_for(asked: Asked, trainings: Sequence[Training], seconds: float) -> tuple[int, int]:
+    """How many folds of these fit into the seconds, and how often cut; what an earlier start began goes on."""
+    folds, repeats = asked.folder.read_spent().get("folds", {}).get(_names(trainings), (0, 0))
+    fit = folds_within(sum(one.seconds for one in trainings), seconds)
+    return (folds, repeats) if folds else fit
+
+
+def _names(trainings: Sequence[Training]) -> str:
+    return " and ".join(one.name for one in trainings)
 
 
 def ask_labels(asked: Asked, known: Known) -> None:

@@ -46,6 +46,9 @@ def run(
         raise GraftError(f"graft advise is for one process, but {launch.by} has started {launch.size}")
     check_device(config["trainer"]["accelerator"])
     folder = AdviceFolder(config["resume"] or path)
+    if answered(folder, config["minutes"]):
+        print(f"already answered: {from_here(folder.path)}; with more minutes=… it goes on")
+        return shown(folder)
     before = folder.read_spent()
     spent, steps = before.get("seconds", 0.0), dict(before.get("steps", {}))
     clock = Clock(60 * config["minutes"], spent, steps, time.monotonic() if began is None else began)
@@ -63,15 +66,35 @@ def run(
             known.choose()
             # What is wrong with the page must not hide what was wrong before.
             with suppress(Exception):
-                write(asked, known)
+                if knew_more(folder, known):
+                    asked.keep_spent(known)
+                else:
+                    write(asked, known)
             tell.end(f"graft advise resume={from_here(folder.path)} goes on")
             raise
         known.stopped = ""
         write(asked, known)
-    for line in plain(known, clock)["sentences"]:
+    return shown(folder)
+
+
+def answered(folder: AdviceFolder, minutes: float) -> bool:
+    """Whether an earlier start came to its end with as many minutes, so that nothing is left to do."""
+    before = folder.read_answer()
+    return bool(before.get("complete")) and 60 * minutes <= before["time"]["asked"]
+
+
+def shown(folder: AdviceFolder) -> AdviceFolder:
+    """The folder, whose answer is printed."""
+    for line in folder.read_answer()["sentences"]:
         print(line)
     print(from_here(folder.report))
     return folder
+
+
+def knew_more(folder: AdviceFolder, known: Known) -> bool:
+    """Whether an earlier start left an answer that says more than what this one knows as it stops."""
+    before = folder.read_answer()
+    return bool(before.get("complete") or (before.get("advice") and known.advised is None))
 
 
 def write(asked: Asked, known: Known) -> None:

@@ -50,6 +50,10 @@ class AdviceFolder:
         """What an earlier start spent; empty where there was none."""
         return dict(json.loads(self.spent.read_text(encoding="utf-8"))) if self.spent.is_file() else {}
 
+    def read_answer(self) -> dict[str, Any]:
+        """What stands in `advice.json`; empty where there is none."""
+        return dict(json.loads(self.answer.read_text(encoding="utf-8"))) if self.answer.is_file() else {}
+
     def write_spent(self, spent: dict[str, Any]) -> None:
         """Keep what was spent, for a start that goes on."""
         write_json(self.spent, spent)
