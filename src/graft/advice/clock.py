@@ -31,9 +31,16 @@ class Clock:
         """Seconds to the end; negative after it."""
         return self.seconds - self.spent
 
-    def moment(self, share: float) -> float:
-        """When this share of this start's seconds will have been spent, of `time.monotonic`."""
-        return self.started + share * (self.seconds - self.before)
+    def moment(self, share: float, before: float = 0.0) -> float:
+        """When a step that is to end at this share of this start's seconds has to, of `time.monotonic`.
+
+        Args:
+            share: of the seconds.
+            before: the share at which it was to begin. One that begins later has its part of what is left.
+        """
+        planned = self.started + share * (self.seconds - self.before)
+        part = (share - before) / (1 - before)
+        return max(planned, time.monotonic() + part * self.left)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -40,8 +40,9 @@ from graft.runs.files import write_csv, write_figure
 from graft.sources.opening import open_data, split_data
 from graft.sweeps.crossval import Train
 
-# Shares of the time by whose end ranking, retraining and folds are done; what is left is for the test.
-RANKED, CLIMBED, COMPARED = 0.3, 0.65, 0.95
+# Shares of the time by whose end the look, ranking, retraining and folds are done; what is left is for the
+# test. Where the look takes longer, each of the others has its part of what is left.
+LOOKED, RANKED, CLIMBED, COMPARED = 0.1, 0.3, 0.65, 0.95
 # Seconds that figures and report take.
 WRITING = 5.0
 # Bits in which the hashes of near copies may differ, as `graft inspect` ships.
@@ -139,7 +140,7 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     those = candidates(config["options"], config["backbones"], config["weights"])
     able, failed = measure(those, data, indices, node, accelerator, config["cost"], asked.tell)
     # Of many images some do, which are drawn; a head sees all of them.
-    left = clock.moment(RANKED) - time.monotonic()
+    left = clock.moment(RANKED, LOOKED) - time.monotonic()
     earlier = asked.folder.read_spent().get("ranked", {"images": 0, "backbones": []})
     # What an earlier start chose is ranked again, in no time, and by the same images.
     count = max(as_many_as_fit(able, len(indices), left), min(earlier["images"], len(indices)))
@@ -173,14 +174,16 @@ def _reasons(known: Known) -> str:
 
 
 def plan_of(clock: Clock, images: int, chosen: Sequence[Measured]) -> list[str]:
-    """What is going to be done, and in what time, a line a step."""
+    """What is going to be done, and in what time, a line a step; of a start that goes on in what is left."""
+    seconds = clock.seconds - clock.before
+    goes_on = f", of which {clock.before / 60:.1f} were spent before" if clock.before else ""
     passes = sum(images * one.speed.a_pass for one in chosen)
     rest = [("retrain more, as long as it pays", CLIMBED - RANKED), ("compare on folds", COMPARED - CLIMBED)]
     several = "1 backbone" if len(chosen) == 1 else f"{len(chosen)} backbones"
     return [
-        f"plan for {clock.seconds / 60:g} minutes:",
+        f"plan for {clock.seconds / 60:g} minutes{goes_on}:",
         f"  rank {several} by the features of {images:,} images: {passes:.0f} s",
-        *(f"  {what}: at most {share * clock.seconds:.0f} s" for what, share in rest),
+        *(f"  {what}: at most {share * max(seconds, 0):.0f} s" for what, share in rest),
         "  say what more labels would give, test once",
     ]
 
@@ -211,8 +214,8 @@ def retrain(asked: Asked, known: Known) -> None:
         val,
         shipped(),
         config["goal"],
-        clock.moment(CLIMBED),
-        clock.moment(COMPARED),
+        clock.moment(CLIMBED, RANKED),
+        clock.moment(COMPARED, CLIMBED),
         asked.train,
         keep,
         asked.tell,
@@ -235,7 +238,7 @@ def compare(asked: Asked, known: Known) -> None:
     # The test is a pass over its images, and figures and pages are written.
     speed = next(one.speed for one in known.ranked if one.candidate.label == (other or head).backbone.label)
     testing = WRITING + (2 * tested * speed.a_pass if speed else 0)
-    end = min(clock.moment(COMPARED), clock.moment(1.0) - testing)
+    end = min(clock.moment(COMPARED, CLIMBED), clock.moment(1.0) - testing)
     left = end - time.monotonic()
     both = [head] if other is None else [head, other]
     folds, repeats = folds_for(asked, both, left)

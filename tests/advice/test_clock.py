@@ -1,0 +1,65 @@
+"""When the steps of an advice have to end."""
+
+import time
+
+import pytest
+
+from graft.advice import clock as of_clock
+from graft.advice.backbones import Measured, Speed
+from graft.advice.clock import Clock
+from graft.advice.steps import CLIMBED, COMPARED, LOOKED, RANKED, plan_of
+from graft.ranking.candidates import Candidate
+
+MOMENTS = ((RANKED, LOOKED), (CLIMBED, RANKED), (COMPARED, CLIMBED))
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch):
+    """Sets the time, of a clock that began at 0."""
+
+    class Set:
+        now = 0.0
+
+        def monotonic(self) -> float:
+            return Set.now
+
+    monkeypatch.setattr(of_clock, "time", Set())
+
+    def set_to(now: float) -> None:
+        Set.now = now
+
+    return set_to
+
+
+def test_steps_that_begin_in_time_end_at_their_shares(at) -> None:
+    clock = Clock(100.0, started=0.0)
+    for (share, before), now in zip(MOMENTS, (5.0, 25.0, 40.0), strict=True):
+        at(now)
+        assert clock.moment(share, before) == pytest.approx(100 * share)
+
+
+@pytest.mark.parametrize("late", [40.0, 80.0, 99.0])
+def test_after_a_long_look_every_step_has_its_part_of_what_is_left(at, late: float) -> None:
+    at(late)
+    clock = Clock(100.0, started=0.0)
+    ends = [clock.moment(share, before) for share, before in MOMENTS]
+    assert late < ends[0] < ends[1] < ends[2] < 100
+    assert ends[0] - late == pytest.approx((RANKED - LOOKED) / (1 - LOOKED) * (100 - late))
+
+
+def test_a_start_that_goes_on_has_what_is_left(at) -> None:
+    at(0.0)
+    clock = Clock(100.0, 60.0, started=0.0)
+    assert clock.moment(RANKED, LOOKED) == pytest.approx(RANKED * 40)
+    assert clock.moment(1.0) == pytest.approx(40)
+    assert Clock(100.0, 160.0, started=0.0).moment(COMPARED, CLIMBED) < 0
+
+
+def test_the_plan_is_for_what_is_left() -> None:
+    chosen = [Measured(Candidate("a", "a", {}), Speed(0.01, 0.0, 32))]
+    fresh = plan_of(Clock(120.0, started=time.monotonic()), 100, chosen)
+    assert fresh[0] == "plan for 2 minutes:"
+    assert fresh[2] == "  retrain more, as long as it pays: at most 42 s"
+    again = plan_of(Clock(120.0, 60.0, started=time.monotonic()), 100, chosen)
+    assert again[0] == "plan for 2 minutes, of which 1.0 were spent before:"
+    assert again[2] == "  retrain more, as long as it pays: at most 21 s"
