@@ -318,3 +318,20 @@ def test_a_start_that_is_stopped_at_once_takes_nothing_away(
     kept = json.loads((copied / "trainings.json").read_text())
     assert kept["trainings"] == spent["trainings"]
     assert kept["seconds"] > spent["seconds"]
+
+
+def test_too_few_images_for_folds_leave_an_answer(photos: Path, trained: Path, tmp_path: Path) -> None:
+    """Of six images a class four train and validate, which no five folds cut."""
+    files = sorted(photos.rglob("*.png"))
+    labels = sorted({file.parent.name for file in files})[:2]
+    few = [file for label in labels for file in [one for one in files if one.parent.name == label][:6]]
+    manifest = tmp_path / "few.csv"
+    manifest.write_text("path,label\n" + "".join(f"{file},{file.parent.name}\n" for file in few))
+    words = ["data=csv", f"data.file={manifest}", "backbones=[simple_cnn]", f"weights.simple_cnn={trained}"]
+    path = tmp_path / "few"
+    assert run(["advise", *words, *QUICK, f"hydra.run.dir={path}"]) == 0
+    answer = answer_of(path)
+    assert answer["complete"]
+    assert answer["advice"]["freeze"] == "frozen"
+    assert not answer["trust"]["folds"]
+    assert "test/accuracy" in answer["test"]

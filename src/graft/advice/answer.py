@@ -32,7 +32,7 @@ def sentences(known: Known) -> list[str]:
     said = [what_to_do(known.advised.backbone.label, known.advised.step)]
     if head is not None:
         name = None if other is None else f"{other.backbone.label} with freeze={other.step.name}"
-        said.append(why(known.comparison, name, goal, validated))
+        said.append(why(known.comparison, name, goal, validated, known.tried, known.compared))
     return [*said, how_far(known.tested, goal)]
 
 

@@ -71,6 +71,12 @@ class Known:
     stopped: str = "it was stopped"
     parts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def tried(self) -> list[str]:
+        """The steps that retrain more and were begun, on any backbone."""
+        begun = [one.step.name for one in self.trainings if one.step != SOLVED and (one.spent or one.failed)]
+        return list(dict.fromkeys(begun))
+
     def data_words(self, *more: str) -> list[str]:
         """The words that were given below `data`, and below other names, as they were typed."""
         words = [word.lstrip("+") for word in self.question["words"]]

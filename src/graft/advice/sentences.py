@@ -1,6 +1,6 @@
 """What an advice says in words: three sentences, each made of numbers that stand beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graft.advice.ladder import SOLVED, Step
@@ -25,15 +25,28 @@ def what_to_do(backbone: str, step: Step) -> str:
     return f"Take {backbone} and retrain it (freeze={step.name}): {step.says}."
 
 
-def why(comparison: Comparison | None, other: str | None, goal: str, validated: Mapping[str, float]) -> str:
+def why(
+    comparison: Comparison | None,
+    other: str | None,
+    goal: str,
+    validated: Mapping[str, float],
+    tried: Sequence[str] = (),
+    unconfirmed: str = "",
+) -> str:
     """The second sentence: how retraining compares with the head alone.
 
     Args:
         comparison: fold by fold; None where there was no time for folds, or nothing to compare.
-        other: the best of those that retrain more; None where none was trained.
+        other: the best of those that retrain more; None where none was trained to its end.
         goal: the metric.
         validated: what the head alone, `head`, and the `other` have on validation.
+        tried: the steps that retrain more and were begun.
+        unconfirmed: why there is no comparison.
     """
+    if other is None and tried:
+        return (
+            f"What retrains more ({', '.join(tried)}) was begun but not trained to its end: the head is kept."
+        )
     if other is None:
         return "Nothing that retrains more was tried, so whether it would help is not known."
     if comparison is None:
@@ -42,10 +55,12 @@ def why(comparison: Comparison | None, other: str | None, goal: str, validated: 
             behind = "as good as" if gain == 0 else f"{points(-gain)} points behind"
             return f"{other} was {behind} the head alone on the validation images, so the head is kept."
         return (
-            f"{other} was {points(gain)} points ahead of the head alone on the validation images, which there"
-            " was no time to confirm on folds: the head is kept."
+            f"{other} was {points(gain)} points ahead of the head alone on the validation images, which was"
+            f" not confirmed on folds ({unconfirmed or 'they were not come to'}): the head is kept."
         )
     n = len(comparison.pairs)
+    if all(pair.other == pair.head for pair in comparison.pairs):
+        return f"{other} is as good as the head alone on each of {n} folds: keep the head."
     if comparison.low is None or comparison.high is None:
         return (
             f"Over {n} folds {other} is {points(comparison.mean)} points from the head alone; how sure that"

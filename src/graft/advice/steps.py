@@ -254,7 +254,12 @@ def compare(asked: Asked, known: Known) -> None:
     times = f", {repeats} times" if repeats > 1 else ""
     asked.tell(f"trains {_names(both)} on {folds} folds{times}")
     known.folds, known.repeats = folds, repeats
-    whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
+    try:
+        whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
+    except GraftError as error:
+        # Such as a class with fewer images than folds; the head alone is an answer all the same.
+        known.compared = known.compared or str(error)
+        return
     for one, done in zip(both, zip(*whole, strict=True), strict=False):
         known.promises[one.name] = promised(*right_of(done), tested)
     if len(both) == 2 and len(whole) > 1:
