@@ -40,9 +40,9 @@ from graft.runs.files import write_csv, write_figure
 from graft.sources.opening import open_data, split_data
 from graft.sweeps.crossval import Train
 
-# Shares of the time by whose end the look, ranking, retraining and folds are done; what is left is for the
-# test. Where the look takes longer, each of the others has its part of what is left.
-LOOKED, RANKED, CLIMBED, COMPARED = 0.1, 0.3, 0.65, 0.95
+# Shares of the time by whose end look, ranking, retraining, questions about labels and folds are done; what
+# is left is for the test. Where the look takes longer, each of the others has its part of what is left.
+LOOKED, RANKED, CLIMBED, LABELLED, COMPARED = 0.1, 0.3, 0.6, 0.75, 0.95
 # Seconds that figures and report take.
 WRITING = 5.0
 # Bits in which the hashes of near copies may differ, as `graft inspect` ships.
@@ -178,13 +178,17 @@ def plan_of(clock: Clock, images: int, chosen: Sequence[Measured]) -> list[str]:
     seconds = clock.seconds - clock.before
     goes_on = f", of which {clock.before / 60:.1f} were spent before" if clock.before else ""
     passes = sum(images * one.speed.a_pass for one in chosen)
-    rest = [("retrain more, as long as it pays", CLIMBED - RANKED), ("compare on folds", COMPARED - CLIMBED)]
+    rest = [
+        ("retrain more, as long as it pays", CLIMBED - RANKED),
+        ("say what more and other labels would give", LABELLED - CLIMBED),
+        ("compare on folds", COMPARED - LABELLED),
+    ]
     several = "1 backbone" if len(chosen) == 1 else f"{len(chosen)} backbones"
     return [
         f"plan for {clock.seconds / 60:g} minutes{goes_on}:",
         f"  rank {several} by the features of {images:,} images: {passes:.0f} s",
         *(f"  {what}: at most {share * max(seconds, 0):.0f} s" for what, share in rest),
-        "  say what more labels would give, test once",
+        "  test once",
     ]
 
 
@@ -238,7 +242,7 @@ def compare(asked: Asked, known: Known) -> None:
     # The test is a pass over its images, and figures and pages are written.
     speed = next(one.speed for one in known.ranked if one.candidate.label == (other or head).backbone.label)
     testing = WRITING + (2 * tested * speed.a_pass if speed else 0)
-    end = min(clock.moment(COMPARED, CLIMBED), clock.moment(1.0) - testing)
+    end = min(clock.moment(COMPARED, LABELLED), clock.moment(1.0) - testing)
     left = end - time.monotonic()
     both = [head] if other is None else [head, other]
     folds, repeats = folds_for(asked, both, left)
@@ -272,7 +276,7 @@ def compare(asked: Asked, known: Known) -> None:
 
 
 def folds_for(asked: Asked, trainings: Sequence[Training], seconds: float) -> tuple[int, int]:
-    """How many folds of these fit into the seconds, and how often cut; what an earlier start began goes on."""
+    """How many folds of these fit into the seconds, and how often; what an earlier start began goes on."""
     folds, repeats = asked.folder.read_spent().get("folds", {}).get(_names(trainings), (0, 0))
     fit = folds_within(sum(one.seconds for one in trainings), seconds)
     return (folds, repeats) if folds else fit
@@ -294,8 +298,10 @@ def ask_labels(asked: Asked, known: Known) -> None:
         return
     asked.tell("asks what more labels would give, and which labels look wrong")
 
+    end = asked.clock.moment(LABELLED, CLIMBED)
+
     def check() -> None:
-        if asked.clock.left < WRITING:
+        if time.monotonic() > end:
             raise OutOfTimeError
 
     trained, seed = len(known.splits["train"]), asked.config["seed"]
@@ -304,6 +310,7 @@ def ask_labels(asked: Asked, known: Known) -> None:
             known.looked, features, known.indices, head.backbone.label, trained, seed, check
         )
     except OutOfTimeError:
+        # The folds, which decide what is advised, are worth more.
         return
     for name, figure in figures_of(helping).items():
         write_figure(asked.folder.path / name, figure)
@@ -325,7 +332,7 @@ STEPS = {
     "look": look,
     "rank": rank_backbones,
     "retrain": retrain,
-    "compare": compare,
     "labels": ask_labels,
+    "compare": compare,
     "test": test_once,
 }
