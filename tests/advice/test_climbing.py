@@ -12,7 +12,7 @@ from graft.advice import climbing
 from graft.advice import trainings as of_trainings
 from graft.advice.backbones import Measured, Ranked, Speed, as_many_as_fit, go_on, some_of, within
 from graft.advice.climbing import best_of, climb, ladder_of
-from graft.advice.ladder import LADDER, SOLVED, shared_words, words_of
+from graft.advice.ladder import LADDER, SOLVED, data_words, shared_words, words_of
 from graft.advice.prior import Facts, shipped
 from graft.advice.trainings import Training
 from graft.composition.composing import compose
@@ -186,6 +186,11 @@ def test_copies_are_kept_together_unless_the_words_say_no() -> None:
     assert "minutes=3" not in shared_words(["data=digits", "minutes=3"])
     words = ["data=digits", "data.keep_copies_together=false"]
     assert shared_words(words) == [*words, "data.test_seed=0"]
+
+
+def test_what_repeats_a_look_has_the_same_splits() -> None:
+    words = data_words(["data=digits", "++data.x=1", "minutes=3", "++weights.simple_cnn=a", "seed=2"])
+    assert words == ["data=digits", "data.x=1", "data.keep_copies_together=true", "data.test_seed=0"]
 
 
 def test_a_network_of_a_library_is_named_by_words() -> None:

@@ -289,7 +289,8 @@ def test_a_word_with_a_space_is_quoted() -> None:
     page = Page(html(answer, {}, "my advice"))
     assert "graft predict 'run=my advice' source=photos\n" in page.sections["do"]
     assert "graft evaluate 'run=my advice/runs/one-full'\n" in page.sections["test"]
-    assert "graft inspect data=image_folder 'data.root=My photos'\n" in page.sections["images"]
+    added = "data.keep_copies_together=true data.test_seed=0"
+    assert f"graft inspect data=image_folder 'data.root=My photos' {added}\n" in page.sections["images"]
 
 
 @pytest.mark.parametrize("after_look", [True, False])

@@ -1,6 +1,5 @@
 """An advice as plain values: `advice.json`, the tables beside it and `advice.md`, of what is known so far."""
 
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
@@ -52,7 +51,7 @@ def plain(known: Known, clock: Clock) -> Plain:
             "images": 0 if known.indices is None else len(known.indices),
             "ranked": backbone_rows(known),
             "not_at_hand": list(known.not_at_hand),
-            "command": _ranking_command(known),
+            "command": known.ranking_command(),
         },
         "retraining": {"trainings": training_rows(known), "stopped_because": known.climbed},
         "trust": _trust(known),
@@ -89,11 +88,6 @@ def _look(known: Known) -> Plain | None:
         "rule": known.splits.rule,
         "findings": [finding._asdict() for finding in known.findings],
     }
-
-
-def _ranking_command(known: Known) -> str:
-    names = ",".join(dict.fromkeys(one.candidate.name for one in known.ranked))
-    return shlex.join(["graft", "rank", *known.data_words("weights"), f"backbones=[{names}]"])
 
 
 def backbone_rows(known: Known) -> list[Plain]:

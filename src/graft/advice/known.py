@@ -7,7 +7,7 @@ from typing import Any
 
 from graft.advice.backbones import Ranked
 from graft.advice.climbing import best_of
-from graft.advice.ladder import SOLVED, words_of
+from graft.advice.ladder import SOLVED, data_words, words_of
 from graft.advice.trainings import Training, typed
 from graft.advice.trust import Comparison, Promise
 from graft.configuration.keys import key_of
@@ -77,15 +77,17 @@ class Known:
         begun = [one.step.name for one in self.trainings if one.step != SOLVED and (one.spent or one.failed)]
         return list(dict.fromkeys(begun))
 
-    def data_words(self, *more: str) -> list[str]:
-        """The words that were given below `data`, and below other names, as they were typed."""
+    def ranking_command(self) -> str:
+        """What ranks the backbones again, on the same images."""
+        names = ",".join(dict.fromkeys(one.candidate.name for one in self.ranked))
         words = [word.lstrip("+") for word in self.question["words"]]
-        return [word for word in words if key_of(word).partition(".")[0] in ("data", *more)]
+        more = [word for word in words if key_of(word).partition(".")[0] in ("weights", "seed")]
+        return shlex.join(["graft", "rank", *data_words(words), *more, f"backbones=[{names}]"])
 
     def inspection_command(self, backbone: Candidate) -> str:
         """What asks again which labels look wrong to a backbone."""
         words = words_of(backbone, self.question["options"])
-        return shlex.join(["graft", "inspect", *self.data_words(), *map(typed, words)])
+        return shlex.join(["graft", "inspect", *data_words(self.question["words"]), *map(typed, words)])
 
     def choose(self) -> None:
         """Find the head alone, the best of the others, and which of them is advised.

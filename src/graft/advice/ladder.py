@@ -67,3 +67,9 @@ def shared_words(words: Sequence[str]) -> list[str]:
         "data.test_seed": given.get("data.split_seed", "0"),
     }
     return [*kept, *(f"{key}={value}" for key, value in added.items() if key not in given)]
+
+
+def data_words(words: Sequence[str]) -> list[str]:
+    """Those of an advice's words that are below `data`, with what it adds, for the same splits."""
+    typed = [word.lstrip("+") for word in words]
+    return [word for word in shared_words(typed) if key_of(word).partition(".")[0] == "data"]

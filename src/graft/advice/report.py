@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from graft.advice import figures
 from graft.advice.embedding import data_uri
-from graft.advice.ladder import LADDER
+from graft.advice.ladder import LADDER, data_words
 from graft.configuration.metric_names import ASSESSED, metric_of
 from graft.configuration.paths import from_here
 from graft.configuration.plain_text import encodable
@@ -138,7 +138,6 @@ def _parts(answer: Plain) -> Plain:
     )
     parts = {key: answer.get(key) for key in ("more_labels", "wrong_labels", "confused", "rare")}
     words = answer["question"]["words"]
-    data = [word for word in words if word.lstrip("+~").startswith(("data=", "data."))]
     return {
         **parts,
         "answer": answer,
@@ -155,7 +154,7 @@ def _parts(answer: Plain) -> Plain:
         "tested": test.get(f"test/{goal}"),
         "ends": test.get(f"test/{goal}_ci"),
         "metrics": _metrics(test),
-        "inspect": shlex.join(["graft", "inspect", *data]),
+        "inspect": shlex.join(["graft", "inspect", *data_words(words)]),
         "advise": shlex.join(["graft", "advise", *words]),
         "crossval": _crossval(answer),
     }
