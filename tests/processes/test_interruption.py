@@ -3,11 +3,21 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 import pytorch_lightning as pl
 
-from graft.processes.interruption import Terminated, defer, interruptible
+from graft.processes.interruption import (
+    Paused,
+    Terminated,
+    defer,
+    interruptible,
+    is_pending,
+    pause,
+    raise_pending,
+    until,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +139,33 @@ def test_in_another_thread_no_handler_is_touched():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_run_pauses_in_the_thread_that_is_to_pause_and_in_no_other():
+    said = []
+
+    def work():
+        with interruptible(), until(time.monotonic()):
+            said.append(is_pending())
+            try:
+                raise_pending(is_pending())
+            except Paused as paused:
+                said.append(paused.reason)
+        with interruptible():
+            pause("stop_after=1")
+            said.append(is_pending())
+        said.append(is_pending())
+
+    def elsewhere():
+        said.append(is_pending())
+
+    for target in (work, elsewhere):
+        with interruptible(), until(time.monotonic() + 1000):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+            assert not is_pending()
+    assert said == [True, "out of time", True, False, False]
 
 
 class Raises(pl.Callback):

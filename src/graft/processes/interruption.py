@@ -18,8 +18,6 @@ _deferred = False
 _pending: BaseException | None = None
 _active = False
 _owner = os.getpid()
-# Of `time.monotonic`: from when on a run is to pause.
-_deadline: float | None = None
 
 
 class Terminated(SystemExit):
@@ -45,25 +43,40 @@ class Paused(Terminated):
         self.requeue = False
 
 
+class _Pausing(threading.local):
+    """What lets a run of this thread pause; no signal is needed for that, so it need not be the main thread.
+
+    Attributes:
+        wanted: as `pause` was told; None: it was not.
+        deadline: of `time.monotonic`, from when on it is to pause; None: never.
+    """
+
+    wanted: Paused | None = None
+    deadline: float | None = None
+
+    def due(self) -> Paused | None:
+        """What a run of this thread is to raise now; None: nothing."""
+        if self.wanted is None and self.deadline is not None and time.monotonic() >= self.deadline:
+            return Paused("out of time")
+        return self.wanted
+
+
+_pausing = _Pausing()
+
+
 def pause(reason: str) -> None:
     """Let the run stop where it is next saved, as after a signal."""
-    global _pending
-    _pending = _pending or Paused(reason)
+    _pausing.wanted = Paused(reason)
 
 
 @contextmanager
 def until(moment: float) -> Iterator[None]:
     """Within the block, a run pauses from this moment of `time.monotonic` on."""
-    global _deadline
-    before, _deadline = _deadline, moment
+    before, _pausing.deadline = _pausing.deadline, moment
     try:
         yield
     finally:
-        _deadline = before
-
-
-def _late() -> bool:
-    return _deadline is not None and time.monotonic() >= _deadline
+        _pausing.deadline = before
 
 
 def defer(wanted: bool) -> None:
@@ -79,7 +92,7 @@ def defer(wanted: bool) -> None:
 
 def is_pending() -> bool:
     """Whether a signal waits, or the run is to pause, for this thread."""
-    return (_pending is not None or _late()) and _in_main()
+    return (_pending is not None and _in_main()) or _pausing.due() is not None
 
 
 def raise_pending(stops: bool) -> None:
@@ -95,7 +108,7 @@ def raise_pending(stops: bool) -> None:
     """
     if stops:
         defer(False)
-        raise _pending or (Paused("out of time") if _late() else Terminated())
+        raise (_pending if _in_main() else None) or _pausing.due() or Terminated()
 
 
 @contextmanager
@@ -106,9 +119,13 @@ def interruptible() -> Iterator[None]:
     SIGTERM by stopping as if training were done; both would let an interrupted run pass as finished.
     """
     global _pending, _active, _owner
+    _pausing.wanted = None
     # Signals belong to the main thread; elsewhere (a server, a test runner) nothing can be set.
     if not _in_main():
-        yield
+        try:
+            yield
+        finally:
+            _pausing.wanted = None
         return
     before = {number: signal.getsignal(number) for number in _numbers()}
     _pending, _owner = None, os.getpid()
@@ -128,7 +145,7 @@ def interruptible() -> Iterator[None]:
             raise _pending from error
         raise
     finally:
-        _pending = None
+        _pending = _pausing.wanted = None
         _active = False
         defer(False)
         for number, handler in before.items():
