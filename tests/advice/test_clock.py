@@ -62,4 +62,4 @@ def test_the_plan_is_for_what_is_left() -> None:
     assert fresh[2] == "  retrain more, as long as it pays: at most 36 s"
     again = plan_of(Clock(120.0, 60.0, started=time.monotonic()), 100, chosen)
     assert again[0] == "plan for 2 minutes, of which 1.0 were spent before:"
-    assert again[2] == "  retrain more, as long as it pays: at most 21 s"
+    assert again[2] == "  retrain more, as long as it pays: at most 18 s"
