@@ -6,7 +6,7 @@ from graft.reporting.summary import summarize
 from graft.runs.files import read_csv, write_yaml
 from graft.runs.recorded import metric_of_sweeps
 from graft.runs.records import find_runs
-from graft.sweeps.report import conclude
+from graft.sweeps.report import Failed, conclude
 
 
 @pytest.mark.figures
@@ -52,6 +52,13 @@ def test_what_ranks_the_jobs_is_the_sweeps_metric(sweep, capsys):
     assert page.startswith("# freeze=frozen optimizer.lr=0.0005 is best on validation (test/loss 0.9000")
     assert page.index("val/loss") < page.index("val/accuracy")
     assert "test/loss 0.9000" in capsys.readouterr().out
+
+
+def test_the_trainings_and_folds_of_advices_are_not_ranked_together(sweep, capsys):
+    with pytest.raises(SystemExit):
+        conclude(sweep, {"finished": 1}, [Failed(["seed=1"], "no memory")], "advise")
+    assert not (sweep / "summary.csv").exists()
+    assert f"graft advise resume={sweep}/JOB goes on with a job that has begun" in capsys.readouterr().out
 
 
 def test_compare_ranks_by_what_the_sweep_does(sweep, make_run):

@@ -35,7 +35,9 @@ def conclude(
     """
     from graft.reporting.summary import summarize
 
-    summarize(path, metric, OF_FOLDS if command == "crossval" else ("seed",))
+    # An advice has compared its trainings itself, and its folds are no runs to compare with them.
+    if command != "advise":
+        summarize(path, metric, OF_FOLDS if command == "crossval" else ("seed",))
     for job in failed:
         print(f"failed: {' '.join(job.words) or 'the job'}: {job.reason}", file=sys.stderr)
     counts = {**counts, "failed": len(failed)}
@@ -51,8 +53,8 @@ def say_how_to_go_on(path: Path, command: str) -> None:
     """Say what does what is left, for commands that can go on."""
     if command == "train":
         print(f"the same words with sweep.resume={shown(path)} do what is left", flush=True)
-    elif command == "crossval":
-        print(f"graft crossval resume={shown(path)}/JOB goes on with a job that has begun", flush=True)
+    elif command in ("crossval", "advise"):
+        print(f"graft {command} resume={shown(path)}/JOB goes on with a job that has begun", flush=True)
 
 
 def shown(path: Path) -> str:
