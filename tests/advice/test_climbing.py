@@ -132,6 +132,15 @@ def test_a_ladder_whose_steps_are_all_worse_is_left(trainings) -> None:
     assert not any(one.finished for one in done if one.step != SOLVED)
 
 
+def test_where_all_are_trained_to_their_end_it_says_so(trainings) -> None:
+    train = pretended(CURVES, [])
+    for one in trainings:
+        train(RunConfig.of(compose("train", one.words)[0]), one.folder.path, [])
+    done, why, asked = climbed(trainings, CURVES)
+    assert all(one.finished for one in done)
+    assert (asked, why) == ([], "all were trained to their end")
+
+
 def test_nothing_is_begun_after_the_time(trainings) -> None:
     _, why, asked = climbed(trainings, CURVES, seconds=-1)
     assert asked == ["frozen end"]

@@ -110,7 +110,10 @@ def climb(
         those = _candidates(known.values(), goal, val)
         step = decision.decide(decision.Known(those, facts, left, A_STEP, LEAST_GAIN), prior)
         if step is None:
-            why = "the time is up" if left <= 0 else "no step up is worth its cost"
+            if all(one.finished or one.failed for one in known.values()):
+                why = "all were trained to their end"
+            else:
+                why = "the time is up" if left <= 0 else "no step up is worth its cost"
             break
         training = known[step.name]
         if step.seconds > left:
