@@ -1,14 +1,21 @@
 """When the steps of an advice have to end."""
 
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graft.advice import clock as of_clock
-from graft.advice.backbones import Measured, Speed
+from graft.advice.backbones import Measured, Ranked, Speed
 from graft.advice.clock import Clock
-from graft.advice.steps import CLIMBED, COMPARED, LOOKED, RANKED, plan_of
+from graft.advice.known import Known
+from graft.advice.ladder import SOLVED
+from graft.advice.steps import CLIMBED, COMPARED, LOOKED, RANKED, WRITING, plan_of, seconds_to_test
+from graft.advice.trainings import Training
+from graft.data.splits import Splits
 from graft.ranking.candidates import Candidate
+from graft.runs.folder import RunFolder
 
 MOMENTS = ((RANKED, LOOKED), (CLIMBED, RANKED), (COMPARED, CLIMBED))
 
@@ -63,3 +70,12 @@ def test_the_plan_is_for_what_is_left() -> None:
     again = plan_of(Clock(120.0, 60.0, started=time.monotonic()), 100, chosen)
     assert again[0] == "plan for 2 minutes, of which 1.0 were spent before:"
     assert again[2] == "  retrain more, as long as it pays: at most 18 s"
+
+
+def test_the_test_has_its_time(tmp_path: Path) -> None:
+    """A pass over its images, and as much again; the labels are not asked about in it."""
+    backbone = Candidate("a", "a", {})
+    head = Training(backbone, SOLVED, (), RunFolder(tmp_path), 1, 0.0)
+    known = Known({}, head=head, ranked=[Ranked(backbone, {}, None, Speed(0.02, 0.01, 32))])
+    known.splits = Splits({"test": np.arange(1000)}, "drawn")
+    assert seconds_to_test(known) == pytest.approx(WRITING + 60)

@@ -27,6 +27,7 @@ from graft.advice.trainings import Training, test
 from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
 from graft.advice.what_helps import figures_of, sections, tables_of, what_would_help
 from graft.composition.composing import compose
+from graft.configuration.paths import from_here
 from graft.configuration.run_config import Node
 from graft.configuration.schema import Config
 from graft.data.grouping import one_of_each_picture
@@ -116,7 +117,7 @@ def look(asked: Asked, known: Known) -> None:
         index, reason = looked.unreadable[0]
         raise GraftError(
             f"{len(looked.unreadable)} of {len(data.images)} images cannot be read, such as"
-            f" {data.images.names[index]} ({reason}); take out those that {folder.images} names"
+            f" {data.images.names[index]} ({reason}); take out those that {from_here(folder.images)} names"
         )
     if not len(splits["val"]):
         raise GraftError(
@@ -239,10 +240,7 @@ def compare(asked: Asked, known: Known) -> None:
     assert known.data is not None
     assert known.splits is not None
     tested = len(known.splits["test"])
-    # The test is a pass over its images, and figures and pages are written.
-    speed = next(one.speed for one in known.ranked if one.candidate.label == (other or head).backbone.label)
-    testing = WRITING + (2 * tested * speed.a_pass if speed else 0)
-    end = min(clock.moment(COMPARED, LABELLED), clock.moment(1.0) - testing)
+    end = min(clock.moment(COMPARED, LABELLED), clock.moment(1.0) - seconds_to_test(known))
     left = end - time.monotonic()
     both = [head] if other is None else [head, other]
     folds, repeats = folds_for(asked, both, left)
@@ -275,6 +273,15 @@ def compare(asked: Asked, known: Known) -> None:
         known.compared = "fewer than two folds were done in time"
 
 
+def seconds_to_test(known: Known) -> float:
+    """Seconds that the test takes: a pass over its images, of whichever is advised; figures and pages."""
+    assert known.splits is not None
+    of = known.other or known.head
+    assert of is not None
+    speed = next(one.speed for one in known.ranked if one.candidate == of.backbone)
+    return WRITING + (2 * len(known.splits["test"]) * speed.a_pass if speed else 0)
+
+
 def folds_for(asked: Asked, trainings: Sequence[Training], seconds: float) -> tuple[int, int]:
     """How many folds of these fit into the seconds, and how often; what an earlier start began goes on."""
     folds, repeats = asked.folder.read_spent().get("folds", {}).get(_names(trainings), (0, 0))
@@ -297,8 +304,8 @@ def ask_labels(asked: Asked, known: Known) -> None:
     if features is None:
         return
     asked.tell("asks what more labels would give, and which labels look wrong")
-
-    end = asked.clock.moment(LABELLED, CLIMBED)
+    clock = asked.clock
+    end = min(clock.moment(LABELLED, CLIMBED), clock.moment(1.0) - seconds_to_test(known))
 
     def check() -> None:
         if time.monotonic() > end:
