@@ -268,6 +268,13 @@ def test_leaks_come_first(page: Page) -> None:
     assert images.index("a leak") < images.index("a note")
 
 
+def test_with_leaks_no_test_image_is_called_unseen() -> None:
+    answer = whole()
+    assert "never seen" not in Page(html(answer, {})).sections["do"]
+    answer["look"]["findings"] = []
+    assert "of images that it has never seen are named right" in Page(html(answer, {})).sections["do"]
+
+
 def test_each_section_has_a_command_that_repeats_it() -> None:
     page = Page(html(whole(), {}, "mine"))
     for place, command in (
@@ -333,7 +340,7 @@ def test_a_metric_that_is_no_accuracy_goes_by_its_name() -> None:
     answer["test"] |= {"test/f1_macro": 0.5, "test/f1_macro_ci": None}
     first = Page(html(answer, {})).sections["do"].replace("\xa0", " ")
     assert "50.0 %" in first
-    assert "f1 macro on images" in first
+    assert "f1 macro on the test images" in first
     assert "named right" not in first
 
 

@@ -1,6 +1,6 @@
 """What an advice says of retraining is no more than what is known."""
 
-from graft.advice.sentences import why
+from graft.advice.sentences import how_far, why
 from graft.advice.trust import Comparison, Pair, compared
 
 GOAL, VALIDATED = "accuracy", {"head": 0.9, "other": 0.95}
@@ -35,3 +35,11 @@ def test_the_verdict_follows_the_numbers() -> None:
     }
     for differences, verdict in verdicts.items():
         assert verdict in why(folds(*differences), "cnn with freeze=full", GOAL, VALIDATED)
+
+
+def test_a_test_that_leaks_is_not_called_unseen() -> None:
+    tested = {"test/accuracy": 0.9, "test/accuracy_ci": (0.8, 0.95)}
+    assert "test images that nothing else has seen" in how_far(tested, GOAL)
+    said = how_far(tested, GOAL, leaks=True)
+    assert "nothing else has seen" not in said
+    assert "which may flatter it" in said

@@ -32,7 +32,8 @@ def sentences(known: Known) -> list[str]:
     if head is not None:
         name = None if other is None else f"{other.backbone.label} with freeze={other.step.name}"
         said.append(why(known.comparison, name, goal, validated, known.tried, known.compared))
-    return [*said, how_far(known.tested, goal)]
+    leaks = any(finding.kind == "leak" for finding in known.findings)
+    return [*said, how_far(known.tested, goal, leaks)]
 
 
 def plain(known: Known, clock: Clock) -> Plain:
