@@ -25,7 +25,7 @@ from graft.advice.prior import Facts, shipped
 from graft.advice.telling import Teller
 from graft.advice.trainings import Training, test
 from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
-from graft.advice.what_helps import figures_of, sections, tables_of, what_would_help
+from graft.advice.what_helps import ABOUT_LABELS, figures_of, sections, tables_of, what_would_help
 from graft.composition.composing import compose
 from graft.configuration.paths import from_here
 from graft.configuration.run_config import Node
@@ -117,7 +117,8 @@ def look(asked: Asked, known: Known) -> None:
         index, reason = looked.unreadable[0]
         raise GraftError(
             f"{len(looked.unreadable)} of {len(data.images)} images cannot be read, such as"
-            f" {data.images.names[index]} ({reason}); take out those that {from_here(folder.images)} names"
+            f" {data.images.names[index]} ({reason}); take out those for which"
+            f" {from_here(folder.images)} has a reason"
         )
     if not len(splits["val"]):
         raise GraftError(
@@ -257,9 +258,14 @@ def compare(asked: Asked, known: Known) -> None:
     asked.tell(f"trains {_names(both)} on {folds} folds{times}")
     known.folds, known.repeats = folds, repeats
     try:
-        whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
+        try:
+            whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
+        except GraftError:
+            # Such as a class with fewer images than folds, which may do for fewer.
+            folds = known.folds = min(FOLDS)
+            whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
     except GraftError as error:
-        # Such as a class with fewer images than folds; the head alone is an answer all the same.
+        # The head alone is an answer all the same.
         known.compared = known.compared or str(error)
         return
     for one, done in zip(both, zip(*whole, strict=True), strict=False):
@@ -317,7 +323,9 @@ def ask_labels(asked: Asked, known: Known) -> None:
             known.looked, features, known.indices, head.backbone.label, trained, seed, check
         )
     except OutOfTimeError:
-        # The folds, which decide what is advised, are worth more.
+        # The folds, which decide what is advised, are worth more; an earlier start may have had the time.
+        before = asked.folder.read_answer()
+        known.parts |= {name: before[name] for name in ABOUT_LABELS if before.get(name)}
         return
     for name, figure in figures_of(helping).items():
         write_figure(asked.folder.path / name, figure)

@@ -23,6 +23,8 @@ from graft.objective.out_of_fold import out_of_fold
 SHOWN = 24
 # Pairs of classes that are told.
 PAIRS = 10
+# The parts of `advice.json` that stand here.
+ABOUT_LABELS = ("more_labels", "wrong_labels", "confused", "rare")
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,11 @@ def write(asked: Asked, known: Known) -> None:
     folder = asked.folder
     asked.keep_spent(known)
     if known.advised is not None:
+        part = folder.path / ".model.part"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(known.advised.folder.bundle, part)
         shutil.rmtree(folder.model, ignore_errors=True)
-        shutil.copytree(known.advised.folder.bundle, folder.model)
+        part.rename(folder.model)
     answer = plain(known, asked.clock)
     write_json(folder.answer, answer)
     write_text(folder.page, page(answer, write_report(folder, answer)))

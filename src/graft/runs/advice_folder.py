@@ -8,7 +8,7 @@ from typing import Any
 
 from graft.configuration.keys import key_of
 from graft.configuration.paths import existing
-from graft.configuration.schema import Config, Plain
+from graft.configuration.schema import Config, Plain, get, replaced
 from graft.errors import GraftError
 from graft.runs.files import write_json, write_yaml
 from graft.runs.folder import RunFolder
@@ -77,7 +77,7 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]
         key = key_of(word)
         if key.partition(".")[0] not in FREE:
             raise GraftError(f"{key} cannot change in an advice that goes on; start a new one for that")
-        config[key.partition(".")[0]] = given[key.partition(".")[0]]
+        config = replaced(config, key, get(given, key))
     changed = {key_of(word) for word in words}
     before = [word for word in words_of(RunFolder(folder.path)) if key_of(word) not in changed]
     return config, [*before, *words]
