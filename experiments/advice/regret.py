@@ -4,7 +4,7 @@
 
 TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10 with so many
 labels a class, from its five others), or dirty (drawn digits, from handwritten ones; 8 % of the labels are
-wrong, 5 % of the images copies of others, saved anew). For each re-drawn split every step of the ladder is
+wrong, 5 % of the images copies of others). For each re-drawn split every step of the ladder is
 trained and tested, then the advice is asked. A row a training in `regret.csv`; stopped, the same words go on.
 """
 
@@ -137,8 +137,9 @@ def draw_dirty(folder: Path, seed: int) -> None:
         data.images[int(index)].save(folder / names[place])
         rows.append({"path": names[place], "wrong": place in wrong, "copy_of": ""})
     for number, place in enumerate(copied):
-        copy = names[place].replace(f"{place:04d}", f"copy-{number:03d}").replace(".png", ".jpg")
-        data.images[int(chosen[place])].convert("RGB").save(folder / copy, quality=90)
+        # Of 8 x 8 pixels, in which a near copy could not be told from another drawing.
+        copy = names[place].replace(f"{place:04d}", f"copy-{number:03d}")
+        data.images[int(chosen[place])].save(folder / copy)
         rows.append({"path": copy, "wrong": place in wrong, "copy_of": names[place]})
     write_csv(folder.with_suffix(".csv"), rows)
 
