@@ -1,0 +1,85 @@
+"""fastai's `fine_tune` on the tasks of the EfficientNet-Lites, from the same weights, images and splits.
+
+    python lite_peer.py TASKS OUT.csv [--only photos,cifar] [--draws 0,1,2]
+
+Needs the environment of `peer.py`, whose learner it is, and manifests of `lite_tasks.py`: Lite0 at 96 px, one
+frozen epoch and nine of all, the last epoch's weights, judged by the test images. A row a run; what is there is
+not run again.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import pandas as pd  # type: ignore[import-untyped]
+import torch
+from fastai.vision.all import (  # type: ignore[import-not-found]
+    CategoryBlock,
+    ColReader,
+    ColSplitter,
+    DataBlock,
+    ImageBlock,
+    Learner,
+    Normalize,
+    set_seed,
+)
+from networks import efficientnet_lite0
+from peer import Resized, model_of
+from torch import nn
+
+from graft.runs.files import read_csv, write_csv
+
+# Of the pairs that `peer.py` knows, one with this network.
+PAIR, PIXELS, EPOCHS, BATCH = "lite0/photos-20", 96, 10, 64
+
+
+def main() -> None:
+    """Read the command line, run what is missing."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tasks", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", default="photos,cifar")
+    parser.add_argument("--draws", default="0,1,2")
+    given = parser.parse_args()
+    rows = list(read_csv(given.out)) if given.out.is_file() else []
+    done = {(row["task"], row["draw"]) for row in rows}
+    for draw in given.draws.split(","):
+        for task in given.only.split(","):
+            if (task, draw) not in done:
+                rows.append({"task": task, "draw": draw, **tuned(given.tasks, task, int(draw))})
+                print(rows[-1], flush=True)
+                write_csv(given.out, rows)
+
+
+def tuned(tasks: Path, task: str, draw: int) -> dict[str, str]:
+    """Fine-tune once; what the test images say."""
+    rows = pd.read_csv(tasks / f"{task}-{draw}.csv", dtype=str)
+    set_seed(draw, reproducible=True)
+    backbone = efficientnet_lite0(weights="package", image_size=PIXELS)
+    preprocessing = backbone.preprocessing
+    training, val, test = (rows[rows.split == name] for name in ("train", "val", "test"))
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock(vocab=sorted(training.label.unique()))),
+        get_x=ColReader("path", pref=tasks),
+        get_y=ColReader("label"),
+        splitter=ColSplitter("valid"),
+        item_tfms=Resized(preprocessing),
+        batch_tfms=Normalize.from_stats(preprocessing.mean, preprocessing.std, cuda=False),
+    )
+    both = pd.concat([training.assign(valid=False), val.assign(valid=True)], ignore_index=True)
+    dls = block.dataloaders(both, bs=min(BATCH, len(training)), num_workers=0)
+    model, splitter = model_of(PAIR, backbone, len(dls.vocab))
+    learn = Learner(dls, model, splitter=splitter)
+    started = time.perf_counter()
+    with learn.no_bar(), learn.no_logging():
+        learn.fine_tune(EPOCHS - 1)
+        seconds = time.perf_counter() - started
+        said, labels = learn.get_preds(dl=dls.test_dl(test.reset_index(drop=True), with_labels=True))
+    right = (said.argmax(1) == labels).float().mean().item()
+    loss = nn.functional.nll_loss(said.clamp_min(1e-12).log(), labels).item()
+    return {"accuracy": f"{right:.4f}", "loss": f"{loss:.4f}", "seconds": f"{seconds:.0f}"}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
