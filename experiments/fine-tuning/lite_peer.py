@@ -1,10 +1,11 @@
 """fastai's `fine_tune` on the tasks of the EfficientNet-Lites, from the same weights, images and splits.
 
-    python lite_peer.py TASKS OUT.csv [--only photos,cifar] [--draws 0,1,2]
+    python lite_peer.py TASKS OUT.csv [--only photos,cifar] [--draws 0,1,2] [--batch 64]
 
-Needs the environment of `peer.py`, whose learner it is, and manifests of `lite_tasks.py`: Lite0 at 96 px, one
-frozen epoch and nine of all, the last epoch's weights, judged by the test images. A row a run; what is there is
-not run again.
+Needs the environment of `peer.py`, whose learner it is, and manifests of `lite_tasks.py`: Lite0 at 96 px, a
+frozen epoch and nine of all, the last epoch's weights, judged by the test images. Batches are of 64 as
+fastai ships, which of 80 images are one an epoch (it drops the rest), or of 16. A row a run; what is there
+is not run again.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from torch import nn
 from graft.runs.files import read_csv, write_csv
 
 # Of the pairs that `peer.py` knows, one with this network.
-PAIR, PIXELS, EPOCHS, BATCH = "lite0/photos-20", 96, 10, 64
+PAIR, PIXELS, EPOCHS = "lite0/photos-20", 96, 10
 
 
 def main() -> None:
@@ -40,18 +41,20 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", default="photos,cifar")
     parser.add_argument("--draws", default="0,1,2")
+    parser.add_argument("--batch", type=int, default=64)
     given = parser.parse_args()
     rows = list(read_csv(given.out)) if given.out.is_file() else []
-    done = {(row["task"], row["draw"]) for row in rows}
+    done = {(row["task"], row["draw"], row["batch"]) for row in rows}
     for draw in given.draws.split(","):
         for task in given.only.split(","):
-            if (task, draw) not in done:
-                rows.append({"task": task, "draw": draw, **tuned(given.tasks, task, int(draw))})
+            if (task, draw, str(given.batch)) not in done:
+                what = {"task": task, "draw": draw, "batch": str(given.batch)}
+                rows.append({**what, **tuned(given.tasks, task, int(draw), given.batch)})
                 print(rows[-1], flush=True)
                 write_csv(given.out, rows)
 
 
-def tuned(tasks: Path, task: str, draw: int) -> dict[str, str]:
+def tuned(tasks: Path, task: str, draw: int, batch: int) -> dict[str, str]:
     """Fine-tune once; what the test images say."""
     rows = pd.read_csv(tasks / f"{task}-{draw}.csv", dtype=str)
     set_seed(draw, reproducible=True)
@@ -67,7 +70,7 @@ def tuned(tasks: Path, task: str, draw: int) -> dict[str, str]:
         batch_tfms=Normalize.from_stats(preprocessing.mean, preprocessing.std, cuda=False),
     )
     both = pd.concat([training.assign(valid=False), val.assign(valid=True)], ignore_index=True)
-    dls = block.dataloaders(both, bs=min(BATCH, len(training)), num_workers=0)
+    dls = block.dataloaders(both, bs=min(batch, len(training)), num_workers=0)
     model, splitter = model_of(PAIR, backbone, len(dls.vocab))
     learn = Learner(dls, model, splitter=splitter)
     started = time.perf_counter()
