@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,6 +108,19 @@ def test_what_is_said_follows_from_the_folds(advised: Path) -> None:
     assert answer["advice"]["run"] == f"runs/{expected}"
     promise = trust["promised"][trust["head"]]
     assert 0 <= promise["low"] <= promise["right"] / promise["images"] <= promise["high"] <= 1
+
+
+def test_the_page_has_a_section_a_question(advised: Path) -> None:
+    answer = answer_of(advised)
+    page = (advised / "advice.md").read_text(encoding="utf-8")
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [
+        *("The images", "Which backbone", "How much to retrain", "How far to trust it"),
+        *("What would help", "The test", "The time"),
+    ]
+    assert f"| accuracy | {answer['test']['test/accuracy']:.4f} |" in page
+    assert answer["more_labels"]["sentence"] in page
+    for name in re.findall(r"\]\(([^)]+\.png)\)", page):
+        assert (advised / name).is_file()
 
 
 def test_from_python_it_is_the_same(words: list[str], advised: Path, tmp_path: Path) -> None:

@@ -1,17 +1,15 @@
-"""An advice as plain values: `advice.json`, the tables beside it and `advice.md`, of what is known so far."""
+"""An advice as plain values: `advice.json` and the tables beside it, of what is known so far."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from graft.advice.backbones import probe_interval
 from graft.advice.clock import Clock
 from graft.advice.known import Known
-from graft.advice.sentences import between, how_far, points, what_to_do, why
-from graft.configuration.plain_text import in_markdown
+from graft.advice.sentences import how_far, what_to_do, why
 from graft.configuration.schema import Plain
 from graft.configuration.version import __version__
 from graft.data.splits import SPLITS
-from graft.reporting.tables import markdown
 
 # Of the form of advice.json; a reader that knows another one should say so.
 FORM = 1
@@ -165,93 +163,3 @@ def _trust(known: Known) -> Plain | None:
             "worth_it": comparison.worth_it,
         }
     return trust
-
-
-def page(answer: Plain, figures: Collection[str] = ()) -> str:
-    """The advice as Markdown, with the figures that stand beside it as files of these names."""
-    lines = [
-        "# What to do with these images",
-        "",
-        *(f"{in_markdown(text)}\n" for text in answer["sentences"]),
-    ]
-    if answer["stopped"]:
-        lines += [f"Not all of it could be answered: {in_markdown(answer['stopped'])}.", ""]
-    if answer["advice"]:
-        lines += ["```bash", answer["advice"]["command"], "```", ""]
-    if look := answer["look"]:
-        lines += ["## The images", "", in_markdown(look["rule"]), ""]
-        lines += [f"- {finding['kind']}: {in_markdown(finding['text'])}" for finding in look["findings"]] + [
-            ""
-        ]
-    if rows := answer["backbones"]["ranked"]:
-        lines += [
-            "## Which backbone",
-            "",
-            *_figure("backbones", figures),
-            _backbone_table(rows),
-            "",
-            "```bash",
-            answer["backbones"]["command"],
-            "```",
-            "",
-        ]
-    if missing := answer["backbones"]["not_at_hand"]:
-        names = ", ".join(f"{one['name']} ({one['megabytes']} MB)" for one in missing)
-        lines += [f"Not tried, since their weights would have to be fetched: {names}.", ""]
-    if rows := answer["retraining"]["trainings"]:
-        lines += ["## How much to retrain", "", *_figure("trainings", figures), _training_table(rows), ""]
-        lines += [f"No more was trained: {answer['retraining']['stopped_because'] or 'it was stopped'}.", ""]
-    if trust := answer["trust"]:
-        lines += ["## How far to trust it", "", *_figure("folds", figures), *_trust_lines(trust), ""]
-    return "\n".join(lines)
-
-
-def _figure(name: str, figures: Collection[str]) -> list[str]:
-    return [f"![{name}]({name}.png)", ""] if name in figures else []
-
-
-def _backbone_table(rows: Sequence[Plain]) -> str:
-    head = ["backbone", "probe", "95 % interval", "ms an image", "goes on"]
-    cells = [
-        [
-            row["backbone"],
-            *(
-                ("", "")
-                if row["probe"] is None
-                else (f"{row['probe']:.3f}", between(row["low"], row["high"]))
-            ),
-            "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}",
-            row["reason"] or ("yes" if row["goes_on"] else "no"),
-        ]
-        for row in rows
-    ]
-    return markdown(head, cells)
-
-
-def _training_table(rows: Sequence[Plain]) -> str:
-    head = ["backbone", "freeze", "epochs", "validation", "seconds"]
-    cells = [
-        [
-            row["backbone"],
-            row["freeze"],
-            row["failed"] or f"{row['epochs']} of {row['of']}",
-            "" if row["best"] is None else f"{row['best']:.4f}",
-            f"{row['seconds']:.0f}",
-        ]
-        for row in rows
-    ]
-    return markdown(head, cells)
-
-
-def _trust_lines(trust: Plain) -> list[str]:
-    if not trust["folds"]:
-        return [f"No folds: {trust['why_not']}."]
-    head = ["fold", "head alone", "retrained"]
-    cells = [[str(pair["fold"]), f"{pair['head']:.4f}", f"{pair['other']:.4f}"] for pair in trust["folds"]]
-    lines = [markdown(head, cells), ""]
-    if trust["low"] is not None:
-        lines.append(
-            f"Retrained − head: {points(trust['mean'])} points,"
-            f" 95 % interval {between(trust['low'], trust['high'])}."
-        )
-    return lines

@@ -9,9 +9,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from graft.advice.answer import page, plain
+from graft.advice.answer import plain
 from graft.advice.clock import Clock
 from graft.advice.known import Known
+from graft.advice.page import page
 from graft.advice.report import write_report
 from graft.advice.steps import STEPS, Asked
 from graft.advice.telling import telling
