@@ -125,6 +125,7 @@ def sections(helping: Helping, command: str) -> Plain:
         parts["wrong_labels"] = {"images": 0, "issues": 0, "suspects": [], "figure": None, "command": command}
         return parts | {"wrong_labels": {**parts["wrong_labels"], "sentence": reason}}
     issues = int(found.issue.sum())
+    hard = "; some may be hard images" if issues else ""
     parts["wrong_labels"] = {
         "images": len(found.indices),
         "issues": issues,
@@ -141,7 +142,7 @@ def sections(helping: Helping, command: str) -> Plain:
             for row, _ in zip(suspect_rows(helping.looked), range(SHOWN), strict=False)
         ],
         "figure": "suspects.png",
-        "sentence": f"{issues:,} of {len(found.indices):,} labels look wrong; some may be hard images.",
+        "sentence": f"{issues:,} of {len(found.indices):,} labels look wrong{hard}.",
         "command": command,
     }
     parts["confused"] = [
