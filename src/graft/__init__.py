@@ -38,10 +38,6 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     Raises:
         GraftError: a word is wrong, or the data, weights or device are not what the words say.
     """
-    import secrets
-    import threading
-    from pathlib import Path
-
     from graft.composition.composing import compose
     from graft.composition.needed_paths import check_paths
     from graft.configuration.run_config import RunConfig
@@ -53,11 +49,7 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     if hydra_cfg.mode is not None and hydra_cfg.mode.name == "MULTIRUN":
         raise GraftError("a sweep is for the command line; graft.train trains one run")
     config, overrides = going_on(RunConfig.of(values), hydra_cfg.run, overrides)
-    path = Path(hydra_cfg.run.dir)
-    named = any(word.startswith("hydra.run.dir=") for word in overrides)
-    if not named and (path.exists() or threading.current_thread() is not threading.main_thread()):
-        # The id in the default name belongs to the process, which may train more than once a second.
-        path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
+    path = _folder_of_call(hydra_cfg.run.dir, overrides)
     if not config.resume:
         refuse_taken(path)
     check_paths(config.plain(), "train")
@@ -73,9 +65,6 @@ def advise(words: Sequence[str] = ()) -> Advice:
     Raises:
         GraftError: a word is wrong, or the images, the weights or the device are not what the words say.
     """
-    import secrets
-    from pathlib import Path
-
     from graft.composition.composing import compose
     from graft.composition.needed_paths import check_paths
     from graft.processes.host import undisturbed
@@ -84,12 +73,10 @@ def advise(words: Sequence[str] = ()) -> Advice:
 
     values, hydra_cfg = compose("advise", words)
     said = list(words)
-    path = Path(hydra_cfg.run.dir)
+    path = _folder_of_call(hydra_cfg.run.dir, words)
     if values["resume"]:
         values, said = advice_folder.going_on(values, said)
     else:
-        if path.exists() and not any(word.startswith("hydra.run.dir=") for word in words):
-            path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
         refuse_taken(path)
     check_paths(values, "advise")
     with undisturbed():
@@ -98,6 +85,20 @@ def advise(words: Sequence[str] = ()) -> Advice:
         from graft.commands import train as training
 
         return Advice(command.run(values, path, said, training.run))
+
+
+def _folder_of_call(run_dir: str, words: Sequence[str]) -> Path:
+    """The folder that a call is to leave: the one that its words name, else one that no other call has."""
+    import secrets
+    import threading
+    from pathlib import Path
+
+    path = Path(run_dir)
+    named = any(word.startswith("hydra.run.dir=") for word in words)
+    if not named and (path.exists() or threading.current_thread() is not threading.main_thread()):
+        # The id in the default name belongs to the process, which may be called more than once a second.
+        path = path.with_name(f"{path.name}-{secrets.token_hex(3)}")
+    return path
 
 
 def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:

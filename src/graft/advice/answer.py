@@ -92,6 +92,7 @@ def _look(known: Known) -> Plain | None:
 def backbone_rows(known: Known) -> list[Plain]:
     """A backbone a row, with its probe's interval and the milliseconds of an image."""
     images = 0 if known.indices is None else len(known.indices)
+    going = {one.candidate.label for one in known.going}
     rows: list[Plain] = []
     for one in known.ranked:
         row = one.row
@@ -104,7 +105,7 @@ def backbone_rows(known: Known) -> list[Plain]:
                 "probe": probe,
                 "low": low,
                 "high": high,
-                "goes_on": one.candidate.label in {other.candidate.label for other in known.going},
+                "goes_on": one.candidate.label in going,
                 "milliseconds": None if one.speed is None else round(1000 * one.speed.forward, 3),
                 "parameters": row.get("parameters"),
                 "gmacs": row.get("gmacs"),

@@ -57,14 +57,20 @@ def ladder_of(
     """
     trainings = []
     for step in LADDER:
+        # To compose takes a third of a second; a step has as many epochs on every backbone.
+        epochs = 1 if step == SOLVED else epochs_of([*shared, *step.words])
         for one in ranked:
             assert one.speed is not None
             words = (*shared, *words_of(one.candidate, options), *step.words, "calibrate=true", UNTESTED)
             run = folder.training(f"{clean_name(one.candidate.label)}-{step.name}")
-            epochs = 1 if step == SOLVED else int(compose("train", words)[0]["trainer"]["max_epochs"])
             estimate = seconds_an_epoch(step.name, one.speed, train, val)
             trainings.append(Training(one.candidate, step, words, run, epochs, estimate))
     return trainings
+
+
+def epochs_of(words: Sequence[str]) -> int:
+    """How many epochs `graft train` has with these words."""
+    return int(compose("train", words)[0]["trainer"]["max_epochs"])
 
 
 def climb(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -79,7 +80,7 @@ class Asked:
         """The words that all trainings have."""
         return shared_words(self.words)
 
-    @property
+    @cached_property
     def node(self) -> Node:
         """The `data` node of the trainings: copies of an image are kept together."""
         node: Node = compose("train", self.shared)[0]["data"]

@@ -12,8 +12,7 @@ from graft.advice.trainings import UNTESTED, Training
 from graft.composition.composing import compose
 from graft.data import ImageData
 from graft.processes.interruption import Paused, until
-from graft.reporting.folds import Fold
-from graft.reporting.groups import ROUNDING
+from graft.reporting.folds import Fold, corrected_interval
 from graft.sweeps.crossval import Cut, Train, cuts_of, train_folds
 
 # Folds that are worth the time they take, and how often they are cut anew at most: two say next to nothing of
@@ -81,12 +80,11 @@ def folds_within(seconds_a_fold: float, seconds: float) -> tuple[int, int]:
 def compared(pairs: Sequence[Pair]) -> Comparison:
     """The mean difference with the interval that allows for training images that folds share."""
     values = [pair.other - pair.head for pair in pairs]
-    n, middle = len(values), mean(values)
-    if n < 2 or (spread := stdev(values)) < ROUNDING:
-        return Comparison(tuple(pairs), middle)
     share = mean(pair.tested / pair.trained for pair in pairs)
-    half = float(stats.t.ppf(0.975, n - 1)) * spread * math.sqrt(1 / n + share)
-    return Comparison(tuple(pairs), middle, middle - half, middle + half, spread / math.sqrt(n))
+    interval = corrected_interval(values, share, least=-math.inf)
+    if interval is None:
+        return Comparison(tuple(pairs), mean(values))
+    return Comparison(tuple(pairs), mean(values), *interval, stdev(values) / math.sqrt(len(values)))
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from graft.data.copies import connected, exact_copies, near_copies
+from graft.data.copies import exact_copies, near_copies
 from graft.data.image_data import ImageData, Indices
 from graft.data.kept_looks import kept_looks
 from graft.data.looks import Look, all_looks, readable
 from graft.data.splits import SPLITS, Splits
+from graft.data.together import joined
 from graft.inspection.suspects import Suspects
 
 # What may not share an image, or a patient, with another.
@@ -78,20 +79,14 @@ class Inspection:
 
         None where each stands alone.
         """
-        groups, exact = self.data.together, self.exact
-        if groups is None and not exact:
+        if self.data.together is None and not self.exact:
             return None
-        numbers: dict[object, int] = {}
-        of_group = [
-            numbers.setdefault(index if groups is None else groups[index], len(numbers))
-            for index in range(len(self.looks))
-        ]
-        # A set of copies makes one of the groups that it is in.
-        pairs = [(of_group[copies[0]], of_group[copy]) for copies in exact for copy in copies[1:]]
-        joined = np.arange(len(numbers))
-        for members in connected(pairs):
-            joined[members] = members[0]
-        return joined[np.array(of_group, np.int64)[indices]]
+        pictures = np.arange(len(self.looks))
+        for copies in self.exact:
+            pictures[copies] = copies[0]
+        _, groups = np.unique(joined(self.data.together, pictures), return_inverse=True)
+        of_each: Indices = groups[indices]
+        return of_each
 
     def divided_groups(self) -> list[list[int]]:
         """The images of each group, such as a patient, that is in two or three of train, val and test."""

@@ -45,7 +45,7 @@ class Fold:
 
 
 def corrected_interval(
-    values: Sequence[float], test_share: float, most: float = math.inf
+    values: Sequence[float], test_share: float, most: float = math.inf, least: float = 0.0
 ) -> tuple[float, float] | None:
     """95 % interval of a mean over folds, by the corrected resampled t.
 
@@ -55,16 +55,17 @@ def corrected_interval(
     where all are equal, as of folds without an error: then nothing is known of their spread.
 
     Args:
-        values: a metric of each fold, of all repeats; at least 0.
+        values: a metric of each fold, of all repeats.
         test_share: n_test/n_train, the latter without images that validate, which teach the model nothing.
         most: the largest value that the metric can have.
+        least: the smallest; a difference of two metrics has none.
     """
     n = len(values)
     if n < 2 or stdev(values) < ROUNDING:
         return None
     error = stdev(values) * math.sqrt(1 / n + test_share)
     low, high = map(float, stats.t.interval(0.95, n - 1, mean(values), error))
-    return max(0.0, low), min(most, high)
+    return max(least, low), min(most, high)
 
 
 def rows_of(
