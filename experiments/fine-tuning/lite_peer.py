@@ -9,24 +9,13 @@ is not run again.
 """
 
 import argparse
-import time
 from pathlib import Path
 
 import pandas as pd  # type: ignore[import-untyped]
 import torch
-from fastai.vision.all import (  # type: ignore[import-not-found]
-    CategoryBlock,
-    ColReader,
-    ColSplitter,
-    DataBlock,
-    ImageBlock,
-    Learner,
-    Normalize,
-    set_seed,
-)
+from fastai.vision.all import set_seed  # type: ignore[import-not-found]
 from networks import efficientnet_lite0
-from peer import Resized, model_of
-from torch import nn
+from peer import fine_tuned
 
 from graft.runs.files import read_csv, write_csv
 
@@ -59,28 +48,10 @@ def tuned(tasks: Path, task: str, draw: int, batch: int) -> dict[str, str]:
     rows = pd.read_csv(tasks / f"{task}-{draw}.csv", dtype=str)
     set_seed(draw, reproducible=True)
     backbone = efficientnet_lite0(weights="package", image_size=PIXELS)
-    preprocessing = backbone.preprocessing
     training, val, test = (rows[rows.split == name] for name in ("train", "val", "test"))
-    block = DataBlock(
-        blocks=(ImageBlock, CategoryBlock(vocab=sorted(training.label.unique()))),
-        get_x=ColReader("path", pref=tasks),
-        get_y=ColReader("label"),
-        splitter=ColSplitter("valid"),
-        item_tfms=Resized(preprocessing),
-        batch_tfms=Normalize.from_stats(preprocessing.mean, preprocessing.std, cuda=False),
-    )
-    both = pd.concat([training.assign(valid=False), val.assign(valid=True)], ignore_index=True)
-    dls = block.dataloaders(both, bs=min(batch, len(training)), num_workers=0)
-    model, splitter = model_of(PAIR, backbone, len(dls.vocab))
-    learn = Learner(dls, model, splitter=splitter)
-    started = time.perf_counter()
-    with learn.no_bar(), learn.no_logging():
-        learn.fine_tune(EPOCHS - 1)
-        seconds = time.perf_counter() - started
-        said, labels = learn.get_preds(dl=dls.test_dl(test.reset_index(drop=True), with_labels=True))
-    right = (said.argmax(1) == labels).float().mean().item()
-    loss = nn.functional.nll_loss(said.clamp_min(1e-12).log(), labels).item()
-    return {"accuracy": f"{right:.4f}", "loss": f"{loss:.4f}", "seconds": f"{seconds:.0f}"}
+    reached = fine_tuned(PAIR, backbone, tasks, training, val, test, EPOCHS, batch)
+    digits = {"accuracy": 4, "loss": 4, "seconds": 0}
+    return {name: f"{value:.{digits[name]}f}" for name, value in reached.items()}
 
 
 if __name__ == "__main__":

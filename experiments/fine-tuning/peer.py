@@ -81,23 +81,38 @@ def tuned(pair: str, kind: str, draw: int, given: argparse.Namespace) -> dict[st
     set_seed(draw, reproducible=True)
     backbone = network(pair, given.sources)
     # What validates plays no part in `fine_tune`; a few images keep its epochs short in a search.
-    some = training.assign(valid=False), (val.head(2) if kind == "search" else val).assign(valid=True)
+    some = val.head(2) if kind == "search" else val
+    return fine_tuned(pair, backbone, given.tasks, training, some, judged, given.epochs, given.batch)
+
+
+def fine_tuned(
+    pair: str,
+    backbone: Backbone,
+    tasks: Path,
+    training: pd.DataFrame,
+    validating: pd.DataFrame,
+    judged: pd.DataFrame,
+    epochs: int,
+    batch: int,
+) -> dict[str, float]:
+    """Fine-tune on rows of a manifest, the first epoch frozen; accuracy and loss on those that judge."""
+    some = training.assign(valid=False), validating.assign(valid=True)
     preprocessing = backbone.preprocessing
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock(vocab=sorted(training.label.unique()))),
-        get_x=ColReader("path", pref=given.tasks),
+        get_x=ColReader("path", pref=tasks),
         get_y=ColReader("label"),
         splitter=ColSplitter("valid"),
         item_tfms=Resized(preprocessing),
         batch_tfms=Normalize.from_stats(preprocessing.mean, preprocessing.std, cuda=False),
     )
-    batch = min(given.batch, len(training))
-    dls = block.dataloaders(pd.concat(some, ignore_index=True), bs=batch, num_workers=0)
+    size = min(batch, len(training))
+    dls = block.dataloaders(pd.concat(some, ignore_index=True), bs=size, num_workers=0)
     model, splitter = model_of(pair, backbone, len(dls.vocab))
     learn = Learner(dls, model, splitter=splitter, metrics=accuracy)
     started = time.perf_counter()
     with learn.no_bar(), learn.no_logging():
-        learn.fine_tune(given.epochs - 1)
+        learn.fine_tune(epochs - 1)
         seconds = time.perf_counter() - started
         probabilities, labels = learn.get_preds(
             dl=dls.test_dl(judged.reset_index(drop=True), with_labels=True)
