@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import graft
 from graft.cli.console import run
+from graft.commands import advise as advise_command
 from graft.commands import train as train_command
 from graft.ranking import costs
 from graft.runs import RunFolder
@@ -134,6 +136,18 @@ def test_from_python_it_is_the_same(words: list[str], advised: Path, tmp_path: P
     shown = advice._repr_html_()
     assert shown is not None
     assert shown.startswith('<iframe srcdoc="&lt;!DOCTYPE html&gt;')
+
+
+def test_all_of_it_computes_with_the_threads_that_are_asked_for(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ranking too, which no training sets threads for."""
+    before, seen = torch.get_num_threads(), []
+    steps = {"look": lambda asked, known: seen.append(torch.get_num_threads())}
+    monkeypatch.setattr(advise_command, "STEPS", steps)
+    graft.advise([*words, f"threads={before + 2}", f"hydra.run.dir={tmp_path / 'threads'}"])
+    assert seen == [before + 2]
+    assert torch.get_num_threads() == before
 
 
 def test_stopped_it_leaves_the_answer_so_far_and_goes_on(

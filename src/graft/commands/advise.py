@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import torch
+
 from graft.advice.answer import plain
 from graft.advice.clock import Clock
 from graft.advice.known import Known
@@ -20,6 +22,7 @@ from graft.configuration.paths import from_here
 from graft.configuration.schema import Config
 from graft.errors import GraftError, reason_of
 from graft.processes.interruption import interruptible
+from graft.processes.threads import kept_threads, threads
 from graft.runs.advice_folder import AdviceFolder, begun
 from graft.runs.files import write_json, write_text
 from graft.runs.launch import launched
@@ -54,7 +57,9 @@ def run(
     spent, steps = before.get("seconds", 0.0), dict(before.get("steps", {}))
     clock = Clock(60 * config["minutes"], spent, steps, time.monotonic() if began is None else began)
     known = Known({key: config[key] for key in ("goal", "minutes", "cost", "options")} | {"words": overrides})
-    with begun(folder, config, overrides), telling(folder.log, clock) as tell:
+    with begun(folder, config, overrides), telling(folder.log, clock) as tell, kept_threads():
+        # Rankings and solved heads have as many as trainings.
+        torch.set_num_threads(threads(config["threads"], 1))
         asked = Asked(config, overrides, folder, clock, train, tell)
         try:
             with interruptible():
