@@ -1,11 +1,13 @@
 """How much is lost by doing as `graft advise` says, against the arm of a grid that is best on average?
 
-    python regret.py TASK RUNS [--cifar10 FOLDER] [--splits 10] [--minutes 3] [--report]
+    python regret.py TASK RUNS [--images FOLDER] [--weights FILE] [--splits 10] [--minutes 3] [--report]
 
-TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10 with so many
-labels a class, from its five others), or dirty (drawn digits, from handwritten ones; 8 % of the labels are
-wrong, 5 % of the images copies of others). For each re-drawn split every step of the ladder is
-trained and tested, then the advice is asked. A row a training in `regret.csv`; stopped, the same words go on.
+TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10, FOLDER, with so
+many labels a class, from its five others), dirty (drawn digits, from handwritten ones; 8 % of the labels are
+wrong, 5 % of the images copies of others), or photos (ants and bees, FOLDER, at 96 px, on four networks of
+ImageNet's: SqueezeNet's weights are FILE, those of EfficientNet-Lite0 to 2 come from their packages). For each
+re-drawn split every step of the ladder is trained and tested on each network, then the advice is asked. A row a
+training in `regret.csv`; stopped, the same words go on.
 """
 
 import argparse
@@ -30,6 +32,9 @@ SOURCE = ("airplane", "bird", "deer", "frog", "ship")
 TARGET = ("automobile", "cat", "dog", "horse", "truck")
 # Images a class that test.
 TESTED = 200
+# Of ants and bees: networks, images of both classes that test, pixels.
+PHOTOS = ("squeezenet1_0", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+PHOTOS_TESTED, PIXELS = 153, 96
 # Of the dirty task: images, and the shares of wrong labels and of copies.
 DRAWN, WRONG, COPIED = 600, 0.08, 0.05
 Row = dict[str, Any]
@@ -38,40 +43,52 @@ Row = dict[str, Any]
 def main() -> None:
     """Read the command line, run what is missing, report."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("digits", "cifar-10", "cifar-100", "dirty"))
+    parser.add_argument("task", choices=("digits", "cifar-10", "cifar-100", "dirty", "photos"))
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--cifar10", type=Path)
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("--weights", type=Path)
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--report", action="store_true")
     given = parser.parse_args()
     if not given.report:
-        study(given.task, given.runs, given.cifar10, given.splits, given.minutes)
+        study(given.task, given.runs, given.images, given.weights, given.splits, given.minutes)
     report(given.task)
 
 
-def study(task: str, runs: Path, cifar10: Path | None, splits: int, minutes: float) -> None:
+def study(
+    task: str, runs: Path, images: Path | None, squeezenet: Path | None, splits: int, minutes: float
+) -> None:
     """Train what is missing, a row each."""
     rows: list[Row] = list(read_csv(FILE)) if FILE.is_file() else []
     done = {(row["task"], int(row["split"]), row["arm"]) for row in rows}
-    weights = source(task, runs, cifar10)
+    if task == "photos":
+        weights, given = {"squeezenet1_0": squeezenet}, PHOTOS
+    else:
+        weights, given = {"simple_cnn": source(task, runs, images)}, ("simple_cnn",)
     for split in range(splits):
-        words = [*data_of(task, runs, cifar10, split), "trainer=cpu"]
-        for step in LADDER:
-            if (task, split, step.name) in done:
+        words = [*data_of(task, runs, images, split), "trainer=cpu"]
+        for name, step in ((name, step) for name in given for step in LADDER):
+            arm = arm_of(name, step.name)
+            if (task, split, arm) in done:
                 continue
-            path = runs / task / f"{split}-{step.name}"
-            backbone = ["backbone=simple_cnn", f"backbone.weights={weights}"]
+            path = runs / task / f"{split}-{arm}"
+            backbone = [
+                f"backbone={name}",
+                *(f"backbone.weights={file}" for file in [weights.get(name)] if file),
+            ]
+            sized = [f"backbone.image_size={PIXELS}"] if task == "photos" else []
             kept = ["data.keep_copies_together=true", "logger=none", f"hydra.run.dir={path}"]
-            metrics = train([*words, *backbone, *step.words, *kept]).metrics
-            rows.append(row(task, split, step.name, metrics))
+            metrics = train([*words, *backbone, *sized, *step.words, *kept]).metrics
+            rows.append(row(task, split, arm, metrics))
             write_csv(FILE, rows)
         if (task, split, ADVISED) not in done:
-            asked = ["backbones=[simple_cnn]", f"weights.simple_cnn={weights}", f"minutes={minutes}"]
+            asked = [f"backbones=[{','.join(given)}]", f"minutes={minutes}"]
+            asked += [f"weights.{name}={file}" for name, file in weights.items()]
             answer = advise([*words, *asked, f"hydra.run.dir={runs / task / f'{split}-advice'}"]).answer
             promise = answer["trust"]["promised"].get(Path(answer["advice"]["run"]).name, {})
             said = {
-                "step": answer["advice"]["freeze"],
+                "step": arm_of(answer["advice"]["backbone"], answer["advice"]["freeze"]),
                 "low": promise.get("low", ""),
                 "high": promise.get("high", ""),
                 "folds": len(answer["trust"]["folds"]),
@@ -89,7 +106,12 @@ def row(task: str, split: int, arm: str, metrics: dict[str, Any]) -> Row:
     return {"task": task, "split": split, "arm": arm, "accuracy": f"{metrics['test/accuracy']:.4f}"}
 
 
-def source(task: str, runs: Path, cifar10: Path | None) -> Path:
+def arm_of(backbone: str, step: str) -> str:
+    """What a row calls a step of the ladder; on the small network, the only one of its tasks, the step."""
+    return step if backbone == "simple_cnn" else f"{backbone}-{step}"
+
+
+def source(task: str, runs: Path, images: Path | None) -> Path:
     """The run whose weights the task starts from, trained once."""
     name = {"digits": "source-glyphs", "dirty": "source-digits"}.get(task, "source-cifar10")
     path = runs / name
@@ -97,24 +119,27 @@ def source(task: str, runs: Path, cifar10: Path | None) -> Path:
         if task in ("digits", "dirty"):
             words = ["data=glyphs" if task == "digits" else "data=digits"]
         else:
-            assert cifar10 is not None
+            assert images is not None
             manifest = path.with_suffix(".csv")
-            write_manifest(manifest, cifar10, SOURCE, 5000, 0, tested=TESTED)
+            write_manifest(manifest, images, SOURCE, 5000, 0, tested=TESTED)
             words = ["data=csv", f"data.file={manifest}", "trainer.max_epochs=8", "data.batch_size=64"]
         train([*words, "backbone=simple_cnn", "logger=none", "trainer=cpu", f"hydra.run.dir={path}"])
     return path
 
 
-def data_of(task: str, runs: Path, cifar10: Path | None, split: int) -> list[str]:
+def data_of(task: str, runs: Path, images: Path | None, split: int) -> list[str]:
     """The words of a re-drawn split."""
     if task == "digits":
         return ["data=digits", f"data.split_seed={split}", "data.fraction=0.2"]
     if task == "dirty":
         draw_dirty(runs / task / str(split), split)
         return ["data=image_folder", f"data.root={runs / task / str(split)}", f"data.split_seed={split}"]
-    assert cifar10 is not None
+    assert images is not None
     manifest = runs / task / f"{split}.csv"
-    write_manifest(manifest, cifar10, TARGET, int(task.rpartition("-")[2]), split, tested=TESTED)
+    if task == "photos":
+        write_photos(manifest, images, split)
+        return ["data=csv", f"data.file={manifest}", f"data.split_seed={split}"]
+    write_manifest(manifest, images, TARGET, int(task.rpartition("-")[2]), split, tested=TESTED)
     return ["data=csv", f"data.file={manifest}", f"data.split_seed={split}"]
 
 
@@ -159,15 +184,27 @@ def named(folder: Path, advice: Path) -> Row:
 
 
 def write_manifest(
-    path: Path, cifar10: Path, classes: tuple[str, ...], labels: int, seed: int, tested: int
+    path: Path, images: Path, classes: tuple[str, ...], labels: int, seed: int, tested: int
 ) -> None:
     """So many images a class to train and validate on, and others to test on, drawn anew for each seed."""
     rng, rows = np.random.default_rng(seed), []
     for name in classes:
         for part, number in (("train", labels), ("test", tested)):
-            files = sorted((cifar10 / part / name).glob("*.jpg"))
+            files = sorted((images / part / name).glob("*.jpg"))
             chosen = rng.permutation(len(files))[:number]
             rows += [{"path": files[place], "label": name, "split": part} for place in chosen]
+    write_csv(path, rows)
+
+
+def write_photos(path: Path, folder: Path, seed: int) -> None:
+    """All ants and bees, of which others test for each seed."""
+    rng = np.random.default_rng(seed)
+    files = sorted(folder.glob("*/*/*.jpg"))
+    tests = set(rng.permutation(len(files))[:PHOTOS_TESTED].tolist())
+    rows = [
+        {"path": file, "label": file.parent.name, "split": "test" if place in tests else "train"}
+        for place, file in enumerate(files)
+    ]
     write_csv(path, rows)
 
 
@@ -182,7 +219,8 @@ def report(task: str) -> None:
     splits = sorted(reached.get(ADVISED, {}))
     if len(splits) < 2:
         return
-    arms = {step.name: [reached[step.name][split] for split in splits] for step in LADDER}
+    whole = [name for name, of in reached.items() if name != ADVISED and set(of) >= set(splits)]
+    arms = {name: [reached[name][split] for split in splits] for name in whole}
     best = max(arms, key=lambda name: mean(arms[name]))
     for name, values in {**arms, ADVISED: [reached[ADVISED][split] for split in splits]}.items():
         print(f"{task} {name:8} {mean(values):.4f} ± {stdev(values):.4f}")

@@ -245,29 +245,30 @@ def compare(asked: Asked, known: Known) -> None:
     end = min(clock.moment(COMPARED, LABELLED), clock.moment(1.0) - seconds_to_test(known))
     left = end - time.monotonic()
     both = [head] if other is None else [head, other]
-    folds, repeats = folds_for(asked, both, left)
+    fit = folds_for(asked, both, left)
     if other is None:
         known.compared = "nothing that retrains more has finished"
-    elif not folds:
+    elif not fit:
         takes = f"three would take {FOLDS[-1] * (other.seconds + head.seconds):.0f} s"
         known.compared = f"{takes}, and {max(left, 0):.0f} s are left"
-        both, (folds, repeats) = [head], folds_for(asked, [head], left)
-    if not folds:
-        return
-    asked.keep(folds={_names(both): [folds, repeats]})
-    times = f", {repeats} times" if repeats > 1 else ""
-    asked.tell(f"trains {_names(both)} on {folds} folds{times}")
-    known.folds, known.repeats = folds, repeats
-    try:
+        both, fit = [head], folds_for(asked, [head], left)
+    whole, refused = None, ""
+    for known.folds, known.repeats in fit:
+        asked.keep(folds={_names(both): [known.folds, known.repeats]})
+        times = f", {known.repeats} times" if known.repeats > 1 else ""
+        asked.tell(f"trains {_names(both)} on {known.folds} folds{times}")
         try:
-            whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
-        except GraftError:
+            whole = in_folds(
+                both, known.folds, known.repeats, asked.folder.trials, known.data, end, asked.train
+            )
+            break
+        except GraftError as error:
             # Such as a class with fewer images than folds, which may do for fewer.
-            folds = known.folds = min(FOLDS)
-            whole = in_folds(both, folds, repeats, asked.folder.trials, known.data, end, asked.train)
-    except GraftError as error:
+            refused = str(error)
+    if whole is None:
         # The head alone is an answer all the same.
-        known.compared = known.compared or str(error)
+        known.folds = known.repeats = 0
+        known.compared = known.compared or refused
         return
     for one, done in zip(both, zip(*whole, strict=True), strict=False):
         known.promises[one.name] = promised(*right_of(done), tested)
@@ -289,11 +290,10 @@ def seconds_to_test(known: Known) -> float:
     return WRITING + (2 * len(known.splits["test"]) * speed.a_pass if speed else 0)
 
 
-def folds_for(asked: Asked, trainings: Sequence[Training], seconds: float) -> tuple[int, int]:
-    """How many folds of these fit into the seconds, and how often; what an earlier start began goes on."""
-    folds, repeats = asked.folder.read_spent().get("folds", {}).get(_names(trainings), (0, 0))
-    fit = folds_within(sum(one.seconds for one in trainings), seconds)
-    return (folds, repeats) if folds else fit
+def folds_for(asked: Asked, trainings: Sequence[Training], seconds: float) -> list[tuple[int, int]]:
+    """What folds of these fit into the seconds, as `folds_within`; what an earlier start began goes on."""
+    begun = asked.folder.read_spent().get("folds", {}).get(_names(trainings))
+    return [tuple(begun)] if begun else folds_within(sum(one.seconds for one in trainings), seconds)
 
 
 def _names(trainings: Sequence[Training]) -> str:
