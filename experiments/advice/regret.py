@@ -2,12 +2,12 @@
 
     python regret.py TASK RUNS [--images FOLDER] [--weights FILE] [--splits 10] [--minutes 3] [--report]
 
-TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10, FOLDER, with so
-many labels a class, from its five others), dirty (drawn digits, from handwritten ones; 8 % of the labels are
+TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10, FOLDER, with
+so many labels a class, from its five others), dirty (drawn digits, from handwritten ones; 8 % of the labels are
 wrong, 5 % of the images copies of others), or photos (ants and bees, FOLDER, at 96 px, on four networks of
-ImageNet's: SqueezeNet's weights are FILE, those of EfficientNet-Lite0 to 2 come from their packages). For each
-re-drawn split every step of the ladder is trained and tested on each network, then the advice is asked. A row a
-training in `regret.csv`; stopped, the same words go on.
+ImageNet's: SqueezeNet's weights are FILE, those of EfficientNet-Lite0 to 2 come from their packages). For
+each re-drawn split every step of the ladder is trained and tested on each network, then the advice is asked. A
+row a training in `regret.csv`; stopped, the same words go on.
 """
 
 import argparse

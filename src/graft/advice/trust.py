@@ -17,7 +17,7 @@ from graft.sweeps.crossval import Cut, Train, cuts_of, train_folds
 
 # Folds that are worth the time they take, the most first, and how often they are cut anew at most: two say
 # next to nothing of a spread. Ten learn from nine tenths of the images, five from four fifths; what retraining
-# gains grows with the images, so ten say more than five that are cut twice (experiments/advice).
+# gains grows with them, so ten say more than five that are cut twice (experiments/advice).
 FOLDS, REPEATS = (10, 5, 3), 4
 
 
