@@ -112,7 +112,7 @@ def tree(tmp_path, paint):
 def noise():
     """Data in memory: `{"train": [20, 20]}` images a class, every pixel random."""
 
-    from graft.data import ImageData, array_images
+    from graft.data import SampleData, array_images
 
     def noise(counts, size=8, class_names=None):
         stream = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def noise():
             pixels = stream.integers(0, 256, (len(labels), size, size, 3), dtype=np.uint8)
             parts[part] = array_images([f"{part}/{i:03d}" for i in range(len(labels))], labels, pixels)
         classes = len(next(iter(counts.values())))
-        return ImageData(class_names or [f"class{i}" for i in range(classes)], parts)
+        return SampleData(class_names or [f"class{i}" for i in range(classes)], parts)
 
     return noise
 
@@ -200,7 +200,7 @@ def items():
         labels = torch.randint(0, 3, (count,), generator=noise)
         images = torch.randn(count, 3, 16, 16, generator=noise)
         return [
-            {"image": image, "label": label, "index": torch.tensor(100 + index)}
+            {"input": image, "target": label, "index": torch.tensor(100 + index)}
             for index, (image, label) in enumerate(zip(images, labels, strict=True))
         ]
 

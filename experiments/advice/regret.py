@@ -2,12 +2,12 @@
 
     python regret.py TASK RUNS [--images FOLDER] [--weights FILE] [--splits 10] [--minutes 3] [--report]
 
-TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10, FOLDER, with
-so many labels a class, from its five others), dirty (drawn digits, from handwritten ones; 8 % of the labels are
-wrong, 5 % of the images copies of others), or photos (ants and bees, FOLDER, at 96 px, on four networks of
-ImageNet's: SqueezeNet's weights are FILE, those of EfficientNet-Lite0 to 2 come from their packages). For
-each re-drawn split every step of the ladder is trained and tested on each network, then the advice is asked. A
-row a training in `regret.csv`; stopped, the same words go on.
+TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10, FOLDER,
+with so many labels a class, from its five others), dirty (drawn digits, from handwritten ones; 8 % of the
+labels are wrong, 5 % of the images copies of others), or photos (ants and bees, FOLDER, at 96 px, on four
+networks of ImageNet's: SqueezeNet's weights are FILE, those of EfficientNet-Lite0 to 2 come from their
+packages). For each re-drawn split every step of the ladder is trained and tested on each network, then the
+advice is asked. A row a training in `regret.csv`; stopped, the same words go on.
 """
 
 import argparse
@@ -63,9 +63,9 @@ def study(
     rows: list[Row] = list(read_csv(FILE)) if FILE.is_file() else []
     done = {(row["task"], int(row["split"]), row["arm"]) for row in rows}
     if task == "photos":
-        weights, given = {"squeezenet1_0": squeezenet}, PHOTOS
+        weights, given = {"squeezenet1_0": squeezenet}, list(PHOTOS)
     else:
-        weights, given = {"simple_cnn": source(task, runs, images)}, ("simple_cnn",)
+        weights, given = {"simple_cnn": source(task, runs, images)}, ["simple_cnn"]
     for split in range(splits):
         words = [*data_of(task, runs, images, split), "trainer=cpu"]
         for name, step in ((name, step) for name in given for step in LADDER):
@@ -149,22 +149,22 @@ def draw_dirty(folder: Path, seed: int) -> None:
         return
     rng = np.random.default_rng(seed)
     data = open_data(compose("train", ["data=glyphs"])[0]["data"])
-    chosen = rng.permutation(len(data.images))[:DRAWN]
+    chosen = rng.permutation(len(data.samples))[:DRAWN]
     wrong = set(rng.permutation(DRAWN)[: round(WRONG * DRAWN)].tolist())
     copied = rng.permutation(DRAWN)[: round(COPIED * DRAWN)].tolist()
     rows, names = [], {}
     for place, index in enumerate(chosen):
-        label = int(data.images.labels[index])
+        label = int(data.samples.labels[index])
         if place in wrong:
             label = (label + int(rng.integers(1, len(data.class_names)))) % len(data.class_names)
         names[place] = f"{data.class_names[label]}/{place:04d}.png"
         (folder / names[place]).parent.mkdir(parents=True, exist_ok=True)
-        data.images[int(index)].save(folder / names[place])
+        data.samples[int(index)].save(folder / names[place])
         rows.append({"path": names[place], "wrong": place in wrong, "copy_of": ""})
     for number, place in enumerate(copied):
         # Of 8 x 8 pixels, in which a near copy could not be told from another drawing.
         copy = names[place].replace(f"{place:04d}", f"copy-{number:03d}")
-        data.images[int(chosen[place])].save(folder / copy)
+        data.samples[int(chosen[place])].save(folder / copy)
         rows.append({"path": copy, "wrong": place in wrong, "copy_of": names[place]})
     write_csv(folder.with_suffix(".csv"), rows)
 

@@ -108,7 +108,7 @@ def drawn_images(out: Path, task: str, digit_domains: str) -> tuple[Pool, Pool]:
     if task == "digits":
         data = load_digits()
         order = np.random.default_rng(0).permutation(len(data.target))
-        images, labels = (data.images * (255 / 16)).round().astype(np.uint8)[order], data.target[order]
+        images, labels = (data.samples * (255 / 16)).round().astype(np.uint8)[order], data.target[order]
         parts = {"train": (images[:1078], labels[:1078]), "test": (images[1078:], labels[1078:])}
     else:
         with np.load(digit_domains) as arrays:

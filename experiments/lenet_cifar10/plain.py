@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graft.data import ImageSet
+from graft.data import Samples
 from graft.runs.files import write_csv
 from graft.sources import image_folder
 
@@ -32,7 +32,7 @@ def main(root: str, runs: str) -> None:
     write_csv(Path(runs, "plain.csv"), rows)
 
 
-def tensors(images: ImageSet) -> tuple[Tensor, Tensor]:
+def tensors(images: Samples) -> tuple[Tensor, Tensor]:
     """Images `(N, 3, 32, 32)` scaled to 0-1, and labels `(N,)`."""
     pixels = np.stack([np.asarray(images[i]) for i in range(len(images))])
     scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graft.data import ImageSet
+from graft.data import Samples
 from graft.sources import digits, image_folder
 
 LABELS, DRAWS = (5, 20, 100), 10
@@ -54,7 +54,7 @@ def folders(root: str, classes: list[str]) -> tuple[Listed, Listed]:
     return learnt, [tested[i] for i in kept]
 
 
-def of_classes(root: Path, images: ImageSet, names: list[str], classes: list[str]) -> Listed:
+def of_classes(root: Path, images: Samples, names: list[str], classes: list[str]) -> Listed:
     """Path and class of each image that is of one of `classes`."""
     labels = [names[label] for label in images.labels]
     return [

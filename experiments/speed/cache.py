@@ -40,7 +40,7 @@ from torchvision.transforms import v2
 
 from graft.composition.composing import compose
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageDataModule
+from graft.data import SampleDataModule
 from graft.data.sharing import EpochBatches
 from graft.training import assembly
 from graft.training.cache import decision as cache_decision
@@ -79,8 +79,8 @@ class Outcome:
 class Photos(Dataset[Any]):
     """Files of one split, decoded and transformed by torchvision as they are asked for."""
 
-    def __init__(self, loading: ImageDataModule, root: Path, split: str) -> None:
-        size, images = loading.evaluation.preprocessing, loading.data.images
+    def __init__(self, loading: SampleDataModule, root: Path, split: str) -> None:
+        size, images = loading.evaluation.preprocessing, loading.data.samples  # type: ignore[attr-defined]
         self.files = [(root / images.names[i], int(images.labels[i])) for i in loading.splits[split]]
         self.transform = v2.Compose(
             [

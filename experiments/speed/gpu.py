@@ -85,8 +85,8 @@ def bare(data: Batches, folder: Path) -> float:
     for batch in data:
         optimizer.zero_grad()
         with torch.autocast(data.device.type, torch.bfloat16):
-            logits = network(batch["image"])
-        loss = nn.functional.cross_entropy(logits.float(), batch["label"])
+            logits = network(batch["input"])
+        loss = nn.functional.cross_entropy(logits.float(), batch["target"])
         torch.autograd.backward(loss)
         optimizer.step()
     return data.seconds

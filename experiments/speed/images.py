@@ -30,7 +30,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from graft.backbones import Preprocessing
-from graft.data import ImageData, ImageDataModule, Splits, training_transform
+from graft.data import SampleData, SampleDataModule, Splits, training_transform
 from graft.sources import image_folder
 
 PAIRS = 5
@@ -118,7 +118,7 @@ def ratio(case: Case, root: Path, workers: int) -> float:
     )
     images = image_folder(str(root))
     splits = everything(images)
-    ours = ImageDataModule(
+    ours = SampleDataModule(
         images,
         splits,
         preprocessing,
@@ -144,10 +144,10 @@ def epoch(clock: Callable[[], float], loader: Callable[[], Iterable[Any]]) -> fl
     return clock() - started
 
 
-def everything(images: ImageData) -> Splits:
+def everything(images: SampleData) -> Splits:
     """All images train."""
     nothing = np.zeros(0, np.int64)
-    indices = {"train": np.arange(len(images.images)), "val": nothing, "test": nothing, "unused": nothing}
+    indices = {"train": np.arange(len(images.samples)), "val": nothing, "test": nothing, "unused": nothing}
     return Splits(indices, "all train")
 
 

@@ -158,7 +158,7 @@ def bare(case: Case, folder: Path) -> Cost:
     for _ in range(EPOCHS):
         for batch in data:
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(network(batch["image"]), batch["label"])
+            loss = nn.functional.cross_entropy(network(batch["input"]), batch["target"])
             torch.autograd.backward(loss)
             optimizer.step()
     return data.cost()
@@ -229,7 +229,7 @@ def ours(case: Case, folder: Path, *words: str) -> Cost:
         loggers = [*make_loggers(config, folder), EpochTable(folder / "metrics.csv")]
         trainer = make_trainer(config, folder, callbacks, loggers)
         some = zip(data.images[:100], data.labels[:100], strict=True)
-        validation: Any = [{"image": image, "label": label} for image, label in some]
+        validation: Any = [{"input": image, "target": label} for image, label in some]
         trainer.fit(module, data, DataLoader(validation, case.batch))
     return data.cost()
 

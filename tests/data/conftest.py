@@ -1,14 +1,14 @@
 """What images are prepared by, which the tests of `graft.data` share."""
 
-from types import SimpleNamespace
-
 import pytest
+
+from graft.backbones import Preprocessing
 
 
 @pytest.fixture
 def preprocessing():
-    """Stands in for `graft.backbones.Preprocessing`."""
-    return SimpleNamespace(
+    """Of small images."""
+    return Preprocessing(
         resize=20,
         crop=16,
         interpolation="bilinear",

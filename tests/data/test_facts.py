@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graft.data import ImageData, ImageError, array_images, data_facts, split
+from graft.data import SampleData, SampleError, array_images, data_facts, split
 from graft.sources import image_folder
 
 
@@ -11,7 +11,7 @@ def make(class_names=("a", "b"), names="wxyz", labels=(0, 1, 0, 1), pixels=(1, 2
     array = np.array(pixels, np.uint8)[:, None, None].repeat(2, 1).repeat(2, 2)
     train = array_images(list(names), list(labels), array)
     test = array_images(["s", "t"], [0, 1], array[:2])
-    return ImageData(list(class_names), {"train": train, "test": test})
+    return SampleData(list(class_names), {"train": train, "test": test})
 
 
 def test_counts():
@@ -50,5 +50,5 @@ def test_files(tree, paint):
     assert before != fingerprint(image_folder(str(root)), test_fraction=0.5)
     data = image_folder(str(root))
     (root / "b" / "03.png").unlink()
-    with pytest.raises(ImageError, match=r"03\.png"):
+    with pytest.raises(SampleError, match=r"03\.png"):
         fingerprint(data, test_fraction=0.5)

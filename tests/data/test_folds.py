@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graft.data import ImageData, split
+from graft.data import SampleData, split
 from graft.data.folds import cut
 from graft.data.splits import SPLITS
 from graft.errors import GraftError
@@ -11,8 +11,8 @@ from graft.errors import GraftError
 
 def grouped(data, size):
     """The same images in groups of `size` that follow each other."""
-    groups = [f"patient{index // size}" for index in range(len(data.images))]
-    return ImageData(data.class_names, data.parts, groups=groups)
+    groups = [f"patient{index // size}" for index in range(len(data.samples))]
+    return SampleData(data.class_names, data.parts, groups=groups)
 
 
 def of_fold(data, fold, folds=5, **asked):
@@ -26,21 +26,21 @@ def test_every_image_but_the_official_test_set_tests_once(noise, parts, group_si
     data = grouped(data, group_size) if group_size else data
     folds = [of_fold(data, fold) for fold in (1, 2, 3, 4, 5)]
     official = "test" if "test" in parts else "val" if "val" in parts else None
-    left_out = [i for i, name in enumerate(data.images.names) if name.split("/")[0] == official]
+    left_out = [i for i, name in enumerate(data.samples.names) if name.split("/")[0] == official]
     assert sorted([*np.concatenate([one["test"] for one in folds]), *left_out]) == list(
-        range(len(data.images))
+        range(len(data.samples))
     )
     for one in folds:
         assert one["unused"].tolist() == left_out
         assert len(one["val"]) > 0
         names = ("train", "val", "test", "unused")
-        assert sorted(np.concatenate([one[name] for name in names])) == list(range(len(data.images)))
+        assert sorted(np.concatenate([one[name] for name in names])) == list(range(len(data.samples)))
 
 
 def test_classes_are_in_proportion(noise):
     data = noise({"all": [100, 50, 25]})
     for fold in range(1, 6):
-        counts = np.bincount(data.images.labels[of_fold(data, fold)["test"]])
+        counts = np.bincount(data.samples.labels[of_fold(data, fold)["test"]])
         assert counts.tolist() == [20, 10, 5]
 
 

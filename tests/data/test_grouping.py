@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from graft.data import ImageData, array_images, split
+from graft.data import SampleData, array_images, split
 from graft.data.grouping import deal, draw
 from graft.errors import GraftError
 
@@ -16,7 +16,7 @@ def images(group_sizes, labels=None):
     labels = [i % 2 for i in range(len(groups))] if labels is None else labels
     pixels = np.zeros((len(groups), 2, 2, 3), np.uint8)
     part = array_images([f"{i:03d}" for i in range(len(groups))], labels, pixels)
-    return ImageData(["healthy", "tumour"], {"all": part}, groups=groups)
+    return SampleData(["healthy", "tumour"], {"all": part}, groups=groups)
 
 
 def sizes(splits):
@@ -65,7 +65,7 @@ def test_a_test_set_has_every_class_and_leaves_some_of_each():
     for seed in range(5):
         splits = split(data, seed=seed)
         for name in ("train", "val", "test"):
-            assert np.bincount(data.images.labels[splits[name]], minlength=2).min() > 0
+            assert np.bincount(data.samples.labels[splits[name]], minlength=2).min() > 0
 
 
 def test_classes_are_drawn_in_proportion_and_seeds_draw_otherwise():

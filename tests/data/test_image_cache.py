@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from graft.data import ImageError, TransformedImages, evaluation_transform, file_images, training_transform
+from graft.data import SampleError, TransformedSamples, evaluation_transform, file_images, training_transform
 from graft.data import image_cache as image_cache_module
 from graft.data.image_cache import keep
 from graft.data.kept_images import KeptImages, in_memory, on_disk, opened
@@ -43,7 +43,7 @@ def images(tmp_path):
 
 
 def items(images, transform, seed=None):
-    return TransformedImages(images, np.array([4, 0, 1, 3]), transform, seed)
+    return TransformedSamples(images, np.array([4, 0, 1, 3]), transform, seed)
 
 
 def all_of(found, epoch=3):
@@ -70,8 +70,8 @@ def test_what_is_kept_gives_the_same_bits(images, preprocessing, name, where):
     # No file is read any more.
     kept.images = SimpleNamespace(labels=plain.images.labels)
     for epoch in (0, 1):
-        assert torch.equal(all_of(plain, epoch)["image"], all_of(kept, epoch)["image"])
-    assert not torch.equal(all_of(kept, 0)["image"], all_of(kept, 1)["image"]) or name == "evaluation"
+        assert torch.equal(all_of(plain, epoch)["input"], all_of(kept, epoch)["input"])
+    assert not torch.equal(all_of(kept, 0)["input"], all_of(kept, 1)["input"]) or name == "evaluation"
 
 
 @pytest.mark.parametrize("where", ["off", "auto", "disk"])
@@ -81,7 +81,7 @@ def test_evaluation_sees_the_whole_file(images, preprocessing, where):
     found = items(images(), transform)
     found.kept = keep(found, where, 0)
     expected = torch.stack([transform(images()[index]) for index in found.indices])
-    assert torch.equal(all_of(found)["image"], expected)
+    assert torch.equal(all_of(found)["input"], expected)
 
 
 def test_only_crops_from_a_shrunk_image_are_decoded_smaller(images, preprocessing):
@@ -105,7 +105,7 @@ def test_workers_keep_the_same(images, preprocessing, where, monkeypatch, tmp_pa
 
 def test_off_keeps_nothing(images, preprocessing):
     assert keep(items(images(), evaluation_transform(preprocessing)), "off", 0) is None
-    nothing = TransformedImages(images(), np.zeros(0, np.int64), evaluation_transform(preprocessing))
+    nothing = TransformedSamples(images(), np.zeros(0, np.int64), evaluation_transform(preprocessing))
     assert keep(nothing, "ram", 0) is None
 
 
@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_is_named(images, preprocessing, monkeyp
 def test_a_damaged_image_is_named_and_leaves_nothing(images, preprocessing, tmp_path, caches, workers):
     (tmp_path / "1.jpg").write_bytes((tmp_path / "1.jpg").read_bytes()[:200])
     for where in ("auto", "disk"):
-        with pytest.raises(ImageError) as caught:
+        with pytest.raises(SampleError) as caught:
             keep(items(images(), evaluation_transform(preprocessing)), where, workers)
         assert str(caught.value).startswith(f"{tmp_path / '1.jpg'}: cannot be read as an image (")
     assert list(caches.iterdir()) == []
@@ -157,9 +157,9 @@ def test_a_damaged_image_is_named_and_leaves_nothing(images, preprocessing, tmp_
 def decoded(monkeypatch):
     """How many images were decoded since."""
     count = []
-    prepared = TransformedImages.prepared
+    prepared = TransformedSamples.prepared
     monkeypatch.setattr(
-        TransformedImages, "prepared", lambda self, position: count.append(1) or prepared(self, position)
+        TransformedSamples, "prepared", lambda self, position: count.append(1) or prepared(self, position)
     )
     return count
 
@@ -167,7 +167,7 @@ def decoded(monkeypatch):
 def test_a_file_is_found_again_by_content(images, preprocessing, tmp_path, caches, decoded):
     def kept(transform, indices=(4, 0, 1, 3)):
         decoded.clear()
-        found = TransformedImages(images(), np.array(indices), transform)
+        found = TransformedSamples(images(), np.array(indices), transform)
         return keep(found, "disk", 0), len(decoded)
 
     evaluation = evaluation_transform(preprocessing)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageData, ImageError, ImageSet, array_images, file_images
+from graft.data import ImageSamples, SampleData, SampleError, array_images, file_images
 from graft.errors import GraftError
 
 
 def test_a_list_of_images_is_rgb_whatever_is_loaded():
-    images = ImageSet(["a", "b"], [0, 1], lambda index: Image.new("L", (3, 2), index))
+    images = ImageSamples(["a", "b"], [0, 1], lambda index: Image.new("L", (3, 2), index))
     assert len(images) == 2
     assert images.labels.dtype == np.int64
     assert images[1].mode == "RGB"
@@ -21,8 +21,10 @@ def test_a_list_of_images_is_rgb_whatever_is_loaded():
 
 
 def test_an_image_in_memory_that_cannot_be_used_is_named():
-    images = ImageSet(["slide/7"], [0], lambda index: Image.fromarray(np.full((2, 2), np.nan, np.float32)))
-    with pytest.raises(ImageError, match=r"^slide/7: mode F"):
+    images = ImageSamples(
+        ["slide/7"], [0], lambda index: Image.fromarray(np.full((2, 2), np.nan, np.float32))
+    )
+    with pytest.raises(SampleError, match=r"^slide/7: mode F"):
         images[0]
 
 
@@ -37,11 +39,11 @@ def test_parts_are_joined_in_order():
     pixels = np.arange(5, dtype=np.uint8)[:, None, None].repeat(2, 1).repeat(2, 2)
     train = array_images(["a", "b", "c"], [0, 1, 0], pixels[:3])
     test = array_images(["d", "e"], [1, 0], pixels[3:])
-    data = ImageData(["x", "y"], {"train": train, "test": test})
-    assert data.images.names == ["a", "b", "c", "d", "e"]
-    assert data.images.labels.tolist() == [0, 1, 0, 1, 0]
-    assert [data.images[index].getpixel((0, 0))[0] for index in range(5)] == [0, 1, 2, 3, 4]
-    assert [data.images.content(index)[0] for index in range(5)] == [0, 1, 2, 3, 4]
+    data = SampleData(["x", "y"], {"train": train, "test": test})
+    assert data.samples.names == ["a", "b", "c", "d", "e"]
+    assert data.samples.labels.tolist() == [0, 1, 0, 1, 0]
+    assert [data.samples[index].getpixel((0, 0))[0] for index in range(5)] == [0, 1, 2, 3, 4]
+    assert [data.samples.content(index)[0] for index in range(5)] == [0, 1, 2, 3, 4]
 
 
 def test_images_can_be_sent_to_worker_processes(noise, tmp_path, paint):
@@ -55,15 +57,15 @@ def test_relabelled(noise):
     data = noise({"all": [2, 3]})
     changed = data.relabelled(np.array([2, 0]), ["p", "q", "r"])
     assert changed.class_names == ["p", "q", "r"]
-    assert changed.images.labels.tolist() == [[2, 0][label] for label in data.images.labels]
-    assert changed.images[3].tobytes() == data.images[3].tobytes()
+    assert changed.images.labels.tolist() == [[2, 0][label] for label in data.samples.labels]
+    assert changed.images[3].tobytes() == data.samples[3].tobytes()
 
 
 @pytest.mark.parametrize("parts", [(), ("all", "train"), ("train", "dev"), ("all", "test")])
 def test_other_parts_are_refused(parts):
-    images = {part: ImageSet([part], [0], lambda index: Image.new("L", (1, 1))) for part in parts}
+    images = {part: ImageSamples([part], [0], lambda index: Image.new("L", (1, 1))) for part in parts}
     with pytest.raises(GraftError, match="the parts are"):
-        ImageData(["x", "y"], images)
+        SampleData(["x", "y"], images)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_other_parts_are_refused(parts):
 )
 def test_what_does_not_fit_is_refused(class_names, names, labels, match):
     with pytest.raises(GraftError, match=match):
-        ImageData(class_names, {"all": ImageSet(names, labels, lambda index: Image.new("L", (1, 1)))})
+        SampleData(class_names, {"all": ImageSamples(names, labels, lambda index: Image.new("L", (1, 1)))})
 
 
 def test_a_digest_is_the_contents_and_is_computed_once():
@@ -89,7 +91,7 @@ def test_a_digest_is_the_contents_and_is_computed_once():
         asked.append(index)
         return bytes([index])
 
-    images = ImageSet(["a", "b"], [0, 1], lambda index: Image.new("L", (1, 1)), content)
+    images = ImageSamples(["a", "b"], [0, 1], lambda index: Image.new("L", (1, 1)), content)
     digests = [images.digest(index) for index in (0, 1, 0)]
     assert digests[0] == digests[2] == hashlib.sha256(b"\0").digest() != digests[1]
     assert asked == [0, 1]
@@ -100,10 +102,10 @@ def test_what_reads_the_images_is_told_through_parts():
         return Image.new("L", (1, 1))
 
     parts = {
-        "train": ImageSet(["a"], [0], own),
+        "train": ImageSamples(["a"], [0], own),
         "test": array_images(["b"], [1], np.zeros((1, 2, 2), np.uint8)),
     }
-    loaders = ImageData(["x", "y"], parts).images.loaders()
+    loaders = SampleData(["x", "y"], parts).images.loaders()
     assert loaders[0] is own
     assert loaders[1].__name__ == "_load_array"
 
@@ -116,6 +118,6 @@ def test_what_reads_the_images_is_told_through_parts():
     ],
 )
 def test_what_can_only_be_tested_is_refused_where_something_trains(class_names, parts, match):
-    images = {part: ImageSet([part], [0], lambda index: Image.new("L", (1, 1))) for part in parts}
+    images = {part: ImageSamples([part], [0], lambda index: Image.new("L", (1, 1))) for part in parts}
     with pytest.raises(GraftError, match=match):
-        ImageData(class_names, images).check_trainable()
+        SampleData(class_names, images).check_trainable()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageError, read_image, to_rgb
+from graft.data import SampleError, read_image, to_rgb
 from graft.errors import GraftError
 
 
@@ -78,7 +78,7 @@ def test_floats_from_0_to_1_are_scaled_and_what_is_no_number_is_refused(tmp_path
     image = Image.fromarray(np.array([[0.0, 0.5, 1.0]], dtype=np.float32))
     assert pixels(to_rgb(image))[0, :, 2].tolist() == [0, 128, 255]
     for wrong in (np.nan, np.inf):
-        with pytest.raises(ImageError, match="mode F holds values"):
+        with pytest.raises(SampleError, match="mode F holds values"):
             to_rgb(Image.fromarray(np.array([[0.0, wrong]], dtype=np.float32)))
     Image.fromarray(np.array([[0.0, np.nan]], dtype=np.float32)).save(tmp_path / "a.tiff")
     assert "mode F" in message(tmp_path / "a.tiff")
@@ -112,7 +112,7 @@ def test_cmyk(tmp_path):
 
 
 def test_a_mode_without_a_meaning_in_rgb():
-    with pytest.raises(ImageError, match="mode La"):
+    with pytest.raises(SampleError, match="mode La"):
         to_rgb(Image.new("La", (2, 2)))
 
 
@@ -144,8 +144,8 @@ def test_more_pixels_than_pillow_allows(tmp_path, monkeypatch, paint, most):
 
 
 def test_a_workers_traceback_is_cut_to_the_message():
-    text = 'Caught ImageError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x"\n'
-    error = ImageError(f"{text}graft.data.images.ImageError: a.png: cannot be read\n")
+    text = 'Caught SampleError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x"\n'
+    error = SampleError(f"{text}graft.data.images.SampleError: a.png: cannot be read\n")
     assert str(error) == "a.png: cannot be read"
 
 
@@ -158,5 +158,5 @@ def test_a_program_for_another_interpreter_is_no_image(tmp_path):
 def test_an_image_without_pixels_is_named(tmp_path):
     (tmp_path / "a.gif").write_bytes(b"GIF89a\0\0\0\0\0\0\0,\0\0\0\0\0\0\0\0\0\x02\0;")
     assert "cannot be read as an image" in message(tmp_path / "a.gif")
-    with pytest.raises(ImageError, match="0 x 5 px hold nothing"):
+    with pytest.raises(SampleError, match="0 x 5 px hold nothing"):
         to_rgb(Image.new("L", (0, 5)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageSet, array_images, file_images, kept_looks
+from graft.data import Samples, array_images, file_images, kept_looks
 from graft.data.kept_bytes import kept_file
 from graft.data.looks import Look, all_looks, look_at
 
@@ -23,7 +23,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> ImageSet:
+def photos(tmp_path: Path) -> Samples:
     names = [f"{i}.png" for i in range(6)]
     for seed, name in enumerate(names):
         noise(seed).save(tmp_path / name)
@@ -35,7 +35,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The index of each image that is looked at."""
     found: list[int] = []
 
-    def look(images: ImageSet, index: int) -> Look | str:
+    def look(images: Samples, index: int) -> Look | str:
         found.append(index)
         return look_at(images, index)
 
@@ -43,7 +43,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def looked(images: ImageSet, threads: int | None = 1) -> list[Look | str]:
+def looked(images: Samples, threads: int | None = 1) -> list[Look | str]:
     """Anew, so that no digest is remembered from before."""
     if images.some_files(1):
         images = file_images(images.some_files(1)[0].parent, images.names, images.labels)
@@ -58,7 +58,7 @@ def same(first: list[Look | str], second: list[Look | str]) -> bool:
 
 
 def test_what_is_kept_is_what_a_look_gives_and_no_image_is_decoded_twice(
-    photos: ImageSet, seen: list[int]
+    photos: Samples, seen: list[int]
 ) -> None:
     fresh = all_looks(photos, 1, lambda done: None)
     assert same(looked(photos), fresh)
@@ -78,7 +78,7 @@ def test_images_that_are_no_files_are_kept_too(seen: list[int]) -> None:
 
 
 def test_another_image_under_the_same_name_date_and_size_is_looked_at(
-    photos: ImageSet, seen: list[int]
+    photos: Samples, seen: list[int]
 ) -> None:
     path = photos.some_files(6)[2]
     Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(path.with_suffix(".bmp"))
@@ -92,7 +92,7 @@ def test_another_image_under_the_same_name_date_and_size_is_looked_at(
     assert seen == [0]
 
 
-def test_a_renamed_image_is_known_and_a_new_one_looked_at(photos: ImageSet, seen: list[int]) -> None:
+def test_a_renamed_image_is_known_and_a_new_one_looked_at(photos: Samples, seen: list[int]) -> None:
     before, path = looked(photos), photos.some_files(6)[0]
     path.rename(path.with_name("z.png"))
     noise(7).save(path.with_name("new.png"))
@@ -102,7 +102,7 @@ def test_a_renamed_image_is_known_and_a_new_one_looked_at(photos: ImageSet, seen
     assert same(found[1:], before[:1])
 
 
-def test_other_code_looks_anew(photos: ImageSet, seen: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_code_looks_anew(photos: Samples, seen: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     looked(photos)
     monkeypatch.setattr(kept_looks.imagehash, "__version__", "0")
     looked(photos)
@@ -110,7 +110,7 @@ def test_other_code_looks_anew(photos: ImageSet, seen: list[int], monkeypatch: p
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 40, None])
-def test_a_damaged_look_is_taken_anew(photos: ImageSet, seen: list[int], damage: bytes | None) -> None:
+def test_a_damaged_look_is_taken_anew(photos: Samples, seen: list[int], damage: bytes | None) -> None:
     before = looked(photos)
     with sqlite3.connect(kept_file()) as file:
         (whole,) = file.execute("SELECT value FROM kept LIMIT 1").fetchone()
@@ -124,7 +124,7 @@ def test_a_damaged_look_is_taken_anew(photos: ImageSet, seen: list[int], damage:
 
 
 def test_a_cache_that_is_none_is_told_and_every_image_is_looked_at(
-    photos: ImageSet, seen: list[int], capsys: pytest.CaptureFixture[str]
+    photos: Samples, seen: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept_file().parent.mkdir()
     kept_file().write_text(
@@ -137,7 +137,7 @@ def test_a_cache_that_is_none_is_told_and_every_image_is_looked_at(
     ]
 
 
-def test_what_cannot_be_read_has_its_reason_and_is_not_kept(photos: ImageSet, seen: list[int]) -> None:
+def test_what_cannot_be_read_has_its_reason_and_is_not_kept(photos: Samples, seen: list[int]) -> None:
     cut, gone = photos.some_files(6)[1:3]
     cut.write_bytes(cut.read_bytes()[:60])
     gone.unlink()
@@ -152,7 +152,7 @@ def test_what_cannot_be_read_has_its_reason_and_is_not_kept(photos: ImageSet, se
 
 
 def test_what_is_stopped_has_kept_what_it_saw(
-    photos: ImageSet, seen: list[int], monkeypatch: pytest.MonkeyPatch
+    photos: Samples, seen: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_looks, "STEP", 2)
 
@@ -168,7 +168,7 @@ def test_what_is_stopped_has_kept_what_it_saw(
 
 
 def test_all_are_told_and_threads_change_nothing(
-    photos: ImageSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    photos: Samples, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(kept_looks, "STEP", 4)
     told: list[tuple[str, int]] = []

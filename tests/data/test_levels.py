@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageError, read_image, to_rgb
+from graft.data import SampleError, read_image, to_rgb
 from graft.data.headers import is_deep
 from graft.data.images import read_values, stored_mode
 from graft.data.levels import AS_DECLARED, Levels, chosen_levels, find_levels, fitting, levels_from
@@ -90,12 +90,12 @@ def test_all_images_of_a_data_set_have_one_rule_and_it_is_told(photos, noise):
     assert data.notes == [
         "images of more than 8 bits: their values run from 2 to 3978; 0 is taken as black, 4095 as white"
     ]
-    for index, name in enumerate(data.images.names):
+    for index, name in enumerate(data.samples.names):
         expected = np.rint(np.asarray(Image.open(photos / name)) * (255 / 4095)).astype(np.uint8)
-        assert np.array_equal(np.asarray(data.images[index])[..., 0], expected)
-    assert np.asarray(data.images[0]).max() == pytest.approx(56, abs=1)
+        assert np.array_equal(np.asarray(data.samples[index])[..., 0], expected)
+    assert np.asarray(data.samples[0]).max() == pytest.approx(56, abs=1)
     # What keeps features or pixels does so for these levels.
-    digest = data.images.digest(0)
+    digest = data.samples.digest(0)
     assert digest != data.levelled({"whole": Levels(0, 65535)}).images.digest(0)
     png(photos / "light" / "3.png", noise(60_000, 8, 9, 1))
     assert opened(photos).levels == {"whole": (0, 65535)}
@@ -105,7 +105,7 @@ def test_a_model_sees_other_images_by_its_own_levels(photos, noise):
     model = {"whole": Levels(0, 16383)}
     data = opened(photos, model)
     assert data.levels == model
-    assert np.asarray(data.images[5]).max() < 64
+    assert np.asarray(data.samples[5]).max() < 64
     assert data.notes == [
         "warning: images of more than 8 bits: their values run from 2 to 3978; 0 is taken as black, "
         "16383 as white, as the model was trained"
@@ -115,7 +115,7 @@ def test_a_model_sees_other_images_by_its_own_levels(photos, noise):
 
 def test_what_would_be_white_is_named(photos, tmp_path, noise):
     path = png(tmp_path / "bright.png", noise(60_000, 8, 9, 1))
-    with pytest.raises(ImageError, match=r"bright.png: mode I;16 holds .* lie beyond black"):
+    with pytest.raises(SampleError, match=r"bright.png: mode I;16 holds .* lie beyond black"):
         read_image(path, levels=opened(photos).levels)
     assert np.asarray(read_image(path)).max() > 200
 
@@ -159,7 +159,7 @@ def test_images_of_8_bits_are_left_alone(tmp_path, paint):
         Image.fromarray(dark).save(tmp_path / "photos" / name)
     data = opened(tmp_path / "photos")
     assert (data.levels, data.notes) == (None, [])
-    assert np.array_equal(np.asarray(data.images[0])[..., 0], dark)
+    assert np.array_equal(np.asarray(data.samples[0])[..., 0], dark)
     assert not is_deep(tmp_path / "photos/a/x.png")
     assert not is_deep(tmp_path / "gone.png")
 
@@ -176,7 +176,7 @@ def test_a_model_of_an_older_version_reads_as_it_did(noise):
     found = np.asarray(to_rgb(Image.fromarray(values), old))[..., 0]
     assert np.array_equal(found, np.rint(values / 257))
     for wrong in (2.0, -1.0):
-        with pytest.raises(ImageError, match=r"mode F holds values from .*, not 0 to 1"):
+        with pytest.raises(SampleError, match=r"mode F holds values from .*, not 0 to 1"):
             to_rgb(Image.fromarray(np.array([[0.0, wrong]], dtype=np.float32)), old)
     assert levels_from({"levels": None}) is None
     assert levels_from({"levels": {"whole": [0, 4095]}}) == {"whole": (0, 4095)}
@@ -197,5 +197,5 @@ def test_a_file_that_pillow_would_misread_is_refused(tmp_path, noise):
     content = b"II*\0" + struct.pack("<IH", 8, 10) + b"".join(struct.pack("<HHII", *one) for one in entries)
     content += struct.pack("<I3H3I3I", 0, 16, 16, 16, *starts, *map(len, planes)) + b"".join(planes)
     (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(ImageError, match=r"a.tif: 16-bit colours, one after the other, are not read"):
+    with pytest.raises(SampleError, match=r"a.tif: 16-bit colours, one after the other, are not read"):
         read_image(tmp_path / "a.tif")

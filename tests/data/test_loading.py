@@ -9,7 +9,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from graft.data import ImageError, TransformedImages, file_images, make_loader
+from graft.data import SampleError, TransformedSamples, file_images, make_loader
 from graft.data.randomness import random_stream
 from graft.data.sharing import EpochBatches
 
@@ -24,10 +24,10 @@ def draw_from_all(image):
 
 
 def batches(data, workers, epochs, seed=0, batch_size=4, size=None):
-    images = data.images
+    images = data.samples
     indices = np.arange(1, len(images), dtype=np.int64)[:size]
     epoch = [0]
-    items = TransformedImages(images, indices, draw_from_all, seed)
+    items = TransformedSamples(images, indices, draw_from_all, seed)
     shuffled = EpochBatches(len(indices), batch_size, seed, lambda: (epoch[0], 0))
     loader = make_loader(items, batch_size=batch_size, num_workers=workers, batches=shuffled)
     found = []
@@ -41,18 +41,18 @@ def equal(one, other):
         torch.equal(first[key], second[key])
         for epoch, again in zip(one, other, strict=True)
         for first, second in zip(epoch, again, strict=True)
-        for key in ("image", "label", "index")
+        for key in ("input", "target", "index")
     )
 
 
 def test_a_batch(noise):
     data = noise({"all": [10, 11]})
     batch = batches(data, 0, [0])[0][0]
-    assert set(batch) == {"image", "label", "index"}
-    assert batch["image"].shape == (4, 3, 4, 4)
-    assert batch["image"].dtype == torch.float32
-    assert batch["label"].dtype == batch["index"].dtype == torch.int64
-    assert batch["label"].tolist() == data.images.labels[batch["index"].numpy()].tolist()
+    assert set(batch) == {"input", "target", "index"}
+    assert batch["input"].shape == (4, 3, 4, 4)
+    assert batch["input"].dtype == torch.float32
+    assert batch["target"].dtype == batch["index"].dtype == torch.int64
+    assert batch["target"].tolist() == data.samples.labels[batch["index"].numpy()].tolist()
 
 
 def test_workers_change_nothing(noise):
@@ -73,7 +73,7 @@ def test_seed_and_epoch_change_order_and_noise(noise):
         {
             int(index): image
             for batch in epoch
-            for index, image in zip(batch["index"], batch["image"], strict=True)
+            for index, image in zip(batch["index"], batch["input"], strict=True)
         }
         for epoch in (first, second, *batches(data, 0, [0], seed=1))
     ]
@@ -83,11 +83,11 @@ def test_seed_and_epoch_change_order_and_noise(noise):
 def test_an_images_noise_does_not_depend_on_which_others_train(noise):
     data = noise({"all": [8, 9]})
     more, fewer = batches(data, 0, [0])[0], batches(data, 0, [0], size=6)[0]
-    found = {int(i): image for batch in more for i, image in zip(batch["index"], batch["image"], strict=True)}
+    found = {int(i): image for batch in more for i, image in zip(batch["index"], batch["input"], strict=True)}
     assert all(
         torch.equal(found[int(i)], image)
         for batch in fewer
-        for i, image in zip(batch["index"], batch["image"], strict=True)
+        for i, image in zip(batch["index"], batch["input"], strict=True)
     )
 
 
@@ -98,7 +98,7 @@ def test_loading_draws_nothing_from_the_streams_of_training(noise):
         batches(data, workers, [0])
         list(
             make_loader(
-                TransformedImages(data.images, np.arange(4), v2.PILToTensor()), batch_size=2, num_workers=0
+                TransformedSamples(data.samples, np.arange(4), v2.PILToTensor()), batch_size=2, num_workers=0
             )
         )
     assert torch.equal(torch.get_rng_state(), states[0])
@@ -125,7 +125,7 @@ def test_a_stream_is_given_back_after_an_error():
 
 @pytest.mark.parametrize(("count", "sizes"), [(9, [4, 4, 1]), (3, [3]), (8, [4, 4])])
 def test_in_order_batches_are_full_and_the_last_has_the_rest(noise, count, sizes):
-    items = TransformedImages(noise({"all": [6, 6]}).images, np.arange(count), v2.PILToTensor())
+    items = TransformedSamples(noise({"all": [6, 6]}).images, np.arange(count), v2.PILToTensor())
     found = list(make_loader(items, batch_size=4, num_workers=0))
     assert [len(batch["index"]) for batch in found] == sizes
     assert torch.cat([batch["index"] for batch in found]).tolist() == list(range(count))
@@ -133,11 +133,11 @@ def test_in_order_batches_are_full_and_the_last_has_the_rest(noise, count, sizes
 
 def test_plain_positions_are_taken_for_epoch_0(noise):
     # Lightning's overfit_batches puts a sampler of plain positions in place of ours.
-    items = TransformedImages(noise({"all": [8, 9]}).images, np.arange(3, 9), draw_from_all, 5)
+    items = TransformedSamples(noise({"all": [8, 9]}).images, np.arange(3, 9), draw_from_all, 5)
     plain, keyed, later = items[2], items[(0, 2)], items[(1, 2)]
     assert plain["index"] == keyed["index"] == 5
-    assert torch.equal(plain["image"], keyed["image"])
-    assert not torch.equal(plain["image"], later["image"])
+    assert torch.equal(plain["input"], keyed["input"])
+    assert not torch.equal(plain["input"], later["input"])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -147,10 +147,10 @@ def test_a_damaged_image_is_named_in_one_line(tmp_path, paint, workers):
     (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:40])
     images = file_images(tmp_path, ["a.png", "b.png", "c.png"], [0, 1, 0])
     loader = make_loader(
-        TransformedImages(images, np.arange(3), v2.PILToTensor()), batch_size=3, num_workers=workers
+        TransformedSamples(images, np.arange(3), v2.PILToTensor()), batch_size=3, num_workers=workers
     )
     iterator = iter(loader)
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(SampleError) as caught:
         next(iterator)
     assert str(caught.value).startswith(f"{tmp_path / 'b.png'}: cannot be read as an image (")
     assert "\n" not in str(caught.value)
@@ -162,7 +162,7 @@ def test_a_damaged_image_is_named_in_one_line(tmp_path, paint, workers):
 @pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 0), (3, 2), (8, 7), (64, 8)])
 def test_workers_by_cores(monkeypatch, noise, cores, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    items = TransformedImages(noise({"all": [9, 9]}).images, np.arange(18), v2.PILToTensor())
+    items = TransformedSamples(noise({"all": [9, 9]}).images, np.arange(18), v2.PILToTensor())
     # torch warns of more workers than this machine has cores; none is started here.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.utils.data.DataLoader.check_worker_number_rationality", lambda self: None)
@@ -174,7 +174,7 @@ def test_workers_by_cores(monkeypatch, noise, cores, workers):
 
 def test_a_signal_to_all_processes_leaves_the_loading_ones_to_the_main_one(noise):
     data = noise({"all": [40, 40]})
-    items = TransformedImages(data.images, np.arange(80), draw_from_all, 0)
+    items = TransformedSamples(data.samples, np.arange(80), draw_from_all, 0)
     loader = iter(make_loader(items, batch_size=2, num_workers=1))
     found = [next(loader)]
     os.kill(loader._workers[0].pid, signal.SIGTERM)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageData, ImageSet, array_images, file_images, looks
+from graft.data import SampleData, Samples, array_images, file_images, looks
 from graft.data.looks import Look, all_looks, look_at, readable
 
 
@@ -16,13 +16,13 @@ def picture(seed: int = 0, side: int = 64) -> Image.Image:
     return Image.fromarray(noise).resize((side, side + 16), Image.Resampling.BICUBIC)
 
 
-def saved(folder: Path, **images: Image.Image) -> ImageSet:
+def saved(folder: Path, **images: Image.Image) -> Samples:
     for name, image in images.items():
         image.save(folder / f"{name}.png")
     return file_images(folder, [f"{name}.png" for name in images], [0] * len(images))
 
 
-def seen(images: ImageSet, index: int) -> Look:
+def seen(images: Samples, index: int) -> Look:
     look = look_at(images, index)
     assert isinstance(look, Look), look
     return look
@@ -117,5 +117,5 @@ def test_modes_survive_joining_and_new_labels(tmp_path: Path) -> None:
     train.mkdir()
     test.mkdir()
     parts = {"train": saved(train, a=picture()), "test": saved(test, b=picture().convert("LA"))}
-    data = ImageData(["x", "y"], parts).relabelled(np.array([1, 0]), ["y", "x"])
-    assert [data.images.mode(index) for index in (0, 1)] == ["RGB", "LA"]
+    data = SampleData(["x", "y"], parts).relabelled(np.array([1, 0]), ["y", "x"])
+    assert [data.samples.mode(index) for index in (0, 1)] == ["RGB", "LA"]

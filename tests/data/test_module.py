@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from graft.data import ImageDataModule, ImageSet, split, training_transform
+from graft.data import SampleDataModule, Samples, split, training_transform
 from graft.data import module as module_module
 
 pytestmark = [
@@ -30,7 +30,7 @@ def make(noise, preprocessing):
     def make(workers=0, seed=0, batch_size=4, cache_images="auto", **asked):
         data = noise({"train": [9, 9], "val": [2, 3], "test": [3, 3]})
         splits = split(data, **asked)
-        return ImageDataModule(
+        return SampleDataModule(
             data,
             splits,
             preprocessing,
@@ -55,8 +55,8 @@ class Recorder(pl.LightningModule):
         self.stop_at = stop_at
 
     def training_step(self, batch, batch_index):
-        self.seen.append((self.current_epoch, batch["index"].tolist(), float(batch["image"].sum())))
-        return self.weight * batch["image"].mean()
+        self.seen.append((self.current_epoch, batch["index"].tolist(), float(batch["input"].sum())))
+        return self.weight * batch["input"].mean()
 
     def on_train_batch_end(self, outputs, batch, batch_index):
         if (self.current_epoch, batch_index) == self.stop_at:
@@ -93,20 +93,20 @@ def test_loaders(make):
     ):
         found = list(loader)
         assert torch.cat([batch["index"] for batch in found]).tolist() == module.splits[name].tolist()
-        first = module.evaluation(module.data.images[int(module.splits[name][0])])
-        assert torch.equal(found[0]["image"][0], first)
-        assert found[0]["image"].shape == (4, 3, 16, 16)
+        first = module.evaluation(module.data.samples[int(module.splits[name][0])])
+        assert torch.equal(found[0]["input"][0], first)
+        assert found[0]["input"].shape == (4, 3, 16, 16)
 
 
 def test_nothing_validates(noise, preprocessing):
     data = noise({"all": [9, 9]})
-    module = ImageDataModule(data, split(data, val_fraction=0), preprocessing, augment, batch_size=4)
+    module = SampleDataModule(data, split(data, val_fraction=0), preprocessing, augment, batch_size=4)
     assert module.val_dataloader() == []
 
 
 def test_training_batches_are_of_even_sizes(make):
-    assert [len(batch["label"]) for batch in make(shots=3, batch_size=5).train_dataloader()] == [3, 3]
-    assert [len(batch["label"]) for batch in make(batch_size=4).train_dataloader()] == [4, 4, 4, 3, 3]
+    assert [len(batch["target"]) for batch in make(shots=3, batch_size=5).train_dataloader()] == [3, 3]
+    assert [len(batch["target"]) for batch in make(batch_size=4).train_dataloader()] == [4, 4, 4, 3, 3]
 
 
 def fit(module, model, epochs, ckpt_path=None, **settings):
@@ -130,9 +130,9 @@ def test_every_epoch_is_another_and_workers_change_nothing(make):
 def decoded(monkeypatch):
     """The index of each image decoded, in this process."""
     found = []
-    read = ImageSet.read
+    read = Samples.read
     monkeypatch.setattr(
-        ImageSet, "read", lambda self, index, *rest: found.append(index) or read(self, index, *rest)
+        Samples, "read", lambda self, index, *rest: found.append(index) or read(self, index, *rest)
     )
     return found
 
@@ -167,7 +167,7 @@ def test_auto_has_one_bound_for_all_splits(make, monkeypatch):
         module = make()
         loaders = [module.train_dataloader(), module.val_dataloader()]
         assert [loader.dataset.kept is not None for loader in loaders] == kept
-        assert sum(len(batch["label"]) for batch in loaders[1]) == 5
+        assert sum(len(batch["target"]) for batch in loaders[1]) == 5
 
 
 def test_only_what_is_asked_for_shrinks(make):
@@ -219,18 +219,18 @@ def test_overfitting_sees_the_same_few_training_images_in_every_epoch(make):
 @pytest.mark.parametrize(("batch_size", "size"), [(4, 4), (29, 29), (512, 29)])
 def test_a_batch_in_order_is_no_larger_than_all_images(make, batch_size, size):
     module = make(batch_size=batch_size)
-    assert len(module.data.images) == 29
+    assert len(module.data.samples) == 29
     assert module.test_dataloader().batch_size == module.evaluation_size == size
 
 
 def test_the_first_images_are_those_of_the_first_batch_and_no_more_are_read(make, decoded):
     module = make(batch_size=8, cache_images="off")
-    first = next(iter(module.train_dataloader()))["image"]
+    first = next(iter(module.train_dataloader()))["input"]
     decoded.clear()
-    assert torch.equal(module.first_images(3), first[:3])
+    assert torch.equal(module.first_inputs(3), first[:3])
     # A joined list reads through its parts' own lists, so each image counts twice.
     assert len(decoded) == 6
-    assert torch.equal(module.first_images(32), first)
+    assert torch.equal(module.first_inputs(32), first)
 
 
 def test_the_batches_of_an_epoch_can_be_read_beside_training(make):
@@ -238,7 +238,7 @@ def test_the_batches_of_an_epoch_can_be_read_beside_training(make):
         def validation_step(self, batch, batch_index):
             if batch_index == 0:
                 again = list(self.trainer.datamodule.same_epoch)
-                self.validated.append([(b["index"].tolist(), float(b["image"].sum())) for b in again])
+                self.validated.append([(b["index"].tolist(), float(b["input"].sum())) for b in again])
 
     for workers in (0, 1):
         model = Beside()

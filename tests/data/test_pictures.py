@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageData, array_images, file_images, split
+from graft.data import SampleData, array_images, file_images, split
 from graft.data import pictures as pictures_module
 from graft.data.grouping import one_of_each_picture
 from graft.data.pictures import with_copies_known
@@ -17,7 +17,7 @@ from graft.errors import GraftError
 
 def data(
     pictures: list[int], labels: list[int] | None = None, groups: list[str] | None = None, **parts: int
-) -> ImageData:
+) -> SampleData:
     """Images of noise, those of equal number equal, in parts of so many; without parts all in one."""
     labels = [i % 2 for i in range(len(pictures))] if labels is None else labels
     noise = {v: np.random.default_rng(v).integers(0, 256, (6, 6), dtype=np.uint8) for v in pictures}
@@ -28,10 +28,10 @@ def data(
         names = [f"{part}/{i:03d}" for i in range(start, start + count)]
         made[part] = array_images(names, labels[place], pixels[place])
         start += count
-    return ImageData([f"class{i}" for i in range(max(labels) + 1)], made, groups=groups)
+    return SampleData([f"class{i}" for i in range(max(labels) + 1)], made, groups=groups)
 
 
-def drawn(size: int = 90, copied: int = 30, seed: int = 0, groups: int = 0, **parts: int) -> ImageData:
+def drawn(size: int = 90, copied: int = 30, seed: int = 0, groups: int = 0, **parts: int) -> SampleData:
     """Images of which about `copied` are copies of others, also of another class, group or part."""
     rng = np.random.default_rng(seed)
     pictures = np.arange(size)
@@ -40,7 +40,7 @@ def drawn(size: int = 90, copied: int = 30, seed: int = 0, groups: int = 0, **pa
     return with_copies_known(data(pictures.tolist(), rng.integers(0, 3, size).tolist(), of, **parts))
 
 
-def sides(images: ImageData, **asked) -> dict[str, set[str]]:
+def sides(images: SampleData, **asked) -> dict[str, set[str]]:
     """For each picture and group, the splits that it is in."""
     splits, found = split(images, **asked), {}
     for name in ("train", "val", "test"):
@@ -124,7 +124,7 @@ def test_names_and_threads_decide_nothing() -> None:
     images = drawn()
     pixels = np.stack([np.asarray(image.convert("L")) for image in images.images])
     other = array_images([f"x{i:03d}" for i in range(90)], images.images.labels, pixels)
-    renamed = with_copies_known(ImageData(images.class_names, {"all": other}), threads=3)
+    renamed = with_copies_known(SampleData(images.class_names, {"all": other}), threads=3)
     for asked in ({}, {"folds": 4, "fold": 2}):
         first, second = split(images, **asked), split(renamed, **asked)
         assert all(np.array_equal(first[name], second[name]) for name in SPLITS)
@@ -138,7 +138,7 @@ def test_near_copies_count_unless_only_exact_ones_are_to(tmp_path: Path) -> None
     first.resize((40, 40)).save(tmp_path / "12.jpg", quality=60)
     first.save(tmp_path / "13.bmp")
     names = [*(f"{i:02d}.png" for i in range(12)), "12.jpg", "13.bmp"]
-    images = ImageData(["a", "b"], {"all": file_images(tmp_path, names, [i % 2 for i in range(14)])})
+    images = SampleData(["a", "b"], {"all": file_images(tmp_path, names, [i % 2 for i in range(14)])})
     assert with_copies_known(images).pictures.tolist() == [*range(12), 0, 0]
     assert with_copies_known(images, near=False).pictures.tolist() == [*range(13), 0]
 
@@ -226,7 +226,9 @@ def test_what_was_found_is_kept_for_the_same_images_alone(
 def test_the_images_are_read_once_for_copies_and_for_what_is_recorded(tmp_path: Path) -> None:
     for i in range(4):
         Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"{i}.png")
-    images = ImageData(["a", "b"], {"all": file_images(tmp_path, [f"{i}.png" for i in range(4)], [0, 1] * 2)})
+    images = SampleData(
+        ["a", "b"], {"all": file_images(tmp_path, [f"{i}.png" for i in range(4)], [0, 1] * 2)}
+    )
     known = with_copies_known(images)
     for i in range(4):
         (tmp_path / f"{i}.png").unlink()

@@ -8,26 +8,26 @@ from graft.sources import digits, glyphs
 
 
 def pixels(data):
-    return np.stack([np.asarray(data.images[index])[..., 0] for index in range(len(data.images))])
+    return np.stack([np.asarray(data.samples[index])[..., 0] for index in range(len(data.samples))])
 
 
 def test_digits():
     data = digits()
     assert list(data.parts) == ["all"]
     assert data.class_names == [str(digit) for digit in range(10)]
-    assert len(data.images) == 1797
-    assert data.images.names[:2] == ["digits/0000", "digits/0001"]
-    assert data.images[0].size == (8, 8)
+    assert len(data.samples) == 1797
+    assert data.samples.names[:2] == ["digits/0000", "digits/0001"]
+    assert data.samples[0].size == (8, 8)
     found = pixels(data)
     assert (found.min(), found.max()) == (0, 255)
-    assert np.bincount(data.images.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert np.bincount(data.samples.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
 def test_glyphs_are_balanced_and_look_like_ink():
     data = glyphs(size=1000)
     assert data.class_names == [str(digit) for digit in range(10)]
-    assert np.bincount(data.images.labels).tolist() == [100] * 10
-    assert data.images[0].size == (8, 8)
+    assert np.bincount(data.samples.labels).tolist() == [100] * 10
+    assert data.samples[0].size == (8, 8)
     ink = pixels(data).mean(axis=(1, 2)) / 255
     assert 0.05 < ink.min() < ink.max() < 0.6
     assert len({image.tobytes() for image in pixels(data)}) > 990
@@ -49,7 +49,7 @@ def test_glyphs_can_be_told_apart_and_say_something_of_digits():
     from sklearn.neighbors import KNeighborsClassifier
 
     source, target = glyphs(2000), digits()
-    neighbours = KNeighborsClassifier(3).fit(pixels(source).reshape(2000, -1), source.images.labels)
+    neighbours = KNeighborsClassifier(3).fit(pixels(source).reshape(2000, -1), source.samples.labels)
     # Chance is 0.1; a better source than this is for a convolutional network to find.
     assert neighbours.score(pixels(target).reshape(1797, -1), target.images.labels) > 0.5
 

@@ -17,7 +17,7 @@ def data(noise):
 
 def test_a_row_an_image(data):
     rows = split_rows(data, split(data, shots=2))
-    assert [row["name"] for row in rows] == data.images.names
+    assert [row["name"] for row in rows] == data.samples.names
     assert {row["label"] for row in rows} == {"ants", "bees"}
     assert sum(row["split"] == "train" for row in rows) == 4
     assert [row["split"] for row in rows[20:]] == ["test"] * 6

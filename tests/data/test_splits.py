@@ -11,12 +11,12 @@ from graft.errors import GraftError
 
 
 def counts(data, splits, name):
-    return np.bincount(data.images.labels[splits[name]], minlength=len(data.class_names)).tolist()
+    return np.bincount(data.samples.labels[splits[name]], minlength=len(data.class_names)).tolist()
 
 
 def part(data, splits, name):
     """The source's parts that a split's images come from."""
-    return {data.images.names[index].split("/")[0] for index in splits[name]}
+    return {data.samples.names[index].split("/")[0] for index in splits[name]}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_every_image_is_in_exactly_one_split(noise, parts, asked):
     data = noise({name: [20, 30, 25] for name in parts})
     splits = split(data, **asked)
     together = np.concatenate([splits[name] for name in SPLITS])
-    assert sorted(together) == list(range(len(data.images)))
+    assert sorted(together) == list(range(len(data.samples)))
     assert all((np.diff(splits[name]) > 0).all() for name in SPLITS)
     assert len(splits["test"]) > 0
     validates = {"val", "test"} <= set(parts) or "val_fraction" not in asked

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from graft.data import ImageSet, TransformedImages, make_loader, training_transform
+from graft.data import ImageSamples, TransformedSamples, make_loader, training_transform
 from graft.data import kept_images as kept_images_module
 from graft.data import workers as workers_module
 from graft.data.image_cache import keep
@@ -53,7 +53,7 @@ def own_images(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     import own_noise
 
-    yield ImageSet([f"{index}" for index in range(9)], [0, 1, 2] * 3, own_noise.Noise(10))
+    yield ImageSamples([f"{index}" for index in range(9)], [0, 1, 2] * 3, own_noise.Noise(10))
     sys.modules.pop("own_noise")
 
 
@@ -77,7 +77,7 @@ def test_workers_of_every_start_method_load_the_same(method, begin_by, own_image
     augment = partial(
         training_transform, crop_scale=(0.5, 1.0), horizontal_flip=0.5, policy=v2.TrivialAugmentWide()
     )
-    items = TransformedImages(own_images, np.arange(9), augment(preprocessing), 0)
+    items = TransformedSamples(own_images, np.arange(9), augment(preprocessing), 0)
     alone = loaded(items, 0)
     begin_by(method)
     # Decoded by workers, kept in memory, and sent to others.
@@ -112,12 +112,12 @@ def test_kept_images_arrive_whole(where, tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_sent_is_loaded_here(begin_by, own_images, capsys):
-    items = TransformedImages(
+    items = TransformedSamples(
         own_images, np.arange(9), v2.Lambda(lambda image: v2.functional.pil_to_tensor(image)[:, :8, :8])
     )
     begin_by("spawn")
     loader = make_loader(items, batch_size=5, num_workers=2)
-    assert [len(batch["label"]) for batch in loader] == [5, 4]
+    assert [len(batch["target"]) for batch in loader] == [5, 4]
     said = capsys.readouterr().out
     assert said.startswith("warning: no worker processes load, for the images cannot be sent to them: ")
     assert len(said.splitlines()) == 1

@@ -39,10 +39,10 @@ def test_the_temperature_is_that_of_the_validation_images_alone(calibrated: RunF
     model = graft.load(calibrated.path)
     data = digits()
     val = split_from_rows(read_csv(calibrated.split), data)["val"]
-    images = torch.stack([model.transform(data.images[index]) for index in val])
+    images = torch.stack([model.transform(data.samples[index]) for index in val])
     with torch.inference_mode():
         logits = model.model(images)
-    expected = fit_temperature(logits, torch.from_numpy(data.images.labels[val]))
+    expected = fit_temperature(logits, torch.from_numpy(data.samples.labels[val]))
     assert calibrated.metrics["temperature"] == pytest.approx(expected, rel=1e-4)
     assert model.temperature == calibrated.metrics["temperature"] != 1
 
@@ -75,7 +75,7 @@ def test_the_model_is_used_as_it_was_calibrated(
     assert again == {key: value for key, value in calibrated.metrics.items() if key.startswith(parts)}
     first = read_csv(calibrated.predictions)[0]
     data = digits()
-    data.images[data.images.names.index(first["path"])].save("digit.png")
+    data.samples[data.samples.names.index(first["path"])].save("digit.png")
     assert run(["predict", f"run={calibrated.path}", "source=digit.png", "hydra.run.dir=out"]) == 0
     (row,) = read_csv(tmp_path / "out/predictions.csv")
     for key in (key for key in row if key.startswith("p_")):

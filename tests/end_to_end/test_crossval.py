@@ -13,7 +13,7 @@ import torch
 from graft.cli.console import run
 from graft.commands import train as train_command
 from graft.errors import GraftError
-from graft.features import image_features
+from graft.features import sample_features
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 
@@ -85,13 +85,13 @@ def test_a_frozen_backbone_is_extracted_once(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
-    inner = image_features.extract
+    inner = sample_features.extract
 
     def extract(run: Any, loader: Any, size: int, told: Any) -> Iterator[torch.Tensor]:
         counts.append(len(loader.dataset))
         return inner(run, loader, size, told)
 
-    monkeypatch.setattr(image_features, "extract", extract)
+    monkeypatch.setattr(sample_features, "extract", extract)
     monkeypatch.chdir(tmp_path)
     words = ["data=image_folder", f"data.root={photos}", "freeze=frozen", *SHORT, "cache.dir=cache"]
     assert run(["crossval", *words, "hydra.run.dir=out"]) == 0

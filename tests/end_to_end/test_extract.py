@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 import graft
 from graft.cli.console import run
 from graft.errors import GraftError
-from graft.features import image_features
+from graft.features import sample_features
 from graft.runs.files import read_csv
 
 
@@ -125,6 +125,6 @@ def test_an_interrupted_extraction_leaves_nothing(
     def extract(*args: object) -> None:
         raise GraftError("data: stopped")
 
-    monkeypatch.setattr(image_features, "extract", extract)
+    monkeypatch.setattr(sample_features, "extract", extract)
     assert run(["extract", f"run={trained}", f"hydra.run.dir={tmp_path / 'none'}"]) == 2
     assert not (tmp_path / "none").exists()

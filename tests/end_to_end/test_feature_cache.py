@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 import graft
 from graft.cli.console import run
-from graft.data import ImageSet
+from graft.data import Samples
 from graft.errors import GraftError
-from graft.features import folder, image_features
+from graft.features import folder, sample_features
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.training import TransferModule
@@ -31,13 +31,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images each extraction was about."""
     counts: list[int] = []
-    inner = image_features.extract
+    inner = sample_features.extract
 
     def extract(run: Any, loader: Any, size: int, told: Any) -> Iterator[torch.Tensor]:
         counts.append(len(loader.dataset))
         yield from inner(run, loader, size, told)
 
-    monkeypatch.setattr(image_features, "extract", extract)
+    monkeypatch.setattr(sample_features, "extract", extract)
     return counts
 
 
@@ -112,13 +112,13 @@ def test_images_of_later_phases_are_decoded_once(
     train: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[int] = []
-    inner = ImageSet.read
+    inner = Samples.read
 
-    def read(self: ImageSet, index: int, *more: Any) -> Any:
+    def read(self: Samples, index: int, *more: Any) -> Any:
         reads.append(index)
         return inner(self, index, *more)
 
-    monkeypatch.setattr(ImageSet, "read", read)
+    monkeypatch.setattr(Samples, "read", read)
     counts = []
     for epochs in (3, 6):
         reads.clear()

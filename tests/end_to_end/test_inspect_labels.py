@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graft.cli.console import run
-from graft.data import image_data
+from graft.data import sample_data
 from graft.inspection import labels, suspects
 from graft.runs.files import read_csv
 
@@ -42,7 +42,7 @@ def test_wrong_labels_come_first_and_test_images_are_not_judged(
     photos: Path, flipped: list[str], trained: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     read: list[str] = []
-    inner, judge = image_data.ImageSet.read, labels.features_of
+    inner, judge = sample_data.Samples.read, labels.features_of
 
     def watched(self, index, at_least=None):
         read.append(self.names[index])
@@ -51,7 +51,7 @@ def test_wrong_labels_come_first_and_test_images_are_not_judged(
     def features_of(*given, **settings):
         # Only from here on: every image is looked at before.
         with monkeypatch.context() as patch:
-            patch.setattr(image_data.ImageSet, "read", watched)
+            patch.setattr(sample_data.Samples, "read", watched)
             return judge(*given, **settings)
 
     monkeypatch.setattr(labels, "features_of", features_of)

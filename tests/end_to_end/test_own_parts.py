@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from graft.backbones import Backbone, Preprocessing
-from graft.data import ImageData, ImageSet
+from graft.data import SampleData, ImageSamples
 from graft.freezing import Treatment
 
 
@@ -23,7 +23,7 @@ def stripes(count):
     """Black and white images, told apart by which comes first."""
     labels = [index % 2 for index in range(count)]
     names = [f"stripes/{index}" for index in range(count)]
-    return ImageData(["dark", "light"], {"all": ImageSet(names, labels, Striped(labels))})
+    return SampleData(["dark", "light"], {"all": ImageSamples(names, labels, Striped(labels))})
 
 
 class Striped:

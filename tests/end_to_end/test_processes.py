@@ -30,7 +30,7 @@ from PIL import Image
 from torch import nn
 
 from graft.backbones import Backbone, Preprocessing
-from graft.data import ImageData, ImageSet
+from graft.data import SampleData, ImageSamples
 
 
 class Noise:
@@ -49,8 +49,8 @@ def noise(train, val, test):
     parts = {}
     for name, count in (("train", train), ("val", val), ("test", test)):
         labels = [index % 3 for index in range(count)]
-        parts[name] = ImageSet([f"{name}/{index}" for index in range(count)], labels, Noise(labels))
-    return ImageData(["red", "green", "blue"], parts)
+        parts[name] = ImageSamples([f"{name}/{index}" for index in range(count)], labels, Noise(labels))
+    return SampleData(["red", "green", "blue"], parts)
 
 
 def tiny(width):

@@ -13,7 +13,7 @@ import graft
 from graft.backbones import at_hand, torchvision_backbone
 from graft.cli.console import run
 from graft.commands import rank
-from graft.data import evaluation_transform, image_data, read_image
+from graft.data import evaluation_transform, read_image, sample_data
 from graft.ranking import costs
 from graft.runs.files import read_csv
 from graft.transferability import leep, logme, nce
@@ -78,13 +78,13 @@ def test_a_run_on_the_frozen_backbone_finds_the_features(
 def test_test_images_are_never_decoded(photos: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """T31."""
     read = []
-    inner = image_data.ImageSet.read
+    inner = sample_data.Samples.read
 
     def watched(self, index, at_least=None):
         read.append(self.names[index])
         return inner(self, index, at_least)
 
-    monkeypatch.setattr(image_data.ImageSet, "read", watched)
+    monkeypatch.setattr(sample_data.Samples, "read", watched)
     ranked(photos, f"weights.simple_cnn={trained}", "data.num_workers=0")
     split = {row["name"]: row["split"] for row in read_csv(trained / "split.csv")}
     assert {split[name] for name in read if name in split} == {"train", "val"}

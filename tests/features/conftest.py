@@ -7,7 +7,7 @@ from torch import nn
 
 from graft.backbones import Backbone, Preprocessing
 from graft.data import array_images, evaluation_transform
-from graft.features.image_features import ImageFeatures
+from graft.features.sample_features import SampleFeatures
 from graft.features.store import FeatureStore
 
 
@@ -54,7 +54,7 @@ def features(store):
             calls.append(len(images))
             return net(images, stop=stop)
 
-        made = ImageFeatures(
+        made = SampleFeatures(
             store if into is None else into,
             net,
             noise() if data is None else data,

@@ -13,9 +13,9 @@ from torch import nn
 from torchvision.transforms import v2
 
 from graft.backbones import Preprocessing
-from graft.data import ImageSet, evaluation_transform, training_transform
+from graft.data import ImageSamples, evaluation_transform, training_transform
 from graft.features import extraction, keys
-from graft.features.keys import boundary_key, image_ids, same_transform, stage_digest, surroundings
+from graft.features.keys import boundary_key, same_transform, sample_ids, stage_digest, surroundings
 
 EVERY = np.arange(7)
 
@@ -162,10 +162,10 @@ def test_the_version_of_a_library_counts(name, backbone, monkeypatch):
 
 def test_an_image_is_known_by_its_content(images):
     data, other = images(), images(seed=1)
-    assert image_ids(data, EVERY) == image_ids(images(), EVERY)
-    assert not set(image_ids(data, EVERY)) & set(image_ids(other, EVERY))
-    renamed = ImageSet([f"x{i}" for i in range(7)], [0] * 7, data.__getitem__, data.content)
-    assert image_ids(renamed, EVERY) == image_ids(data, EVERY)
+    assert sample_ids(data, EVERY) == sample_ids(images(), EVERY)
+    assert not set(sample_ids(data, EVERY)) & set(sample_ids(other, EVERY))
+    renamed = ImageSamples([f"x{i}" for i in range(7)], [0] * 7, data.__getitem__, data.content)
+    assert sample_ids(renamed, EVERY) == sample_ids(data, EVERY)
 
 
 def test_a_file_that_changes_under_its_name_and_time_is_another_image(tmp_path):
@@ -178,7 +178,7 @@ def test_a_file_that_changes_under_its_name_and_time_is_another_image(tmp_path):
         import os
 
         os.utime(path, (0, 0))
-        found.append(image_ids(file_images(tmp_path, ["a.png"], [0]), [0]))
+        found.append(sample_ids(file_images(tmp_path, ["a.png"], [0]), [0]))
     assert found[0] != found[1]
 
 
@@ -192,10 +192,10 @@ def test_the_same_bytes_in_another_shape_are_another_image():
 
 def test_a_view_is_known_by_seed_view_and_index(images):
     data = images()
-    ids = [image_ids(data, EVERY, drawn) for drawn in (None, (0, 0), (0, 1), (1, 0))]
+    ids = [sample_ids(data, EVERY, drawn) for drawn in (None, (0, 0), (0, 1), (1, 0))]
     assert len({name for found in ids for name in found}) == 4 * 7
-    twice = ImageSet(["a", "b"], [0, 0], lambda index: data[0], lambda index: data.content(0))
-    plain, drawn = image_ids(twice, [0, 1]), image_ids(twice, [0, 1], (0, 0))
+    twice = ImageSamples(["a", "b"], [0, 0], lambda index: data[0], lambda index: data.content(0))
+    plain, drawn = sample_ids(twice, [0, 1]), sample_ids(twice, [0, 1], (0, 0))
     assert plain[0] == plain[1]
     assert drawn[0] != drawn[1]
 

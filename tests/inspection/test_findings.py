@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.data import ImageData, array_images, file_images
+from graft.data import SampleData, array_images, file_images
 from graft.data.splits import Splits, by_parts, from_lists
 from graft.inspection.findings import Finding, find
 from graft.inspection.inspection import Inspection, inspect_images
 
 
-def data(*values: int, labels: list[int] | None = None, groups: list[str] | None = None) -> ImageData:
+def data(*values: int, labels: list[int] | None = None, groups: list[str] | None = None) -> SampleData:
     """Images `i0`, `i1`, … of 4 x 4 noise, those of equal value equal; 0 is blank."""
     noise = {v: np.random.default_rng(v).integers(0, 256, (4, 4), dtype=np.uint8) for v in values}
     pixels = np.stack([noise[v] * (v > 0) for v in values])
     of = [0, 1] * (len(values) // 2) if labels is None else labels
     images = array_images([f"i{i}" for i in range(len(values))], of, pixels)
-    return ImageData(["ant", "bee"], {"all": images}, groups=groups)
+    return SampleData(["ant", "bee"], {"all": images}, groups=groups)
 
 
-def apart(images: ImageData, train: list[int], val: list[int], test: list[int]) -> Splits:
+def apart(images: SampleData, train: list[int], val: list[int], test: list[int]) -> Splits:
     lists = {"train": train, "val": val, "test": test}
     return from_lists(images, {name: np.array(one, np.int64) for name, one in lists.items()}, "by hand")
 
@@ -30,7 +30,7 @@ def texts(inspection: Inspection, kind: str) -> list[str]:
     return [finding.text for finding in find(inspection) if finding.kind == kind]
 
 
-def looked(images: ImageData, splits: Splits) -> Inspection:
+def looked(images: SampleData, splits: Splits) -> Inspection:
     return inspect_images(images, splits, None, 1)
 
 
@@ -112,7 +112,9 @@ def test_balance_is_a_warning_where_it_is_lost(bees: int, kind: str) -> None:
 
 def test_even_classes_and_what_the_source_notes() -> None:
     images = data(1, 2, 3, 4)
-    noted = ImageData(images.class_names, images.parts, ["ignored files: 3", "warning: 2 groups are divided"])
+    noted = SampleData(
+        images.class_names, images.parts, ["ignored files: 3", "warning: 2 groups are divided"]
+    )
     found = find(looked(noted, apart(noted, [0, 1, 2, 3], [], [])))
     assert found == [
         Finding("warning", "2 groups are divided"),
@@ -126,7 +128,7 @@ def test_a_source_that_cannot_be_split_keeps_its_own_parts() -> None:
     whole = by_parts(images, "too few")
     assert (len(whole["unused"]), whole.describe()) == (4, "split: too few")
     parts = {"train": images.parts["all"], "test": array_images(["t"], [0], np.ones((1, 4, 4), np.uint8))}
-    kept = by_parts(ImageData(["ant", "bee"], parts), "too few")
+    kept = by_parts(SampleData(["ant", "bee"], parts), "too few")
     assert [kept[split].tolist() for split in ("train", "val", "test")] == [[0, 1, 2, 3], [], [4]]
 
 
@@ -137,7 +139,7 @@ def test_what_reading_leaves_little_of_is_named(tmp_path: Path) -> None:
     Image.fromarray(noise // 17).save(tmp_path / "faint.png")
     Image.fromarray(np.tile(noise[:2], 2)).save(tmp_path / "a.png")
     names = ["plain.png", "faint.png", "a.png"]
-    images = ImageData(["ant", "bee"], {"all": file_images(tmp_path, names, [0, 1, 0])})
+    images = SampleData(["ant", "bee"], {"all": file_images(tmp_path, names, [0, 1, 0])})
     assert texts(looked(images, apart(images, [0, 1, 2], [], [])), "warning") == [
         "1 image uses less than a 16th of the range from black to white, such as faint.png",
         "1 image is more than 16 times as long as wide, and the middle is used, such as a.png (40 x 2 px)",

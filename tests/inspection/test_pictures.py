@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graft.data import ImageData, array_images
+from graft.data import SampleData, array_images
 from graft.data.splits import from_lists
 from graft.inspection import pictures
 from graft.inspection.inspection import Inspection, inspect_images
@@ -16,7 +16,7 @@ def inspected(classes: int, each: int, train: int | None = None) -> Inspection:
     labels = np.repeat(np.arange(classes), each)
     pixels = np.broadcast_to(COLOURS[labels % 3][:, None, None], (len(labels), 20, 20, 3)).copy()
     names = [f"{i}" for i in range(len(labels))]
-    data = ImageData([f"c$ {i}" for i in range(classes)], {"all": array_images(names, labels, pixels)})
+    data = SampleData([f"c$ {i}" for i in range(classes)], {"all": array_images(names, labels, pixels)})
     order = np.arange(len(labels))
     split = order if train is None else order[:train]
     return inspect_images(data, from_lists(data, {"train": split, "test": order[len(split) :]}, ""), None, 1)

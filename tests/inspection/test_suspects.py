@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from graft.data import ImageData, array_images
+from graft.data import SampleData, array_images
 from graft.data.splits import from_lists
 from graft.inspection import pictures
 from graft.inspection.findings import find
@@ -26,7 +26,7 @@ def inspected(groups=None, pixels=None) -> Inspection:
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, 256, (8, 20, 20, 3), dtype=np.uint8) if pixels is None else pixels
     names = [f"{i}.png" for i in range(8)]
-    data = ImageData(["ant$", "bee"], {"all": array_images(names, [*LABELS, 0, 1], drawn)}, groups=groups)
+    data = SampleData(["ant$", "bee"], {"all": array_images(names, [*LABELS, 0, 1], drawn)}, groups=groups)
     splits = from_lists(data, {"train": np.arange(4), "val": np.arange(4, 6), "test": np.arange(6, 8)}, "")
     return inspect_images(data, splits, None, 1)
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from graft.backbones import Backbone, Preprocessing, simple_cnn
-from graft.data import ImageError
+from graft.data import SampleError
 from graft.data.levels import Levels
 from graft.errors import GraftError
 from graft.models import Bundle, HowTested, linear, load_bundle, mlp, save_bundle
@@ -292,7 +292,7 @@ def test_a_prediction_names_every_class_and_the_most_probable(saved, pictures):
 
 def test_an_unreadable_image_is_named(saved, pictures):
     pictures[2].write_bytes(b"no image")
-    with pytest.raises(ImageError, match=r"2\.png"):
+    with pytest.raises(SampleError, match=r"2\.png"):
         load_bundle(saved).predict(pictures)
 
 

@@ -96,10 +96,10 @@ def test_statistics_taken_anew_fit_the_mixed_weights(tiny, transfer):
     """Half-way between two networks the mixed variances are far off; those that are taken anew are exact."""
     source, tuned = tiny(seed=1, dropout=0.0), tiny(seed=2, dropout=0.0)
     images = torch.randn(32, 3, 16, 16) * 3
-    batches = [{"image": part, "label": torch.zeros(8)} for part in images.split(8)]
+    batches = [{"input": part, "target": torch.zeros(8)} for part in images.split(8)]
     layers = ["stages.stem.1", "stages.body.1"]
     for network in (source, tuned):
-        take_statistics(network, layers, batches, lambda batch, network=network: network(batch["image"]))
+        take_statistics(network, layers, batches, lambda batch, network=network: network(batch["input"]))
     mixed = tiny(dropout=0.0).eval()
     mixed.load_state_dict(between(source.state_dict(), tuned.state_dict(), 0.5))
     entering = []
@@ -113,13 +113,13 @@ def test_statistics_taken_anew_fit_the_mixed_weights(tiny, transfer):
         return float((mixed.stages["stem"][1].running_var / variance - 1).abs().max())
 
     assert off() > 0.2
-    take_statistics(mixed, layers, batches, lambda batch: mixed(batch["image"]))
+    take_statistics(mixed, layers, batches, lambda batch: mixed(batch["input"]))
     assert off() < 0.05
     assert not any(layer.training for layer in mixed.modules())
 
 
 def test_so_many_batches_as_hold_so_many_images():
-    batches = [{"label": torch.zeros(count)} for count in (4, 4, 3)]
+    batches = [{"target": torch.zeros(count)} for count in (4, 4, 3)]
     assert [len(list(first(batches, images))) for images in (1, 4, 5, 8, 9, 10_000)] == [1, 1, 2, 2, 3, 3]
 
 

@@ -88,9 +88,9 @@ def test_it_teaches_and_leaves_no_trace(transfer, tiny, trainer, loader, tmp_pat
     keys = set(transfer().state_dict())
     batch = next(iter(loader(12, 12)))
     with torch.no_grad():
-        said = module(batch["image"])
-        plain = cross_entropy(said, batch["label"])
-        expected = 0.3 * plain + 0.7 * softened_divergence(said, teacher(batch["image"]), 4.0)
+        said = module(batch["input"])
+        plain = cross_entropy(said, batch["target"])
+        expected = 0.3 * plain + 0.7 * softened_divergence(said, teacher(batch["input"]), 4.0)
     keep = ModelCheckpoint(tmp_path, "last")
     fitted = trainer(callbacks=[keep])
     fitted.fit(module, loader(12, 12))

@@ -35,10 +35,10 @@ def test_cifar10(tmp_path, trusting):
     data = torchvision_data("cifar10", str(tmp_path), download=False)
     assert data.class_names == ["x", "y", "z"]
     assert {part: len(images) for part, images in data.parts.items()} == {"train": 20, "test": 4}
-    assert data.images.names[:1] + data.images.names[-1:] == ["train/00000", "test/00003"]
-    assert data.images.labels.tolist() == [0, 1, 2, 1] * 6
-    assert data.images[23].getpixel((0, 0)) == (5, 5, 5)
-    assert data.images[0].size == (32, 32)
+    assert data.samples.names[:1] + data.samples.names[-1:] == ["train/00000", "test/00003"]
+    assert data.samples.labels.tolist() == [0, 1, 2, 1] * 6
+    assert data.samples[23].getpixel((0, 0)) == (5, 5, 5)
+    assert data.samples[0].size == (32, 32)
 
 
 def test_cifar100(tmp_path, trusting):
@@ -59,7 +59,7 @@ def test_fashion_mnist(tmp_path):
     assert data.class_names[0] == "T-shirt/top"
     assert data.parts["train"].labels.tolist() == [0, 1, 2, 3, 4]
     assert data.parts["test"].labels.tolist() == [0, 1]
-    assert data.images[4].getpixel((0, 0)) == (4, 4, 4)
+    assert data.samples[4].getpixel((0, 0)) == (4, 4, 4)
 
 
 def test_flowers102(tmp_path, trusting, paint):
@@ -76,9 +76,9 @@ def test_flowers102(tmp_path, trusting, paint):
         "val": [1, 0],
         "test": [101, 2],
     }
-    assert data.images.names[0] == "flowers-102/jpg/image_00001.jpg"
+    assert data.samples.names[0] == "flowers-102/jpg/image_00001.jpg"
     assert len(data.class_names) == 102
-    assert data.images[5].mode == "RGB"
+    assert data.samples[5].mode == "RGB"
 
 
 def test_oxford_pets(tmp_path, paint):
@@ -101,7 +101,7 @@ def test_eurosat(tmp_path, paint):
     data = torchvision_data("eurosat", str(tmp_path))
     assert list(data.parts) == ["all"]
     assert data.class_names == ["Forest", "River"]
-    assert data.images.names[1] == "eurosat/2750/River/River_1.jpg"
+    assert data.samples.names[1] == "eurosat/2750/River/River_1.jpg"
 
 
 def refused(*arguments):

@@ -25,9 +25,9 @@ def test_classes_at_the_top(tree):
     data = image_folder(str(tree({"bees": 2, "ants": 3})))
     assert list(data.parts) == ["all"]
     assert data.class_names == ["ants", "bees"]
-    assert data.images.names == ["ants/00.png", "ants/01.png", "ants/02.png", "bees/00.png", "bees/01.png"]
-    assert data.images.labels.tolist() == [0, 0, 0, 1, 1]
-    assert data.images[4].getpixel((0, 0)) == (1, 0, 100)
+    assert data.samples.names == ["ants/00.png", "ants/01.png", "ants/02.png", "bees/00.png", "bees/01.png"]
+    assert data.samples.labels.tolist() == [0, 0, 0, 1, 1]
+    assert data.samples[4].getpixel((0, 0)) == (1, 0, 100)
     assert data.notes == []
 
 
@@ -99,7 +99,7 @@ def test_every_file_is_used_or_told(tree, paint):
     paint(root / ".cache" / "a" / "x.png")
     paint(root / "extra" / "x.png")
     data = image_folder(str(root))
-    assert data.images.names == ["train/a/00.png", "train/b/00.png", "test/a/00.png"]
+    assert data.samples.names == ["train/a/00.png", "train/b/00.png", "test/a/00.png"]
     assert data.notes == [
         "ignored what lies beside the parts: extra",
         "ignored images that lie in no class folder: 1, such as train/loose.png",
@@ -128,7 +128,7 @@ def test_an_empty_class_folder_is_named(tree):
 def test_what_cannot_train_may_be_tested(tree, folders, names):
     data = image_folder(str(tree(folders)))
     assert data.class_names == names
-    assert len(data.images) == sum(folders.values())
+    assert len(data.samples) == sum(folders.values())
     assert ("the class folder b holds no images" in data.notes) == (folders.get("b") == 0)
     with pytest.raises(GraftError, match=r"^data\.root="):
         split(data)
@@ -238,7 +238,7 @@ def test_folders_of_grafts_own_are_never_data(tree, paint, monkeypatch):
     monkeypatch.chdir(root)
     data = image_folder(".")
     assert data.class_names == ["ants", "bees"]
-    assert len(data.images) == 4
+    assert len(data.samples) == 4
     assert data.notes == ["left out: 4 folders of Graft's own, such as cached"]
     refused("mine", "a folder that Graft wrote (it holds status.json and config.yaml)")
 
@@ -251,7 +251,7 @@ def test_a_loop_of_links_adds_nothing(tree):
     (root / "round").symlink_to(".")
     data = image_folder(str(root))
     assert data.class_names == ["ants", "bees"]
-    assert len(data.images) == 24
+    assert len(data.samples) == 24
     assert data.notes == ["left out: 4 links to what is found elsewhere, such as bees/again.png"]
 
 

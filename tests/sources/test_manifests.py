@@ -36,9 +36,9 @@ def test_paths_and_labels(manifest):
     data = csv_manifest(manifest("path,label\nimages/3.png,b\nimages/1.png,a\n"))
     assert list(data.parts) == ["all"]
     assert data.class_names == ["a", "b"]
-    assert data.images.names == ["images/3.png", "images/1.png"]
-    assert data.images.labels.tolist() == [1, 0]
-    assert data.images[0].getpixel((0, 0)) == (3, 0, 0)
+    assert data.samples.names == ["images/3.png", "images/1.png"]
+    assert data.samples.labels.tolist() == [1, 0]
+    assert data.samples[0].getpixel((0, 0)) == (3, 0, 0)
 
 
 def test_groups_are_read_in_the_order_of_the_images(manifest):
@@ -46,13 +46,13 @@ def test_groups_are_read_in_the_order_of_the_images(manifest):
         "2", "images/2", 1
     )
     data = csv_manifest(manifest(f"path,label,split,group\n{rows}"))
-    assert dict(zip(data.images.names, data.groups, strict=True)) == {
+    assert dict(zip(data.samples.names, data.groups, strict=True)) == {
         "images/0.png": "ada",
         "images/1.png": "bob",
         "images/2.png": "eve",
     }
     assert data.notes == ["test has no images of a"]
-    assert data.relabelled(data.images.labels[:2], ["a", "b"]).groups == data.groups
+    assert data.relabelled(data.samples.labels[:2], ["a", "b"]).groups == data.groups
     without = csv_manifest(manifest("path,label\nimages/3.png,b\nimages/1.png,a\n"))
     assert without.groups is None
 
@@ -67,7 +67,7 @@ def test_a_group_that_the_manifest_divides_is_told(manifest):
 def test_a_root_other_columns_and_a_spreadsheets_byte_order_mark(manifest, tmp_path):
     file = manifest("who,path,label\nme,0.png, a\nyou,1.png,b\n", encoding="utf-8-sig")
     data = csv_manifest(file, root=str(tmp_path / "images"))
-    assert data.images.names == ["0.png", "1.png"]
+    assert data.samples.names == ["0.png", "1.png"]
     assert data.class_names == ["a", "b"]
     byte_order_mark_first = manifest("path,label\nimages/0.png,a\nimages/1.png,b\n", encoding="utf-8-sig")
     assert len(csv_manifest(byte_order_mark_first).images) == 2
@@ -174,9 +174,9 @@ def test_names_are_compared_in_one_spelling(manifest, tmp_path, paint):
     text = f"path,label\n{composed}/{composed}.png,{apart}\nimages/0.png,{composed}\nimages/1.png,b\n"
     data = csv_manifest(manifest(text))
     assert data.class_names == [composed, "b"]
-    assert data.images.labels.tolist() == [0, 0, 1]
-    assert data.images.names[0] == f"{apart}/{apart}.png"
-    assert data.images[0].getpixel((0, 0)) == (7, 0, 0)
+    assert data.samples.labels.tolist() == [0, 0, 1]
+    assert data.samples.names[0] == f"{apart}/{apart}.png"
+    assert data.samples[0].getpixel((0, 0)) == (7, 0, 0)
     twice = f"path,label\n{composed}/{composed}.png,a\n{apart}/{apart}.png,b\n"
     refused(manifest(twice), "line 3", "line 2")
 

@@ -6,17 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from graft.data import ImageData, array_images, pictures
+from graft.data import SampleData, array_images, pictures
 from graft.errors import GraftError
 from graft.sources.opening import open_data, split_data
 
 
 @pytest.fixture
-def uneven() -> ImageData:
+def uneven() -> SampleData:
     """40 small images of three classes, most of them of the last."""
     labels = np.repeat([0, 1, 2], [6, 10, 24])
     pixels = np.random.default_rng(0).integers(0, 256, (40, 20, 20, 3), dtype=np.uint8)
-    return ImageData(["a", "b", "c"], {"all": array_images([str(i) for i in range(40)], labels, pixels)})
+    return SampleData(["a", "b", "c"], {"all": array_images([str(i) for i in range(40)], labels, pixels)})
 
 
 def text() -> str:
@@ -24,7 +24,7 @@ def text() -> str:
 
 
 def test_data_of_another_kind_is_refused() -> None:
-    with pytest.raises(GraftError, match=r"^data: .*text gave str, not graft\.data\.ImageData"):
+    with pytest.raises(GraftError, match=r"^data: .*text gave str, not graft\.data\.SampleData"):
         open_data({"_target_": f"{__name__}.text", "batch_size": 3})
 
 
@@ -53,7 +53,7 @@ def test_only_who_asks_for_copies_pays_for_finding_them() -> None:
 def test_a_node_says_which_copies_are_kept_together(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
-    def known(data: ImageData, **how: object) -> ImageData:
+    def known(data: SampleData, **how: object) -> SampleData:
         asked.append(how)
         return data
 
@@ -69,13 +69,13 @@ def test_a_node_says_which_copies_are_kept_together(monkeypatch: pytest.MonkeyPa
     ]
 
 
-def test_a_users_own_data_need_not_name_what_has_a_default(uneven: ImageData) -> None:
+def test_a_users_own_data_need_not_name_what_has_a_default(uneven: SampleData) -> None:
     splits = split_data({"_target_": "mypkg.slides"}, uneven)
     assert [len(splits[part]) for part in ("train", "val", "test")] == [25, 7, 8]
     fewer = split_data({"_target_": "mypkg.slides", "val_fraction": 0, "shots": 2}, uneven)
     assert [len(fewer[part]) for part in ("train", "val", "test")] == [6, 0, 8]
 
 
-def test_the_split_depends_on_its_own_seed(uneven: ImageData) -> None:
+def test_the_split_depends_on_its_own_seed(uneven: SampleData) -> None:
     seeds = [split_data({"split_seed": seed}, uneven)["test"].tolist() for seed in (0, 0, 1)]
     assert seeds[0] == seeds[1] != seeds[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.data import ImageData, array_images, data_facts, recorded_rows, split, split_rows
+from graft.data import SampleData, array_images, data_facts, recorded_rows, split, split_rows
 from graft.data.splits import SPLITS, to_test
 from graft.errors import GraftError
 from graft.runs import RunFolder
@@ -29,12 +29,12 @@ def images(numbers, names=None, parts=("all",)):
         part: array_images(names[cut], labels[cut], pixels[cut])
         for part, cut in zip(parts, cuts, strict=True)
     }
-    return ImageData(["even", "odd"], made)
+    return SampleData(["even", "odd"], made)
 
 
 def numbers(data, indices):
     """The numbers that these images hold."""
-    return {int(np.asarray(data.images[int(index)])[0, 0, 0]) for index in indices}
+    return {int(np.asarray(data.samples[int(index)])[0, 0, 0]) for index in indices}
 
 
 class Begun:

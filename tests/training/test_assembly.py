@@ -13,7 +13,7 @@ from graft.backbones import Backbone
 from graft.backbones.making import make_backbone
 from graft.composition.composing import compose
 from graft.configuration.run_config import Loss, RunConfig
-from graft.data import ImageData, ImageDataModule, array_images
+from graft.data import SampleData, SampleDataModule, array_images
 from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.sources.opening import split_data
@@ -37,7 +37,7 @@ def uneven():
     labels = np.repeat([0, 1, 2], [6, 10, 24])
     pixels = stream.integers(0, 256, (40, 20, 20, 3), dtype=np.uint8)
     names = [str(index) for index in range(40)]
-    return ImageData(["a", "b", "c"], {"all": array_images(names, labels, pixels)})
+    return SampleData(["a", "b", "c"], {"all": array_images(names, labels, pixels)})
 
 
 @pytest.fixture
@@ -72,10 +72,10 @@ def test_a_strategy_of_another_kind_is_refused(config):
 def test_the_model_has_a_logit_for_each_class_of_the_data(made):
     module, loading = made()
     assert isinstance(module, TransferModule)
-    assert isinstance(loading, ImageDataModule)
+    assert isinstance(loading, SampleDataModule)
     batch = next(iter(loading.train_dataloader()))
-    assert batch["image"].shape == (7, 3, 16, 16)
-    assert module(batch["image"]).shape == (7, 3)
+    assert batch["input"].shape == (7, 3, 16, 16)
+    assert module(batch["input"]).shape == (7, 3)
     assert loading.seed == 5
 
 

@@ -28,7 +28,7 @@ def moved(module, before):
 
 def all_of(loader):
     batches = list(loader)
-    return torch.cat([b["image"] for b in batches]), torch.cat([b["label"] for b in batches])
+    return torch.cat([b["input"] for b in batches]), torch.cat([b["target"] for b in batches])
 
 
 # With validation in mid-epoch, because Lightning then puts the model into evaluation mode and back.

@@ -41,7 +41,7 @@ def said_by_pixels(transfer, tiny):
     regularizer.adopt(SourceHead(nn.Identity()), width=3, classes=3)
     module = transfer(backbone=backbone, regularizer=regularizer)
     items = [
-        {"image": torch.tensor(said).log().view(3, 1, 1), "label": label, "index": index}
+        {"input": torch.tensor(said).log().view(3, 1, 1), "target": label, "index": index}
         for index, (label, said) in enumerate(SAID)
     ]
     return module, items
@@ -57,7 +57,7 @@ def test_a_row_is_the_mean_over_a_classs_images(said_by_pixels, capsys):
 
 def test_a_source_that_says_nan_is_refused(said_by_pixels):
     module, items = said_by_pixels
-    items[3]["image"] = torch.full((3, 1, 1), float("nan"))
+    items[3]["input"] = torch.full((3, 1, 1), float("nan"))
     with pytest.raises(GraftError, match=r"^regularizer=co_tuning: the source's head gives NaN"):
         learn_relation(module, loading(items, batch_size=2), TRAINER)
 
@@ -75,7 +75,7 @@ def test_nothing_is_drawn_or_changed_and_dropout_is_off(transfer, tiny, items):
     after = module.state_dict()
     assert all(torch.equal(after[key], old) for key, old in before.items() if "relation" not in key)
     assert all(part.training for part in module.modules())
-    images, labels = torch.stack([item["image"] for item in shown]), [int(item["label"]) for item in shown]
+    images, labels = torch.stack([item["input"] for item in shown]), [int(item["target"]) for item in shown]
     with torch.no_grad():
         said = regularizer.source_head.eval()(module.backbone.eval()(images)).softmax(1)
     for label, row in enumerate(regularizer.relation):
@@ -95,7 +95,7 @@ def test_the_unit_is_the_mean_square_and_nothing_else_changes(transfer, items, c
     assert all(torch.equal(after[key], old) for key, old in before.items() if "squares" not in key)
     assert all(part.training for part in module.modules())
     with torch.no_grad():
-        maps = outputs(module.backbone.eval(), torch.stack([item["image"] for item in shown]))
+        maps = outputs(module.backbone.eval(), torch.stack([item["input"] for item in shown]))
     expected = torch.tensor([float(out.square().mean()) for out in maps])
     torch.testing.assert_close(module.regularizer.squares, expected)
     assert capsys.readouterr().out == "delta: the source's maps measured on 12 images\n"
@@ -113,7 +113,7 @@ def test_the_term_does_not_depend_on_how_large_the_maps_are(transfer, tiny, item
         with torch.no_grad():
             for parameter in backbone.stages["top"].parameters():
                 parameter.mul_(1.1)
-        images = torch.stack([item["image"] for item in shown])
+        images = torch.stack([item["input"] for item in shown])
         return float(module.regularizer.term(images, outputs(backbone.eval(), images), None).detach())
 
     # A tenth more everywhere: ½ · 0.1².
@@ -129,7 +129,7 @@ def test_a_stage_of_zeros_is_no_division_by_zero_and_nan_is_refused(transfer, ti
     measure_maps(module, loading(items(4)), TRAINER)
     assert module.regularizer.squares[-1] == 1.0
     shown = items(4)
-    shown[2]["image"] = torch.full_like(shown[2]["image"], float("nan"))
+    shown[2]["input"] = torch.full_like(shown[2]["input"], float("nan"))
     with pytest.raises(GraftError, match=r"^regularizer=delta: the source gives NaN"):
         measure_maps(module, loading(shown), TRAINER)
 

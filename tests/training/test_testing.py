@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from graft.data import ImageData, TransformedImages, array_images, make_loader
+from graft.data import SampleData, TransformedSamples, array_images, make_loader
 from graft.evaluation.answers import confusion_of
 from graft.evaluation.assessment import assess
 from graft.models import Bundle, HowTested, linear
@@ -24,7 +24,7 @@ def data():
         pixels = stream.integers(0, 256, (count, 20, 20, 3), dtype=np.uint8)
         names = [f"{part}/{index}.png" for index in range(count)]
         parts[part] = array_images(names, stream.integers(0, 3, count), pixels)
-    return ImageData(["zebra", "ant", "cow"], parts)
+    return SampleData(["zebra", "ant", "cow"], parts)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def bundle(tiny, data):
 @pytest.fixture
 def tested(bundle, data, tmp_path):
     """The result for the images of the part test."""
-    items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
+    items = TransformedSamples(data.samples, np.arange(10, 23), bundle.transform)
     tester = testing.make_tester(bundle, "cpu", tmp_path)
     return testing.run_test(
         tester, testing.tested_module(bundle), make_loader(items, batch_size=4, num_workers=0)
@@ -45,7 +45,7 @@ def tested(bundle, data, tmp_path):
 
 def test_every_image_gets_its_probabilities_in_order(tested, bundle, data):
     assert tested.indices.tolist() == list(range(10, 23))
-    images = torch.stack([bundle.transform(data.images[index]) for index in range(10, 23)])
+    images = torch.stack([bundle.transform(data.samples[index]) for index in range(10, 23)])
     torch.testing.assert_close(tested.logits.softmax(1), bundle.probabilities(images))
     assert tested.logits.dtype == torch.float32
 
@@ -57,7 +57,7 @@ def test_a_last_batch_is_computed_as_a_whole_one(bundle, data, tmp_path):
     next(iter(backbone.stages.values())).register_forward_hook(
         lambda _module, inputs, _output: sizes.append(len(inputs[0]))
     )
-    items = TransformedImages(data.images, np.arange(10, 23), bundle.transform)
+    items = TransformedSamples(data.samples, np.arange(10, 23), bundle.transform)
     found = testing.run_test(
         testing.make_tester(bundle, "cpu", tmp_path),
         testing.tested_module(bundle),
@@ -69,7 +69,7 @@ def test_a_last_batch_is_computed_as_a_whole_one(bundle, data, tmp_path):
 
 def test_the_metrics_are_those_of_the_predictions(tested, data):
     guessed = tested.logits.argmax(1).numpy()
-    labels = data.images.labels[10:]
+    labels = data.samples.labels[10:]
     assert tested.labels.tolist() == labels.tolist()
     counts = confusion_of(tested.answers(data))
     assert np.array_equal(counts, confusion_matrix(labels, guessed, labels=range(3)))
@@ -86,7 +86,7 @@ def test_rows_name_image_prediction_and_label(tested, data):
     assert [row["path"] for row in rows] == [f"test/{index}.png" for index in range(13)]
     assert list(rows[0]) == ["path", "predicted", "label", "p_zebra", "p_ant", "p_cow"]
     for row, label, probabilities in zip(
-        rows, data.images.labels[10:], tested.logits.double().softmax(1), strict=True
+        rows, data.samples.labels[10:], tested.logits.double().softmax(1), strict=True
     ):
         assert row["label"] == data.class_names[label]
         assert [row[f"p_{name}"] for name in data.class_names] == probabilities.tolist()
@@ -144,7 +144,7 @@ def test_what_rounds_to_one_is_ranked_by_its_logits(data):
     logits = torch.tensor([[30.0, 0], [25, 0], [20, 0], [0, 5]])
     labels = torch.tensor([0, 0, 1, 1])
     images = array_images(list("wxyz"), labels.numpy(), np.zeros((4, 2, 2), np.uint8))
-    two = ImageData(["a", "b"], {"all": images})
+    two = SampleData(["a", "b"], {"all": images})
     result = testing.ModelOutputs(SingleLabel(two.class_names), {}, torch.arange(4), labels, logits)
     for temperature in (1.0, 0.01):
         assert assess(result.answers(two, temperature))[0]["auroc"] == 1.0

@@ -81,7 +81,7 @@ def _look(known: Known) -> Plain | None:
         return None
     splits = {name: len(known.splits[name]) for name in SPLITS if len(known.splits[name])}
     return {
-        "images": len(known.data.images),
+        "images": len(known.data.samples),
         "classes": list(known.data.class_names),
         "splits": splits,
         "rule": known.splits.rule,

@@ -15,8 +15,8 @@ from graft.backbones.at_hand import weights_at_hand
 from graft.backbones.making import make_backbone
 from graft.configuration.network_names import AT_HAND, network_of
 from graft.configuration.run_config import Node
-from graft.data import ImageData, TransformedImages, evaluation_transform
-from graft.data.image_data import Indices
+from graft.data import SampleData, TransformedSamples, evaluation_transform
+from graft.data.samples import Indices
 from graft.errors import GraftError, reason_of
 from graft.evaluation.intervals.proportions import NORMAL, proportion_ends
 from graft.features.extraction import evaluating
@@ -78,7 +78,7 @@ class Measured(NamedTuple):
 
 def measure(
     asked: Sequence[Candidate],
-    data: ImageData,
+    data: SampleData,
     indices: Indices,
     node: Mapping[str, Any],
     accelerator: str,
@@ -113,7 +113,7 @@ def measure(
 
 
 def measured(
-    candidate: Candidate, data: ImageData, indices: Indices, node: Mapping[str, Any], accelerator: str
+    candidate: Candidate, data: SampleData, indices: Indices, node: Mapping[str, Any], accelerator: str
 ) -> Speed:
     """Build a backbone and measure it on a few images.
 
@@ -124,8 +124,9 @@ def measured(
         raise GraftError(candidate.problem)
     with torch.random.fork_rng(devices=[]):
         backbone = make_backbone(candidate.node).to(lone_device(accelerator))
+    backbone.preprocessing = data.kind.suited(backbone.preprocessing)
     size = min(node.get("batch_size", 32), SOME, len(indices))
-    images = TransformedImages(data.images, indices[:size], evaluation_transform(backbone.preprocessing))
+    images = TransformedSamples(data.samples, indices[:size], evaluation_transform(backbone.preprocessing))
     # The first image pays for what is set up once.
     images.__getitems__([0])
     started = time.perf_counter()
@@ -133,7 +134,7 @@ def measured(
     reading = (time.perf_counter() - started) / size
     with evaluating(backbone):
         forward = 1 / images_per_second(backbone, size)
-    return Speed(forward, reading, backbone.preprocessing.crop)
+    return Speed(forward, reading, backbone.preprocessing.side)
 
 
 def some_of(labels: np.ndarray, count: int, seed: int) -> Indices:
@@ -182,7 +183,7 @@ def within(
 
 def rank(
     chosen: Sequence[Measured],
-    data: ImageData,
+    data: SampleData,
     indices: Indices,
     node: Mapping[str, Any],
     *,
@@ -192,8 +193,8 @@ def rank(
     tell: Callable[[str], None],
 ) -> list[Ranked]:
     """Rank backbones on the images of these indices, the best probe first; features are computed once."""
-    labels = data.images.labels[indices]
-    size = min(node.get("batch_size", 32), len(data.images))
+    labels = data.samples.labels[indices]
+    size = min(node.get("batch_size", 32), len(data.samples))
     ranked: list[Ranked] = []
     for candidate, speed in chosen:
         tell(f"ranks {candidate.label}")

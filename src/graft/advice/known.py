@@ -12,8 +12,8 @@ from graft.advice.trainings import Training, typed
 from graft.advice.trust import Comparison, Promise
 from graft.configuration.keys import key_of
 from graft.configuration.schema import Plain
-from graft.data import ImageData, Splits
-from graft.data.image_data import Indices
+from graft.data import SampleData, Splits
+from graft.data.samples import Indices
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
 from graft.ranking.candidates import Candidate
@@ -49,7 +49,7 @@ class Known:
     """
 
     question: Plain
-    data: ImageData | None = None
+    data: SampleData | None = None
     splits: Splits | None = None
     findings: Sequence[Finding] = ()
     ranked: Sequence[Ranked] = ()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graft.advice.power_law import Estimate, PowerLaw, fit_power_law
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.objective.folding import Fold, folds_of
 from graft.objective.out_of_fold import judged
 

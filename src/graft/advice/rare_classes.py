@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.evaluation.intervals.proportions import proportion_ends
 from graft.objective.out_of_fold import Probabilities
 

@@ -117,8 +117,8 @@ def look(asked: Asked, known: Known) -> None:
     if looked.unreadable:
         index, reason = looked.unreadable[0]
         raise GraftError(
-            f"{len(looked.unreadable)} of {len(data.images)} images cannot be read, such as"
-            f" {data.images.names[index]} ({reason}); take out those for which"
+            f"{len(looked.unreadable)} of {len(data.samples)} images cannot be read, such as"
+            f" {data.samples.names[index]} ({reason}); take out those for which"
             f" {from_here(folder.images)} has a reason"
         )
     if not len(splits["val"]):
@@ -148,7 +148,7 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     # What an earlier start chose is ranked again, in no time, and by the same images.
     count = max(as_many_as_fit(able, len(indices), left), min(earlier["images"], len(indices)))
     stored = earlier["backbones"] if count == earlier["images"] else []
-    known.indices = indices = indices[some_of(data.images.labels[indices], count, config["seed"])]
+    known.indices = indices = indices[some_of(data.samples.labels[indices], count, config["seed"])]
     chosen, late = within(able, count, left, stored)
     known.ranked = [*late, *failed]
     if not chosen:

@@ -10,14 +10,14 @@ from scipy import stats
 
 from graft.advice.trainings import UNTESTED, Training
 from graft.composition.composing import compose
-from graft.data import ImageData
+from graft.data import SampleData
 from graft.processes.interruption import Paused, until
 from graft.reporting.folds import Fold, corrected_interval
 from graft.sweeps.crossval import Cut, Train, cuts_of, train_folds
 
 # Folds that are worth the time they take, the most first, and how often they are cut anew at most: two say
-# next to nothing of a spread. Ten learn from nine tenths of the images, five from four fifths; what retraining
-# gains grows with them, so ten say more than five that are cut twice (experiments/advice).
+# next to nothing of a spread. Ten learn from nine tenths of the images, five from four fifths; what
+# retraining gains grows with them, so ten say more than five that are cut twice (experiments/advice).
 FOLDS, REPEATS = (10, 5, 3), 4
 
 
@@ -121,7 +121,7 @@ def in_folds(
     folds: int,
     repeats: int,
     path: Path,
-    data: ImageData,
+    data: SampleData,
     moment: float,
     train: Train,
 ) -> list[list[Fold]]:
@@ -172,7 +172,7 @@ def right_of(folds: Sequence[Fold]) -> tuple[int, int]:
 
 
 def _cuts(
-    training: Training, folds: int, repeats: int, path: Path, data: ImageData
+    training: Training, folds: int, repeats: int, path: Path, data: SampleData
 ) -> tuple[list[Cut], dict[str, object], list[str]]:
     kept = [word for word in training.words if word != UNTESTED]
     words = [*kept, f"folds={folds}", f"repeats={repeats}"]

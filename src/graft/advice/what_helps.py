@@ -11,7 +11,7 @@ from graft.advice.curve_figure import curve_figure
 from graft.advice.learning_curve import LearningCurve, learning_curve
 from graft.advice.rare_classes import ClassNote, class_notes
 from graft.configuration.schema import Plain
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.errors import GraftError
 from graft.inspection import pictures
 from graft.inspection.inspection import Inspection
@@ -70,7 +70,7 @@ def what_would_help(
         check: called now and then; may raise to stop.
     """
     data = looked.data
-    labels, classes = data.images.labels[indices], len(data.class_names)
+    labels, classes = data.samples.labels[indices], len(data.class_names)
     groups = looked.belonging(indices)
     said = out_of_fold(features.float(), labels, classes, groups, seed, check)
     notes = class_notes(labels, said, data.class_names)

@@ -1,26 +1,30 @@
 """What a backbone is: named, ordered stages that can be run from any boundary to any other."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from graft.backbones.depth import Blocks
-from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.inputs import Input
+from graft.backbones.preprocessings import AnyPreprocessing
 from graft.backbones.source_head import SourceHead
 from graft.errors import GraftError
 
 
 class Backbone(nn.Module):
-    """Images `(N, 3, H, W)` to features `(N, D)`, through ordered stages, stem first.
+    """Inputs to features `(N, D)`, through ordered stages, stem first.
 
-    The last stage ends in whatever pooling and flattening gives `(N, D)`, so running all stages is all
-    there is to do. No stage may change its input in place: the tensor between two stages, the boundary,
-    is what the feature cache stores.
+    An input is a tensor, of images `(N, 3, H, W)`, or a mapping of tensors `(N, …)`; between two stages
+    there is one tensor, with N in front and of a shape that does not change from batch to batch. The last
+    stage ends in whatever pooling and flattening gives `(N, D)`, so running all stages is all there is to
+    do. No stage may change its input in place: the tensor between two stages, the boundary, is what the
+    feature cache stores.
 
     Args:
         stages: name to module, in the order in which they run. They are held, not copied.
         width: D, the number of features.
-        preprocessing: how an image becomes the input.
+        preprocessing: how a sample becomes the input.
         source_names: key in the state dict of the library that the stages come from, to key in this
             backbone's; lets the library's own weight files load.
         dropped: module paths, in that library's model, of the heads that were left out; their keys are
@@ -30,7 +34,7 @@ class Backbone(nn.Module):
             layer, which is then a 1 × 1 convolution with a ReLU (SqueezeNet's); 0: that layer is linear.
         blocks: classes of the modules that are a layer each where rates decay by depth (see `depths`); none:
             a stage is one.
-        splits: whether the stages can run apart. Where they cannot, all but the last hand on the images.
+        splits: whether the stages can run apart. Where they cannot, all but the last hand on the input.
         rebuilt: keys of the configuration's node with the values that build it again without the hub, where
             the node's own would ask it.
         auxiliary: module paths, in that model, of the classifiers that its own training alone used, which are
@@ -50,7 +54,7 @@ class Backbone(nn.Module):
         self,
         stages: Mapping[str, nn.Module],
         width: int,
-        preprocessing: Preprocessing,
+        preprocessing: AnyPreprocessing,
         source_names: Mapping[str, str] | None = None,
         dropped: Sequence[str] = (),
         source_head: SourceHead | None = None,
@@ -65,7 +69,7 @@ class Backbone(nn.Module):
             raise GraftError("backbone: it needs at least one stage")
         self.stages = nn.ModuleDict(stages)
         self.width = width
-        self.preprocessing = preprocessing
+        self.preprocessing: Any = preprocessing
         self.source_names = dict(source_names or {})
         self.dropped = tuple(dropped)
         self.auxiliary = tuple(auxiliary)
@@ -92,11 +96,11 @@ class Backbone(nn.Module):
         """How many stages there are."""
         return len(self.stages)
 
-    def forward(self, images: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+    def forward(self, given: Input, start: int = 0, stop: int | None = None) -> Tensor:
         """Run `stages[start:stop]`.
 
         Args:
-            images: `(N, 3, H, W)`, preprocessed; with `start`, the boundary tensor before that stage.
+            given: preprocessed; with `start`, the boundary tensor before that stage.
             start: index of the first stage to run.
             stop: index of the first stage not to run; None runs to the end.
 
@@ -105,8 +109,10 @@ class Backbone(nn.Module):
             gives the same bits: `backbone(backbone(x, stop=k), start=k)` equals `backbone(x)`.
         """
         for stage in list(self.stages.values())[start:stop]:
-            images = stage(images)
-        return images
+            given = stage(given)
+        # A stage gives a tensor; without a stage to run, the tensor before it was given.
+        assert isinstance(given, Tensor)
+        return given
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:

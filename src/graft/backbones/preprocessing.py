@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from graft.errors import GraftError
 
@@ -31,6 +31,8 @@ class Preprocessing:
         GraftError: a value is outside what can be built.
     """
 
+    name: ClassVar[str] = "image"
+
     resize: int
     crop: int
     interpolation: str = "bilinear"
@@ -52,6 +54,11 @@ class Preprocessing:
             raise GraftError(f"preprocessing: {given} must be three numbers each, std above 0")
         if self.colour != "RGB":
             raise GraftError(f"preprocessing: colour={self.colour} must be RGB")
+
+    @property
+    def side(self) -> int:
+        """As `crop`."""
+        return self.crop
 
     def scaled(self, image_size: int) -> "Preprocessing":
         """The same with a crop of `image_size` pixels, the resize in proportion.

@@ -11,7 +11,7 @@ from safetensors.torch import load, load_file
 from torch import Tensor
 
 from graft.backbones.fetching import fetched
-from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.preprocessings import read_preprocessing
 from graft.configuration.paths import expanded
 from graft.configuration.plain_text import encodable
 from graft.configuration.weights_place import file_and_place, is_address
@@ -40,8 +40,8 @@ class Weights(NamedTuple):
     states: StateDicts
     description: Mapping[str, Any] | None
 
-    def preprocessing(self) -> Preprocessing | None:
-        """What the bundle records; None where they are no bundle's.
+    def preprocessing(self) -> Any:
+        """What the bundle records, as `read_preprocessing` gives it; None where they are no bundle's.
 
         Raises:
             GraftError: the bundle's description is damaged.
@@ -49,7 +49,7 @@ class Weights(NamedTuple):
         if self.description is None:
             return None
         try:
-            return Preprocessing.from_dict(self.description["preprocessing"])
+            return read_preprocessing(self.description["preprocessing"])
         except (KeyError, TypeError) as error:
             raise GraftError(f"{self.origin}: its {DESCRIPTION} records no preprocessing") from error
 

@@ -6,7 +6,7 @@ import numpy as np
 from rich.table import Table
 
 from graft.configuration.schema import Config
-from graft.data import ImageData, Splits
+from graft.data import SampleData, Splits
 from graft.data.model_classes import in_order_of
 from graft.data.splits import to_test
 from graft.errors import GraftError
@@ -57,7 +57,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     _, opened = open_for_model(config["run"], config.get("data"), saved, bundle.levels)
     data = in_order_of(opened, bundle.class_names)
     splits, roles, notes = known_images(config, data, bundle.seen)
-    splits = Splits({**splits.indices, "all": np.arange(len(data.images))}, splits.rule)
+    splits = Splits({**splits.indices, "all": np.arange(len(data.samples))}, splits.rule)
     loading = loading_for(bundle, data, splits, config["batch_size"], config["num_workers"])
     if not len(splits[config["split"]]):
         raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
@@ -94,7 +94,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     return metrics
 
 
-def known_images(config: Config, data: ImageData, seen: Seen | None) -> Known:
+def known_images(config: Config, data: SampleData, seen: Seen | None) -> Known:
     """What each image is for: in the run's own data as it recorded, in any other as far as it is known."""
     folder = RunFolder(config["run"])
     if config.get("data") is None:

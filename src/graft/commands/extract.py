@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from graft.backbones.making import backbone_name, make_backbone
 from graft.configuration.schema import Config
-from graft.data import ImageData, Splits, split_from_rows, split_rows
+from graft.data import SampleData, Splits, split_from_rows, split_rows
 from graft.errors import GraftError
 from graft.features.whole_backbone import features_of
 from graft.models import load_bundle
@@ -68,7 +68,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     return target
 
 
-def splits_of(config: Config, data: ImageData, seen: Seen | None) -> Splits:
+def splits_of(config: Config, data: SampleData, seen: Seen | None) -> Splits:
     """What each image is for: what it was to the run that knows it, else what the node says."""
     folder = RunFolder(config["run"])
     if config.get("data") is None:

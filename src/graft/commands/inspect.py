@@ -43,7 +43,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     data = open_data(config["data"])
     splits = split_or_parts(config["data"], data)
     print(splits.describe(), flush=True)
-    with progress(len(data.images)) as report:
+    with progress(len(data.samples)) as report:
         inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), report)
     if ask is not None:
         inspection = ask(inspection)

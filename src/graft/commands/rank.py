@@ -46,7 +46,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     spared = f", without {len(both) - len(indices)} copies" if len(indices) < len(both) else ""
     ranked_on = f"ranked on {len(indices)} images, train and val{spared}, never test"
     print("\n".join([f"{splits.describe()}; {ranked_on}", *data.notes]), flush=True)
-    labels, batch_size = data.images.labels[indices], node.get("batch_size", 32)
+    labels, batch_size = data.samples.labels[indices], node.get("batch_size", 32)
     seed, accelerator = config["seed"], config["accelerator"]
     features = partial(
         features_of,
@@ -58,7 +58,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         num_workers=node.get("num_workers"),
     )
     # No more at a time than there will ever be.
-    most = min(batch_size, len(data.images))
+    most = min(batch_size, len(data.samples))
     rows = placed([row_of(candidate, features, labels, seed, accelerator, most) for candidate in asked])
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
     rows = with_reached(rows, asked, tuned)

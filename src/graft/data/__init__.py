@@ -1,4 +1,4 @@
-"""Images with labels, splits, transforms and the LightningDataModule; importing this imports no torch."""
+"""Samples with labels, splits, transforms and the LightningDataModule; importing this imports no torch."""
 
 from typing import TYPE_CHECKING
 
@@ -6,20 +6,24 @@ from graft.lazy import lazily
 
 if TYPE_CHECKING:
     from graft.data.facts import data_facts as data_facts
-    from graft.data.image_data import ImageData as ImageData
-    from graft.data.image_data import ImageSet as ImageSet
-    from graft.data.image_data import array_images as array_images
-    from graft.data.image_data import file_images as file_images
-    from graft.data.images import ImageError as ImageError
+    from graft.data.image_samples import ImageSamples as ImageSamples
+    from graft.data.image_samples import ImageSet as ImageSet
+    from graft.data.image_samples import array_images as array_images
+    from graft.data.image_samples import file_images as file_images
     from graft.data.images import read_image as read_image
     from graft.data.images import to_rgb as to_rgb
-    from graft.data.loading import TransformedImages as TransformedImages
+    from graft.data.loading import TransformedSamples as TransformedSamples
     from graft.data.loading import make_loader as make_loader
     from graft.data.mixing import cutmix as cutmix
     from graft.data.mixing import mixup as mixup
     from graft.data.mixing import mixup_or_cutmix as mixup_or_cutmix
     from graft.data.mixing import unmixed as unmixed
-    from graft.data.module import ImageDataModule as ImageDataModule
+    from graft.data.module import SampleDataModule as SampleDataModule
+    from graft.data.sample_data import ImageData as ImageData
+    from graft.data.sample_data import SampleData as SampleData
+    from graft.data.samples import ImageError as ImageError
+    from graft.data.samples import SampleError as SampleError
+    from graft.data.samples import Samples as Samples
     from graft.data.split_table import recorded_rows as recorded_rows
     from graft.data.split_table import split_from_rows as split_from_rows
     from graft.data.split_table import split_rows as split_rows
@@ -31,11 +35,13 @@ if TYPE_CHECKING:
 # Module to the public names that it defines; no module may bear the name of a public function.
 _HOMES = {
     "facts": ("data_facts",),
-    "image_data": ("ImageData", "ImageSet", "array_images", "file_images"),
-    "images": ("ImageError", "read_image", "to_rgb"),
-    "loading": ("TransformedImages", "make_loader"),
+    "sample_data": ("ImageData", "SampleData"),
+    "image_samples": ("ImageSamples", "ImageSet", "array_images", "file_images"),
+    "images": ("read_image", "to_rgb"),
+    "loading": ("TransformedSamples", "make_loader"),
     "mixing": ("cutmix", "mixup", "mixup_or_cutmix", "unmixed"),
-    "module": ("ImageDataModule",),
+    "module": ("SampleDataModule",),
+    "samples": ("ImageError", "SampleError", "Samples"),
     "split_table": ("recorded_rows", "split_from_rows", "split_rows"),
     "splits": ("Splits", "split"),
     "transforms": ("evaluation_transform", "training_transform"),

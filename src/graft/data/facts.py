@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graft.data.image_data import ImageData
+from graft.data.sample_data import SampleData
 from graft.data.splits import Splits
 
 
@@ -26,13 +26,13 @@ class DataFacts:
     channels: int = 3
 
 
-def data_facts(data: ImageData, splits: Splits) -> DataFacts:
+def data_facts(data: SampleData, splits: Splits) -> DataFacts:
     """Count and fingerprint the data; reads every image's bytes, decoding none.
 
     Raises:
-        ImageError: an image is gone.
+        SampleError: an image is gone.
     """
-    labels = data.images.labels
+    labels = data.samples.labels
     counts = {}
     for split in ("train", "val", "test"):
         number = np.bincount(labels[splits[split]], minlength=len(data.class_names))
@@ -40,9 +40,9 @@ def data_facts(data: ImageData, splits: Splits) -> DataFacts:
     return DataFacts(data.class_names, counts, _fingerprint(data, splits))
 
 
-def _fingerprint(data: ImageData, splits: Splits) -> str:
+def _fingerprint(data: SampleData, splits: Splits) -> str:
     total = hashlib.sha256(repr(data.class_names).encode())
-    split_of, images = splits.of_each(), data.images
+    split_of, images = splits.of_each(), data.samples
     for index, (name, label) in enumerate(zip(images.names, images.labels.tolist(), strict=True)):
         total.update(repr((name, label, split_of[index])).encode())
         total.update(images.digest(index))

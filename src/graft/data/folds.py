@@ -3,11 +3,12 @@
 import numpy as np
 
 from graft.data.grouping import counts_of, deal, divisible
-from graft.data.image_data import ImageData, Indices
+from graft.data.sample_data import SampleData
+from graft.data.samples import Indices
 from graft.errors import GraftError
 
 
-def cut(data: ImageData, pool: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
+def cut(data: SampleData, pool: Indices, folds: int, seed: int) -> list[tuple[Indices, Indices]]:
     """For each fold what remains and what it holds; the folds partition the pool, indices `(N,)`.
 
     Scikit-learn's stratified k-fold, shuffled; where the data has groups or known copies these are dealt out,
@@ -16,7 +17,7 @@ def cut(data: ImageData, pool: Indices, folds: int, seed: int) -> list[tuple[Ind
     Raises:
         GraftError: a class has fewer images than there are folds, or the pool fewer groups.
     """
-    labels = data.images.labels[pool]
+    labels = data.samples.labels[pool]
     classes, counts = divisible(data, pool)
     if not len(pool) or counts.min() < folds:
         name = data.class_names[classes[counts.argmin()]] if len(pool) else "any"

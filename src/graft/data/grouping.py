@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.data.image_data import ImageData, Indices
+from graft.data.sample_data import SampleData
+from graft.data.samples import Indices
 
 Counts = NDArray[np.int64]
 
@@ -16,22 +17,22 @@ DRAWS, STEPS = 10, 10_000
 EXCHANGES = 2_000_000
 
 
-def kept_together(data: ImageData) -> str:
-    """What `ImageData.together` is made of, in words; empty where every image stands alone."""
+def kept_together(data: SampleData) -> str:
+    """What `SampleData.together` is made of, in words; empty where every image stands alone."""
     kinds = {"groups": data.groups, "copies": data.pictures}
     return " and ".join(kind for kind, given in kinds.items() if given is not None)
 
 
-def divisible(data: ImageData, indices: Indices) -> tuple[Indices, Indices]:
+def divisible(data: SampleData, indices: Indices) -> tuple[Indices, Indices]:
     """The classes of some images, and of each how many can be divided: copies of one picture count once."""
-    labels = data.images.labels[indices]
+    labels = data.samples.labels[indices]
     if data.pictures is not None:
         labels = np.unique(np.stack([labels, data.pictures[indices]]), axis=1)[0]
     classes, counts = np.unique(labels, return_counts=True)
     return classes, counts
 
 
-def one_of_each_picture(data: ImageData, indices: Indices) -> Indices:
+def one_of_each_picture(data: SampleData, indices: Indices) -> Indices:
     """Of some images, sorted, the first that shows each picture; all where no copies are known."""
     if data.pictures is None:
         return indices

@@ -17,7 +17,7 @@ from graft.data import deep_images, image_transform, images, levels
 from graft.data.cache_location import cache_folder
 from graft.data.image_transform import Pixels
 from graft.data.kept_images import KeptImages, in_memory, on_disk, opened
-from graft.data.loading import TransformedImages, as_it_is
+from graft.data.loading import TransformedSamples, as_it_is
 from graft.data.workers import ImageLoader, outlive_sigterm
 from graft.errors import GraftError
 
@@ -27,7 +27,7 @@ AUTO_BYTES = 2**30
 BATCH = 8
 
 
-def keep(items: TransformedImages, where: str, workers: int, room: float = AUTO_BYTES) -> KeptImages | None:
+def keep(items: TransformedSamples, where: str, workers: int, room: float = AUTO_BYTES) -> KeptImages | None:
     """Decode images and keep what their transform begins with; None: they are read from their files.
 
     Args:
@@ -52,7 +52,7 @@ def keep(items: TransformedImages, where: str, workers: int, room: float = AUTO_
     return in_memory(decoded, float("inf"))
 
 
-def _on_disk(items: TransformedImages, workers: int) -> KeptImages:
+def _on_disk(items: TransformedSamples, workers: int) -> KeptImages:
     folder = cache_folder() / "images" / _key(items)
     if (kept := opened(folder)) is not None:
         return kept
@@ -68,11 +68,11 @@ def _on_disk(items: TransformedImages, workers: int) -> KeptImages:
         ) from error
 
 
-def _key(items: TransformedImages) -> str:
+def _key(items: TransformedSamples) -> str:
     """A hash of all that determines the pixels: files by content, what is done to them, and by which code."""
     key = hashlib.sha256(f"{items.transform.form} {code_version()}".encode())
     for index in items.indices.tolist():
-        key.update(items.images.digest(index))
+        key.update(items.samples.digest(index))
     return key.hexdigest()[:32]
 
 
@@ -88,17 +88,18 @@ def code_version() -> str:
 class _Prepared(Dataset[Pixels]):
     """What the transform's first step gives, by position."""
 
-    def __init__(self, items: TransformedImages) -> None:
+    def __init__(self, items: TransformedSamples) -> None:
         self.items = items
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, position: int) -> Pixels:
-        return self.items.prepared(position)
+        pixels: Pixels = self.items.prepared(position)
+        return pixels
 
 
-def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
+def _decoded(items: TransformedSamples, workers: int) -> Iterator[list[Pixels]]:
     loader = ImageLoader(
         _Prepared(items),
         batch_size=BATCH,
@@ -118,7 +119,7 @@ def _decoded(items: TransformedImages, workers: int) -> Iterator[list[Pixels]]:
             batches._shutdown_workers()
 
 
-def _foreseen(items: TransformedImages, workers: int) -> tuple[float, Iterator[Pixels]]:
+def _foreseen(items: TransformedSamples, workers: int) -> tuple[float, Iterator[Pixels]]:
     """Bytes that all images will take, estimated from the first few, and all images."""
     batches = _decoded(items, workers)
     first = next(batches)

@@ -109,6 +109,16 @@ class ImageTransform:
         """One image: PIL RGB to `(3, crop, crop)` float32."""
         return self.finish([self.prepare(image)], seed, np.array([epoch]), np.array([index]))[0]
 
+    def blank(self, count: int) -> Tensor:
+        """`(count, 3, crop, crop)` of zeros."""
+        return torch.zeros(count, 3, self.preprocessing.crop, self.preprocessing.crop)
+
+    def shown(self, inputs: Tensor) -> list[Image.Image]:
+        """Normalised images `(N, 3, H, W)` as they were before."""
+        mean, std = self._scales()
+        pixels = ((inputs * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
+        return [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in pixels]
+
     def _boxes(self, prepared: Sequence[Pixels], uniform: NDArray[np.float64]) -> Boxes:
         sizes = np.array([pixels.shape[:2] for pixels in prepared])
         if self.crop_scale is not None:
@@ -131,15 +141,20 @@ class ImageTransform:
 
     def _normalised(self, images: Tensor) -> Tensor:
         """`(B, H, W, 3)` uint8 to `(B, 3, H, W)` float32, to the last bit as torchvision does it."""
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32).view(3, 1, 1)
-            for values in (self.preprocessing.mean, self.preprocessing.std)
-        )
+        mean, std = self._scales()
         normalised = torch.empty(len(images), 3, *images.shape[1:3])
         # Image by image, because one image fits a core's own cache.
         for into, image in zip(normalised, images, strict=True):
             into.copy_(image.permute(2, 0, 1)).div_(255).sub_(mean).div_(std)
         return normalised
+
+    def _scales(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation, `(3, 1, 1)` each."""
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32).view(3, 1, 1)
+            for values in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        return mean, std
 
 
 def _middle_resized(image: Image.Image, side: int, mode: InterpolationMode) -> Image.Image:

@@ -11,21 +11,10 @@ from PIL import Image, ImageOps
 from graft.data.deep_images import WHOLE, deep_colours, form_of, has_deep_colours, is_misread, kind_of
 from graft.data.formats import formats
 from graft.data.levels import AllLevels, eight_bits
-from graft.errors import GraftError
+from graft.data.samples import SampleError
 
 _ORIENTATION = 0x0112  # EXIF tag
 Result = TypeVar("Result")
-
-
-class ImageError(GraftError):
-    """An image that cannot be used; the message names it in one line.
-
-    A DataLoader raises a worker's exception anew with the worker's whole traceback as its message; what
-    stands after this class's name there is the message that was meant.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message.strip().rpartition("ImageError: ")[2])
 
 
 def read_image(path: str | Path, at_least: int | None = None, levels: AllLevels | None = None) -> Image.Image:
@@ -38,7 +27,7 @@ def read_image(path: str | Path, at_least: int | None = None, levels: AllLevels 
         levels: of images of more than 8 bits, as `to_rgb`.
 
     Raises:
-        ImageError: there is no such file, it is damaged or no image, or it has more pixels than
+        SampleError: there is no such file, it is damaged or no image, or it has more pixels than
             `PIL.Image.MAX_IMAGE_PIXELS`.
     """
     return _opened(path, lambda image: to_rgb(_coloured(path, image, levels), levels), at_least)
@@ -48,7 +37,7 @@ def read_values(path: str | Path) -> tuple[str, NDArray[Any]]:
     """The kind of an image's values and the values of its colours, in an image of more than 8 bits.
 
     Raises:
-        ImageError: as `read_image`.
+        SampleError: as `read_image`.
     """
 
     def values(image: Image.Image) -> tuple[str, NDArray[Any]]:
@@ -64,13 +53,13 @@ def stored_mode(path: str | Path) -> str:
     Decodes no pixels.
 
     Raises:
-        ImageError: it is no image.
+        SampleError: it is no image.
     """
     try:
         with Image.open(path, formats=formats()) as image:
             return form_of(image)
     except Exception as error:
-        raise ImageError(f"{path}: cannot be read as an image ({type(error).__name__})") from error
+        raise SampleError(f"{path}: cannot be read as an image ({type(error).__name__})") from error
 
 
 def _opened(path: str | Path, use: Callable[[Image.Image], Result], at_least: int | None = None) -> Result:
@@ -80,23 +69,23 @@ def _opened(path: str | Path, use: Callable[[Image.Image], Result], at_least: in
             if most is not None and image.width * image.height > most:
                 raise Image.DecompressionBombError
             if is_misread(image):
-                raise ImageError("16-bit colours, one after the other, are not read; save them interleaved")
+                raise SampleError("16-bit colours, one after the other, are not read; save them interleaved")
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             return use(image)
     except FileNotFoundError:
-        raise ImageError(f"{path}: there is no such image") from None
+        raise SampleError(f"{path}: there is no such image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS
-        raise ImageError(
+        raise SampleError(
             f"{path}: more than {most} pixels (PIL.Image.MAX_IMAGE_PIXELS); make it smaller"
         ) from None
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
+    except SampleError as error:
+        raise SampleError(f"{path}: {error}") from None
     # Pillow's decoders raise whatever their parsers meet in a damaged file.
     except Exception as error:
         reason = " ".join(str(error).split()).replace(f" '{path}'", "") or type(error).__name__
-        raise ImageError(f"{path}: cannot be read as an image ({reason})") from error
+        raise SampleError(f"{path}: cannot be read as an image ({reason})") from error
 
 
 def _coloured(path: str | Path, image: Image.Image, levels: AllLevels | None) -> Image.Image:
@@ -108,7 +97,7 @@ def _coloured(path: str | Path, image: Image.Image, levels: AllLevels | None) ->
     try:
         pixels = eight_bits(values[..., :3], WHOLE, levels)
     except ValueError as error:
-        raise ImageError(str(error)) from None
+        raise SampleError(str(error)) from None
     if values.shape[2] == 4:
         pixels = np.dstack([pixels, np.rint(values[..., 3] / 257).astype(np.uint8)])
     image.frombytes(pixels.tobytes())
@@ -123,18 +112,18 @@ def to_rgb(image: Image.Image, levels: AllLevels | None = None) -> Image.Image:
         levels: which of those values are black and white; None: those that suit this image alone.
 
     Raises:
-        ImageError: it has no pixels, or its mode no one meaning as RGB, or most of its values lie beyond the
+        SampleError: it has no pixels, or its mode no one meaning as RGB, or most of its values lie beyond the
             levels.
     """
     if not image.width * image.height:
-        raise ImageError(f"{image.width} x {image.height} px hold nothing")
+        raise SampleError(f"{image.width} x {image.height} px hold nothing")
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == "F" or image.mode.startswith("I"):
         try:
             pixels = eight_bits(np.asarray(image), str(kind_of(image)), levels)
         except ValueError as error:
-            raise ImageError(f"mode {image.mode} {error}") from None
+            raise SampleError(f"mode {image.mode} {error}") from None
         image = Image.fromarray(pixels)
     try:
         if image.has_transparency_data:
@@ -142,7 +131,7 @@ def to_rgb(image: Image.Image, levels: AllLevels | None = None) -> Image.Image:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
-        raise ImageError(f"mode {image.mode} cannot be made RGB") from error
+        raise SampleError(f"mode {image.mode} cannot be made RGB") from error
 
 
 def _orientation(image: Image.Image) -> int:

@@ -36,6 +36,11 @@ class KeptImages:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    @property
+    def nbytes(self) -> int:
+        """That they take."""
+        return self.pixels.nbytes
+
     def __getitem__(self, position: int) -> Pixels:
         """A view, `(H, W, 3)` uint8."""
         height, width = self.sizes[position]

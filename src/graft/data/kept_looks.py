@@ -14,11 +14,10 @@ import numpy as np
 import PIL
 import scipy
 
-from graft.data import deep_images, image_data, images, levels, looks
-from graft.data.image_data import ImageSet
-from graft.data.images import ImageError
+from graft.data import deep_images, images, levels, looks, sample_data
 from graft.data.kept_bytes import keep, read
 from graft.data.looks import SIDE, Look, in_threads, look_at
+from graft.data.samples import SampleError, Samples
 
 # What `Look` has but for the mode, which comes last.
 _FIELDS = struct.Struct(f"<IIB?32s8s{SIDE * SIDE}s")
@@ -27,7 +26,7 @@ STEP = 2048
 
 
 def kept_looks(
-    images: ImageSet, threads: int | None, report: Callable[[str, int], None] = lambda what, done: None
+    images: Samples, threads: int | None, report: Callable[[str, int], None] = lambda what, done: None
 ) -> list[Look | str]:
     """As `looks.all_looks`, of which those are read back that were kept; the others are kept now.
 
@@ -58,13 +57,13 @@ def kept_looks(
     return [found[index] for index in range(len(images))]
 
 
-def contents(images: ImageSet, threads: int | None, report: Callable[[str, int], None]) -> list[bytes | str]:
+def contents(images: Samples, threads: int | None, report: Callable[[str, int], None]) -> list[bytes | str]:
     """The digest of each image's content, in order; the reason where it cannot be read."""
 
     def content(index: int) -> bytes | str:
         try:
             return images.digest(index)
-        except ImageError as error:
+        except SampleError as error:
             return str(error)
 
     return in_threads(content, range(len(images)), threads, lambda done: report("read", done))
@@ -72,7 +71,7 @@ def contents(images: ImageSet, threads: int | None, report: Callable[[str, int],
 
 def code_version() -> bytes:
     """Changes with the code that turns an image into a look, here and in the libraries; 32 bytes."""
-    modules = (images, image_data, levels, deep_images, looks)
+    modules = (images, sample_data, levels, deep_images, looks)
     digest = hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules))
     libraries = (PIL, np, scipy, imagehash)
     digest.update(" ".join(str(library.__version__) for library in libraries).encode())

@@ -1,7 +1,7 @@
-"""Images as batches."""
+"""Samples as batches."""
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -9,36 +9,50 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from graft.data.image_data import ImageSet, Indices
-from graft.data.image_transform import ImageTransform, Pixels
-from graft.data.images import ImageError
-from graft.data.kept_images import KeptImages
+from graft.backbones.inputs import Input, changed
+from graft.data.samples import Indices, SampleError, Samples
 from graft.data.sharing import EpochBatches
-from graft.data.transforms import PerImage
+from graft.data.transforms import PerImage, Transform
 from graft.data.workers import ImageLoader, outlive_sigterm, worker_count
 from graft.errors import GraftError
 
-Transform = Callable[[Image.Image], Tensor]
-# Which image: `(epoch, position)`, or the position alone, which is epoch 0.
+# Of images, a user's own.
+PlainTransform = Callable[[Image.Image], Tensor]
+# Which sample: `(epoch, position)`, or the position alone, which is epoch 0.
 Key = int | tuple[int, int]
 Batched = TypeVar("Batched")
 
 
 class Batch(TypedDict):
-    """B images: `(B, 3, H, W)` float32, `(B,)` int64 and `(B,)` int64."""
+    """B samples: what the backbone takes, of images `(B, 3, H, W)` float32; `(B,)` int64 and `(B,)` int64."""
 
-    image: Tensor
-    label: Tensor
+    input: Input
+    target: Tensor
     index: Tensor
 
 
-class TransformedImages(Dataset[Batch]):
-    """Some of a list's images, transformed; a DataLoader asks for whole batches.
+class Kept(Protocol):
+    """Prepared samples, by position.
+
+    Attributes:
+        nbytes: that they take.
+    """
+
+    @property
+    def nbytes(self) -> int:
+        """As above."""
+
+    def __getitem__(self, position: int) -> Any:
+        """What the transform's first step gave."""
+
+
+class TransformedSamples(Dataset[Batch]):
+    """Some of a list's samples, transformed; a DataLoader asks for whole batches.
 
     Args:
-        images: the list.
+        samples: the list.
         indices: `(N,)` which of them; an item's `index` is one of these.
-        transform: PIL RGB to `(3, H, W)`.
+        transform: from samples to inputs; a function of one PIL image, to `(3, H, W)`, is one too.
         seed: of the transform's randomness, which depends on nothing but this, the epoch and the index;
             None: the transform draws nothing.
 
@@ -47,55 +61,68 @@ class TransformedImages(Dataset[Batch]):
     """
 
     def __init__(
-        self, images: ImageSet, indices: Indices, transform: Transform, seed: int | None = None
+        self,
+        samples: Samples,
+        indices: Indices,
+        transform: Transform | PlainTransform,
+        seed: int | None = None,
     ) -> None:
-        self.images = images
+        self.samples = samples
         self.indices = indices
-        self.transform = transform if isinstance(transform, ImageTransform) else PerImage(transform)
+        self.transform = as_transform(transform)
         self.seed = seed
-        self.kept: KeptImages | None = None
+        self.kept: Kept | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, key: Key) -> Batch:
-        """One item of a batch: `image` `(3, H, W)`, `label` and `index`; as `__getitems__`."""
+        """One item of a batch: `input`, of an image `(3, H, W)`, `target` and `index`; as `__getitems__`."""
         batch = self.__getitems__([key])
-        return {"image": batch["image"][0], "label": batch["label"][0], "index": batch["index"][0]}
+        first = changed(batch["input"], lambda tensor: tensor[0])
+        return {"input": first, "target": batch["target"][0], "index": batch["index"][0]}
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """A batch.
 
         Raises:
-            ImageError: an image cannot be read; also when a worker process reads it.
+            SampleError: a sample cannot be read; also when a worker process reads it.
         """
         epochs, positions = np.array([key if isinstance(key, tuple) else (0, key) for key in keys]).T
         indices = self.indices[positions]
         prepared = [self.prepared(position) for position in positions.tolist()]
         return {
-            "image": self.transform.finish(prepared, self.seed, epochs, indices),
-            "label": torch.from_numpy(self.images.labels[indices]),
+            "input": self.transform.finish(prepared, self.seed, epochs, indices),
+            "target": torch.from_numpy(self.samples.labels[indices]),
             "index": torch.from_numpy(indices),
         }
 
-    def prepared(self, position: int) -> Pixels:
-        """What the transform's first step gives for an image: `(H, W, 3)` uint8.
+    def prepared(self, position: int) -> Any:
+        """What the transform's first step gives for a sample; for an image `(H, W, 3)` uint8.
 
         Raises:
-            ImageError: the image cannot be read.
+            SampleError: the sample cannot be read.
         """
         if self.kept is not None:
             return self.kept[position]
         try:
-            image = self.images.read(int(self.indices[position]), self.transform.at_least)
+            sample = self.samples.read(int(self.indices[position]), self.transform.at_least)
         except GraftError as error:
-            # Only an ImageError comes out of a worker process as one line.
-            raise ImageError(str(error)) from error
-        return self.transform.prepare(image)
+            # Only a SampleError comes out of a worker process as one line.
+            raise SampleError(str(error)) from error
+        return self.transform.prepare(sample)
+
+
+def as_transform(transform: Any) -> Transform:
+    """A transform in two steps, of one that may be a function of one PIL image."""
+    if hasattr(transform, "prepare") and hasattr(transform, "finish"):
+        two_steps: Transform = transform
+        return two_steps
+    return PerImage(transform)
 
 
 def make_loader(
-    items: TransformedImages,
+    items: TransformedSamples,
     *,
     batch_size: int,
     num_workers: int | None = None,

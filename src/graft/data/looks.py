@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from graft.data.image_data import ImageSet
-from graft.data.images import ImageError
+from graft.data.image_samples import ImageSamples
+from graft.data.samples import SampleError, Samples
 from graft.runs.environment import cores
 
 # Side of the small grey copy by which images are compared, px.
@@ -46,12 +46,12 @@ class Look(NamedTuple):
     span: int
 
 
-def look_at(images: ImageSet, index: int) -> Look | str:
+def look_at(images: Samples, index: int) -> Look | str:
     """Look at one image; where it cannot be read, the reason."""
     try:
         image = images[index]
-        mode = images.mode(index)
-    except ImageError as error:
+        mode = images.mode(index) if isinstance(images, ImageSamples) else image.mode
+    except SampleError as error:
         return str(error)
     digest = hashlib.sha256(repr(image.size).encode())
     digest.update(image.tobytes())
@@ -66,7 +66,7 @@ def look_at(images: ImageSet, index: int) -> Look | str:
     return Look(image.width, image.height, mode, digest.digest(), bits, small, blank, span)
 
 
-def all_looks(images: ImageSet, threads: int | None, report: Callable[[int], None]) -> list[Look | str]:
+def all_looks(images: Samples, threads: int | None, report: Callable[[int], None]) -> list[Look | str]:
     """Look at every image, in order; as `in_threads`."""
     return in_threads(partial(look_at, images), range(len(images)), threads, report)
 
@@ -98,4 +98,4 @@ def in_threads(
 
 def readable(looks: list[Look | str]) -> Iterator[tuple[int, Look]]:
     """Index and look of each image that could be read."""
-    return ((index, look) for index, look in enumerate(looks) if isinstance(look, Look))
+    return ((index, look) for index, look in enumerate(looks) if not isinstance(look, str))

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from graft.configuration.names import nfc
-from graft.data.image_data import ImageData
+from graft.data.sample_data import SampleData
 from graft.errors import GraftError, did_you_mean
 
 
-def in_order_of(data: ImageData, class_names: Sequence[str]) -> ImageData:
+def in_order_of(data: SampleData, class_names: Sequence[str]) -> SampleData:
     """The same images with the model's classes, in the model's order.
 
     Raises:

@@ -6,19 +6,19 @@ from functools import cached_property, partial
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.inputs import Input
+from graft.backbones.preprocessings import AnyPreprocessing
 from graft.data.facts import DataFacts, data_facts
 from graft.data.image_cache import AUTO_BYTES, keep
-from graft.data.image_data import ImageData
 from graft.data.image_transform import ImageTransform
-from graft.data.kept_images import KeptImages
-from graft.data.loading import Batch, Transform, TransformedImages, make_loader
+from graft.data.kept_samples import keep_samples
+from graft.data.loading import Batch, Kept, PlainTransform, TransformedSamples, make_loader
+from graft.data.sample_data import SampleData
 from graft.data.sharing import WHOLE, EpochBatches, Share, even_batches
 from graft.data.splits import Splits
-from graft.data.transforms import evaluation_transform
+from graft.data.transforms import PerImage, Transform, evaluation_transform
 from graft.data.workers import default_workers
 
 
@@ -34,23 +34,24 @@ class BatchCache(Protocol):
         """`split` in order, for the model that training has led to."""
 
 
-class ImageDataModule(pl.LightningDataModule):
-    """Split images as batches: `image` (B, 3, H, W) float32, `label` (B,) int64, `index` (B,) int64.
+class SampleDataModule(pl.LightningDataModule):
+    """Split samples as batches: `input`, of images (B, 3, H, W) float32, `target` and `index` (B,) int64.
 
-    An `index` counts in `data.images`, whichever split the image is in. The order of training images and
-    their augmentation depend on seed, epoch and image alone: any number of workers gives the same batches,
+    An `index` counts in `data.samples`, whichever split the sample is in. The order of training samples and
+    their augmentation depend on seed, epoch and sample alone: any number of workers gives the same batches,
     and a resumed run goes on where the first one stopped, within an epoch too. Where several processes train
     together, each has its share of every batch that one process would have; testing is for one alone.
 
     Args:
-        data: the images.
+        data: the samples.
         splits: which of them train, validate and test.
         preprocessing: what the backbone wants.
-        augment: from `preprocessing` to the transform of training images.
+        augment: from `preprocessing` to the transform of training samples.
         batch_size: B, over all processes.
         num_workers: processes that load; None: chosen by the number of cores.
         seed: of the order and the augmentation.
-        cache_images: where decoded images are kept: `auto`, `ram`, `disk` or `off` (see `image_cache.keep`).
+        cache_images: where decoded images, or what else a transform's first step gives, are kept: `auto`,
+            `ram`, `disk` or `off` (see `image_cache.keep`).
             All but `off` keep what training and validation read each epoch, `disk` the test images too. With
             `ram` and `disk`, random resized crops are cut from images that were made smaller.
 
@@ -62,10 +63,10 @@ class ImageDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        data: ImageData,
+        data: SampleData,
         splits: Splits,
-        preprocessing: Preprocessing,
-        augment: Callable[[Preprocessing], Transform],
+        preprocessing: AnyPreprocessing,
+        augment: Callable[[Any], Transform | PlainTransform],
         *,
         batch_size: int,
         num_workers: int | None = None,
@@ -83,7 +84,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.cache_images = cache_images
-        self._kept: dict[tuple[str, str], KeptImages | None] = {}
+        self._kept: dict[tuple[str, str], Kept | None] = {}
         self._resumed = (0, 0)
 
     @cached_property
@@ -97,7 +98,7 @@ class ImageDataModule(pl.LightningDataModule):
 
         Of all, so that stored features of an image are computed alike whichever run it was tested in.
         """
-        return min(self.batch_size, len(self.data.images))
+        return min(self.batch_size, len(self.data.samples))
 
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented, in batches of even sizes. Without a trainer, epoch 0."""
@@ -115,12 +116,12 @@ class ImageDataModule(pl.LightningDataModule):
         loader = self._training_loader(every_epoch=False, again=again)
         return self.cache.in_place_of(loader, images, "train")
 
-    def first_images(self, most: int) -> Tensor:
-        """The first images to train on, `(most, 3, H, W)` or one batch, whatever takes their place later."""
+    def first_inputs(self, most: int) -> Input:
+        """The first `most` inputs to train on, or one batch of them, whatever takes their place later."""
         loader = self._training_loader(every_epoch=False)
-        assert isinstance(loader.dataset, TransformedImages)
+        assert isinstance(loader.dataset, TransformedSamples)
         assert loader.batch_sampler is not None
-        return loader.dataset.__getitems__(next(iter(loader.batch_sampler))[:most])["image"]
+        return loader.dataset.__getitems__(next(iter(loader.batch_sampler))[:most])["input"]
 
     def val_dataloader(self) -> Iterable[Any]:
         """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
@@ -150,7 +151,7 @@ class ImageDataModule(pl.LightningDataModule):
         return self._loader(items, self.batch_size, batches)
 
     def _loader(
-        self, items: TransformedImages, batch_size: int, batches: EpochBatches | Sequence[list[int]] | None
+        self, items: TransformedSamples, batch_size: int, batches: EpochBatches | Sequence[list[int]] | None
     ) -> DataLoader[Batch]:
         return make_loader(items, batch_size=batch_size, num_workers=self._workers, batches=batches)
 
@@ -166,14 +167,17 @@ class ImageDataModule(pl.LightningDataModule):
         return WHOLE if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
 
     def _items(
-        self, split: str, transform: Transform, seed: int | None = None, *, every_epoch: bool
-    ) -> TransformedImages:
-        """A split's images, kept if they are read again, and the same ones for all that begin alike."""
-        items = TransformedImages(self.data.images, self.splits[split], transform, seed)
+        self, split: str, transform: Transform | PlainTransform, seed: int | None = None, *, every_epoch: bool
+    ) -> TransformedSamples:
+        """A split's samples, kept if they are read again, and the same ones for all that begin alike."""
+        items = TransformedSamples(self.data.samples, self.splits[split], transform, seed)
         what = (split, items.transform.form)
         if what not in self._kept and (every_epoch or self.cache_images == "disk"):
-            room = AUTO_BYTES - sum(kept.pixels.nbytes for kept in self._kept.values() if kept)
-            self._kept[what] = keep(items, self.cache_images, self._workers, room)
+            room = AUTO_BYTES - sum(kept.nbytes for kept in self._kept.values() if kept)
+            if isinstance(items.transform, ImageTransform | PerImage):
+                self._kept[what] = keep(items, self.cache_images, self._workers, room)
+            else:
+                self._kept[what] = keep_samples(items, self.cache_images, room)
         items.kept = self._kept.get(what)
         return items
 

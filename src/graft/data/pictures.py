@@ -8,18 +8,19 @@ import numpy as np
 
 from graft.data import copies
 from graft.data.copies import connected, exact_copies, near_copies
-from graft.data.image_data import ImageData, Indices
 from graft.data.kept_bytes import keep, read
 from graft.data.kept_looks import code_version, contents, kept_looks
 from graft.data.progress import progress
+from graft.data.sample_data import SampleData
+from graft.data.samples import Indices
 
 # Bits of 64 in which the perceptual hashes of near copies may differ: what `graft inspect` ships with.
 NEAR = 4
 
 
 def with_copies_known(
-    data: ImageData, *, near: bool = True, threads: int | None = None, folds: bool = False
-) -> ImageData:
+    data: SampleData, *, near: bool = True, threads: int | None = None, folds: bool = False
+) -> SampleData:
     """The same images, and for each the picture that it shows; notes say how many have copies.
 
     Reads every file, and decodes those that were never looked at.
@@ -41,20 +42,22 @@ def with_copies_known(
     return data.showing(pictures, notes if folds else [*notes, *_shared(data, pictures)])
 
 
-def _pictures(data: ImageData, near: bool, threads: int | None) -> Indices:
+def _pictures(data: SampleData, near: bool, threads: int | None) -> Indices:
     """`(N,)` for each image the index of the first that shows the same picture.
 
     What was found is kept for the same images in the same order: to compare 60,000 takes a core a minute.
     """
+    if not data.kind.near:
+        return _alike(contents(data.samples, threads, lambda what, done: None))
     code = code_version() + Path(copies.__file__).read_bytes()
-    with progress(len(data.images)) as report:
+    with progress(len(data.samples)) as report:
         found = hashlib.sha256(code + f"{near} {NEAR}".encode())
-        for content in contents(data.images, threads, report):
+        for content in contents(data.samples, threads, report):
             found.update(content if isinstance(content, bytes) else bytes(32))
         key = found.digest()
         if (kept := read([key]).get(key)) is not None:
             return np.frombuffer(kept, "<i8").astype(np.int64)
-        looks = kept_looks(data.images, threads, report)
+        looks = kept_looks(data.samples, threads, report)
         sets = exact_copies(looks)
         if near:
             sets += near_copies(looks, NEAR, lambda done: report("compared", done))
@@ -65,7 +68,17 @@ def _pictures(data: ImageData, near: bool, threads: int | None) -> Indices:
     return pictures
 
 
-def _shared(data: ImageData, pictures: Indices) -> list[str]:
+def _alike(contents: list[bytes | str]) -> Indices:
+    """`(N,)` for each sample the first with the same content; what cannot be read stands alone."""
+    first: dict[bytes, int] = {}
+    places = [
+        index if isinstance(content, str) else first.setdefault(content, index)
+        for index, content in enumerate(contents)
+    ]
+    return np.array(places, np.int64)
+
+
+def _shared(data: SampleData, pictures: Indices) -> list[str]:
     """A warning for each two of the source's own parts that share pictures, so that a number is flattered."""
     ends = np.cumsum([len(part) for part in data.parts.values()])
     parts = dict(zip(data.parts, np.split(pictures, ends[:-1]), strict=True))

@@ -5,38 +5,38 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from graft.configuration.names import nfc
-from graft.data.image_data import ImageData
+from graft.data.sample_data import SampleData
 from graft.data.splits import SPLITS, Splits, from_lists
 from graft.errors import GraftError, did_you_mean
 
 
-def split_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
-    """One row an image, in the order of `data.images`: name, label (the class's name) and split."""
+def split_rows(data: SampleData, splits: Splits) -> list[dict[str, str]]:
+    """One row an image, in the order of `data.samples`: name, label (the class's name) and split."""
     split_of = splits.of_each()
     return [
         {"name": name, "label": data.class_names[label], "split": split_of[index]}
-        for index, (name, label) in enumerate(zip(data.images.names, data.images.labels, strict=True))
+        for index, (name, label) in enumerate(zip(data.samples.names, data.samples.labels, strict=True))
     ]
 
 
-def recorded_rows(data: ImageData, splits: Splits) -> list[dict[str, str]]:
+def recorded_rows(data: SampleData, splits: Splits) -> list[dict[str, str]]:
     """As `split_rows`, with the SHA-256 by which each image is known wherever it lies; reads all files.
 
     Raises:
-        ImageError: an image cannot be read.
+        SampleError: an image cannot be read.
     """
     return [{**row, "sha256": data.identity(index)} for index, row in enumerate(split_rows(data, splits))]
 
 
-def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: str = "split.csv") -> Splits:
+def split_from_rows(rows: Sequence[Mapping[str, str]], data: SampleData, source: str = "split.csv") -> Splits:
     """The split that `split_rows` wrote; `source` names the rows in messages.
 
     Raises:
         GraftError: the images are not those of the rows, or have other labels, or a split is unknown.
     """
     # The exact spelling goes before another spelling of the same text.
-    index_of = {nfc(name): index for index, name in enumerate(data.images.names)}
-    index_of |= {name: index for index, name in enumerate(data.images.names)}
+    index_of = {nfc(name): index for index, name in enumerate(data.samples.names)}
+    index_of |= {name: index for index, name in enumerate(data.samples.names)}
     lists: dict[str, list[int]] = {split: [] for split in SPLITS}
     seen: set[int] = set()
     for row in rows:
@@ -45,11 +45,11 @@ def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: 
         name, label, split = row["name"], row["label"], row["split"]
         index = index_of.get(name, index_of.get(nfc(name)))
         if index is None:
-            raise GraftError(f"{source}: {name} is not among the {len(data.images)} images of the data")
+            raise GraftError(f"{source}: {name} is not among the {len(data.samples)} images of the data")
         if index in seen:
             raise GraftError(f"{source}: {name} is listed twice")
         seen.add(index)
-        current = data.class_names[data.images.labels[index]]
+        current = data.class_names[data.samples.labels[index]]
         if nfc(label) != nfc(current):
             raise GraftError(f"{source}: {name} was labelled {label}, and is labelled {current} now")
         if split not in lists:
@@ -57,7 +57,7 @@ def split_from_rows(rows: Sequence[Mapping[str, str]], data: ImageData, source: 
                 f"{source}: {name} is to {split}, none of {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}"
             )
         lists[split].append(index)
-    if new := [name for index, name in enumerate(data.images.names) if index not in seen]:
+    if new := [name for index, name in enumerate(data.samples.names) if index not in seen]:
         raise GraftError(f"{source}: {len(new)} images of the data are not listed, such as {new[0]}")
     indices = {split: np.asarray(lists[split], np.int64) for split in ("train", "val", "test")}
     counts = ", ".join(f"{len(lists[split])} {split}" for split in SPLITS)

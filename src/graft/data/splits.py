@@ -7,7 +7,8 @@ import numpy as np
 
 from graft.data.folds import cut
 from graft.data.grouping import counts_of, divisible, draw, kept_together
-from graft.data.image_data import ImageData, Indices
+from graft.data.sample_data import SampleData
+from graft.data.samples import Indices
 from graft.errors import GraftError
 
 SPLITS = ("train", "val", "test", "unused")
@@ -18,7 +19,7 @@ class Splits:
     """The split of every image.
 
     Attributes:
-        indices: for each of train, val, test and unused, the sorted `(N,)` indices into `ImageData.images`;
+        indices: for each of train, val, test and unused, the sorted `(N,)` indices into `SampleData.samples`;
             no image is in two of them, and every image is in one.
         rule: how it came about, in words.
     """
@@ -39,7 +40,7 @@ class Splits:
 
 
 def split(
-    data: ImageData,
+    data: SampleData,
     *,
     val_fraction: float = 0.2,
     test_fraction: float = 0.2,
@@ -83,7 +84,7 @@ def split(
             "data.shots and data.fraction are two ways to take less of the training part; give one"
         )
     data.check_trainable()
-    parts, labels, rules = _given(data), data.images.labels, []
+    parts, labels, rules = _given(data), data.samples.labels, []
     kind = how_drawn(data)
     drawn = f"{kind}, data.split_seed={seed}"
     of_test = drawn if test_seed is None else f"{kind}, data.test_seed={test_seed}"
@@ -139,37 +140,37 @@ def split(
     return from_lists(data, parts, "; ".join(rules))
 
 
-def how_drawn(data: ImageData) -> str:
+def how_drawn(data: SampleData) -> str:
     """How every draw is made, in words."""
     kept = kept_together(data)
     return f"stratified, {kept} kept together" if kept else "stratified"
 
 
-def from_lists(data: ImageData, parts: dict[str, Indices], rule: str) -> Splits:
+def from_lists(data: SampleData, parts: dict[str, Indices], rule: str) -> Splits:
     """Splits from the indices of train, val and test; whatever is in none of them is unused."""
     nothing = np.zeros(0, np.int64)
     indices = {name: np.sort(parts.get(name, nothing)) for name in SPLITS[:3]}
-    unused = np.setdiff1d(np.arange(len(data.images)), np.concatenate(list(indices.values())))
+    unused = np.setdiff1d(np.arange(len(data.samples)), np.concatenate(list(indices.values())))
     return Splits({**indices, "unused": unused}, rule)
 
 
-def by_parts(data: ImageData, rule: str) -> Splits:
+def by_parts(data: SampleData, rule: str) -> Splits:
     """The source's own parts, for images that cannot be split, or need not be; `rule` says why."""
     return from_lists(data, _own_parts(data), rule)
 
 
-def to_test(data: ImageData) -> Splits:
+def to_test(data: SampleData) -> Splits:
     """Which images test where nothing trains: the part test; without one val; else all."""
     if "test" in data.parts:
         return by_parts(data, "part test is the test set")
     parts = by_parts(data, "part val is the test set")
     if len(parts["val"]):
         return from_lists(data, {"train": parts["train"], "test": parts["val"]}, parts.rule)
-    everything = {"test": np.arange(len(data.images))}
+    everything = {"test": np.arange(len(data.samples))}
     return from_lists(data, everything, "no part is named test, so every image is tested")
 
 
-def _own_parts(data: ImageData) -> dict[str, Indices]:
+def _own_parts(data: SampleData) -> dict[str, Indices]:
     """The indices of each of the source's parts."""
     indices: dict[str, Indices] = {}
     start = 0
@@ -179,7 +180,7 @@ def _own_parts(data: ImageData) -> dict[str, Indices]:
     return indices
 
 
-def _given(data: ImageData) -> dict[str, Indices]:
+def _given(data: SampleData) -> dict[str, Indices]:
     """The source's parts as train, val and test, before anything is drawn."""
     indices = _own_parts(data)
     if "all" in indices:
@@ -190,7 +191,7 @@ def _given(data: ImageData) -> dict[str, Indices]:
 
 
 def _fold(
-    data: ImageData, parts: dict[str, Indices], folds: int, fold: int, seed: int, by: str
+    data: SampleData, parts: dict[str, Indices], folds: int, fold: int, seed: int, by: str
 ) -> tuple[dict[str, Indices], str]:
     """Training and test part of one fold, and how they came about; `by` says what drew the test set."""
     pool = np.sort(np.concatenate([indices for part, indices in parts.items() if part != "test"]))
@@ -206,10 +207,10 @@ def _fold(
 
 
 def _draw(
-    data: ImageData, pool: Indices, share: float, seed: int, key: str, then: float = 0
+    data: SampleData, pool: Indices, share: float, seed: int, key: str, then: float = 0
 ) -> tuple[Indices, Indices]:
     """The indices `pool` `(N,)` as what remains and the `share` that is drawn, each class in proportion."""
-    labels = data.images.labels[pool]
+    labels = data.samples.labels[pool]
     classes, counts = divisible(data, pool)
     if counts.min() < 2:
         rarest = classes[counts.argmin()]
@@ -257,11 +258,11 @@ def _at_least(key: str, number: int, of: int) -> str:
 
 
 def _draw_groups(
-    data: ImageData, pool: Indices, share: float, seed: int, key: str
+    data: SampleData, pool: Indices, share: float, seed: int, key: str
 ) -> tuple[Indices, Indices]:
     """As `_draw`, of whole groups, of whatever they are made."""
     assert data.together is not None
-    labels = data.images.labels[pool]
+    labels = data.samples.labels[pool]
     counts, group_of = counts_of([data.together[index] for index in pool], labels, len(data.class_names))
     drawn = draw(counts, share, np.random.default_rng(seed))[group_of] if len(counts) > 1 else None
     left = set() if drawn is None else set(labels[~drawn])
@@ -281,7 +282,7 @@ def _draw_groups(
     return pool[~drawn], pool[drawn]
 
 
-def _nearest(data: ImageData, got: int, of: int, share: float, key: str) -> str:
+def _nearest(data: SampleData, got: int, of: int, share: float, key: str) -> str:
     """A note for the case that whole groups are more than a tenth off the share that was asked for."""
     if data.together is None or not _is_off(got, share * of):
         return ""
@@ -293,11 +294,11 @@ def _is_off(got: int, asked: float) -> bool:
     return abs(got - asked) > max(asked / 10, 1)
 
 
-def _fewer(data: ImageData, pool: Indices, shots: int | None, fraction: float, seed: int) -> Indices:
+def _fewer(data: SampleData, pool: Indices, shots: int | None, fraction: float, seed: int) -> Indices:
     """`shots` images of each class in `pool`, or a `fraction` of each class."""
     chosen: list[Indices] = []
     for label, name in enumerate(data.class_names):
-        members = pool[data.images.labels[pool] == label]
+        members = pool[data.samples.labels[pool] == label]
         number = round_up(fraction, len(members)) if shots is None else shots
         if number > len(members):
             raise GraftError(

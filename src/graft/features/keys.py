@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from graft.backbones import Backbone
 from graft.data import (
-    ImageSet,
+    Samples,
     crops,
     deep_images,
-    image_data,
     image_transform,
     images,
     levels,
     loading,
     randomness,
+    sample_data,
     transforms,
 )
 from graft.features import extraction, fast
@@ -32,7 +32,7 @@ from graft.features.description import INTERNAL, Description, raw
 # Their version stands for all their code.
 VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np}
 # What decodes, transforms and draws, whatever backbone and transform are chosen.
-OWN_CODE = [image_data, images, levels, deep_images, image_transform, crops, loading, randomness, transforms]
+OWN_CODE = [sample_data, images, levels, deep_images, image_transform, crops, loading, randomness, transforms]
 OWN_CODE += [extraction, fast]
 # Parts of a backbone that are left out: its stages have digests, and the others change nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped", "source_head", "pooling", "blocks"}
@@ -46,7 +46,7 @@ def boundary_key(stages: Sequence[str], around: str) -> str:
 
 def surroundings(
     backbone: Backbone,
-    transform: Callable[..., object],
+    transform: object,
     how: Mapping[str, object],
     readers: Iterable[Callable[..., object]] = (),
 ) -> str:
@@ -70,12 +70,12 @@ def stage_digest(stage: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def same_transform(first: Callable[..., object], second: Callable[..., object]) -> bool:
+def same_transform(first: object, second: object) -> bool:
     """Whether two transforms are made of the same parts with the same settings."""
     return Description(first).parts == Description(second).parts
 
 
-def image_ids(data: ImageSet, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:
+def sample_ids(data: Samples, indices: Iterable[int], drawn: tuple[int, int] | None = None) -> list[bytes]:
     """32 bytes an image: the digest of its content, with seed and view of an augmentation where `drawn`."""
     digests = ((int(index), data.digest(int(index))) for index in indices)
     if drawn is None:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from graft.data import ImageSet, TransformedImages
-from graft.data.image_data import Indices
-from graft.data.loading import Batch, Key, Transform
+from graft.data import Samples, TransformedSamples
+from graft.data.loading import Batch, Key, PlainTransform
+from graft.data.samples import Indices
+from graft.data.transforms import Transform
 from graft.features.store import Stored
 
 
@@ -34,13 +35,13 @@ class BoundaryBatch(TypedDict):
     """B images: tensors `(B, …)`, `(B,)` int64 and `(B,)` int64, and the first stage to run."""
 
     boundary: Tensor
-    label: Tensor
+    target: Tensor
     index: Tensor
     start: int
 
 
 class BoundaryLoader:
-    """A DataLoader's batches with `boundary` (B, …) and `start` in the place of `image`.
+    """A DataLoader's batches with `boundary` (B, …) and `start` in the place of `input`.
 
     Args:
         loader: of images; its order is kept, its images are not read.
@@ -73,7 +74,7 @@ class BoundaryLoader:
 
     def _batches(self, boundary: Boundary) -> Iterator[BoundaryBatch]:
         items = self.loader.dataset
-        assert isinstance(items, TransformedImages)
+        assert isinstance(items, TransformedSamples)
         assert self.loader.batch_sampler is not None
         for keys in self.loader.batch_sampler:
             positions = [key[1] if isinstance(key, tuple) else key for key in keys]
@@ -81,19 +82,24 @@ class BoundaryLoader:
             tensors = boundary.stored.take(boundary.rows[index])
             yield {
                 "boundary": tensors if boundary.dtype is None else tensors.to(boundary.dtype),
-                "label": torch.from_numpy(items.images.labels[index]),
+                "target": torch.from_numpy(items.samples.labels[index]),
                 "index": torch.from_numpy(index),
                 "start": boundary.start,
             }
 
 
-class OneView(TransformedImages):
+class OneView(TransformedSamples):
     """Images as their augmentation draws them in one epoch, `view`."""
 
     def __init__(
-        self, images: ImageSet, indices: Indices, transform: Transform, seed: int | None, view: int
+        self,
+        samples: Samples,
+        indices: Indices,
+        transform: Transform | PlainTransform,
+        seed: int | None,
+        view: int,
     ) -> None:
-        super().__init__(images, indices, transform, seed)
+        super().__init__(samples, indices, transform, seed)
         self.view = view
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:

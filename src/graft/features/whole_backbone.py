@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from graft.backbones import Backbone
-from graft.data import ImageData, evaluation_transform
+from graft.backbones.inputs import moved
+from graft.data import SampleData, evaluation_transform
 from graft.data.cache_location import cache_folder
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.features.fast import FastPrefix
-from graft.features.image_features import ImageFeatures
+from graft.features.sample_features import SampleFeatures
 from graft.features.store import FeatureStore
 from graft.processes.lightning import lone_device
 
@@ -20,7 +21,7 @@ from graft.processes.lightning import lone_device
 def features_of(
     backbone: Backbone,
     label: str,
-    data: ImageData,
+    data: SampleData,
     indices: Indices,
     *,
     accelerator: str,
@@ -32,18 +33,19 @@ def features_of(
     """`(N, D)`: the features of the images of these indices `(N,)`; `fast` in half precision, else float32.
 
     Raises:
-        ImageError: an image cannot be read.
+        SampleError: an image cannot be read.
     """
     device = lone_device(accelerator)
     backbone.to(device)
+    backbone.preprocessing = data.kind.suited(backbone.preprocessing)
     prefix = FastPrefix(backbone.stages.values()) if fast else backbone
     store = FeatureStore(cache_folder(cache["dir"]) / "features", cache["max_bytes"])
-    features = ImageFeatures(
+    features = SampleFeatures(
         store,
         backbone,
-        data.images,
+        data.samples,
         evaluation_transform(backbone.preprocessing),
-        lambda images, stop: prefix(images.to(device)),
+        lambda given, stop: prefix(moved(given, device)),
         {"device": device.type, "precision": "fast" if fast else "32-true", "channels_last": fast},
         label=label,
         batch_size=batch_size,

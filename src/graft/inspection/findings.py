@@ -6,15 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graft.data.crops import LONGEST
-from graft.data.looks import readable
 from graft.inspection.inspection import APART, Inspection
 
 KINDS = ("leak", "warning", "note")
 # Images of the largest class for one of the smallest from which on the balance is warned of.
 UNEVEN = 10
-# From the darkest value of an image to its brightest, of 255, below which it is warned of.
-FAINT = 16
 # Of one image, of several.
 EXACT = ("has an exact copy", "have exact copies")
 NEAR = ("has a near copy", "have near copies")
@@ -42,7 +38,7 @@ def find(inspection: Inspection) -> list[Finding]:
 
 
 def _leaks(inspection: Inspection) -> Iterator[str]:
-    names, split_of = inspection.data.images.names, inspection.split_of
+    names, split_of = inspection.data.samples.names, inspection.split_of
     kinds = ((inspection.exact, EXACT), (inspection.near, NEAR))
     for (sets, how), (first, second) in ((kind, pair) for kind in kinds for pair in combinations(APART, 2)):
         shared = [copies_of for copies_of in sets if {first, second} <= {split_of[i] for i in copies_of}]
@@ -60,7 +56,7 @@ def _leaks(inspection: Inspection) -> Iterator[str]:
 
 
 def _warnings(inspection: Inspection) -> Iterator[str]:
-    names = inspection.data.images.names
+    names = inspection.data.samples.names
     if unreadable := inspection.unreadable:
         count = _number(len(unreadable), "image cannot", "images cannot")
         yield f"{count} be read, such as {unreadable[0][1]}"
@@ -72,17 +68,7 @@ def _warnings(inspection: Inspection) -> Iterator[str]:
         yield f"{count} in every pixel with others of another class, such as {such}"
     yield from _within(inspection, inspection.exact, EXACT)
     yield from _within(inspection, inspection.near, NEAR)
-    if blank := [index for index, look in readable(inspection.looks) if look.blank]:
-        count = _number(len(blank), "image has", "images have")
-        yield f"{count} one colour all over, such as {names[blank[0]]}"
-    looks = dict(readable(inspection.looks))
-    if faint := [index for index, look in looks.items() if not look.blank and look.span < FAINT]:
-        count = _number(len(faint), "image uses", "images use")
-        yield f"{count} less than a 16th of the range from black to white, such as {names[faint[0]]}"
-    if long := [i for i, look in looks.items() if max(look[:2]) > LONGEST * min(look[:2])]:
-        count = _number(len(long), "image is", "images are")
-        such = f"{names[long[0]]} ({looks[long[0]].width} x {looks[long[0]].height} px)"
-        yield f"{count} more than {LONGEST} times as long as wide, and the middle is used, such as {such}"
+    yield from inspection.data.kind.warnings(names, inspection.readable)
     for split in APART:
         counts = inspection.counts[split]
         lacking = np.flatnonzero(counts == 0)
@@ -97,7 +83,7 @@ def _labels(inspection: Inspection) -> Iterator[Finding]:
     """Which labels look wrong to a backbone, and which classes are taken for each other."""
     if (suspects := inspection.suspects) is None:
         return
-    names, classes = inspection.data.images.names, inspection.data.class_names
+    names, classes = inspection.data.samples.names, inspection.data.class_names
     if suspects.reason:
         yield Finding("note", f"labels: {suspects.reason}")
     if not len(suspects.indices):
@@ -123,7 +109,7 @@ def _labels(inspection: Inspection) -> Iterator[Finding]:
 
 def _within(inspection: Inspection, sets: Sequence[Sequence[int]], how: tuple[str, str]) -> Iterator[str]:
     """How many images of a split could go, because others of it are their copies."""
-    names, split_of = inspection.data.images.names, inspection.split_of
+    names, split_of = inspection.data.samples.names, inspection.split_of
     for split in APART:
         inside = [[i for i in members if split_of[i] == split] for members in sets]
         spare = sum(len(members) - 1 for members in inside if members)
@@ -135,14 +121,14 @@ def _within(inspection: Inspection, sets: Sequence[Sequence[int]], how: tuple[st
 
 def _balance(inspection: Inspection) -> tuple[int, int, float]:
     """The largest class, the smallest, and how many times the images of the smallest the largest has."""
-    counts = np.bincount(inspection.data.images.labels, minlength=len(inspection.data.class_names))
+    counts = np.bincount(inspection.data.samples.labels, minlength=len(inspection.data.class_names))
     largest, smallest = int(counts.argmax()), int(counts.argmin())
     return largest, smallest, float(counts[largest] / max(1, counts[smallest]))
 
 
 def _balance_text(inspection: Inspection) -> str:
     largest, smallest, _ = _balance(inspection)
-    names, labels = inspection.data.class_names, inspection.data.images.labels
+    names, labels = inspection.data.class_names, inspection.data.samples.labels
     most, fewest = int((labels == largest).sum()), int((labels == smallest).sum())
     if most == fewest:
         return f"every class has {most:,} images"

@@ -1,16 +1,17 @@
 """What is known of some images once all were looked at."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from graft.data.copies import exact_copies, near_copies
-from graft.data.image_data import ImageData, Indices
 from graft.data.kept_looks import kept_looks
-from graft.data.looks import Look, all_looks, readable
+from graft.data.looks import in_threads
+from graft.data.sample_data import SampleData
+from graft.data.samples import Indices
 from graft.data.splits import SPLITS, Splits
 from graft.data.together import joined
 from graft.inspection.suspects import Suspects
@@ -26,15 +27,15 @@ class Inspection:
     Attributes:
         data: the images.
         splits: what each is for; "unused" where it could not be split.
-        looks: at each image, or why it cannot be read.
+        looks: at each image, as its kind has it, or why it cannot be read.
         exact: sets of images that agree in every pixel.
         near: sets of images that show the same picture; empty where none were looked for.
         suspects: how the labels of train and val look to a backbone; None where none was asked.
     """
 
-    data: ImageData
+    data: SampleData
     splits: Splits
-    looks: list[Look | str]
+    looks: Sequence[Any]
     exact: list[list[int]]
     near: list[list[int]]
     suspects: Suspects | None = None
@@ -52,17 +53,17 @@ class Inspection:
     @cached_property
     def counts(self) -> dict[str, Indices]:
         """For each split, `(C,)` images of each class; unreadable ones count."""
-        labels, classes = self.data.images.labels, len(self.data.class_names)
+        labels, classes = self.data.samples.labels, len(self.data.class_names)
         return {split: np.bincount(labels[self.splits[split]], minlength=classes) for split in SPLITS}
 
     @property
-    def modes(self) -> Counter[str]:
-        """How many images are stored in each mode."""
-        return Counter(look.mode for _, look in readable(self.looks))
+    def readable(self) -> dict[int, Any]:
+        """Index to look of each image that could be read."""
+        return {index: look for index, look in enumerate(self.looks) if not isinstance(look, str)}
 
     def label(self, index: int) -> str:
         """The class of an image."""
-        return self.data.class_names[int(self.data.images.labels[index])]
+        return self.data.class_names[int(self.data.samples.labels[index])]
 
     def leaks(self, sets: Sequence[Sequence[int]]) -> list[Sequence[int]]:
         """Those sets of images that are in two or three of train, val and test."""
@@ -71,7 +72,7 @@ class Inspection:
 
     def contradictions(self) -> list[list[int]]:
         """Sets of images that agree in every pixel, but not in their class."""
-        labels = self.data.images.labels
+        labels = self.data.samples.labels
         return [members for members in self.exact if len(set(labels[members].tolist())) > 1]
 
     def belonging(self, indices: Indices) -> Indices | None:
@@ -97,7 +98,7 @@ class Inspection:
 
 
 def inspect_images(
-    data: ImageData,
+    data: SampleData,
     splits: Splits,
     near: int | None,
     threads: int | None,
@@ -109,13 +110,17 @@ def inspect_images(
         data: the images.
         splits: what each is for.
         near: bits of 64 in which the perceptual hashes of near copies may differ; None: none are looked for.
-        threads: as `all_looks`'.
+            Kinds without such copies ignore it.
+        threads: as `in_threads`'.
         report: called now and then with what is being done, and for how many images it is done.
     """
+    near_sets = []
     # Where copies are kept together, every image was looked at just now.
-    if data.pictures is not None:
-        looks = kept_looks(data.images, threads, report)
+    if data.kind.near and data.pictures is not None:
+        looks: list[Any] = kept_looks(data.samples, threads, report)
     else:
-        looks = all_looks(data.images, threads, lambda done: report("looked at", done))
-    near_sets = near_copies(looks, near, lambda done: report("compared", done)) if near is not None else []
+        look = partial(data.kind.look, data.samples)
+        looks = in_threads(look, range(len(data.samples)), threads, lambda done: report("looked at", done))
+    if data.kind.near and near is not None:
+        near_sets = near_copies(looks, near, lambda done: report("compared", done))
     return Inspection(data, splits, looks, exact_copies(looks), near_sets)

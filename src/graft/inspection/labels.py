@@ -32,7 +32,7 @@ def with_suspects(inspection: Inspection, backbone: Backbone, label: str, config
     data, splits = inspection.data, inspection.splits
     wanted = np.sort(np.concatenate([splits["train"], splits["val"]]))
     indices = np.array([i for i in wanted.tolist() if isinstance(inspection.looks[i], Look)], np.int64)
-    labels, classes = data.images.labels[indices], len(data.class_names)
+    labels, classes = data.samples.labels[indices], len(data.class_names)
     said = np.full((len(indices), classes), np.nan)
     if len(np.unique(labels)) > 1:
         features = features_of(

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from graft.configuration.plain_text import in_figure
-from graft.data.looks import Look, readable
 from graft.inspection.inspection import Inspection
 
 # Side of a tile, and room around it, px.
@@ -22,13 +21,14 @@ ROWS, IN_A_ROW, LARGE = 4, 5, 256
 
 def sheet(inspection: Inspection, samples: int, seed: int) -> Figure:
     """A row of images for each class, drawn at random."""
-    shown = np.array([index for index, _ in readable(inspection.looks)], np.int64)
-    labels = inspection.data.images.labels
+    shown = np.array(list(inspection.readable), np.int64)
+    labels = inspection.data.samples.labels
     names = inspection.data.class_names[:CLASSES]
     drawn = np.random.default_rng(seed).permutation(shown)
     rows = [[int(i) for i in drawn[labels[drawn] == label][:samples]] for label in range(len(names))]
     left_out = len(inspection.data.class_names) - len(names)
-    title = f"{len(labels):,} images of {len(inspection.data.class_names)} classes; up to {samples} of each"
+    data = inspection.data
+    title = f"{len(labels):,} {data.kind.plural} of {len(data.class_names)} classes; up to {samples} of each"
     title += f", of the first {CLASSES} classes" if left_out else ""
     canvas = _canvas(inspection, rows, samples)
     figure = Figure(figsize=(canvas.shape[1] / 90 + 1.8, canvas.shape[0] / 90 + 0.5), layout="constrained")
@@ -65,7 +65,7 @@ def copies(inspection: Inspection) -> Figure | None:
             axes = grid[place // 2, place % 2 * SHOWN + column]
             axes.imshow(np.asarray(_tile(inspection, index)))
             where = f"{inspection.split_of[index]}, {inspection.label(index)}"
-            name = inspection.data.images.names[index]
+            name = inspection.data.samples.names[index]
             lines = (kind if column == 0 else "", _plain(where, 28), _plain(name[-28:], 28))
             axes.set_title("\n".join(lines), fontsize=8, pad=2)
     title = f"{len(sets):,} sets of copies, {len(leaks):,} of them across train, val and test"
@@ -86,7 +86,7 @@ def suspects(inspection: Inspection) -> Figure | None:
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 1.05 / height, wspace=0.05, hspace=0.28)
     for axes in panels:
         axes.set_axis_off()
-    names, files = inspection.data.class_names, inspection.data.images.names
+    names, files = inspection.data.class_names, inspection.data.samples.names
     for axes, place in zip(panels, places, strict=False):
         index = int(found.indices[place])
         axes.imshow(np.asarray(_tile(inspection, index, LARGE)))
@@ -125,12 +125,11 @@ def _canvas(inspection: Inspection, rows: Sequence[Sequence[int]], columns: int)
 
 
 def _tile(inspection: Inspection, index: int, side: int = TILE) -> Image.Image:
-    """An image as a square of so many px, whole, on white."""
-    image = inspection.data.images[index]
-    look = inspection.looks[index]
-    assert isinstance(look, Look)
+    """A sample as a square of so many px, whole, on white."""
+    data = inspection.data
+    image = data.kind.card(data.samples[index])
     # The pixels of a small image are what there is to see.
-    how = Image.Resampling.NEAREST if max(look.width, look.height) < side else Image.Resampling.BICUBIC
+    how = Image.Resampling.NEAREST if max(image.size) < side else Image.Resampling.BICUBIC
     return ImageOps.pad(image, (side, side), how, color="white")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graft.configuration.version import DISTRIBUTION
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.errors import GraftError
 
 Floats = NDArray[np.float64]

@@ -1,13 +1,11 @@
 """An inspection as rows of its CSV files, and as lines on the terminal."""
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from graft.data.looks import readable
 from graft.data.splits import SPLITS
 from graft.errors import visible
 from graft.inspection.findings import Finding
@@ -20,19 +18,20 @@ STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def image_rows(inspection: Inspection) -> Iterator[Row]:
-    """An image a row: path, split, label, width, height, mode, and why it cannot be read."""
+    """A sample a row: path, split, label, of an image width, height and mode, and why it cannot be read."""
+    columns = inspection.data.kind.columns
     for index, look in enumerate(inspection.looks):
         row = _row(inspection, index)
         if isinstance(look, str):
-            yield {**row, "width": "", "height": "", "mode": "", "reason": look}
+            yield {**row, **columns(None), "reason": look}
         else:
-            yield {**row, "width": look.width, "height": look.height, "mode": look.mode, "reason": ""}
+            yield {**row, **columns(look), "reason": ""}
 
 
 def _row(inspection: Inspection, index: int) -> Row:
     """Which image a row is about."""
     return {
-        "path": inspection.data.images.names[index],
+        "path": inspection.data.samples.names[index],
         "split": inspection.split_of[index],
         "label": inspection.label(index),
     }
@@ -72,7 +71,7 @@ def suspect_rows(inspection: Inspection) -> Iterator[Row]:
     for place, index in enumerate(suspects.indices.tolist()):
         yield {
             "rank": place + 1,
-            "path": inspection.data.images.names[index],
+            "path": inspection.data.samples.names[index],
             "split": inspection.split_of[index],
             "label": names[suspects.given[place]],
             "suggested": names[suspects.suggested[place]],
@@ -92,16 +91,9 @@ def confused_rows(inspection: Inspection) -> Iterator[Row]:
 
 
 def size_lines(inspection: Inspection) -> list[str]:
-    """Sizes and modes, a line each."""
-    looks = [look for _, look in readable(inspection.looks)]
-    if not looks:
-        return ["no image can be read"]
-    sides = ("width", [look.width for look in looks]), ("height", [look.height for look in looks])
-    modes = ", ".join(f"{mode} {count:,}" for mode, count in inspection.modes.most_common())
-    return [
-        *(f"{side}: {min(pixels)} to {max(pixels)} px, median {median(pixels):g}" for side, pixels in sides),
-        f"stored as: {modes}",
-    ]
+    """Sizes and the like, a line each."""
+    kind, looks = inspection.data.kind, list(inspection.readable.values())
+    return kind.lines(looks) if looks else [f"no {kind.noun} can be read"]
 
 
 def show(inspection: Inspection, findings: Sequence[Finding], console: Console) -> None:
@@ -127,10 +119,10 @@ def show(inspection: Inspection, findings: Sequence[Finding], console: Console) 
 def summary(inspection: Inspection, findings: Sequence[Finding]) -> dict[str, object]:
     """The same as plain values, for programs."""
     return {
-        "images": len(inspection.data.images),
+        "images": len(inspection.data.samples),
         "splits": {split: len(inspection.splits[split]) for split in SPLITS},
         "split_rule": inspection.splits.rule,
-        "modes": dict(inspection.modes),
+        **inspection.data.kind.summary(list(inspection.readable.values())),
         "unreadable": len(inspection.unreadable),
         "exact_copies": {"sets": len(inspection.exact), "images": sum(map(len, inspection.exact))},
         "near_copies": {"sets": len(inspection.near), "images": sum(map(len, inspection.near))},

@@ -1,17 +1,18 @@
-"""The bundle: what a run leaves for use, from images to named classes. `bundle_files` writes and reads it."""
+"""The bundle: what a run leaves for use, from samples to classes. `bundle_files` writes and reads it."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from graft.backbones import Preprocessing
-from graft.data import evaluation_transform, read_image, to_rgb
+from graft.backbones.inputs import Input, moved
+from graft.backbones.preprocessings import AnyPreprocessing
+from graft.data import evaluation_transform
+from graft.data.kinds import kind_of
 from graft.data.levels import AllLevels
 from graft.evaluation.calibration import probabilities_of
 from graft.processes.host import plain_torch
@@ -20,7 +21,7 @@ from graft.runs.seen import Seen
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one image.
+    """What the model says of one sample.
 
     Attributes:
         label: the most probable class.
@@ -49,13 +50,13 @@ class HowTested:
 
 
 class Bundle:
-    """A trained backbone and head, ready for use on images.
+    """A trained backbone and head, ready for use on images, or samples of another kind.
 
     Attributes:
-        model: images `(N, 3, H, W)`, preprocessed, to logits `(N, C)`; in evaluation mode. Its submodules
-            are `backbone` and `head`.
+        model: preprocessed inputs, images being `(N, 3, H, W)`, to logits `(N, C)`; in evaluation mode. Its
+            submodules are `backbone` and `head`.
         class_names: the C classes, in the order of the logits.
-        preprocessing: how an image becomes the model's input.
+        preprocessing: how a sample becomes the model's input.
         tested: how the run tested it.
         temperature: what logits are divided by before the softmax; 1 unless it was fitted.
         levels: which values were black and white in its images of more than 8 bits; None: it had none.
@@ -67,7 +68,7 @@ class Bundle:
         backbone: nn.Module,
         head: nn.Module,
         class_names: Sequence[str],
-        preprocessing: Preprocessing,
+        preprocessing: AnyPreprocessing,
         tested: HowTested,
         temperature: float = 1.0,
         levels: AllLevels | None = None,
@@ -81,10 +82,11 @@ class Bundle:
         self.levels = levels
         self.seen = seen
         self.transform = evaluation_transform(preprocessing)
+        self.kind = kind_of(preprocessing)
 
     @property
     def backbone(self) -> Any:
-        """Images to features; a `Backbone`, or what stands for one of the user's own."""
+        """Inputs to features; a `Backbone`, or what stands for one of the user's own."""
         return self.model.get_submodule("backbone")
 
     @property
@@ -93,27 +95,29 @@ class Bundle:
         return self.model.get_submodule("head")
 
     @torch.inference_mode()
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Preprocessed images `(N, 3, H, W)` to probabilities `(N, C)`, float32."""
+    def probabilities(self, given: Input) -> Tensor:
+        """Preprocessed samples, of images `(N, 3, H, W)`, to probabilities `(N, C)`, float32."""
         weight = next(self.model.parameters())
-        logits = self.model(images.to(weight.device, weight.dtype)).float().cpu()
+        logits = self.model(moved(given, weight.device, weight.dtype)).float().cpu()
         return probabilities_of(logits, self.temperature)
 
-    def predict(
-        self, images: str | Path | Image.Image | Sequence[str | Path | Image.Image], batch_size: int = 32
-    ) -> list[Prediction]:
-        """Predict paths or PIL images, one or many; always a list, in the same order.
+    def predict(self, images: Any, batch_size: int = 32) -> list[Prediction]:
+        """Predict samples, one or many; always a list, in the same order.
+
+        Args:
+            images: paths or PIL images; of another kind what its `sample` takes, such as texts.
+            batch_size: how many at a time.
 
         Raises:
-            GraftError: an image cannot be read; the message names it.
+            GraftError: a sample cannot be read; the message names it.
         """
-        if isinstance(images, str | Path | Image.Image):
+        if not isinstance(images, Sequence) or isinstance(images, str):
             images = [images]
         predictions: list[Prediction] = []
         with plain_torch():
             for start in range(0, len(images), batch_size):
                 batch = [self._prepare(image) for image in images[start : start + batch_size]]
-                predictions += [self.named(row) for row in self.probabilities(torch.stack(batch))]
+                predictions += [self.named(row) for row in self.probabilities(self._finished(batch))]
         return predictions
 
     def named(self, probabilities: Tensor) -> Prediction:
@@ -122,10 +126,9 @@ class Bundle:
         best = max(values, key=values.__getitem__)
         return Prediction(best, values[best], values)
 
-    def _prepare(self, image: str | Path | Image.Image) -> Tensor:
-        if isinstance(image, Image.Image):
-            rgb = to_rgb(image, self.levels)
-        else:
-            rgb = read_image(Path(image), levels=self.levels)
-        tensor: Tensor = self.transform(rgb)
-        return tensor
+    def _prepare(self, given: object) -> Any:
+        return self.transform.prepare(self.kind.sample(given, self.levels))
+
+    def _finished(self, prepared: Sequence[Any]) -> Input:
+        nothing = np.zeros(len(prepared), np.int64)
+        return self.transform.finish(prepared, None, nothing, nothing)

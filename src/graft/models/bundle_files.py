@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from graft.backbones import Preprocessing
+from graft.backbones.preprocessings import read_preprocessing
 from graft.backbones.weight_files import Weights, read_safetensors
 from graft.configuration.building import build, build_later, check_trusted
 from graft.configuration.schema import Config
@@ -69,7 +69,7 @@ def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     backbone = _backbone(folder, parts, state)
     names = [str(name) for name in parts["class_names"]]
     head = build_later(parts["head"], "head")(backbone.width, len(names))
-    preprocessing = Preprocessing.from_dict(parts["preprocessing"])
+    preprocessing = read_preprocessing(parts["preprocessing"])
     # Bundles of older versions have none.
     temperature = parts.get("temperature", 1.0)
     tested, levels, seen = HowTested(**parts["tested"]), levels_from(parts), read_seen(folder.seen)

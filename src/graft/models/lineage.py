@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from graft.configuration.paths import expanded
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageData, Splits
+from graft.data import SampleData, Splits
 from graft.runs.bundles import bundle_folder
 from graft.runs.log import say
 from graft.runs.seen import Seen, counted, read_seen
 from graft.sources.recognition import digests
 
 
-def seen_by(config: RunConfig, data: ImageData, splits: Splits) -> Seen:
+def seen_by(config: RunConfig, data: SampleData, splits: Splits) -> Seen:
     """What a run's model will have seen in the end; reads the files that were not read before."""
     train, val = (frozenset(digests(data, splits[split]).values()) for split in ("train", "val"))
     return Seen(train).with_(Seen(val=val)).with_(_before(config))
@@ -31,6 +31,6 @@ def _before(config: RunConfig) -> Seen:
     return before
 
 
-def seen_among(seen: Seen, data: ImageData, indices: Iterable[int]) -> dict[str, int]:
+def seen_among(seen: Seen, data: SampleData, indices: Iterable[int]) -> dict[str, int]:
     """How many of these images a model has seen, as metrics."""
     return counted(seen.role(digest) for digest in digests(data, indices).values())

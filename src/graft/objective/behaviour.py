@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input
 
 
 class Delta(nn.Module):
@@ -50,16 +51,16 @@ class Delta(nn.Module):
         self._source = [copy.deepcopy(backbone).eval().requires_grad_(False)]
         self.squares = torch.ones(len(backbone))
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         first = 0 if self.last is None else max(0, len(boundaries) - self.last)
         counted = [i for i in range(first, len(boundaries)) if boundaries[i].requires_grad]
-        total = images.new_zeros(())
+        total = target.new_zeros((), dtype=torch.float32)
         if not counted:
             return total
         # It follows to the training device here.
-        self.source.to(images.device, images.dtype)
+        self.source.to(boundaries[0].device, boundaries[0].dtype)
         with torch.no_grad():
-            expected = outputs(self.source, images)
+            expected = outputs(self.source, given)
         for i in counted:
             away = (boundaries[i].float() - expected[i].float()).square().mean()
             total = total + away / self.squares[i].float()
@@ -71,10 +72,9 @@ class Delta(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def outputs(backbone: Backbone, images: Tensor) -> list[Tensor]:
-    """What comes out of each stage for `images`, stem first; the last is the features `(N, D)`."""
-    maps = []
+def outputs(backbone: Backbone, given: Input) -> list[Tensor]:
+    """What comes out of each stage for an input, stem first; the last is the features `(N, D)`."""
+    maps: list[Tensor] = []
     for index in range(len(backbone)):
-        images = backbone(images, start=index, stop=index + 1)
-        maps.append(images)
+        maps.append(backbone(maps[-1] if maps else given, start=index, stop=index + 1))
     return maps

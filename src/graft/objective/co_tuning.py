@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from graft.backbones import Backbone, SourceHead
+from graft.backbones.inputs import Input
 
 
 class CoTuning(nn.Module):
@@ -57,7 +58,7 @@ class CoTuning(nn.Module):
         if self.training:
             (self.entering,) = inputs
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         relation = self.relation.float()
         expected = relation[target] if target.ndim == 1 else target.float() @ relation
         entering, self.entering = (self.entering if self.replaces else boundaries[-1]), None

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, kl_div, log_softmax
 
-from graft.backbones import Preprocessing
+from graft.backbones.inputs import Input, device_of, moved
+from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.preprocessings import AnyPreprocessing
 from graft.configuration.run_config import Distill
 from graft.errors import GraftError
 from graft.models.bundle import Bundle
@@ -33,34 +35,41 @@ class Teacher:
         GraftError: the teacher's classes are others.
     """
 
-    def __init__(self, bundle: Bundle, preprocessing: Preprocessing, class_names: Sequence[str]) -> None:
+    def __init__(self, bundle: Bundle, preprocessing: AnyPreprocessing, class_names: Sequence[str]) -> None:
         if other := sorted(set(bundle.class_names) ^ set(class_names)):
             some = ", ".join(other[:5])
             raise GraftError(f"distill.teacher: teacher and student must know the same classes; see {some}")
         self.model = bundle.model.eval().requires_grad_(False)
         self.order = torch.tensor([bundle.class_names.index(name) for name in class_names])
-        self.size = bundle.preprocessing.crop
         first, second = preprocessing, bundle.preprocessing
-        self.same = (first.mean, first.std, first.crop) == (second.mean, second.std, second.crop)
-        # The student's mean and std, and the teacher's own.
-        self.scales = torch.tensor([first.mean, first.std, second.mean, second.std]).view(4, 3, 1, 1)
+        self.same, self.size, self.scales = first == second, 0, torch.empty(0)
+        if isinstance(first, Preprocessing) and isinstance(second, Preprocessing):
+            self.same = (first.mean, first.std, first.crop) == (second.mean, second.std, second.crop)
+            self.size = second.crop
+            # The student's mean and std, and the teacher's own.
+            self.scales = torch.tensor([first.mean, first.std, second.mean, second.std]).view(4, 3, 1, 1)
+        elif not self.same:
+            raise GraftError(
+                "distill.teacher: it takes other inputs than the student, and they are no images"
+            )
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Teacher":
         """One teacher is enough for every copy of the student."""
         return self
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        """The student's images `(B, 3, H, W)`, normalised, to logits `(B, C)` in float32."""
-        if self.order.device != images.device:
-            self.model.to(images.device)
-            self.order, self.scales = self.order.to(images.device), self.scales.to(images.device)
-        logits: Tensor = self.model(self.prepared(images).to(next(self.model.parameters()).dtype))
+    def __call__(self, given: Input) -> Tensor:
+        """The student's inputs of B samples to logits `(B, C)` in float32."""
+        device = device_of(given)
+        if self.order.device != device:
+            self.model.to(device)
+            self.order, self.scales = self.order.to(device), self.scales.to(device)
+        logits: Tensor = self.model(moved(self.prepared(given), device, next(self.model.parameters()).dtype))
         return logits.float()[:, self.order]
 
-    def prepared(self, images: Tensor) -> Tensor:
-        """The same images at the teacher's size, mean and std."""
-        if self.same:
+    def prepared(self, images: Input) -> Input:
+        """The same at the teacher's size, mean and std, of images `(B, 3, H, W)`, normalised."""
+        if self.same or not isinstance(images, Tensor):
             return images
         mean, std, teachers_mean, teachers_std = self.scales
         pixels = images.float() * std + mean
@@ -81,14 +90,14 @@ class Distillation:
         self.temperature = temperature
         self.weight = weight
 
-    def __call__(self, images: Tensor, logits: Tensor, loss: Tensor) -> Tensor:
-        """The scalar loss of images `(B, 3, H, W)` with logits `(B, C)` whose labels' loss is `loss`."""
-        divergence = softened_divergence(logits.float(), self.teacher(images), self.temperature)
+    def __call__(self, given: Input, logits: Tensor, loss: Tensor) -> Tensor:
+        """The scalar loss of B inputs with logits `(B, C)` whose labels' loss is `loss`."""
+        divergence = softened_divergence(logits.float(), self.teacher(given), self.temperature)
         return (1 - self.weight) * loss + self.weight * divergence
 
 
 def make_distillation(
-    settings: Distill, preprocessing: Preprocessing, class_names: Sequence[str]
+    settings: Distill, preprocessing: AnyPreprocessing, class_names: Sequence[str]
 ) -> Distillation | None:
     """What the configuration's `distill` asks for; None without a teacher.
 

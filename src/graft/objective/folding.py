@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 
 FOLDS = 5
 # Cross-validation of few images is repeated until there are so many judgements.

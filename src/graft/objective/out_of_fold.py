@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.models.head import fit_standardization, linear
 from graft.objective.folding import Fold, folds_of
 from graft.objective.solving import PENALTIES, improbability

@@ -1,8 +1,10 @@
 """Penalties on the size of the weights, as terms of the loss that any optimizer descends on."""
 
+import torch
 from torch import Tensor, nn
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input
 from graft.optim import parameter_groups
 
 
@@ -27,9 +29,9 @@ class L2:
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:  # noqa: D102
         self.parameters = decayed(backbone, head)
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         squares = (w.square().sum() for w in self.parameters if w.requires_grad)
-        return 0.5 * self.weight * sum(squares, images.new_zeros(()))
+        return 0.5 * self.weight * sum(squares, target.new_zeros((), dtype=torch.float32))
 
 
 class L1:
@@ -52,9 +54,9 @@ class L1:
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:  # noqa: D102
         self.parameters = decayed(backbone, head)
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         sizes = (w.abs().sum() for w in self.parameters if w.requires_grad)
-        return self.weight * sum(sizes, images.new_zeros(()))
+        return self.weight * sum(sizes, target.new_zeros((), dtype=torch.float32))
 
 
 def decayed(backbone: nn.Module, head: nn.Module) -> list[nn.Parameter]:

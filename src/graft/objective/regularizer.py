@@ -5,6 +5,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input
 
 
 class Regularizer(Protocol):
@@ -28,11 +29,11 @@ class Regularizer(Protocol):
         without weights (`backbone.weights=null`) it is the new network of the same seed.
         """
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor | None:
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor | None:
         """The scalar to add to the loss of one batch, or None where there is nothing to add.
 
         Args:
-            images: `(B, 3, H, W)`, augmented, as the model saw them.
+            given: `(B, 3, H, W)`, augmented, as the model saw them.
             boundaries: what came out of each stage, stem first, the last being the features `(B, D)`;
                 empty unless `watches`.
             target: `(B,)` classes, or of mixed images `(B, C)` shares of the classes, float, that sum to 1.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.models.head import fit_standardization, standardizes
 from graft.objective.folding import Fold, repeated_folds
 from graft.optim import LBFGS

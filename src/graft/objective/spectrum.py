@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input
 
 
 class BatchSpectralShrinkage:
@@ -28,10 +29,10 @@ class BatchSpectralShrinkage:
     def prepare(self, backbone: Backbone, head: nn.Module) -> None:
         """Nothing to prepare: it looks at each batch alone."""
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         features = boundaries[-1]
         if not features.requires_grad:
-            return images.new_zeros(())
+            return target.new_zeros((), dtype=torch.float32)
         # Largest first; there is no decomposition in half precision.
         with torch.autocast(features.device.type, enabled=False):
             values: Tensor = torch.linalg.svdvals(

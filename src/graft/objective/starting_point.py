@@ -1,8 +1,10 @@
 """L2-SP: the penalty draws the backbone to where it came from, not to zero."""
 
+import torch
 from torch import Tensor, nn
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input
 
 
 class L2SP:
@@ -33,10 +35,16 @@ class L2SP:
         self.sources = [parameter.detach().clone() for parameter in self.parameters]
         self.head = list(head.parameters())
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor:  # noqa: D102
         # The parameters have moved to the training device since; the copies follow once.
         self.sources = [w0.to(w) for w, w0 in zip(self.parameters, self.sources, strict=True)]
         pairs = zip(self.parameters, self.sources, strict=True)
-        away = sum(((w - w0).square().sum() for w, w0 in pairs if w.requires_grad), images.new_zeros(()))
-        size = sum((w.square().sum() for w in self.head if w.requires_grad), images.new_zeros(()))
+        away = sum(
+            ((w - w0).square().sum() for w, w0 in pairs if w.requires_grad),
+            target.new_zeros((), dtype=torch.float32),
+        )
+        size = sum(
+            (w.square().sum() for w in self.head if w.requires_grad),
+            target.new_zeros((), dtype=torch.float32),
+        )
         return 0.5 * self.alpha * away + 0.5 * self.beta * size

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input
 from graft.errors import GraftError
 
 
@@ -37,7 +38,7 @@ class StochNorm:
             layer.__class__ = StochasticBatchNorm2d
             layer.p = self.p  # type: ignore[assignment]
 
-    def term(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> None:
+    def term(self, given: Input, boundaries: list[Tensor], target: Tensor) -> None:
         """Nothing: the layers do it all."""
 
 

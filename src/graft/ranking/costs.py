@@ -8,6 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input, moved
+from graft.data import evaluation_transform
 from graft.features.extraction import evaluating
 
 # Batches that are not counted, and least seconds and batches that are.
@@ -58,7 +60,7 @@ def macs(backbone: Backbone) -> int:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with evaluating(backbone), torch.no_grad(), counter:
-            backbone(_images(backbone, 1))
+            backbone(_blank(backbone, 1))
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     return int(counter.get_total_flops()) // 2
@@ -66,29 +68,30 @@ def macs(backbone: Backbone) -> int:
 
 def images_per_second(backbone: Backbone, batch_size: int) -> float:
     """The batch's size by the median time of a batch, after some that warm up."""
-    images = _images(backbone, batch_size)
-    if images.device.type == "cpu":
-        images = images[:CPU_BATCH]
+    device = next(iter(backbone.parameters())).device
+    count = min(batch_size, CPU_BATCH) if device.type == "cpu" else batch_size
+    blank = _blank(backbone, count)
     seconds: list[float] = []
     with evaluating(backbone), torch.inference_mode():
         for _ in range(WARM_UP):
-            _timed(backbone, images)
+            _timed(backbone, blank, device)
         while len(seconds) < BATCHES or sum(seconds) < SECONDS:
-            seconds.append(_timed(backbone, images))
-    return len(images) / median(seconds)
+            seconds.append(_timed(backbone, blank, device))
+    return count / median(seconds)
 
 
-def _timed(backbone: Backbone, images: torch.Tensor) -> float:
+def _timed(backbone: Backbone, given: Input, device: torch.device) -> float:
     """Seconds of one forward pass, waited for."""
     started = time.perf_counter()
-    backbone(images)
-    if images.is_cuda:
-        torch.cuda.synchronize(images.device)
-    elif images.device.type == "mps":
+    backbone(given)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
         torch.mps.synchronize()
     return time.perf_counter() - started
 
 
-def _images(backbone: Backbone, count: int) -> torch.Tensor:
-    side = backbone.preprocessing.crop
-    return torch.zeros(count, 3, side, side, device=next(iter(backbone.parameters())).device)
+def _blank(backbone: Backbone, count: int) -> Input:
+    """So many inputs that hold nothing, where the backbone is."""
+    device = next(iter(backbone.parameters())).device
+    return moved(evaluation_transform(backbone.preprocessing).blank(count), device)

@@ -6,21 +6,20 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from graft.backbones import Preprocessing
 from graft.configuration.plain_text import in_figure
 
 # Above this many classes the cells of a confusion matrix are too small for numbers.
 NUMBERED = 20
 
 
-def image_grid(images: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Normalised images `(N, 3, H, W)` as one picture `(3, H', W')` with values from 0 to 1."""
-    mean = torch.tensor(preprocessing.mean).view(3, 1, 1)
-    std = torch.tensor(preprocessing.std).view(3, 1, 1)
-    grid: Tensor = make_grid((images * std + mean).clamp(0, 1), nrow=8, pad_value=1.0)
+def image_grid(images: Sequence[Image.Image]) -> Tensor:
+    """RGB images of one size, at least one, as one picture `(3, H', W')` with values from 0 to 1."""
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
+    grid: Tensor = make_grid(pixels / 255, nrow=8, pad_value=1.0)
     return grid
 
 

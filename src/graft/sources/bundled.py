@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from graft.data.image_data import ImageData, array_images
+from graft.data.image_samples import array_images
+from graft.data.sample_data import SampleData
 
 
-def digits() -> ImageData:
+def digits() -> SampleData:
     """The 1,797 handwritten digits, 8x8 greyscale, that scikit-learn ships; one part "all"."""
     from sklearn.datasets import load_digits
 
@@ -13,4 +14,4 @@ def digits() -> ImageData:
     # The files count the inked pixels of 4x4 blocks, 0 to 16.
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     names = [f"digits/{index:04d}" for index in range(len(pixels))]
-    return ImageData([str(digit) for digit in range(10)], {"all": array_images(names, bunch.target, pixels)})
+    return SampleData([str(digit) for digit in range(10)], {"all": array_images(names, bunch.target, pixels)})

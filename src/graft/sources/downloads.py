@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from graft.configuration.paths import expanded
-from graft.data.image_data import ImageData, ImageSet, array_images, file_images
+from graft.data.image_samples import array_images, file_images
+from graft.data.sample_data import SampleData
+from graft.data.samples import Samples
 from graft.errors import GraftError, did_you_mean
 
 # Each opens torchvision's class with its own words for the splits; labels are read without decoding images.
-Opener = Callable[[Any, Path, bool], ImageData]
+Opener = Callable[[Any, Path, bool], SampleData]
 
 
-def torchvision_data(name: str, root: str, download: bool = True) -> ImageData:
+def torchvision_data(name: str, root: str, download: bool = True) -> SampleData:
     """A data set that torchvision knows, in its official parts.
 
     Args:
@@ -44,7 +46,7 @@ def torchvision_data(name: str, root: str, download: bool = True) -> ImageData:
         ) from error
 
 
-def _arrays(data_set: Any, folder: Path, download: bool) -> ImageData:
+def _arrays(data_set: Any, folder: Path, download: bool) -> SampleData:
     """CIFAR and Fashion-MNIST: small enough to be held in memory."""
     sets = {part: data_set(folder, train=part == "train", download=download) for part in ("train", "test")}
     parts = {}
@@ -53,32 +55,32 @@ def _arrays(data_set: Any, folder: Path, download: bool) -> ImageData:
         # An ndarray in CIFAR, a tensor in MNIST.
         pixels = images.data if hasattr(images.data, "astype") else images.data.numpy()
         parts[part] = array_images(names, [int(target) for target in images.targets], pixels)
-    return ImageData(list(sets["train"].classes), parts)
+    return SampleData(list(sets["train"].classes), parts)
 
 
-def _flowers(data_set: Any, folder: Path, download: bool) -> ImageData:
+def _flowers(data_set: Any, folder: Path, download: bool) -> SampleData:
     sets = {part: data_set(folder, split=part, download=download) for part in ("train", "val", "test")}
     parts = {part: _files(images._image_files, images._labels, folder) for part, images in sets.items()}
-    return ImageData(list(data_set.classes), parts)
+    return SampleData(list(data_set.classes), parts)
 
 
-def _pets(data_set: Any, folder: Path, download: bool) -> ImageData:
+def _pets(data_set: Any, folder: Path, download: bool) -> SampleData:
     sets = {
         part: data_set(folder, split=word, download=download)
         for part, word in (("train", "trainval"), ("test", "test"))
     }
     parts = {part: _files(images._images, images._labels, folder) for part, images in sets.items()}
-    return ImageData(list(sets["train"].classes), parts)
+    return SampleData(list(sets["train"].classes), parts)
 
 
-def _eurosat(data_set: Any, folder: Path, download: bool) -> ImageData:
+def _eurosat(data_set: Any, folder: Path, download: bool) -> SampleData:
     images = data_set(folder, download=download)
-    return ImageData(
+    return SampleData(
         list(images.classes), {"all": _files([path for path, _ in images.samples], images.targets, folder)}
     )
 
 
-def _files(paths: list[str | Path], labels: list[int], folder: Path) -> ImageSet:
+def _files(paths: list[str | Path], labels: list[int], folder: Path) -> Samples:
     return file_images(folder, [Path(path).relative_to(folder).as_posix() for path in paths], labels)
 
 

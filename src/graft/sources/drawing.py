@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from graft.data.image_data import ImageData, array_images
+from graft.data.image_samples import array_images
+from graft.data.sample_data import SampleData
 
 # Those of matplotlib's fonts that draw the ten digits. Left out: old-style numerals (cmmi10), DejaVu
 # Mono, whose dotted zero is an eight at this size, and cmti10, which came with matplotlib 3.11 only.
@@ -25,7 +26,7 @@ _KNOTS = 4  # points a side at which the elastic warp is drawn
 Floats = NDArray[np.float32]
 
 
-def glyphs(size: int = 10_000, seed: int = 0) -> ImageData:
+def glyphs(size: int = 10_000, seed: int = 0) -> SampleData:
     """Digits in matplotlib's fonts, randomly turned, sheared, stretched, moved, thickened and bent.
 
     Every class has as many images as the others, give or take one. Image `i` depends on `seed` and `i`
@@ -44,7 +45,7 @@ def glyphs(size: int = 10_000, seed: int = 0) -> ImageData:
         [_draw(masters, labels[start : start + _CHUNK], start, seed) for start in range(0, size, _CHUNK)]
     )
     names = [f"glyphs/{index:05d}" for index in range(size)]
-    return ImageData([str(digit) for digit in range(10)], {"all": array_images(names, labels, pixels)})
+    return SampleData([str(digit) for digit in range(10)], {"all": array_images(names, labels, pixels)})
 
 
 def _masters() -> Floats:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from graft.configuration.names import nfc
 from graft.configuration.paths import existing
-from graft.data.image_data import ImageData
+from graft.data.sample_data import SampleData
 from graft.errors import GraftError
 from graft.runs.own_folders import own_marks
 from graft.sources.layout import find_layout, refuse_folders_in_between
@@ -12,7 +12,7 @@ from graft.sources.parts import NamedImages, number_classes
 from graft.sources.walk import OWN, LeftOut, Walk, joined, told
 
 
-def image_folder(root: str, nested: bool = False) -> ImageData:
+def image_folder(root: str, nested: bool = False) -> SampleData:
     """Images below `root`, whose folder says their class.
 
     Folders whose names say train, val (or valid, dev, ...) and test are the parts, with a folder a class in

@@ -8,7 +8,7 @@ from pathlib import Path
 from graft.configuration.names import nfc, on_disk
 from graft.configuration.paths import expanded
 from graft.data.formats import suffixes
-from graft.data.image_data import ImageData
+from graft.data.sample_data import SampleData
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
 from graft.sources.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
@@ -17,7 +17,7 @@ from graft.sources.parts import PART_WORDS, PARTS, NamedImages, number_classes, 
 COLUMNS = ("path", "label", "split", "group")
 
 
-def csv_manifest(file: str, root: str | None = None) -> ImageData:
+def csv_manifest(file: str, root: str | None = None) -> SampleData:
     """Images listed in a CSV file with the columns path, label and, if there are such, split and group.
 
     Images of one group, such as a patient or a film, are never divided where a split is drawn. Without a

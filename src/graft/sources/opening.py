@@ -7,9 +7,10 @@ from typing import Any
 from graft.configuration.building import build
 from graft.configuration.key_table import LOADING_KEYS, MOVABLE
 from graft.data.headers import MOST, is_deep, said_of_several, some_of
-from graft.data.image_data import ImageData
+from graft.data.image_samples import ImageSamples
 from graft.data.images import read_values
 from graft.data.levels import AllLevels, chosen_levels, find_levels
+from graft.data.sample_data import SampleData
 from graft.data.splits import Splits, by_parts, split
 from graft.errors import GraftError
 
@@ -17,7 +18,7 @@ from graft.errors import GraftError
 DECODED = 256
 
 
-def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageData:
+def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> SampleData:
     """Open the images that the `data` node names; which of them train is not decided here.
 
     Args:
@@ -30,11 +31,12 @@ def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageD
     """
     source = {key: value for key, value in data.items() if key not in LOADING_KEYS}
     opened = build(source, "data")
-    if not isinstance(opened, ImageData):
-        raise GraftError(f"data: {data['_target_']} gave {type(opened).__name__}, not graft.data.ImageData")
-    files = [path for part in opened.parts.values() for path in part.some_files(MOST)]
+    if not isinstance(opened, SampleData):
+        raise GraftError(f"data: {data['_target_']} gave {type(opened).__name__}, not graft.data.SampleData")
+    images = [part for part in opened.parts.values() if isinstance(part, ImageSamples)]
+    files = [path for part in images for path in part.some_files(MOST)]
     levels, notes = levels_of(files, model)
-    several = said_of_several(files, len(opened.images))
+    several = said_of_several(files, len(opened.samples))
     opened = opened.levelled(levels, [*(f"warning: {note}" for note in several), *notes])
     if not (kept := data.get("keep_copies_together", False)):
         return opened
@@ -57,7 +59,7 @@ def levels_of(files: Sequence[Path], model: AllLevels | None) -> tuple[AllLevels
     return chosen_levels(find_levels(some_of(deep, DECODED), read_values), model)
 
 
-def open_recorded(data: Mapping[str, Any], model: AllLevels | None = None) -> ImageData:
+def open_recorded(data: Mapping[str, Any], model: AllLevels | None = None) -> SampleData:
     """As `open_data`, of a `data` node that a run has recorded.
 
     Raises:
@@ -72,13 +74,13 @@ def open_recorded(data: Mapping[str, Any], model: AllLevels | None = None) -> Im
         raise GraftError(f"{error}; if the images have moved, {key}=… says where they are") from error
 
 
-def split_data(data: Mapping[str, Any], opened: ImageData) -> Splits:
+def split_data(data: Mapping[str, Any], opened: SampleData) -> Splits:
     """Give every image its split, as the `data` node says; what a user's own node leaves out has defaults."""
     keys = ("val_fraction", "test_fraction", "test_seed", "folds", "fold", "shots", "fraction")
     return split(opened, **{key: data[key] for key in keys if key in data}, seed=data.get("split_seed", 0))
 
 
-def split_or_parts(data: Mapping[str, Any], opened: ImageData) -> Splits:
+def split_or_parts(data: Mapping[str, Any], opened: SampleData) -> Splits:
     """As `split_data`; where that cannot be, the source's own parts, for what trains nothing."""
     try:
         return split_data(data, opened)
@@ -88,7 +90,7 @@ def split_or_parts(data: Mapping[str, Any], opened: ImageData) -> Splits:
 
 def open_for_model(
     run: str, given: Mapping[str, Any] | None, recorded: Mapping[str, Any], levels: AllLevels | None
-) -> tuple[Mapping[str, Any], ImageData]:
+) -> tuple[Mapping[str, Any], SampleData]:
     """The images that a model is to see: those that are given, else those of its own run.
 
     Returns:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graft.configuration.names import nfc
-from graft.data.image_data import ImageData, file_images
+from graft.data.image_samples import file_images
+from graft.data.sample_data import SampleData
 from graft.errors import GraftError
 
 PARTS = ("train", "val", "test")
@@ -61,11 +62,11 @@ def number_classes(
     parts: Mapping[str, NamedImages],
     notes: Sequence[str] = (),
     untrainable: str | None = None,
-) -> ImageData:
+) -> SampleData:
     """Give every class its index, in the sorted order of the names.
 
     Problems for training only (no training part, one class only, a class that the training part lacks) are
-    recorded in `ImageData.untrainable`.
+    recorded in `SampleData.untrainable`.
 
     Raises:
         GraftError: there are no images.
@@ -82,7 +83,7 @@ def number_classes(
         numbered[part] = file_images(root, images.names, [index_of[name] for name in images.classes])
     groups = [group for images in parts.values() for group in images.groups]
     untrainable = untrainable or _untrainable(source, parts, class_names)
-    return ImageData(class_names, numbered, notes, groups or None, untrainable=untrainable)
+    return SampleData(class_names, numbered, notes, groups or None, untrainable=untrainable)
 
 
 def _untrainable(source: str, parts: Mapping[str, NamedImages], class_names: Sequence[str]) -> str | None:

@@ -1,23 +1,27 @@
 """Images to predict, found by path. One that cannot be read does not stop the others."""
 
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from graft.backbones.inputs import joined
 from graft.configuration.paths import expanded
-from graft.data.images import ImageError, read_image
+from graft.data.image_kind import IMAGES
+from graft.data.kinds import Kind
 from graft.data.levels import AllLevels
+from graft.data.samples import SampleError
+from graft.data.transforms import Transform
 from graft.errors import GraftError
 from graft.sources.walk import Walk, told
 
-Item = tuple[int, Tensor | None, str]
-# Indices and images `(B, 3, H, W)` of what could be read; index and reason of what could not.
-ReadableBatch = tuple[list[int], Tensor, list[tuple[int, str]]]
+Item = tuple[int, Any, str]
+# Indices and inputs of what could be read; index and reason of what could not.
+ReadableBatch = tuple[list[int], Any, list[tuple[int, str]]]
 
 
 class FoundImages(NamedTuple):
@@ -54,28 +58,35 @@ def find_images(source: str) -> FoundImages:
 
 
 class PathImages(Dataset[Item]):
-    """Image files, transformed; each item is its index, the image or None, and why it could not be read."""
+    """Files, transformed; each item is its index, the input or None, and why it could not be read."""
 
     def __init__(
-        self, files: Sequence[Path], transform: Callable[..., Tensor], levels: AllLevels | None = None
+        self,
+        files: Sequence[Path],
+        transform: Transform,
+        levels: AllLevels | None = None,
+        kind: Kind = IMAGES,
     ) -> None:
         self.files = list(files)
         self.transform = transform
         self.levels = levels
+        self.kind = kind
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item:
         try:
-            return index, self.transform(read_image(self.files[index], levels=self.levels)), ""
-        except ImageError as error:
+            prepared = self.transform.prepare(self.kind.sample(self.files[index], self.levels))
+        except SampleError as error:
             return index, None, str(error)
+        nothing = np.zeros(1, np.int64)
+        return index, self.transform.finish([prepared], None, nothing, nothing), ""
 
 
 def collate_readable(items: Sequence[Item]) -> ReadableBatch:
-    """One batch; where nothing could be read, its images are `(0,)`."""
-    readable = [(index, image) for index, image, _ in items if image is not None]
-    failures = [(index, reason) for index, image, reason in items if image is None]
-    images = torch.stack([image for _, image in readable]) if readable else torch.empty(0)
-    return [index for index, _ in readable], images, failures
+    """One batch; where nothing could be read, its input is `(0,)`."""
+    readable = [(index, given) for index, given, _ in items if given is not None]
+    failures = [(index, reason) for index, given, reason in items if given is None]
+    given = joined([given for _, given in readable]) if readable else torch.empty(0)
+    return [index for index, _ in readable], given, failures

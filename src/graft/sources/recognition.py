@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from graft.data.facts import data_facts
-from graft.data.image_data import ImageData
+from graft.data.sample_data import SampleData
 from graft.data.split_table import split_from_rows
 from graft.data.splits import SPLITS, Splits, from_lists
 from graft.errors import GraftError
@@ -33,16 +33,16 @@ class Known(NamedTuple):
     notes: list[str]
 
 
-def digests(data: ImageData, indices: Iterable[int]) -> dict[int, str]:
+def digests(data: SampleData, indices: Iterable[int]) -> dict[int, str]:
     """The hexadecimal SHA-256 of each image, by index; reads the files.
 
     Raises:
-        ImageError: an image cannot be read.
+        SampleError: an image cannot be read.
     """
     return {int(index): data.identity(int(index)) for index in indices}
 
 
-def in_place(folder: RunFolder, data: ImageData, seen: Seen | None, split: str) -> Known:
+def in_place(folder: RunFolder, data: SampleData, seen: Seen | None, split: str) -> Known:
     """A run's own images, where they were when it was trained: the split that it recorded, by their names.
 
     Args:
@@ -61,15 +61,17 @@ def in_place(folder: RunFolder, data: ImageData, seen: Seen | None, split: str) 
         raise GraftError(f"{error}; give data=… to test what is there now, but for what was seen") from error
     if seen is None:
         return Known(splits, splits.of_each(), [])
-    digest_of = digests(data, range(len(data.images)) if split == "all" else splits[split])
-    names, before = data.images.names, {row["name"]: row.get("sha256") for row in rows}
+    digest_of = digests(data, range(len(data.samples)) if split == "all" else splits[split])
+    names, before = data.samples.names, {row["name"]: row.get("sha256") for row in rows}
     other = [names[i] for i, digest in digest_of.items() if before.get(names[i]) not in (None, digest)]
     changed = f"{len(other):,} of these images are no longer what they were"
     notes = [f"warning: {changed}, such as {other[0]}"] if other else []
     return Known(splits, _roles(digest_of, seen), notes)
 
 
-def anywhere(folder: RunFolder, data: ImageData, seen: Seen | None, otherwise: Callable[[], Splits]) -> Known:
+def anywhere(
+    folder: RunFolder, data: SampleData, seen: Seen | None, otherwise: Callable[[], Splits]
+) -> Known:
     """Images that may be a run's own, or some of them, under whatever names.
 
     If they are the very same as the run's, they are split as the run was. Of others, an image that the model
@@ -92,7 +94,7 @@ def anywhere(folder: RunFolder, data: ImageData, seen: Seen | None, otherwise: C
             return Known(splits, splits.of_each(), [])
         what = f"{folder.path} has no record of the images that its model has seen"
         return Known(otherwise(), {}, [f"warning: {what}, so whether these are among them is not known"])
-    digest_of = digests(data, range(len(data.images)))
+    digest_of = digests(data, range(len(data.samples)))
     seen_here = _roles(digest_of, seen)
     if (moved := _own_split(rows, data, digest_of, str(folder.split))) is not None:
         return Known(moved, seen_here, [])
@@ -106,7 +108,7 @@ def _roles(digest_of: Mapping[int, str], seen: Seen) -> dict[int, str]:
 
 
 def _own_split(
-    rows: Sequence[Row], data: ImageData, digest_of: Mapping[int, str], source: str
+    rows: Sequence[Row], data: SampleData, digest_of: Mapping[int, str], source: str
 ) -> Splits | None:
     """The split that a run has recorded, of the very same images; None for any others."""
     if Counter(row.get("sha256") for row in rows) != Counter(digest_of.values()):
@@ -114,7 +116,7 @@ def _own_split(
     waiting: dict[str, dict[str, str]] = {}
     for row in rows:
         waiting.setdefault(row["sha256"], {})[row["name"]] = row["split"]
-    names, split_of = data.images.names, {}
+    names, split_of = data.samples.names, {}
     # Of several copies, the one with the same name goes first.
     for index in sorted(digest_of, key=lambda index: names[index] not in waiting[digest_of[index]]):
         copies = waiting[digest_of[index]]
@@ -122,7 +124,7 @@ def _own_split(
     return _splits(data, split_of, f"the run's own images, known by content, as {source} has them")
 
 
-def _apart(data: ImageData, splits: Splits, roles: Mapping[int, str]) -> Splits:
+def _apart(data: SampleData, splits: Splits, roles: Mapping[int, str]) -> Splits:
     """`splits`, in which every image that a run knows is what it was there."""
     split_of = splits.of_each()
     left = Counter(role for index, role in roles.items() if split_of[index] == "test" and role != "test")
@@ -134,7 +136,7 @@ def _apart(data: ImageData, splits: Splits, roles: Mapping[int, str]) -> Splits:
     return _splits(data, {**split_of, **roles}, rule)
 
 
-def _splits(data: ImageData, split_of: Mapping[int, str], rule: str) -> Splits:
+def _splits(data: SampleData, split_of: Mapping[int, str], rule: str) -> Splits:
     lists = {
         split: np.array(sorted(index for index, given in split_of.items() if given == split), np.int64)
         for split in SPLITS[:3]
@@ -142,9 +144,9 @@ def _splits(data: ImageData, split_of: Mapping[int, str], rule: str) -> Splits:
     return from_lists(data, lists, rule)
 
 
-def _same_by_fingerprint(folder: RunFolder, rows: Sequence[Row], data: ImageData) -> bool:
+def _same_by_fingerprint(folder: RunFolder, rows: Sequence[Row], data: SampleData) -> bool:
     """Whether these are the images of a run that recorded one digest of all images, and none of each."""
-    if not rows or {row["name"] for row in rows} != set(data.images.names):
+    if not rows or {row["name"] for row in rows} != set(data.samples.names):
         return False
     try:
         return _fingerprint(folder) == data_facts(data, split_from_rows(rows, data)).fingerprint
@@ -160,7 +162,7 @@ def _fingerprint(folder: RunFolder) -> str | None:
         return None
 
 
-def check_same_images(folder: RunFolder, data: ImageData, splits: Splits) -> None:
+def check_same_images(folder: RunFolder, data: SampleData, splits: Splits) -> None:
     """Refuse to go on with a run where the images, or their split, are not those that it recorded.
 
     Where they lie does not matter; reads all files.
@@ -170,7 +172,7 @@ def check_same_images(folder: RunFolder, data: ImageData, splits: Splits) -> Non
     """
     if not folder.split.is_file():
         return
-    rows, names = read_csv(folder.split), data.images.names
+    rows, names = read_csv(folder.split), data.samples.names
     recorded, current = split_from_rows(rows, data, str(folder.split)).of_each(), splits.of_each()
     if moved := [names[index] for index in range(len(names)) if recorded[index] != current[index]]:
         raise GraftError(f"data: the split is no longer that of {folder.split}, first at {moved[0]}")

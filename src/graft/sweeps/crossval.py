@@ -9,7 +9,7 @@ from graft.configuration.keys import key_of
 from graft.configuration.metric_names import ASSESSED
 from graft.configuration.run_config import Node, RunConfig
 from graft.configuration.schema import Config
-from graft.data import ImageData, Splits
+from graft.data import SampleData, Splits
 from graft.errors import GraftError, reason_of
 from graft.evaluation.answers import Answers
 from graft.evaluation.assessment import assess
@@ -50,7 +50,7 @@ class Cut(NamedTuple):
         return Fold(self.repeat, self.fold, trained, validated, tested, metrics, reason)
 
 
-def cuts_of(config: Config, folder: Path, data: ImageData) -> list[Cut]:
+def cuts_of(config: Config, folder: Path, data: SampleData) -> list[Cut]:
     """All folds of all repeats, so that what cannot be cut is refused before anything is trained.
 
     A repeat cuts by the next `data.split_seed`. Each fold has a run's folder in the cross-validation's.
@@ -108,7 +108,7 @@ def train_folds(cuts: Sequence[Cut], config: Config, words: Sequence[str], train
 
 
 def write_together(
-    path: Path, name: str, rule: str, cuts: Sequence[Cut], done: Sequence[Fold], data: ImageData
+    path: Path, name: str, rule: str, cuts: Sequence[Cut], done: Sequence[Fold], data: SampleData
 ) -> tuple[Sequence[Mapping[str, object]], str]:
     """Write the table, the page, the out-of-fold predictions and their metrics and figures.
 
@@ -129,11 +129,11 @@ def write_together(
     for cut, fold in zip(cuts, done, strict=True):
         if not fold.reason:
             tested.setdefault(cut.repeat, []).append(cut)
-    number = {image: index for index, image in enumerate(data.images.names)}
+    number = {image: index for index, image in enumerate(data.samples.names)}
     task = SingleLabel(data.class_names)
     (first, predictions), *others = (pooled(task, of_repeat, number) for of_repeat in tested.values())
     folder = RunFolder(path)
-    metrics = task.write(folder, first, lambda row: data.images[number[first.names[row]]])
+    metrics = task.write(folder, first, lambda row: data.samples[number[first.names[row]]])
     write_json(folder.metrics_file, metrics)
     together = [metrics]
     for answers, of_repeat in others:

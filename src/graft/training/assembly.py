@@ -9,12 +9,13 @@ import pytorch_lightning as pl
 import torch
 from torch.optim import Optimizer
 
-from graft.backbones import Backbone, Preprocessing
-from graft.backbones.making import make_backbone
+from graft.backbones import Backbone
+from graft.backbones.preprocessings import AnyPreprocessing
 from graft.configuration.building import build, build_later
 from graft.configuration.locating import located
 from graft.configuration.run_config import Node, RunConfig
-from graft.data import ImageData, ImageDataModule, Splits, split_from_rows
+from graft.data import SampleData, SampleDataModule, Splits, split_from_rows
+from graft.data.backbone_for import backbone_for
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
@@ -36,10 +37,10 @@ from graft.training.single_images import check_single_images
 
 
 def make_loading(
-    config: RunConfig, data: ImageData, splits: Splits, preprocessing: Preprocessing
-) -> ImageDataModule:
+    config: RunConfig, data: SampleData, splits: Splits, preprocessing: AnyPreprocessing
+) -> SampleDataModule:
     """The LightningDataModule of a run."""
-    return ImageDataModule(
+    return SampleDataModule(
         data,
         splits,
         preprocessing,
@@ -78,14 +79,14 @@ def fingerprint_of(backbone: Backbone) -> int:
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
 
 
-def make_task(config: RunConfig, loading: ImageDataModule) -> Task:
+def make_task(config: RunConfig, loading: SampleDataModule) -> Task:
     """What is predicted, with the loss that the configuration asks for.
 
     Raises:
         GraftError: the class weights are not one a class.
     """
     names, loss = loading.data.class_names, config.loss
-    labels = loading.data.images.labels[loading.splits["train"]]
+    labels = loading.data.samples.labels[loading.splits["train"]]
     return SingleLabel(
         names,
         label_smoothing=loss.label_smoothing,
@@ -94,7 +95,7 @@ def make_task(config: RunConfig, loading: ImageDataModule) -> Task:
 
 
 def make_module(
-    config: RunConfig, backbone: Backbone, loading: ImageDataModule, plan: FreezePlan
+    config: RunConfig, backbone: Backbone, loading: SampleDataModule, plan: FreezePlan
 ) -> TransferModule:
     """The LightningModule: the backbone with a new head, and how both are trained."""
     classes = len(loading.data.class_names)
@@ -157,12 +158,12 @@ def rates(optimizer: Node) -> Rates:
 class Parts(NamedTuple):
     """What a run is made of, the same in all of its processes."""
 
-    loading: ImageDataModule
+    loading: SampleDataModule
     module: TransferModule
     plan: FreezePlan
 
 
-def _recorded_split(begun: RunFolder, data: ImageData) -> Splits:
+def _recorded_split(begun: RunFolder, data: SampleData) -> Splits:
     try:
         return split_from_rows(read_csv(begun.split), data, str(begun.split))
     except GraftError as error:
@@ -201,7 +202,7 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     checks.check_processes(config, size, splits)
     if config.head.get("standardize", False) is None:
         config = replace(config, head={**config.head, "standardize": config.solves})
-    backbone = make_backbone(config.backbone)
+    backbone = backbone_for(config.backbone, data, splits["train"])
     loading = make_loading(config, data, splits, backbone.preprocessing)
     plan = make_plan(config, backbone)
     module = make_module(config, backbone, loading, plan)

@@ -49,8 +49,8 @@ def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], par
 
 def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, resumed: bool) -> None:
     """Keep a picture of what the first batch looks like to the network."""
-    images = parts.loading.first_images(32)
-    grid = pictures.image_grid(images, parts.module.backbone.preprocessing)
+    shown = parts.loading.evaluation.shown(parts.loading.first_inputs(32))
+    grid = pictures.image_grid(shown)
     write_figure(folder.images_figure, pictures.picture_of(grid))
     if not resumed:
         tensorboard.add_image(trainer.loggers, "training images", grid)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from graft.backbones.inputs import moved
 from graft.configuration.schema import Config
-from graft.data import ImageDataModule, split_from_rows
+from graft.data import SampleDataModule, split_from_rows
 from graft.errors import GraftError
 from graft.models import Bundle
 from graft.processes.lightning import lone_device
@@ -15,8 +16,8 @@ from graft.training.testing import loading_for
 
 
 def images_of_run(
-    run: str, recorded: Config, bundle: Bundle, like: ImageDataModule
-) -> ImageDataModule | None:
+    run: str, recorded: Config, bundle: Bundle, like: SampleDataModule
+) -> SampleDataModule | None:
     """What the run in the folder `run` was trained on, loaded as `like` loads others; None where it is gone.
 
     A bundle without its run has an empty configuration in `recorded`.
@@ -30,7 +31,7 @@ def images_of_run(
 
 
 def take_anew(
-    bundle: Bundle, layers: Sequence[str], loading: ImageDataModule | None, accelerator: str
+    bundle: Bundle, layers: Sequence[str], loading: SampleDataModule | None, accelerator: str
 ) -> None:
     """Take some layers' running statistics from training images, in place; None: there are none."""
     if loading is None:
@@ -40,4 +41,4 @@ def take_anew(
     model, images = bundle.model.to(device), len(loading.splits["train"])
     print(f"wise_ft: norm layers' statistics are taken anew, from {min(images, MOST):,} training images")
     batches = first(loading.train_dataloader(), MOST)
-    take_statistics(model, layers, batches, lambda batch: model(batch["image"].to(device)))
+    take_statistics(model, layers, batches, lambda batch: model(moved(batch["input"], device)))

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from graft.backbones import Backbone
+from graft.backbones.inputs import Input, count_of, filled_up
 from graft.data.mixing import Mix
 from graft.errors import GraftError
-from graft.features.extraction import filled_up
 from graft.freezing import FreezePlan
 from graft.objective import Regularizer
 from graft.objective.behaviour import outputs
@@ -34,14 +34,14 @@ LOOK_EVERY = 50
 class Labels(TypedDict):
     """What every batch has: `(B,)` classes, and `(B,)` which images they are of."""
 
-    label: Tensor
+    target: Tensor
     index: Tensor
 
 
 class Batch(Labels, total=False):
-    """Images `(B, 3, H, W)`; or in `boundary` the tensors `(B, …)` before the stage of the number `start`."""
+    """Inputs of B samples; or in `boundary` the tensors `(B, …)` before the stage of the number `start`."""
 
-    image: Tensor
+    input: Input
     boundary: Tensor
     start: int
 
@@ -131,12 +131,16 @@ class TransferModule(pl.LightningModule):
         brings = self.regularizer if isinstance(self.regularizer, nn.Module) else None
         self.groups = parameter_groups(self.backbone, self.head, **rates, source_head=brings)
 
-    def forward(self, images: Tensor, start: int = 0) -> Tensor:
-        """Images `(N, 3, H, W)`, or boundary tensors before stage `start`, to logits `(N, C)`."""
-        if self.channels_last and images.ndim == 4:
-            images = images.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.head(self.backbone(images, start=start))
+    def forward(self, given: Input, start: int = 0) -> Tensor:
+        """Inputs of N samples, or boundary tensors before stage `start`, to logits `(N, C)`."""
+        logits: Tensor = self.head(self.backbone(self.laid_out(given), start=start))
         return logits
+
+    def laid_out(self, given: Input) -> Input:
+        """Images, or maps of them, as NHWC where that is asked for."""
+        if self.channels_last and isinstance(given, Tensor) and given.ndim == 4:
+            return given.contiguous(memory_format=torch.channels_last)
+        return given
 
     def tally(self, name: str) -> Tally:
         """The pooled numbers of `train`, `val` or `test`."""
@@ -152,14 +156,16 @@ class TransferModule(pl.LightningModule):
                 buffer.copy_(collectives.of_first(buffer))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
-        (images, start), target = entering(batch), batch["label"]
+        (given, start), target = entering(batch), batch["target"]
         if self.mix is not None:
-            images, target = self.mix(images, target)
-        logits, boundaries = self._watched(images, start)
+            if not isinstance(given, Tensor):
+                raise GraftError("mix: it blends images, and these inputs are no tensors; give mix=none")
+            given, target = self.mix(given, target)
+        logits, boundaries = self._watched(given, start)
         loss, weight = self.task.loss(logits, target)
         if self.distill is not None:
-            loss = self.distill(images, logits, loss)
-        total = _own_share(loss, weight, len(target)) + self._regularize(images, boundaries, target)
+            loss = self.distill(given, logits, loss)
+        total = _own_share(loss, weight, len(target)) + self._regularize(given, boundaries, target)
         if looks_each_step(total.device):
             self._check_finite(total, "step")
         elif batch_index % LOOK_EVERY == LOOK_EVERY - 1:
@@ -176,45 +182,43 @@ class TransferModule(pl.LightningModule):
         """Refuse to go on where a loss of this epoch was no number; a sum that it entered is none since."""
         self._check_finite(self.tally("train").loss_sum + self._sums()[0], "by step")
 
-    def _watched(self, images: Tensor, start: int) -> tuple[Tensor, list[Tensor]]:
+    def _watched(self, given: Input, start: int) -> tuple[Tensor, list[Tensor]]:
         """Logits, and what came out of each stage where the regulariser asks for it."""
         if self.regularizer is None or not self.regularizer.watches:
-            return self(images, start), []
-        if self.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        boundaries = outputs(self.backbone, images)
+            return self(given, start), []
+        boundaries = outputs(self.backbone, self.laid_out(given))
         return self.head(boundaries[-1]), boundaries
 
-    def _regularize(self, images: Tensor, boundaries: list[Tensor], target: Tensor) -> Tensor | float:
+    def _regularize(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor | float:
         """The regulariser's term, logged as a mean of its own, so that `train/loss` stays the plain one."""
         if self.regularizer is None:
             return 0.0
-        if (term := self.regularizer.term(images, boundaries, target)) is None:
+        if (term := self.regularizer.term(given, boundaries, target)) is None:
             return 0.0
-        self.terms.update(term.detach(), len(images))
+        self.terms.update(term.detach(), count_of(given))
         return term
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
-        self.tally("val").update(self(*entering(batch)), batch["label"])
+        self.tally("val").update(self(*entering(batch)), batch["target"])
 
     def on_test_epoch_start(self) -> None:  # noqa: D102
         self.outputs = []
         self.tally("test").reset()
 
     def test_step(self, batch: Batch, batch_index: int) -> None:  # noqa: D102
-        (images, start), labels = entering(batch), batch["label"]
+        (given, start), labels = entering(batch), batch["target"]
         # As when boundary tensors are computed for the cache, so that both give the same bits.
         loader: Any = self.trainer.test_dataloaders
-        logits = self(filled_up(images, loader.batch_size), start)[: len(labels)]
+        logits = self(filled_up(given, loader.batch_size), start)[: len(labels)]
         self.tally("test").update(logits, labels)
         self.outputs.append((batch["index"].cpu(), labels.cpu(), logits.float().cpu()))
 
     def predict_step(self, batch: ReadableBatch, batch_index: int) -> ReadableBatch:
-        """A batch of `collate_readable` with predictions `(B, C)` in place of its images."""
-        indices, images, failures = batch
+        """A batch of `collate_readable` with predictions `(B, C)` in place of its inputs."""
+        indices, given, failures = batch
         if not indices:
             return batch
-        outputs = self(images).float().cpu().double()
+        outputs = self(given).float().cpu().double()
         return indices, self.task.predictions(outputs, self.temperature), failures
 
     def on_train_epoch_end(self) -> None:  # noqa: D102
@@ -280,9 +284,9 @@ class TransferModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule} if schedule else optimizer
 
 
-def entering(batch: Batch) -> tuple[Tensor, int]:
+def entering(batch: Batch) -> tuple[Input, int]:
     """What enters the backbone, and the first stage that it enters."""
-    return (batch["boundary"], batch["start"]) if "boundary" in batch else (batch["image"], 0)
+    return (batch["boundary"], batch["start"]) if "boundary" in batch else (batch["input"], 0)
 
 
 def looks_each_step(device: torch.device) -> bool:

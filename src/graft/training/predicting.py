@@ -52,7 +52,7 @@ def predict_files(
     """
     size = batch_size or bundle.tested.batch_size
     loader = ImageLoader(
-        PathImages(files, bundle.transform, bundle.levels),
+        PathImages(files, bundle.transform, bundle.levels, bundle.kind),
         size,
         num_workers=worker_count(num_workers, -(-len(files) // size)),
         collate_fn=collate_readable,

@@ -55,7 +55,7 @@ def first(batches: Iterable[Batch], images: int) -> Iterator[Batch]:
     """So many batches as hold that many images, over all processes."""
     for batch in batches:
         yield batch
-        images -= len(batch["label"]) * collectives.size()
+        images -= len(batch["target"]) * collectives.size()
         if images <= 0:
             return
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from graft.configuration.run_config import RunConfig
-from graft.data import ImageDataModule
+from graft.data import SampleDataModule
 from graft.errors import GraftError
 from graft.features.extraction import evaluating
 from graft.freezing import FreezePlan
@@ -16,7 +16,7 @@ from graft.training.module import TransferModule
 
 
 def check_single_images(
-    config: RunConfig, loading: ImageDataModule, module: TransferModule, plan: FreezePlan, size: int
+    config: RunConfig, loading: SampleDataModule, module: TransferModule, plan: FreezePlan, size: int
 ) -> None:
     """Refuse batches of one image for each of `size` processes, where a layer needs two for its statistics.
 
@@ -56,7 +56,7 @@ def _moving(module: TransferModule, plan: FreezePlan) -> Iterator[nn.Module]:
 
 @torch.no_grad()
 def _starved(
-    module: TransferModule, loading: ImageDataModule, layers: Sequence[nn.Module]
+    module: TransferModule, loading: SampleDataModule, layers: Sequence[nn.Module]
 ) -> list[nn.Module]:
     """Those of the layers that see one value of each channel of one image, the first to see it first."""
     starved: list[nn.Module] = []
@@ -68,7 +68,7 @@ def _starved(
     hooks = [layer.register_forward_pre_hook(look) for layer in layers]
     try:
         with evaluating(module.backbone, module.head):
-            module.head(module.backbone(loading.first_images(1)))
+            module.head(module.backbone(loading.first_inputs(1)))
     finally:
         for hook in hooks:
             hook.remove()

@@ -28,14 +28,14 @@ def solve_head(
     """Solve the module's head in place; write and log what each penalty gave, and the metrics as an epoch's.
 
     Raises:
-        ImageError: an image cannot be read.
+        SampleError: an image cannot be read.
     """
     started = time.perf_counter()
     loading, module = parts.loading, parts.module
     apply(parts.plan, module.backbone.stages, 0)
     splits, data = loading.splits, loading.data
     labelled = [
-        Labelled(features, torch.from_numpy(data.images.labels[splits[split]]))
+        Labelled(features, torch.from_numpy(data.samples.labels[splits[split]]))
         for features, split in zip(cache.features(), ("train", "val"), strict=True)
     ]
     groups = None if data.together is None else np.asarray(data.together, object)[splits["train"]]

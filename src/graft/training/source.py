@@ -7,8 +7,9 @@ from torch import nn
 from torch.nn.functional import softmax
 
 from graft.backbones import SourceHead, source_network
+from graft.backbones.inputs import count_of, moved
 from graft.configuration.run_config import Node
-from graft.data import ImageDataModule
+from graft.data import SampleDataModule
 from graft.errors import GraftError
 from graft.features.extraction import evaluating
 from graft.objective import CoTuning, Delta
@@ -17,7 +18,7 @@ from graft.processes.lightning import lone_trainer
 from graft.training.module import Batch, TransferModule
 
 
-def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: Node) -> None:
+def learn_relation(module: TransferModule, loading: SampleDataModule, trainer: Node) -> None:
     """Fill in the relation that co-tuning needs; nothing happens where the regulariser is another.
 
     All training images pass once, as in evaluation and in single precision, through backbone and source head
@@ -36,9 +37,9 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: No
     counts = torch.zeros(len(sums), dtype=torch.int64)
 
     def add(batch: Batch) -> None:
-        shares = softmax(network(batch["image"]).float(), dim=1)
-        sums.index_add_(0, batch["label"], shares.cpu().double())
-        counts.add_(torch.bincount(batch["label"], minlength=len(counts)))
+        shares = softmax(network(batch["input"]).float(), dim=1)
+        sums.index_add_(0, batch["target"], shares.cpu().double())
+        counts.add_(torch.bincount(batch["target"], minlength=len(counts)))
 
     look_at_training_images(network, loading, trainer, add)
     relation = sums / counts[:, None]
@@ -51,7 +52,7 @@ def learn_relation(module: TransferModule, loading: ImageDataModule, trainer: No
     )
 
 
-def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: Node) -> None:
+def measure_maps(module: TransferModule, loading: SampleDataModule, trainer: Node) -> None:
     """Fill in the mean squares that DELTA divides by; nothing happens where the regulariser is another.
 
     All training images pass once, as in evaluation and in single precision. A run that goes on has them from
@@ -69,9 +70,9 @@ def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: Node
 
     def add(batch: Batch) -> None:
         nonlocal images
-        for stage, maps in enumerate(outputs(backbone, batch["image"])):
+        for stage, maps in enumerate(outputs(backbone, batch["input"])):
             sums[stage] += maps.float().square().flatten(1).mean(1).cpu().double().sum()
-        images += len(batch["image"])
+        images += count_of(batch["input"])
 
     look_at_training_images(backbone, loading, trainer, add)
     squares = sums / images
@@ -83,7 +84,7 @@ def measure_maps(module: TransferModule, loading: ImageDataModule, trainer: Node
 
 
 def look_at_training_images(
-    network: nn.Module, loading: ImageDataModule, trainer: Node, look: Callable[[Batch], None]
+    network: nn.Module, loading: SampleDataModule, trainer: Node, look: Callable[[Batch], None]
 ) -> None:
     """Give `look` all training images once, in order, as in evaluation, with `network` in evaluation mode.
 
@@ -94,6 +95,6 @@ def look_at_training_images(
     network.to(device)
     with torch.no_grad(), evaluating(network):
         for batch in loading.ordered_loader("train"):
-            batch["image"] = batch["image"].to(device)
+            batch["input"] = moved(batch["input"], device)
             look(batch)
     network.cpu()

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from graft.data import ImageData, ImageDataModule, Splits, evaluation_transform
+from graft.data import SampleData, SampleDataModule, Splits, evaluation_transform
 from graft.evaluation.answers import Answers
 from graft.evaluation.assessment import Metrics
 from graft.evaluation.calibration import at_bound, fit_temperature
@@ -38,9 +38,9 @@ class ModelOutputs(NamedTuple):
     labels: Tensor
     logits: Tensor
 
-    def answers(self, data: ImageData, temperature: float = 1.0) -> Answers:
+    def answers(self, data: SampleData, temperature: float = 1.0) -> Answers:
         """What the model said of each image of the data that was tested."""
-        names = [data.images.names[index] for index in self.indices.tolist()]
+        names = [data.samples.names[index] for index in self.indices.tolist()]
         return self.task.answers(names, self.labels, self.logits, temperature)
 
 
@@ -59,10 +59,10 @@ def tested_module(bundle: Bundle) -> TransferModule:
 
 
 def loading_for(
-    bundle: Bundle, data: ImageData, splits: Splits, batch_size: int | None, num_workers: int | None
-) -> ImageDataModule:
-    """Images as the bundle sees them; without a batch size, as many at a time as it was tested with."""
-    return ImageDataModule(
+    bundle: Bundle, data: SampleData, splits: Splits, batch_size: int | None, num_workers: int | None
+) -> SampleDataModule:
+    """Samples as the bundle sees them; without a batch size, as many at a time as it was tested with."""
+    return SampleDataModule(
         data,
         splits,
         bundle.preprocessing,
@@ -109,7 +109,7 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Batch]) -> No
 
 
 def write_test(
-    folder: RunFolder, result: ModelOutputs, data: ImageData, temperature: float | None
+    folder: RunFolder, result: ModelOutputs, data: SampleData, temperature: float | None
 ) -> Metrics:
     """Write what the task makes of a test on `data`, whose classes are the model's.
 
@@ -121,7 +121,10 @@ def write_test(
     answers = plain if temperature is None else result.answers(data, temperature)
     indices = result.indices.tolist()
     measured = result.task.write(
-        folder, answers, lambda row: data.images[indices[row]], None if temperature is None else plain
+        folder,
+        answers,
+        lambda row: data.kind.card(data.samples[indices[row]]),
+        None if temperature is None else plain,
     )
     # What the tally has too is the tally's, to the last digit as validation has it.
     metrics: Metrics = {**result.metrics, **measured, **result.metrics}

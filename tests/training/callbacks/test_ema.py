@@ -183,7 +183,7 @@ def taken_by_hand(module, state, batches):
         layer.register_forward_hook(lambda _layer, inputs, _out, to=entered[name]: to.append(inputs[0]))
     with torch.no_grad():
         for batch in batches:
-            module(batch["image"])
+            module(batch["input"])
     taken = {}
     for name, inputs in entered.items():
         taken[f"{name}.running_mean"] = torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0)
@@ -219,7 +219,7 @@ def test_the_averages_statistics_are_taken_from_training_images_at_each_validati
             found.load_state_dict(state)
             found.eval()
             with torch.no_grad():
-                parts = [cross_entropy(found(batch["image"]), batch["label"]) for batch in batches]
+                parts = [cross_entropy(found(batch["input"]), batch["target"]) for batch in batches]
             losses[recalibrate].append(torch.stack(parts).mean())
         # What trains is the same, and draws the same (there is dropout).
         losses[f"raw {recalibrate}"] = watch.after

@@ -11,15 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from graft.backbones.inputs import Input, moved
 from graft.backbones.making import backbone_name
 from graft.configuration.run_config import RunConfig
 from graft.data.cache_location import cache_folder
-from graft.data.image_data import Indices
+from graft.data.samples import Indices
 from graft.errors import GraftError
 from graft.features.extraction import evaluating
 from graft.features.fast import FastPrefix
-from graft.features.image_features import ImageFeatures
 from graft.features.loading import Boundary, BoundaryLoader
+from graft.features.sample_features import SampleFeatures
 from graft.features.store import FeatureStore
 from graft.models.head import fit_standardization, standardizes
 from graft.processes.interruption import is_pending, raise_pending
@@ -69,10 +70,10 @@ class FeatureCache:
             "precision": self.precision,
             "channels_last": self.fast or module.channels_last,
         }
-        self.plain = ImageFeatures(
+        self.plain = SampleFeatures(
             self.store,
             module.backbone,
-            loading.data.images,
+            loading.data.samples,
             loading.evaluation,
             self._run,
             how,
@@ -135,7 +136,7 @@ class FeatureCache:
 
     def _rows(self, indices: Indices) -> Indices:
         """Where each of all images is among `indices`."""
-        rows = np.full(len(self.loading.data.images), -1, np.int64)
+        rows = np.full(len(self.loading.data.samples), -1, np.int64)
         rows[indices] = np.arange(len(indices))
         return rows
 
@@ -143,12 +144,14 @@ class FeatureCache:
     def probed(self) -> Probed:
         """What one image tells; asked only where something is to be computed."""
         backbone = self.module.backbone
-        tensors, values = self.loading.evaluation(self.loading.data.images[0])[None], []
+        transform, sample = self.loading.evaluation, self.loading.data.samples[0]
+        one = np.zeros(1, np.int64)
+        given, values = transform.finish([transform.prepare(sample)], None, one, one), []
         state = torch.get_rng_state()
         with torch.no_grad(), evaluating(backbone):
             for index in range(len(backbone)):
-                tensors = backbone(tensors, start=index, stop=index + 1)
-                values.append(tensors.numel())
+                given = backbone(given, start=index, stop=index + 1)
+                values.append(given.numel())
         draws = not torch.equal(state, torch.get_rng_state())
         torch.set_rng_state(state)
         return Probed(values, draws)
@@ -212,7 +215,7 @@ class FeatureCache:
             )
         return self._read[stop, view]
 
-    def _run(self, images: Tensor, stop: int) -> Tensor:
+    def _run(self, given: Input, stop: int) -> Tensor:
         """The first stages as training would run them."""
         module, precision = self.module, self.trainer.precision_plugin
         # Lightning moves the weights with the module that it tests, which is another one.
@@ -220,10 +223,8 @@ class FeatureCache:
         if self.fast:
             if stop not in self._fast:
                 self._fast = {stop: FastPrefix(list(module.backbone.stages.values())[:stop])}
-            return self._fast[stop](images.to(device))
-        images = precision.convert_input(images.to(device))
-        if module.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+            return self._fast[stop](moved(given, device))
+        given = module.laid_out(precision.convert_input(moved(given, device)))
         with precision.forward_context():
-            tensors: Tensor = module.backbone(images, stop=stop)
+            tensors: Tensor = module.backbone(given, stop=stop)
         return tensors

@@ -1,4 +1,4 @@
-"""Boundary tensors of images: read from the store, computed by a backbone's first stages where they lack."""
+"""Boundary tensors of samples: read from the store, computed by a backbone's first stages where they lack."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,10 +8,13 @@ from functools import cached_property
 from torch import Tensor
 
 from graft.backbones import Backbone
-from graft.data import ImageSet, TransformedImages, make_loader
-from graft.data.image_data import Indices
+from graft.backbones.inputs import Input
+from graft.data import Samples, TransformedSamples, make_loader
+from graft.data.loading import PlainTransform
+from graft.data.samples import Indices
+from graft.data.transforms import Transform
 from graft.features.extraction import evaluating, extract
-from graft.features.keys import boundary_key, image_ids, stage_digest, surroundings
+from graft.features.keys import boundary_key, sample_ids, stage_digest, surroundings
 from graft.features.loading import OneView
 from graft.features.store import FeatureStore, Stored
 from graft.runs.log import say
@@ -21,15 +24,15 @@ TELL_EVERY = 20.0
 
 
 @dataclass(frozen=True)
-class ImageFeatures:
-    """What a backbone's stages, from the stem on, make of images under one transform.
+class SampleFeatures:
+    """What a backbone's stages, from the stem on, make of samples under one transform.
 
     Attributes:
         store: where tensors are kept.
         backbone: with the weights it has when it is given; they must not change after that.
-        images: the images.
-        transform: from PIL to the backbone's input.
-        run: images `(B, 3, H, W)` and the number of stages to tensors `(B, …)`, on any device.
+        samples: the images.
+        transform: from samples to the backbone's input.
+        run: inputs of B samples and the number of stages to tensors `(B, …)`, on any device.
         how: plain values that `run` depends on: device, precision, layout.
         label: the backbone's name, for people to read.
         batch_size: B; no more than all images. It changes the last bits, and is no part of the key.
@@ -40,9 +43,9 @@ class ImageFeatures:
 
     store: FeatureStore
     backbone: Backbone
-    images: ImageSet
-    transform: Callable[..., Tensor]
-    run: Callable[[Tensor, int], Tensor]
+    samples: Samples
+    transform: Transform | PlainTransform
+    run: Callable[[Input, int], Tensor]
     how: Mapping[str, object]
     label: str
     batch_size: int
@@ -54,7 +57,7 @@ class ImageFeatures:
     def keys(self) -> list[str]:
         """The key of the tensors after each stage."""
         digests = [stage_digest(stage) for stage in self.backbone.stages.values()]
-        around = surroundings(self.backbone, self.transform, self.how, self.images.loaders())
+        around = surroundings(self.backbone, self.transform, self.how, self.samples.loaders())
         return [boundary_key(digests[:stop], around) for stop in range(1, len(digests) + 1)]
 
     def lacking(self, stop: int, indices: Indices, view: int | None = None) -> int:
@@ -71,7 +74,7 @@ class ImageFeatures:
             image_bytes: of one tensor, as far as is known; room is made for so many.
 
         Raises:
-            ImageError: an image cannot be read.
+            SampleError: an image cannot be read.
             OSError: the store cannot be written to.
         """
         name = self.backbone.stage_names[stop - 1]
@@ -86,17 +89,17 @@ class ImageFeatures:
 
     def _ids(self, indices: Indices, view: int | None) -> Sequence[bytes]:
         if view is None:
-            return image_ids(self.images, indices)
+            return sample_ids(self.samples, indices)
         assert self.seed is not None
-        return image_ids(self.images, indices, drawn=(self.seed, view))
+        return sample_ids(self.samples, indices, drawn=(self.seed, view))
 
     def compute(self, stop: int, indices: Indices, view: int | None = None) -> Iterator[Tensor]:
         """As `get`, but computed anew, batch by batch `(B, …)`, and not kept."""
         name = self.backbone.stage_names[stop - 1]
-        items = TransformedImages(self.images, indices, self.transform)
+        items = TransformedSamples(self.samples, indices, self.transform)
         if view is not None:
-            items = OneView(self.images, indices, self.transform, self.seed, view)
-        size = min(self.batch_size, len(self.images))
+            items = OneView(self.samples, indices, self.transform, self.seed, view)
+        size = min(self.batch_size, len(self.samples))
         loader = make_loader(items, batch_size=size, num_workers=self.num_workers)
         started = last_line = time.perf_counter()
         total = len(indices)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from graft.data import ImageError, ImageSet, TransformedImages, training_transform
+from graft.data import ImageSamples, SampleError, TransformedSamples, training_transform
 from graft.features.loading import OneView
 
 BATCH = 4
@@ -13,8 +13,8 @@ BATCH = 4
 def live(net, data, indices, stop, batch_size=4):
     from graft.data import evaluation_transform
 
-    items = TransformedImages(data, indices, evaluation_transform(net.preprocessing))
-    images = torch.stack([items[i]["image"] for i in range(len(items))])
+    items = TransformedSamples(data, indices, evaluation_transform(net.preprocessing))
+    images = torch.stack([items[i]["input"] for i in range(len(items))])
     with torch.no_grad():
         return net.eval()(images, stop=stop)
 
@@ -99,9 +99,9 @@ def test_a_view_is_what_an_epoch_draws(features, backbone, images):
     net, data, indices = backbone().eval(), images(), np.array([4, 2, 0])
     transform = training_transform(net.preprocessing, (0.3, 1.0), 0.5, None)
     made = features(net, data, transform, seed=3)
-    trained = TransformedImages(data, indices, transform, seed=3)
+    trained = TransformedSamples(data, indices, transform, seed=3)
     for view in (0, 1):
-        drawn = torch.stack([trained[view, position]["image"] for position in range(3)])
+        drawn = torch.stack([trained[view, position]["input"] for position in range(3)])
         with torch.no_grad():
             expected = net(drawn)
         torch.testing.assert_close(made.get(3, indices, view).take(np.arange(3)), expected)
@@ -115,17 +115,17 @@ def test_an_image_that_cannot_be_read_is_named_and_leaves_nothing(features, imag
 
     def load(index):
         if index == 5:
-            raise ImageError("noise/5: damaged")
+            raise SampleError("noise/5: damaged")
         return data[index]
 
-    made = features(data=ImageSet(data.names, data.labels, load, data.content))
-    with pytest.raises(ImageError, match="noise/5: damaged"):
+    made = features(data=ImageSamples(data.names, data.labels, load, data.content))
+    with pytest.raises(SampleError, match="noise/5: damaged"):
         made.get(3, np.arange(7))
     assert made.lacking(3, np.arange(7)) == 7
 
 
 def test_progress_is_told_and_a_check_may_stop_it(features, monkeypatch, capsys):
-    monkeypatch.setattr("graft.features.image_features.TELL_EVERY", 0.0)
+    monkeypatch.setattr("graft.features.sample_features.TELL_EVERY", 0.0)
     features().get(3, np.arange(7))
     out = capsys.readouterr().out
     assert "computing what top gives, 7 images" in out
