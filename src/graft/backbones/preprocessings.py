@@ -11,9 +11,9 @@ class AnyPreprocessing(Protocol):
     """Plain values that belong to a backbone's weights and are stored in the bundle.
 
     Attributes:
-        name: of the way in which it makes the input: `image` and so on. By it, what reads it back, its transform and
-            the kind of samples that it is for are found.
-        side: of a picture that a network sees, px; of another input, of a picture with as many values.
+        name: of the way in which it makes the input, such as `image`. By it, what reads it back, its
+            transform and the kind of samples that it is for are found.
+        side: of a picture that a network sees, px; of another input, of a picture of as many values.
     """
 
     @property
