@@ -68,7 +68,7 @@ def test_what_is_kept_gives_the_same_bits(images, preprocessing, name, where):
     kept.kept = keep(kept, where, 0)
     assert len(kept.kept) == 4
     # No file is read any more.
-    kept.images = SimpleNamespace(labels=plain.images.labels)
+    kept.samples = SimpleNamespace(labels=plain.samples.labels)
     for epoch in (0, 1):
         assert torch.equal(all_of(plain, epoch)["input"], all_of(kept, epoch)["input"])
     assert not torch.equal(all_of(kept, 0)["input"], all_of(kept, 1)["input"]) or name == "evaluation"
@@ -185,7 +185,7 @@ def test_a_file_is_found_again_by_content(images, preprocessing, tmp_path, cache
     assert kept(whole)[1] == kept(replace(whole, shrinks=True))[1] == 4
     assert kept(evaluation, (4, 0, 3, 1))[1] == kept(evaluation, (4, 0, 1))[1] + 1 == 4
     for change in ({"resize": 21}, {"interpolation": "bicubic"}):
-        other = SimpleNamespace(**{**vars(preprocessing), **change})
+        other = replace(preprocessing, **change)
         assert kept(evaluation_transform(other))[1] == 4
     # One level of one pixel, the size and the time of the file kept.
     before = (tmp_path / "1.jpg").stat()

@@ -145,7 +145,7 @@ def test_more_pixels_than_pillow_allows(tmp_path, monkeypatch, paint, most):
 
 def test_a_workers_traceback_is_cut_to_the_message():
     text = 'Caught SampleError in DataLoader worker process 0.\nOriginal Traceback:\n  File "x"\n'
-    error = SampleError(f"{text}graft.data.images.SampleError: a.png: cannot be read\n")
+    error = SampleError(f"{text}graft.data.samples.SampleError: a.png: cannot be read\n")
     assert str(error) == "a.png: cannot be read"
 
 

@@ -96,7 +96,7 @@ def test_all_images_of_a_data_set_have_one_rule_and_it_is_told(photos, noise):
     assert np.asarray(data.samples[0]).max() == pytest.approx(56, abs=1)
     # What keeps features or pixels does so for these levels.
     digest = data.samples.digest(0)
-    assert digest != data.levelled({"whole": Levels(0, 65535)}).images.digest(0)
+    assert digest != data.levelled({"whole": Levels(0, 65535)}).samples.digest(0)
     png(photos / "light" / "3.png", noise(60_000, 8, 9, 1))
     assert opened(photos).levels == {"whole": (0, 65535)}
 

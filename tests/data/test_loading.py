@@ -125,7 +125,7 @@ def test_a_stream_is_given_back_after_an_error():
 
 @pytest.mark.parametrize(("count", "sizes"), [(9, [4, 4, 1]), (3, [3]), (8, [4, 4])])
 def test_in_order_batches_are_full_and_the_last_has_the_rest(noise, count, sizes):
-    items = TransformedSamples(noise({"all": [6, 6]}).images, np.arange(count), v2.PILToTensor())
+    items = TransformedSamples(noise({"all": [6, 6]}).samples, np.arange(count), v2.PILToTensor())
     found = list(make_loader(items, batch_size=4, num_workers=0))
     assert [len(batch["index"]) for batch in found] == sizes
     assert torch.cat([batch["index"] for batch in found]).tolist() == list(range(count))
@@ -133,7 +133,7 @@ def test_in_order_batches_are_full_and_the_last_has_the_rest(noise, count, sizes
 
 def test_plain_positions_are_taken_for_epoch_0(noise):
     # Lightning's overfit_batches puts a sampler of plain positions in place of ours.
-    items = TransformedSamples(noise({"all": [8, 9]}).images, np.arange(3, 9), draw_from_all, 5)
+    items = TransformedSamples(noise({"all": [8, 9]}).samples, np.arange(3, 9), draw_from_all, 5)
     plain, keyed, later = items[2], items[(0, 2)], items[(1, 2)]
     assert plain["index"] == keyed["index"] == 5
     assert torch.equal(plain["input"], keyed["input"])
@@ -162,7 +162,7 @@ def test_a_damaged_image_is_named_in_one_line(tmp_path, paint, workers):
 @pytest.mark.parametrize(("cores", "workers"), [(1, 0), (2, 0), (3, 2), (8, 7), (64, 8)])
 def test_workers_by_cores(monkeypatch, noise, cores, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    items = TransformedSamples(noise({"all": [9, 9]}).images, np.arange(18), v2.PILToTensor())
+    items = TransformedSamples(noise({"all": [9, 9]}).samples, np.arange(18), v2.PILToTensor())
     # torch warns of more workers than this machine has cores; none is started here.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("torch.utils.data.DataLoader.check_worker_number_rationality", lambda self: None)

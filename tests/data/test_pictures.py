@@ -45,7 +45,7 @@ def sides(images: SampleData, **asked) -> dict[str, set[str]]:
     splits, found = split(images, **asked), {}
     for name in ("train", "val", "test"):
         for index in splits[name]:
-            found.setdefault(images.images.content(int(index)), set()).add(name)
+            found.setdefault(images.samples.content(int(index)), set()).add(name)
             if images.groups is not None:
                 found.setdefault(images.groups[index], set()).add(name)
     return found
@@ -87,10 +87,10 @@ def test_folds_with_copies_partition_what_they_cut(seed: int) -> None:
 def test_of_official_parts_what_is_drawn_alone_is_kept_together() -> None:
     images = drawn(train=60, test=30)
     splits = split(images)
-    names = images.images.names
+    names = images.samples.names
     assert all(names[i].startswith("test/") for i in splits["test"])
     assert {names[i].partition("/")[0] for i in splits["val"]} == {"train"}
-    train, val = ({images.images.content(int(i)) for i in splits[name]} for name in ("train", "val"))
+    train, val = ({images.samples.content(int(i)) for i in splits[name]} for name in ("train", "val"))
     assert not train & val
 
 
@@ -122,8 +122,8 @@ def test_where_there_are_no_copies_nothing_changes(groups: list[str] | None, ask
 
 def test_names_and_threads_decide_nothing() -> None:
     images = drawn()
-    pixels = np.stack([np.asarray(image.convert("L")) for image in images.images])
-    other = array_images([f"x{i:03d}" for i in range(90)], images.images.labels, pixels)
+    pixels = np.stack([np.asarray(image.convert("L")) for image in images.samples])
+    other = array_images([f"x{i:03d}" for i in range(90)], images.samples.labels, pixels)
     renamed = with_copies_known(SampleData(images.class_names, {"all": other}), threads=3)
     for asked in ({}, {"folds": 4, "fold": 2}):
         first, second = split(images, **asked), split(renamed, **asked)

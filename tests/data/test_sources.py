@@ -38,11 +38,11 @@ def test_a_glyph_depends_on_seed_and_index_alone():
     assert np.array_equal(more[:70], fewer)
     assert not np.array_equal(fewer, other)
     assert np.array_equal(more, pixels(glyphs(530)))
-    assert glyphs(530).images.names[:70] == glyphs(70).images.names
+    assert glyphs(530).samples.names[:70] == glyphs(70).samples.names
 
 
 def test_few_glyphs():
-    assert glyphs(1).images.labels.tolist() == [0]
+    assert glyphs(1).samples.labels.tolist() == [0]
 
 
 def test_glyphs_can_be_told_apart_and_say_something_of_digits():
@@ -51,7 +51,7 @@ def test_glyphs_can_be_told_apart_and_say_something_of_digits():
     source, target = glyphs(2000), digits()
     neighbours = KNeighborsClassifier(3).fit(pixels(source).reshape(2000, -1), source.samples.labels)
     # Chance is 0.1; a better source than this is for a convolutional network to find.
-    assert neighbours.score(pixels(target).reshape(1797, -1), target.images.labels) > 0.5
+    assert neighbours.score(pixels(target).reshape(1797, -1), target.samples.labels) > 0.5
 
 
 def test_ten_thousand_glyphs_take_seconds():

@@ -55,7 +55,7 @@ def test_a_name_in_another_spelling_of_its_accents_is_the_same(noise):
     composed, apart = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
     data = noise({"train": [4, 4], "test": [2, 2]}, class_names=["ants", composed])
     data.parts["train"].names[0] = f"{composed}.png"
-    del data.__dict__["images"]
+    del data.__dict__["samples"]
     rows = split_rows(data, split(data))
     for row in rows:
         row |= {key: row[key].replace(composed, apart) for key in ("name", "label")}
@@ -64,7 +64,7 @@ def test_a_name_in_another_spelling_of_its_accents_is_the_same(noise):
     assert all(np.array_equal(split(data)[name], again[name]) for name in SPLITS)
     # Two files whose names differ in that alone are two.
     data.parts["train"].names[1] = f"{apart}.png"
-    del data.__dict__["images"]
+    del data.__dict__["samples"]
     rows = split_rows(data, split(data))
     assert len({row["name"] for row in rows}) == 12
     split_from_rows(rows, data)

@@ -125,8 +125,8 @@ def test_a_class_is_chosen_from_apart_from_the_others(noise):
     names = three.relabelled(np.array([1, 0, 1]), ["b", "others"])
     mine = split(three, shots=4)["train"]
     again = split(names, shots=4)["train"]
-    chosen = [index for index in mine if three.images.labels[index] == 1]
-    assert chosen == [index for index in again if names.images.labels[index] == 0]
+    chosen = [index for index in mine if three.samples.labels[index] == 1]
+    assert chosen == [index for index in again if names.samples.labels[index] == 0]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,7 +39,7 @@ def photo():
 @pytest.mark.parametrize("turned", [False, True])
 def test_evaluation_is_torchvisions_to_the_bit(photo, weights, turned):
     preset = weights.transforms()
-    preprocessing = SimpleNamespace(
+    preprocessing = Preprocessing(
         resize=preset.resize_size[0],
         crop=preset.crop_size[0],
         interpolation=preset.interpolation.value,
@@ -122,7 +121,7 @@ def pixels_of(found, preprocessing):
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
 def test_a_random_crop_is_pillows_within_rounding(photo, preprocessing, interpolation):
-    preprocessing.interpolation = interpolation
+    preprocessing = replace(preprocessing, interpolation=interpolation)
     transform = training_transform(preprocessing, (0.25, 0.75), 0.0, None)
     key = (np.array([3]), np.array([7]))
     sizes = np.array([[photo.height, photo.width]])
@@ -183,7 +182,7 @@ def test_half_are_mirrored(photo, preprocessing):
 
 
 def test_crops_from_a_shrunk_image_are_those_of_the_whole_but_for_blur(photo, preprocessing):
-    preprocessing.resize, preprocessing.crop = 256, 64
+    preprocessing = replace(preprocessing, resize=256, crop=64)
     whole = training_transform(preprocessing, (0.5, 1.0), 0.5, None)
     shrunk = replace(whole, shrinks=True)
     assert shrunk.prepare(photo).shape == (int(256 * 450 / 331), 256, 3)
@@ -196,8 +195,7 @@ def test_crops_from_a_shrunk_image_are_those_of_the_whole_but_for_blur(photo, pr
 @pytest.mark.parametrize("size", [(700, 1), (1, 700), (4001, 3), (3, 4000), (1703, 50), (50, 9999)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_the_middle_of_a_long_image_is_that_of_the_whole(preprocessing, size, interpolation):
-    preprocessing.interpolation = interpolation
-    preprocessing.mean, preprocessing.std = (0, 0, 0), (1, 1, 1)
+    preprocessing = replace(preprocessing, interpolation=interpolation, mean=(0, 0, 0), std=(1, 1, 1))
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
     reference = v2.Compose(
@@ -215,8 +213,7 @@ def test_the_middle_of_a_long_image_is_that_of_the_whole(preprocessing, size, in
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (40_000, 3), (20_000, 90)])
 def test_no_image_becomes_gigantic(preprocessing, size):
-    preprocessing.resize, preprocessing.crop = 256, 224
-    preprocessing.mean, preprocessing.std = (0, 0, 0), (1, 1, 1)
+    preprocessing = replace(preprocessing, resize=256, crop=224, mean=(0, 0, 0), std=(1, 1, 1))
     image = Image.new("RGB", size, (9, 90, 200))
     crops = training_transform(preprocessing, (0.08, 1.0), 0.5, None)
     for transform in (

@@ -83,7 +83,7 @@ def test_workers_of_every_start_method_load_the_same(method, begin_by, own_image
     # Decoded by workers, kept in memory, and sent to others.
     items.kept = keep(items, "ram", 1)
     for one, other in zip(loaded(items, 1), alone, strict=True):
-        assert all(torch.equal(one[key], other[key]) for key in ("image", "label", "index"))
+        assert all(torch.equal(one[key], other[key]) for key in ("input", "target", "index"))
     # Sent or not, what is kept is still whole here.
     assert all(np.array_equal(items.kept[i], np.array(own_images[i])) for i in range(9))
 

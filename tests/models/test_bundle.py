@@ -158,7 +158,7 @@ EVIL = {
     "partial": {"_target_": f"{__name__}.run_code", "_partial_": True},
     # Names that begin like trusted ones and lead elsewhere through what a module of theirs has imported.
     "through torch.nn": {"_target_": "torch.nn.functional.torch.load", "f": "evil.pt", "weights_only": False},
-    "through graft": {"_target_": "graft.models.bundle.Path.touch", "_args_": ["ran"]},
+    "through graft": {"_target_": "graft.models.bundle_files.Path.touch", "_args_": ["ran"]},
     "like a trusted name": {"_target_": "graftlike.evil"},
 }
 

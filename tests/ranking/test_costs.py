@@ -57,5 +57,5 @@ def test_the_network_stays_as_it_was(monkeypatch) -> None:
 def test_the_first_batches_are_not_counted(monkeypatch) -> None:
     """T48: they are slow, and a single slow one later does not show either."""
     times = iter([9.0, 9.0, 0.25, 7.0, 0.25])
-    monkeypatch.setattr(costs, "_timed", lambda backbone, images: next(times))
+    monkeypatch.setattr(costs, "_timed", lambda backbone, given, device: next(times))
     assert images_per_second(simple_cnn(), 8) == 16

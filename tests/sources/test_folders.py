@@ -217,10 +217,10 @@ def test_parts_within_the_classes_are_refused(tree):
 
 def test_folders_whose_names_do_not_recur_belong_to_their_class(tree, paint):
     root = tree({"ants/p1": 1, "ants/p2": 1, "bees/p3": 1, "bees/p4": 1, "bees/p1": 1})
-    assert len(image_folder(str(root)).images) == 5
+    assert len(image_folder(str(root)).samples) == 5
     root = tree({"ants/2023": 1, "bees/2023": 1})
     paint(root / "ants" / "x.png")
-    assert len(image_folder(str(root)).images) == 8
+    assert len(image_folder(str(root)).samples) == 8
 
 
 def test_folders_of_grafts_own_are_never_data(tree, paint, monkeypatch):
@@ -265,7 +265,7 @@ def test_links_to_what_is_not_found_otherwise_are_followed(tree, paint):
         image_folder(str(root)).check_trainable()
     (root / "train" / "c").unlink()
     (root / "train" / "a" / "deep.png").symlink_to(root.parent / "elsewhere" / "deep" / "x.png")
-    names = image_folder(str(root)).images.names
+    names = image_folder(str(root)).samples.names
     assert names == ["train/a/00.png", "train/a/all.png", "train/a/deep.png", "train/b/00.png"]
 
 

@@ -70,7 +70,7 @@ def test_a_root_other_columns_and_a_spreadsheets_byte_order_mark(manifest, tmp_p
     assert data.samples.names == ["0.png", "1.png"]
     assert data.class_names == ["a", "b"]
     byte_order_mark_first = manifest("path,label\nimages/0.png,a\nimages/1.png,b\n", encoding="utf-8-sig")
-    assert len(csv_manifest(byte_order_mark_first).images) == 2
+    assert len(csv_manifest(byte_order_mark_first).samples) == 2
 
 
 def test_a_split_column(manifest):
@@ -121,7 +121,7 @@ def test_a_row_that_does_not_fit_the_header(manifest):
     refused(manifest(good + "images/1.png,b,\n"), "line 3", "3 cells")
     refused(manifest(good + "images/1.png\n"), "line 3", "1 cell, ")
     # An empty line is no row.
-    assert len(csv_manifest(manifest(good + "\nimages/1.png,b\n\n")).images) == 2
+    assert len(csv_manifest(manifest(good + "\nimages/1.png,b\n\n")).samples) == 2
 
 
 @pytest.mark.parametrize("column", ["path", "label", "split", "group"])
@@ -130,7 +130,7 @@ def test_a_column_that_is_named_twice(manifest, column):
     refused(manifest(f"{header}\nimages/0.png,a,train,x,a\n"), f"2 columns are called {column}")
     # Of a column that is not read there may be two.
     text = "path,label,note,note\nimages/0.png,a,,\nimages/1.png,b,,\n"
-    assert len(csv_manifest(manifest(text)).images) == 2
+    assert len(csv_manifest(manifest(text)).samples) == 2
 
 
 def test_one_file_under_several_spellings_of_its_path(manifest, tmp_path):

@@ -57,7 +57,7 @@ def test_a_folder_is_walked_as_in_training(tmp_path, paint):
         "left out: 1 link to what is found elsewhere, such as b/up",
     ]
     trained = image_folder(str(tmp_path / "photos"))
-    assert trained.images.names == names
+    assert trained.samples.names == names
     assert trained.notes == found.notes
 
 

@@ -138,11 +138,11 @@ def test_an_optimizer_is_fused_on_a_gpu_where_nothing_speaks_against_it(monkeypa
 
 def test_balanced_weights_are_scikit_learns_of_the_training_images(made, uneven):
     module, loading = made(loss=Loss(0.0, "balanced"))
-    labels = uneven.images.labels[loading.splits["train"]]
+    labels = uneven.samples.labels[loading.splits["train"]]
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
     assert module.task.class_weights.tolist() == pytest.approx(expected.tolist())
     assert not np.allclose(
-        compute_class_weight("balanced", classes=np.arange(3), y=uneven.images.labels), expected
+        compute_class_weight("balanced", classes=np.arange(3), y=uneven.samples.labels), expected
     )
 
 

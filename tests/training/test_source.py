@@ -114,7 +114,11 @@ def test_the_term_does_not_depend_on_how_large_the_maps_are(transfer, tiny, item
             for parameter in backbone.stages["top"].parameters():
                 parameter.mul_(1.1)
         images = torch.stack([item["input"] for item in shown])
-        return float(module.regularizer.term(images, outputs(backbone.eval(), images), None).detach())
+        return float(
+            module.regularizer.term(
+                images, outputs(backbone.eval(), images), torch.zeros(len(images))
+            ).detach()
+        )
 
     # A tenth more everywhere: ½ · 0.1².
     assert term(factor) == pytest.approx(0.005, rel=1e-4)

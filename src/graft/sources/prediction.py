@@ -14,6 +14,7 @@ from graft.configuration.paths import expanded
 from graft.data.image_kind import IMAGES
 from graft.data.kinds import Kind
 from graft.data.levels import AllLevels
+from graft.data.loading import PlainTransform, as_transform
 from graft.data.samples import SampleError
 from graft.data.transforms import Transform
 from graft.errors import GraftError
@@ -63,12 +64,12 @@ class PathImages(Dataset[Item]):
     def __init__(
         self,
         files: Sequence[Path],
-        transform: Transform,
+        transform: Transform | PlainTransform,
         levels: AllLevels | None = None,
         kind: Kind = IMAGES,
     ) -> None:
         self.files = list(files)
-        self.transform = transform
+        self.transform = as_transform(transform)
         self.levels = levels
         self.kind = kind
 

@@ -48,7 +48,7 @@ def test_parts_are_joined_in_order():
 
 def test_images_can_be_sent_to_worker_processes(noise, tmp_path, paint):
     paint(tmp_path / "x.png")
-    for images in (noise({"train": [2, 2], "val": [1, 1]}).images, file_images(tmp_path, ["x.png"], [0])):
+    for images in (noise({"train": [2, 2], "val": [1, 1]}).samples, file_images(tmp_path, ["x.png"], [0])):
         again = pickle.loads(pickle.dumps(images))
         assert again[0].tobytes() == images[0].tobytes()
 
@@ -57,8 +57,8 @@ def test_relabelled(noise):
     data = noise({"all": [2, 3]})
     changed = data.relabelled(np.array([2, 0]), ["p", "q", "r"])
     assert changed.class_names == ["p", "q", "r"]
-    assert changed.images.labels.tolist() == [[2, 0][label] for label in data.samples.labels]
-    assert changed.images[3].tobytes() == data.samples[3].tobytes()
+    assert changed.samples.labels.tolist() == [[2, 0][label] for label in data.samples.labels]
+    assert changed.samples[3].tobytes() == data.samples[3].tobytes()
 
 
 @pytest.mark.parametrize("parts", [(), ("all", "train"), ("train", "dev"), ("all", "test")])
@@ -76,7 +76,7 @@ def test_other_parts_are_refused(parts):
         (["x", "y"], ["a", "a"], [0, 1], "two images are called a"),
         (["x", "y"], ["a", "b"], [0, 2], "labels run from 0 to 2"),
         (["x", "y"], ["a", "b"], [-1, 0], "labels run from -1 to 0"),
-        (["x", "y"], ["a", "b"], [0], "2 images have 1 labels"),
+        (["x", "y"], ["a", "b"], [0], "2 samples have 1 labels"),
     ],
 )
 def test_what_does_not_fit_is_refused(class_names, names, labels, match):
@@ -105,7 +105,7 @@ def test_what_reads_the_images_is_told_through_parts():
         "train": ImageSamples(["a"], [0], own),
         "test": array_images(["b"], [1], np.zeros((1, 2, 2), np.uint8)),
     }
-    loaders = SampleData(["x", "y"], parts).images.loaders()
+    loaders = SampleData(["x", "y"], parts).samples.loaders()
     assert loaders[0] is own
     assert loaders[1].__name__ == "_load_array"
 
