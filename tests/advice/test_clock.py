@@ -1,17 +1,17 @@
 """When the steps of an advice have to end."""
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from graft.advice import clock as of_clock
+from graft.advice import steps as of_steps
 from graft.advice.backbones import Measured, Ranked, Speed
 from graft.advice.clock import Clock
 from graft.advice.known import Known
 from graft.advice.ladder import SOLVED
-from graft.advice.steps import CLIMBED, COMPARED, LOOKED, RANKED, WRITING, plan_of, seconds_to_test
+from graft.advice.steps import CLIMBED, COMPARED, LABELLED, LOOKED, RANKED, WRITING, plan_of, seconds_to_test
 from graft.advice.trainings import Training
 from graft.data.splits import Splits
 from graft.ranking.candidates import Candidate
@@ -30,7 +30,8 @@ def at(monkeypatch: pytest.MonkeyPatch):
         def monotonic(self) -> float:
             return Set.now
 
-    monkeypatch.setattr(of_clock, "time", Set())
+    for module in (of_clock, of_steps):
+        monkeypatch.setattr(module, "time", Set())
 
     def set_to(now: float) -> None:
         Set.now = now
@@ -62,14 +63,38 @@ def test_a_start_that_goes_on_has_what_is_left(at) -> None:
     assert Clock(100.0, 160.0, started=0.0).moment(COMPARED, CLIMBED) < 0
 
 
-def test_the_plan_is_for_what_is_left() -> None:
+def test_the_plan_says_by_when_each_step_ends(at) -> None:
     chosen = [Measured(Candidate("a", "a", {}), Speed(0.01, 0.0, 32))]
-    fresh = plan_of(Clock(120.0, started=time.monotonic()), 100, chosen)
-    assert fresh[0] == "plan for 2 minutes:"
-    assert fresh[2] == "  retrain more, as long as it pays: at most 36 s"
-    again = plan_of(Clock(120.0, 60.0, started=time.monotonic()), 100, chosen)
+    at(3.0)
+    assert plan_of(Clock(120.0, started=0.0), 100, chosen) == [
+        "plan for 2 minutes:",
+        "  rank 1 backbone by the features of 100 images: 1 s",
+        "  retrain more, as long as it pays: until 72 s at the latest",
+        "  say what more and other labels would give: until 90 s at the latest",
+        "  compare on folds: until 114 s at the latest",
+        "  test once",
+    ]
+
+
+def test_the_plan_of_a_start_that_goes_on_is_for_what_is_left(at) -> None:
+    chosen = [Measured(Candidate("a", "a", {}), Speed(0.01, 0.0, 32))]
+    at(3.0)
+    again = plan_of(Clock(120.0, 60.0, started=0.0), 100, chosen)
     assert again[0] == "plan for 2 minutes, of which 1.0 were spent before:"
-    assert again[2] == "  retrain more, as long as it pays: at most 18 s"
+    assert again[2] == "  retrain more, as long as it pays: until 96 s at the latest"
+
+
+def test_after_a_long_look_the_plan_is_that_of_the_steps(at) -> None:
+    """Each of them begins when the one before has used up its time."""
+    clock = Clock(120.0, started=0.0)
+    at(60.0)
+    said = plan_of(clock, 0, [Measured(Candidate("a", "a", {}), Speed(0.01, 0.0, 32))])
+    for line, (share, before) in zip(
+        said[2:5], ((CLIMBED, RANKED), (LABELLED, CLIMBED), (COMPARED, LABELLED)), strict=True
+    ):
+        end = clock.moment(share, before)
+        assert line.endswith(f"until {end:.0f} s at the latest")
+        at(end)
 
 
 def test_the_test_has_its_time(tmp_path: Path) -> None:

@@ -31,16 +31,19 @@ class Clock:
         """Seconds to the end; negative after it."""
         return self.seconds - self.spent
 
-    def moment(self, share: float, before: float = 0.0) -> float:
+    def moment(self, share: float, before: float = 0.0, begun: float | None = None) -> float:
         """When a step that is to end at this share of this start's seconds has to, of `time.monotonic`.
 
         Args:
             share: of the seconds.
             before: the share at which it was to begin. One that begins later has its part of what is left.
+            begun: when it begins, of `time.monotonic`; None: now.
         """
+        begun = time.monotonic() if begun is None else begun
+        end = self.started + self.seconds - self.before
         planned = self.started + share * (self.seconds - self.before)
         part = (share - before) / (1 - before)
-        return max(planned, time.monotonic() + part * self.left)
+        return max(planned, begun + part * (end - begun))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -177,22 +177,24 @@ def _reasons(known: Known) -> str:
 
 
 def plan_of(clock: Clock, images: int, chosen: Sequence[Measured]) -> list[str]:
-    """What is going to be done, and in what time, a line a step; of a start that goes on in what is left."""
-    seconds = clock.seconds - clock.before
+    """What is going to be done, a line a step, and by when: seconds as those that stand before what is told."""
     goes_on = f", of which {clock.before / 60:.1f} were spent before" if clock.before else ""
     passes = sum(images * one.speed.a_pass for one in chosen)
-    rest = [
-        ("retrain more, as long as it pays", CLIMBED - RANKED),
-        ("say what more and other labels would give", LABELLED - CLIMBED),
-        ("compare on folds", COMPARED - LABELLED),
-    ]
     several = "1 backbone" if len(chosen) == 1 else f"{len(chosen)} backbones"
-    return [
+    rest = [
+        ("retrain more, as long as it pays", CLIMBED, RANKED),
+        ("say what more and other labels would give", LABELLED, CLIMBED),
+        ("compare on folds", COMPARED, LABELLED),
+    ]
+    lines = [
         f"plan for {clock.seconds / 60:g} minutes{goes_on}:",
         f"  rank {several} by the features of {images:,} images: {passes:.0f} s",
-        *(f"  {what}: at most {share * max(seconds, 0):.0f} s" for what, share in rest),
-        "  test once",
     ]
+    moment = time.monotonic() + passes
+    for what, share, before in rest:
+        moment = clock.moment(share, before, moment)
+        lines.append(f"  {what}: until {clock.before + max(moment - clock.started, 0):.0f} s at the latest")
+    return [*lines, "  test once"]
 
 
 def retrain(asked: Asked, known: Known) -> None:
