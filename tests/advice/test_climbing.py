@@ -10,10 +10,11 @@ import pytest
 
 from graft.advice import climbing
 from graft.advice import trainings as of_trainings
-from graft.advice.backbones import Measured, Ranked, Speed, as_many_as_fit, go_on, some_of, within
+from graft.advice.backbones import Ranked, as_many_as_fit, go_on, some_of, within
 from graft.advice.climbing import best_of, climb, ladder_of
 from graft.advice.ladder import LADDER, SOLVED, data_words, shared_words, words_of
 from graft.advice.prior import Facts, shipped
+from graft.advice.speed import Measured, Speed
 from graft.advice.trainings import Training
 from graft.composition.composing import compose
 from graft.configuration.run_config import RunConfig
@@ -228,7 +229,7 @@ def test_the_cheapest_are_ranked_as_far_as_the_time_goes() -> None:
     chosen, late = within(able, 1000, 10)
     assert [one.candidate.name for one in chosen] == ["quick"]
     assert [one.row["reason"] for one in late] == [
-        "its features would take 30.0 s, and 8.0 s are left for that"
+        "to rank it would take 30.0 s, and 8.0 s are left for that"
     ]
 
 

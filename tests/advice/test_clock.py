@@ -7,10 +7,11 @@ import pytest
 
 from graft.advice import clock as of_clock
 from graft.advice import steps as of_steps
-from graft.advice.backbones import Measured, Ranked, Speed
+from graft.advice.backbones import Ranked
 from graft.advice.clock import Clock
 from graft.advice.known import Known
 from graft.advice.ladder import SOLVED
+from graft.advice.speed import Measured, Speed
 from graft.advice.steps import CLIMBED, COMPARED, LABELLED, LOOKED, RANKED, WRITING, plan_of, seconds_to_test
 from graft.advice.trainings import Training
 from graft.data.splits import Splits
@@ -68,7 +69,7 @@ def test_the_plan_says_by_when_each_step_ends(at) -> None:
     at(3.0)
     assert plan_of(Clock(120.0, started=0.0), 100, chosen) == [
         "plan for 2 minutes:",
-        "  rank 1 backbone by the features of 100 images: 1 s",
+        "  rank 1 backbone by the features of 100 images: about 1 s",
         "  retrain more, as long as it pays: until 72 s at the latest",
         "  say what more and other labels would give: until 90 s at the latest",
         "  compare on folds: until 114 s at the latest",

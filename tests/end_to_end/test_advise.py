@@ -219,7 +219,7 @@ def test_a_budget_too_small_to_rank_says_so_and_leaves_the_look(
 ) -> None:
     path = tmp_path / "short"
     assert run(["advise", *words, "minutes=1e-6", f"hydra.run.dir={path}"]) == 2
-    assert "no backbone could be ranked (simple_cnn: its features would take" in capsys.readouterr().err
+    assert "no backbone could be ranked (simple_cnn: to rank it would take" in capsys.readouterr().err
     answer = answer_of(path)
     assert answer["look"]["images"] == 36
     assert answer["advice"] is None

@@ -1,56 +1,30 @@
 """Which backbones suit the images: measured, ranked as far as the time goes, and those that go on."""
 
 import math
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from graft.advice.speed import Measured, Speed, measured
 from graft.backbones import Backbone
 from graft.backbones.at_hand import weights_at_hand
-from graft.backbones.making import make_backbone
 from graft.configuration.network_names import AT_HAND, network_of
 from graft.configuration.run_config import Node
-from graft.data import SampleData, TransformedSamples, evaluation_transform
+from graft.data import SampleData
 from graft.data.samples import Indices
 from graft.errors import GraftError, reason_of
 from graft.evaluation.intervals.proportions import NORMAL, proportion_ends
-from graft.features.extraction import evaluating
 from graft.features.whole_backbone import features_of
-from graft.processes.lightning import lone_device
 from graft.ranking.candidates import Candidate
-from graft.ranking.costs import images_per_second
 from graft.ranking.measuring import row_of
 from graft.reporting.ranking import Row
 
-# Images that are read and decoded to measure how long that takes.
-SOME = 16
 # A ranking by fewer images tells little.
 LEAST = 500
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What a backbone takes on this machine.
-
-    Attributes:
-        forward: seconds of an image's forward pass.
-        reading: seconds to read, decode and transform an image.
-        pixels: of a side of what it sees.
-    """
-
-    forward: float
-    reading: float
-    pixels: int
-
-    @property
-    def a_pass(self) -> float:
-        """Seconds an image of a pass without a gradient."""
-        return self.forward + self.reading
+# Parameters of networks that are kept between being measured and being ranked: 2 GB of them.
+HELD = 500_000_000
 
 
 class Ranked(NamedTuple):
@@ -69,19 +43,14 @@ class Ranked(NamedTuple):
     speed: Speed | None
 
 
-class Measured(NamedTuple):
-    """A backbone that can be built, and what it takes."""
-
-    candidate: Candidate
-    speed: Speed
-
-
 def measure(
     asked: Sequence[Candidate],
     data: SampleData,
     indices: Indices,
     node: Mapping[str, Any],
+    *,
     accelerator: str,
+    seed: int,
     cost: float | None,
     tell: Callable[[str], None],
 ) -> tuple[list[Measured], list[Ranked]]:
@@ -93,48 +62,29 @@ def measure(
         indices: of the training and validation images.
         node: of the data.
         accelerator: to measure on.
+        seed: of untrained networks.
         cost: the most milliseconds that an image may take; None: any.
         tell: told what is done.
     """
-    able, without = [], []
+    able: list[Measured] = []
+    without: list[Ranked] = []
+    held = 0
     for candidate in asked:
         tell(f"measures {candidate.label}")
         try:
-            speed = measured(candidate, data, indices, node, accelerator)
+            one = measured(candidate, data, indices, node, accelerator, seed)
         except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
             without.append(left_out(candidate, reason_of(error)))
             continue
-        if cost is not None and 1000 * speed.forward > cost:
-            takes = f"takes {1000 * speed.forward:.1f} ms an image, more than cost={cost:g}"
-            without.append(left_out(candidate, takes, speed))
-        else:
-            able.append(Measured(candidate, speed))
-    return sorted(able, key=lambda one: one.speed.a_pass), without
-
-
-def measured(
-    candidate: Candidate, data: SampleData, indices: Indices, node: Mapping[str, Any], accelerator: str
-) -> Speed:
-    """Build a backbone and measure it on a few images.
-
-    Raises:
-        GraftError: it cannot be built, or an image cannot be read.
-    """
-    if candidate.problem is not None:
-        raise GraftError(candidate.problem)
-    with torch.random.fork_rng(devices=[]):
-        backbone = make_backbone(candidate.node).to(lone_device(accelerator))
-    backbone.preprocessing = data.kind.suited(backbone.preprocessing)
-    size = min(node.get("batch_size", 32), SOME, len(indices))
-    images = TransformedSamples(data.samples, indices[:size], evaluation_transform(backbone.preprocessing))
-    # The first image pays for what is set up once.
-    images.__getitems__([0])
-    started = time.perf_counter()
-    images.__getitems__(list(range(size)))
-    reading = (time.perf_counter() - started) / size
-    with evaluating(backbone):
-        forward = 1 / images_per_second(backbone, size)
-    return Speed(forward, reading, backbone.preprocessing.side)
+        takes = 1000 * one.speed.forward
+        if cost is not None and takes > cost:
+            reason = f"takes {takes:.1f} ms an image, more than cost={cost:g}"
+            without.append(left_out(candidate, reason, one.speed))
+            continue
+        # Of more networks than memory may be asked to hold the others are built again.
+        held += 0 if one.cost is None else one.cost.parameters
+        able.append(one if held <= HELD else one._replace(backbone=None))
+    return sorted(able, key=lambda one: one.speed.to_rank), without
 
 
 def some_of(labels: np.ndarray, count: int, seed: int) -> Indices:
@@ -148,20 +98,20 @@ def some_of(labels: np.ndarray, count: int, seed: int) -> Indices:
 
 
 def as_many_as_fit(able: Sequence[Measured], images: int, seconds: float) -> int:
-    """Of so many images, how many all backbones can pass over in the seconds; `LEAST` at least."""
-    each = sum(one.speed.a_pass for one in able)
+    """Of so many images, by how many all backbones can be ranked in the seconds; `LEAST` at least."""
+    each = sum(one.speed.to_rank for one in able)
     return min(images, max(LEAST, int(seconds / each) if each else images))
 
 
 def within(
     able: Sequence[Measured], images: int, seconds: float, stored: Collection[str] = ()
 ) -> tuple[list[Measured], list[Ranked]]:
-    """Of backbones, the cheapest first, those whose passes over so many images fit into the seconds.
+    """Of backbones, the cheapest first, those that can be ranked by so many images in the seconds.
 
     Args:
         able: the backbones.
-        images: of a pass.
-        seconds: for all passes; negative where the time is up.
+        images: to rank by.
+        seconds: for all of them; negative where the time is up.
         stored: labels of those whose features an earlier start has stored, which cost nothing.
 
     Returns:
@@ -171,12 +121,12 @@ def within(
     late: list[Ranked] = []
     left = max(seconds, 0.0)
     for one in able:
-        takes = 0.0 if one.candidate.label in stored else images * one.speed.a_pass
+        takes = 0.0 if one.candidate.label in stored else images * one.speed.to_rank
         if takes <= left:
             fit.append(one)
             left -= takes
         else:
-            reason = f"its features would take {takes:.1f} s, and {left:.1f} s are left for that"
+            reason = f"to rank it would take {takes:.1f} s, and {left:.1f} s are left for that"
             late.append(left_out(one.candidate, reason, one.speed))
     return fit, late
 
@@ -196,7 +146,8 @@ def rank(
     labels = data.samples.labels[indices]
     size = min(node.get("batch_size", 32), len(data.samples))
     ranked: list[Ranked] = []
-    for candidate, speed in chosen:
+    for one in chosen:
+        candidate = one.candidate
         tell(f"ranks {candidate.label}")
         kept: dict[str, Tensor] = {}
 
@@ -216,8 +167,8 @@ def rank(
                 ),
             )
 
-        row = row_of(candidate, features, labels, seed, accelerator, size)
-        ranked.append(Ranked(candidate, row, kept.get(candidate.name), speed))
+        row = row_of(candidate, features, labels, seed, accelerator, size, one.backbone, one.cost)
+        ranked.append(Ranked(candidate, row, kept.get(candidate.name), one.speed))
     return sorted(ranked, key=lambda one: (one.row["probe"] is None, -(one.row["probe"] or 0)))
 
 

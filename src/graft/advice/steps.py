@@ -8,21 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from graft.advice.answer import backbone_rows, training_rows
-from graft.advice.backbones import (
-    Measured,
-    as_many_as_fit,
-    go_on,
-    measure,
-    not_at_hand,
-    rank,
-    some_of,
-    within,
-)
+from graft.advice.backbones import as_many_as_fit, go_on, measure, not_at_hand, rank, some_of, within
 from graft.advice.climbing import climb, ladder_of, with_spent
 from graft.advice.clock import Clock
 from graft.advice.known import Known
 from graft.advice.ladder import shared_words
 from graft.advice.prior import Facts, shipped
+from graft.advice.speed import Measured
 from graft.advice.telling import Teller
 from graft.advice.trainings import Training, test
 from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
@@ -141,7 +133,16 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     assert indices is not None
     known.not_at_hand = not_at_hand(config["options"], config["backbones"])
     those = candidates(config["options"], config["backbones"], config["weights"])
-    able, failed = measure(those, data, indices, node, accelerator, config["cost"], asked.tell)
+    able, failed = measure(
+        those,
+        data,
+        indices,
+        node,
+        accelerator=accelerator,
+        seed=config["seed"],
+        cost=config["cost"],
+        tell=asked.tell,
+    )
     # Of many images some do, which are drawn; a head sees all of them.
     left = clock.moment(RANKED, LOOKED) - time.monotonic()
     earlier = asked.folder.read_spent().get("ranked", {"images": 0, "backbones": []})
@@ -177,9 +178,9 @@ def _reasons(known: Known) -> str:
 
 
 def plan_of(clock: Clock, images: int, chosen: Sequence[Measured]) -> list[str]:
-    """What is going to be done, a line a step, and by when: seconds as those that stand before what is told."""
+    """What is going to be done, a line a step, and by when, in seconds since the first start."""
     goes_on = f", of which {clock.before / 60:.1f} were spent before" if clock.before else ""
-    passes = sum(images * one.speed.a_pass for one in chosen)
+    takes = sum(images * one.speed.to_rank for one in chosen)
     several = "1 backbone" if len(chosen) == 1 else f"{len(chosen)} backbones"
     rest = [
         ("retrain more, as long as it pays", CLIMBED, RANKED),
@@ -188,9 +189,9 @@ def plan_of(clock: Clock, images: int, chosen: Sequence[Measured]) -> list[str]:
     ]
     lines = [
         f"plan for {clock.seconds / 60:g} minutes{goes_on}:",
-        f"  rank {several} by the features of {images:,} images: {passes:.0f} s",
+        f"  rank {several} by the features of {images:,} images: about {takes:.0f} s",
     ]
-    moment = time.monotonic() + passes
+    moment = time.monotonic() + takes
     for what, share, before in rest:
         moment = clock.moment(share, before, moment)
         lines.append(f"  {what}: until {clock.before + max(moment - clock.started, 0):.0f} s at the latest")

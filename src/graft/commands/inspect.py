@@ -81,19 +81,14 @@ def _asking(config: Config) -> Callable[[Inspection], Inspection]:
     """
     from functools import partial
 
-    import torch
-
-    from graft.backbones.making import backbone_name, make_backbone
+    from graft.backbones.making import backbone_name, make_seeded
     from graft.inspection.labels import with_suspects
     from graft.inspection.suspects import check_installed
     from graft.training.checks import check_device
 
     check_installed()
     check_device(config["accelerator"], key="accelerator")
-    with torch.random.fork_rng(devices=[]):
-        # An untrained network too is the same every time.
-        torch.manual_seed(config["seed"])
-        backbone = make_backbone(config["backbone"])
+    backbone = make_seeded(config["backbone"], config["seed"])
     label = backbone_name(config["backbone"])
     print(f"labels are judged by {label} on train and val, never test", flush=True)
     return partial(with_suspects, backbone=backbone, label=label, config=config)

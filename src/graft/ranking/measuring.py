@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from graft.backbones import Backbone, source_network
-from graft.backbones.making import make_backbone
+from graft.backbones.making import make_seeded
 from graft.errors import GraftError, reason_of
 from graft.models.source_head import known_source_head
 from graft.processes.lightning import lone_device
 from graft.ranking.candidates import Candidate
-from graft.ranking.costs import cost_of
+from graft.ranking.costs import Cost, cost_of
 from graft.reporting.ranking import Row
 from graft.transferability import all_scores
 from graft.transferability.scores import NAMES
@@ -22,24 +22,29 @@ Features = Callable[[Backbone, str], Tensor]
 
 
 def row_of(
-    candidate: Candidate, features: Features, labels: np.ndarray, seed: int, accelerator: str, batch_size: int
+    candidate: Candidate,
+    features: Features,
+    labels: np.ndarray,
+    seed: int,
+    accelerator: str,
+    batch_size: int,
+    backbone: Backbone | None = None,
+    cost: Cost | None = None,
 ) -> Row:
     """All that is said of a backbone; of one that fails, the reason alone, so that the others go on.
 
     The images have labels `(N,)`. The seed is that of untrained networks and of the probe's folds. Costs are
-    measured on the accelerator with batches of so many images.
+    measured on the accelerator with batches of so many images. A backbone that is built is not built again,
+    and a cost that is known not measured.
     """
     row = {"place": None, "backbone": candidate.label, "weights": candidate.weights, **dict.fromkeys(NAMES)}
     try:
         if candidate.problem is not None:
             raise GraftError(candidate.problem)
         print(f"{candidate.label}:", flush=True)
-        with torch.random.fork_rng(devices=[]):
-            # An untrained network too is the same every time.
-            torch.manual_seed(seed)
-            backbone = make_backbone(candidate.node)
+        backbone = backbone or make_seeded(candidate.node, seed)
         scores = scores_of(backbone, candidate, features, labels, seed)
-        cost = cost_of(backbone, lone_device(accelerator), batch_size)
+        cost = cost or cost_of(backbone, lone_device(accelerator), batch_size)
         return {**row, **scores, "features": backbone.width, **cost._asdict(), "reason": None}
     # What a network, its weights, its files or the memory may do; anything else is a fault of ours.
     except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
