@@ -13,6 +13,9 @@ import pytest
 import torch
 
 import graft
+from graft.advice import backbones
+from graft.advice.known import Known
+from graft.backbones import simple_cnn
 from graft.cli.console import run
 from graft.commands import advise as advise_command
 from graft.commands import train as train_command
@@ -226,17 +229,63 @@ def test_a_budget_too_small_to_rank_says_so_and_leaves_the_look(
     assert (path / "classes.csv").is_file()
 
 
-def test_what_is_too_slow_is_left_out_by_its_cost(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def blind(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a network that gives the same for every image."""
+    path = tmp_path_factory.mktemp("blind") / "blind.pth"
+    torch.save({name: torch.zeros_like(value) for name, value in simple_cnn().state_dict().items()}, path)
+    return path
+
+
+def ranked(photos: Path, *words: str, monkeypatch: pytest.MonkeyPatch, path: Path) -> Known:
+    """What is known once backbones are ranked."""
+    found: list[Known] = []
+    steps = {name: advise_command.STEPS[name] for name in ("look", "rank")}
+    steps["keep"] = lambda asked, known: found.append(known)
+    monkeypatch.setattr(advise_command, "STEPS", steps)
+    graft.advise(["data=image_folder", f"data.root={photos}", *QUICK, *words, f"hydra.run.dir={path}"])
+    return found[0]
+
+
+def test_those_that_cannot_be_told_from_the_best_go_on_and_the_clearly_worse_do_not(
+    photos: Path, trained: Path, blind: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(["advise", *words, "cost=1e-9", f"hydra.run.dir={tmp_path / 'costly'}"]) == 2
-    assert "ms an image, more than cost=1e-09" in capsys.readouterr().err
+    """The colours of the photos are seen by an untrained network too, which takes far longer here."""
+    words = [
+        "backbones=[resnet18,simple_cnn]",
+        "weights.resnet18=null",
+        f"weights.simple_cnn=[{blind},{trained}]",
+    ]
+    known = ranked(photos, *words, monkeypatch=monkeypatch, path=tmp_path / "three")
+    assert [one.candidate.label for one in known.going] == [
+        f"simple_cnn ({trained.name})",
+        "resnet18 (untrained)",
+    ]
+    goes_on = {
+        row["backbone"]: row["goes_on"] for row in answer_of(tmp_path / "three")["backbones"]["ranked"]
+    }
+    assert not goes_on.pop("simple_cnn (blind.pth)")
+    assert all(goes_on.values())
+
+
+def test_its_measured_cost_leaves_one_out_and_keeps_another(
+    photos: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 224 pixels ResNet-18 computes 2,800 times as much as the small network of 32."""
+    words = ["backbones=[resnet18,simple_cnn]", "weights.resnet18=null", f"weights.simple_cnn={trained}"]
+    every = ranked(photos, *words, monkeypatch=monkeypatch, path=tmp_path / "any")
+    quick, slow = (1000 * one.speed.forward for one in every.ranked if one.speed)
+    cost = (quick * slow) ** 0.5
+    known = ranked(photos, *words, f"cost={cost}", monkeypatch=monkeypatch, path=tmp_path / "cost")
+    reasons = {one.candidate.label: one.row["reason"] for one in known.ranked}
+    assert reasons["simple_cnn"] is None
+    assert reasons["resnet18 (untrained)"].endswith(f"ms an image, more than cost={cost:g}")
+    assert [one.candidate.label for one in known.going] == ["simple_cnn"]
 
 
 def test_without_weights_at_hand_it_says_what_to_give(
     noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from graft.advice import backbones
     from graft.ranking import candidates
 
     for module in (backbones, candidates):
