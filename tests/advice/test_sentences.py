@@ -43,3 +43,14 @@ def test_a_test_that_leaks_is_not_called_unseen() -> None:
     said = how_far(tested, GOAL, leaks=True)
     assert "nothing else has seen" not in said
     assert "which may flatter it" in said
+
+
+def test_a_second_test_of_the_same_images_says_whose_the_first_was() -> None:
+    tested = {"test/accuracy": 0.9, "test/accuracy_ci": (0.8, 0.95)}
+    said = how_far(tested, GOAL, before={"cnn-frozen": 0.85})
+    assert said == (
+        "On the test images, its accuracy is 90.0 %, 95 % interval 80.0 to 95.0, which may flatter it:"
+        " they were seen before, when cnn-frozen had 85.0 %."
+    )
+    both = how_far(tested, GOAL, leaks=True, before={"cnn-frozen": 0.85})
+    assert both.endswith("had 85.0 % and the splits share images or groups (see the leaks).")

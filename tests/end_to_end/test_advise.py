@@ -15,6 +15,7 @@ import torch
 import graft
 from graft.advice import backbones
 from graft.advice.known import Known
+from graft.advice.trust import Comparison
 from graft.backbones import simple_cnn
 from graft.cli.console import run
 from graft.commands import advise as advise_command
@@ -395,6 +396,29 @@ def test_a_start_that_is_stopped_at_once_takes_nothing_away(
     kept = json.loads((copied / "trainings.json").read_text())
     assert kept["trainings"] == spent["trainings"]
     assert kept["seconds"] > spent["seconds"]
+
+
+def test_another_model_s_test_says_that_the_images_were_seen_before(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More minutes may turn what the folds say, so that another is advised."""
+    first = answer_of(copied)
+    assert first["tested_before"] == {}
+    other = not first["trust"]["worth_it"]
+    monkeypatch.setattr(Comparison, "worth_it", other)
+    assert run(["advise", f"resume={copied}", "minutes=60"]) == 0
+    second = answer_of(copied)
+    assert second["advice"]["run"] != first["advice"]["run"]
+    assert second["test"] == RunFolder.open(copied / second["advice"]["run"]).metrics
+    assert second["tested_before"] == {first["advice"]["run"]: first["test"]}
+    name, had = Path(first["advice"]["run"]).name, 100 * first["test"]["test/accuracy"]
+    assert f"they were seen before, when {name} had {had:.1f} %" in second["sentences"][-1]
+    assert "nothing else has seen" not in second["sentences"][-1]
+    for page in ("report.html", "advice.md"):
+        text = (copied / page).read_text(encoding="utf-8").replace("<wbr>", "")
+        assert (
+            first["advice"]["run"] in text[text.index("The test" if page == "advice.md" else 'id="test"') :]
+        )
 
 
 def test_too_few_images_for_folds_leave_an_answer(photos: Path, trained: Path, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def sentences(known: Known) -> list[str]:
         name = None if other is None else f"{other.backbone.label} with freeze={other.step.name}"
         said.append(why(known.comparison, name, goal, validated, known.tried, known.compared))
     leaks = any(finding.kind == "leak" for finding in known.findings)
-    return [*said, how_far(known.tested, goal, leaks)]
+    before = {name: metrics[f"test/{goal}"] for name, metrics in known.tested_before.items()}
+    return [*said, how_far(known.tested, goal, leaks, before)]
 
 
 def plain(known: Known, clock: Clock) -> Plain:
@@ -56,6 +57,7 @@ def plain(known: Known, clock: Clock) -> Plain:
         "trust": _trust(known),
         **known.parts,
         "test": dict(known.tested),
+        "tested_before": {f"runs/{name}": dict(metrics) for name, metrics in known.tested_before.items()},
         "time": {"asked": clock.seconds, "spent": round(clock.spent, 1), "steps": _rounded(clock.steps)},
     }
     if advised is not None:

@@ -42,6 +42,7 @@ class Known:
         advised: the training that is advised.
         promises: by training, what its folds promise for the test.
         tested: its metrics.
+        tested_before: the metrics of models that an earlier start advised, by their runs' names.
         looked: what a look at the images found.
         indices: of those that train and validate, one of each picture.
         stopped: why the answer is not whole; empty where it is.
@@ -66,6 +67,7 @@ class Known:
     advised: Training | None = None
     promises: dict[str, Promise] = field(default_factory=dict)
     tested: Mapping[str, Any] = field(default_factory=dict)
+    tested_before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     looked: Inspection | None = None
     indices: Indices | None = None
     stopped: str = "it was stopped"

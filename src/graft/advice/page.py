@@ -50,6 +50,10 @@ def page(answer: Plain, figures: Collection[str] = ()) -> str:
         lines += ["## What would help", "", *_help_lines(answer), ""]
     if test := answer["test"]:
         lines += ["## The test", "", _test_table(test), ""]
+        goal = answer["question"]["goal"]
+        for run, metrics in (answer.get("tested_before") or {}).items():
+            had = f"{run} had {metrics[f'test/{goal}']:.4f} on the same images, when it was advised"
+            lines += [f"{in_markdown(had)}: this is not their first test.", ""]
     return "\n".join([*lines, *_time_lines(answer["time"]), ""])
 
 

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from graft.advice import figures
 from graft.advice.embedding import data_uri
 from graft.advice.ladder import LADDER, data_words
+from graft.advice.trainings import typed
 from graft.configuration.metric_names import ASSESSED, metric_of
 from graft.configuration.paths import from_here
 from graft.configuration.plain_text import encodable
@@ -152,10 +153,11 @@ def _parts(answer: Plain) -> Plain:
         "trust": trust,
         "test": test,
         "tested": test.get(f"test/{goal}"),
+        "tested_before": answer.get("tested_before") or {},
         "ends": test.get(f"test/{goal}_ci"),
         "metrics": _metrics(test),
         "inspect": shlex.join(["graft", "inspect", *data_words(words)]),
-        "advise": shlex.join(["graft", "advise", *words]),
+        "advise": shlex.join(["graft", "advise", *map(typed, words)]),
         "crossval": _crossval(answer),
     }
 

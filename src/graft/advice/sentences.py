@@ -80,19 +80,26 @@ def why(
     return f"{other} is {ahead} than the head alone in {what}, {interval} over {n} folds: {verdict}."
 
 
-def how_far(tested: Mapping[str, Any], goal: str, leaks: bool = False) -> str:
+def how_far(
+    tested: Mapping[str, Any], goal: str, leaks: bool = False, before: Mapping[str, float] | None = None
+) -> str:
     """The third sentence: what to expect of the model, from the test.
 
     Args:
         tested: the test's metrics; empty where there was none.
         goal: the metric.
         leaks: whether the splits share images or groups, so that the test is not of what was never seen.
+        before: what models that were advised earlier had on the same images, by their names. Whoever saw
+            that may have gone on because of it.
     """
     value, ends = tested.get(f"test/{goal}"), tested.get(f"test/{goal}_ci")
     if value is None:
         return "It was not tested."
-    where = "the test images" if leaks else "test images that nothing else has seen"
+    why = [
+        f"they were seen before, when {name} had {100 * had:.1f} %" for name, had in (before or {}).items()
+    ]
+    why += ["the splits share images or groups (see the leaks)"] if leaks else []
+    where = "the test images" if why else "test images that nothing else has seen"
     said = f"On {where}, its {goal.replace('_', ' ')} is {100 * value:.1f} %"
     said = f"{said}, 95 % interval {between(ends[0], ends[1])}" if ends else said
-    but = ", which may flatter it: the splits share images or groups (see the leaks)"
-    return f"{said}{but if leaks else ''}."
+    return f"{said}, which may flatter it: {' and '.join(why)}." if why else f"{said}."

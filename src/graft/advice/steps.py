@@ -339,9 +339,12 @@ def ask_labels(asked: Asked, known: Known) -> None:
 
 
 def test_once(asked: Asked, known: Known) -> None:
-    """Test the advised model, and no other."""
+    """Test the advised model, and no other; what an earlier start tested is said with it."""
     assert known.advised is not None
     asked.tell(f"tests {known.advised.name}")
+    known.tested_before = {
+        name: folder.metrics for name, folder in asked.folder.tested().items() if name != known.advised.name
+    }
     test(known.advised, asked.train)
     known.tested = known.advised.folder.metrics
 

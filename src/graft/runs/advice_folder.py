@@ -46,6 +46,11 @@ class AdviceFolder:
         """The run folder of one of the trainings."""
         return RunFolder(self.runs / name)
 
+    def tested(self) -> dict[str, RunFolder]:
+        """The trainings that were tested, by their names: one, unless a later start advised another."""
+        found = {path.name: RunFolder(path) for path in sorted(self.runs.glob("*")) if path.is_dir()}
+        return {name: folder for name, folder in found.items() if folder.tested}
+
     def read_spent(self) -> dict[str, Any]:
         """What an earlier start spent; empty where there was none."""
         return dict(json.loads(self.spent.read_text(encoding="utf-8"))) if self.spent.is_file() else {}
