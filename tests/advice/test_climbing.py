@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.advice import climbing
+from graft.advice import backbones, climbing
 from graft.advice import trainings as of_trainings
 from graft.advice.backbones import Ranked, as_many_as_fit, go_on, some_of, within
 from graft.advice.climbing import best_of, climb, ladder_of
@@ -222,6 +222,29 @@ def test_those_that_cannot_be_told_from_the_best_go_on_the_cheapest_first() -> N
     assert [one.candidate.name for one in go_on(those, 20000)] == ["best"]
     # Where all is right no variance is to be seen.
     assert len(go_on([ranked("a", 1.0), ranked("b", 0.98)], 100)) == 2
+
+
+def test_of_equal_probes_the_better_logme_is_first_as_graft_rank_has_it(
+    monkeypatch: pytest.MonkeyPatch, noise
+) -> None:
+    logme = {"worse": 0.1, "better": 0.4}
+
+    def row_of(candidate: Candidate, *rest: object) -> dict[str, object]:
+        return {"backbone": candidate.label, "probe": 0.8, "logme": logme[candidate.name], "reason": None}
+
+    monkeypatch.setattr(backbones, "row_of", row_of)
+    able = [Measured(ranked(name, None).candidate, QUICK) for name in logme]
+    done = backbones.rank(
+        able,
+        noise({"train": [3, 3]}),
+        np.arange(6),
+        {},
+        cache={},
+        accelerator="cpu",
+        seed=0,
+        tell=lambda what: None,
+    )
+    assert [one.candidate.name for one in done] == ["better", "worse"]
 
 
 def test_the_cheapest_are_ranked_as_far_as_the_time_goes() -> None:

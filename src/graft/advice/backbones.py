@@ -19,6 +19,7 @@ from graft.evaluation.intervals.proportions import NORMAL, proportion_ends
 from graft.features.whole_backbone import features_of
 from graft.ranking.candidates import Candidate
 from graft.ranking.measuring import row_of
+from graft.ranking.table import rank_key
 from graft.reporting.ranking import Row
 
 # A ranking by fewer images tells little.
@@ -169,7 +170,7 @@ def rank(
 
         row = row_of(candidate, features, labels, seed, accelerator, size, one.backbone, one.cost)
         ranked.append(Ranked(candidate, row, kept.get(candidate.name), one.speed))
-    return sorted(ranked, key=lambda one: (one.row["probe"] is None, -(one.row["probe"] or 0)))
+    return sorted(ranked, key=lambda one: rank_key(one.row))
 
 
 def not_at_hand(options: Mapping[str, Node], asked: object) -> list[dict[str, object]]:

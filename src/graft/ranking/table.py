@@ -11,6 +11,14 @@ from graft.transferability import rank_correlations
 from graft.transferability.scores import NAMES
 
 
+def rank_key(row: Row) -> tuple[bool, float, float]:
+    """By which rows are sorted, the best first.
+
+    Of equal probes LogME decides, which goes on where all images are told apart.
+    """
+    return row["probe"] is None, -(row["probe"] or 0), -(row["logme"] or 0)
+
+
 def placed(rows: Sequence[Row]) -> list[Row]:
     """The rows, the best linear probe first, each with its place; those left out come last, without one.
 
@@ -20,8 +28,7 @@ def placed(rows: Sequence[Row]) -> list[Row]:
     if all(row["reason"] for row in rows):
         reasons = "; ".join(f"{row['backbone']}: {row['reason']}" for row in rows)
         raise GraftError(f"no backbone could be ranked: {reasons}")
-    # Of equal probes LogME decides, which goes on where all images are told apart.
-    ordered = sorted(rows, key=lambda row: (row["probe"] is None, -(row["probe"] or 0), -(row["logme"] or 0)))
+    ordered = sorted(rows, key=rank_key)
     return [{**row, "place": None if row["reason"] else place} for place, row in enumerate(ordered, start=1)]
 
 
