@@ -15,6 +15,7 @@ from PIL import Image
 from graft.advice import figures
 from graft.advice.embedding import data_uri
 from graft.advice.report import html, write_report
+from graft.composition.words import made_ready
 from graft.runs.advice_folder import AdviceFolder
 
 NASTY = "<script>alert('x')</script>\"><img src=http://a.test/x onerror=1>\udcff\x1b[31m"
@@ -298,6 +299,17 @@ def test_a_word_with_a_space_is_quoted() -> None:
     assert "graft evaluate 'run=my advice/runs/one-full'\n" in page.sections["test"]
     added = "data.keep_copies_together=true data.test_seed=0"
     assert f"graft inspect data=image_folder 'data.root=My photos' {added}\n" in page.sections["images"]
+
+
+def test_its_own_command_is_what_was_typed() -> None:
+    """Hydra alone needs the plus signs of weights and the quotes; those of a key of one's own one types."""
+    answer = whole()
+    given = ["data=digits", "++data.mine=1", '++weights.simple_cnn="my.pth"', "++weights.resnet18=null"]
+    answer["question"]["words"] = given
+    said = Page(html(answer, {}, "mine")).sections["time"]
+    typed = ["data=digits", "++data.mine=1", "weights.simple_cnn=my.pth", "weights.resnet18=null"]
+    assert f"graft advise {' '.join(typed)}\n" in said
+    assert made_ready("advise", typed) == given
 
 
 @pytest.mark.parametrize("after_look", [True, False])

@@ -88,7 +88,9 @@ class Training:
 
 
 def typed(word: str) -> str:
-    """A word as one types it: without quotes of Hydra's that it does not need, a path as seen from here."""
+    """A word as one types it: without what Hydra alone needs of quotes and `++`, a path as seen from here."""
+    # Which `made_ready` puts before them.
+    word = word.removeprefix("++") if word.startswith(("++weights.", "++weights=")) else word
     key, equals, value = word.partition("=")
     text = value.removeprefix('"').removesuffix('"')
     needs = len(text) == len(value) or '"' in text or "\\" in text
