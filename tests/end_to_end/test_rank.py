@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torchvision import models
 
@@ -88,6 +89,23 @@ def test_test_images_are_never_decoded(photos: Path, trained: Path, monkeypatch:
     ranked(photos, f"weights.simple_cnn={trained}", "data.num_workers=0")
     split = {row["name"]: row["split"] for row in read_csv(trained / "split.csv")}
     assert {split[name] for name in read if name in split} == {"train", "val"}
+
+
+def test_the_probe_does_not_know_a_patient_again(tmp_path: Path) -> None:
+    """Four pictures of each of 24 patients, whose look says nothing of the label."""
+    rng = np.random.default_rng(0)
+    rows = ["path,label,group"]
+    for patient in range(24):
+        look = np.kron(rng.integers(0, 200, (4, 4, 3)), np.ones((8, 8, 1)))
+        for number in range(4):
+            name = f"{patient}-{number}.png"
+            pixels = look + rng.integers(0, 20, (32, 32, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / name)
+            rows.append(f"{name},{'ab'[patient % 2]},{patient}")
+    Path("labels.csv").write_text("\n".join(rows) + "\n")
+    words = ["data=csv", "data.file=labels.csv", "weights.simple_cnn=null", "accelerator=cpu"]
+    assert run(["rank", *words, "hydra.run.dir=out"]) == 0
+    assert float(read_csv(Path("out/rank.csv"))[0]["probe"]) < 0.75
 
 
 def test_one_that_fails_is_listed_and_stops_no_other(

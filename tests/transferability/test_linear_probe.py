@@ -25,6 +25,29 @@ def test_the_features_sizes_and_offsets_do_not_matter(rng) -> None:
     assert probe_accuracy(features * sizes + offsets, labels) == probe_accuracy(features, labels)
 
 
+def test_no_fold_divides_a_group_by_which_an_image_would_be_known_again(rng) -> None:
+    """Of 60 patients each has a look of his own, which says nothing of others."""
+    patients = np.repeat(np.arange(60), 4)
+    labels = rng.integers(0, 3, 60)[patients]
+    features = rng.normal(size=(60, 100))[patients] + 0.1 * rng.normal(size=(240, 100))
+    names = [f"patient {number}" for number in patients]
+    assert probe_accuracy(features, labels) > 0.9
+    assert probe_accuracy(features, labels, groups=names) < 0.55
+    alone = [str(number) for number in range(240)]
+    assert probe_accuracy(features, labels, groups=alone) > 0.9
+
+
+def test_a_class_of_one_group_is_never_known(rng) -> None:
+    labels = np.repeat([0, 1, 2], 20)
+    features = rng.normal(size=(60, 6)) + 6 * np.eye(6)[labels]
+    names = ["all of class 0" if label == 0 else str(number) for number, label in enumerate(labels)]
+    assert probe_accuracy(features, labels, groups=names) == pytest.approx(2 / 3, abs=0.02)
+    # With nothing else to tell apart too.
+    two = labels < 2
+    kept = [name for name, is_kept in zip(names, two, strict=True) if is_kept]
+    assert probe_accuracy(features[two], labels[two], groups=kept) == pytest.approx(0.5, abs=0.03)
+
+
 def test_everything_is_fitted_inside_the_fold(rng, monkeypatch) -> None:
     """T37: the mean and variance too see only the images that the classifier is fitted to."""
     seen = []

@@ -13,6 +13,7 @@ from graft.backbones.at_hand import weights_at_hand
 from graft.configuration.network_names import AT_HAND, network_of
 from graft.configuration.run_config import Node
 from graft.data import SampleData
+from graft.data.grouping import together_of
 from graft.data.samples import Indices
 from graft.errors import GraftError, reason_of
 from graft.evaluation.intervals.proportions import NORMAL, proportion_ends
@@ -146,6 +147,7 @@ def rank(
     """Rank backbones on the images of these indices, the best probe first; features are computed once."""
     labels = data.samples.labels[indices]
     size = min(node.get("batch_size", 32), len(data.samples))
+    groups = together_of(data, indices)
     ranked: list[Ranked] = []
     for one in chosen:
         candidate = one.candidate
@@ -168,7 +170,7 @@ def rank(
                 ),
             )
 
-        row = row_of(candidate, features, labels, seed, accelerator, size, one.backbone, one.cost)
+        row = row_of(candidate, features, labels, seed, accelerator, size, groups, one.backbone, one.cost)
         ranked.append(Ranked(candidate, row, kept.get(candidate.name), one.speed))
     return sorted(ranked, key=lambda one: rank_key(one.row))
 

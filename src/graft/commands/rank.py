@@ -7,7 +7,7 @@ import numpy as np
 
 from graft.configuration.schema import Config
 from graft.data import data_facts
-from graft.data.grouping import one_of_each_picture
+from graft.data.grouping import one_of_each_picture, together_of
 from graft.features.whole_backbone import features_of
 from graft.ranking.candidates import candidates
 from graft.ranking.measuring import row_of
@@ -59,7 +59,10 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     )
     # No more at a time than there will ever be.
     most = min(batch_size, len(data.samples))
-    rows = placed([row_of(candidate, features, labels, seed, accelerator, most) for candidate in asked])
+    groups = together_of(data, indices)
+    rows = placed(
+        [row_of(candidate, features, labels, seed, accelerator, most, groups) for candidate in asked]
+    )
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
     rows = with_reached(rows, asked, tuned)
     correlations = correlated(rows)

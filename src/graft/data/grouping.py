@@ -40,6 +40,15 @@ def one_of_each_picture(data: SampleData, indices: Indices) -> Indices:
     return indices[np.sort(first)]
 
 
+def together_of(data: SampleData, indices: Indices) -> list[str] | None:
+    """For each of some images the name of what no split may divide; None where each of them stands alone."""
+    if data.together is None:
+        return None
+    names = data.together
+    found = [names[index] for index in indices.tolist()]
+    return found if len(set(found)) < len(found) else None
+
+
 def counts_of(groups: Sequence[str], labels: NDArray[np.int64], classes: int) -> tuple[Counts, Counts]:
     """Images of each group and class, `(G, C)`, and the group of each image, `(N,)`."""
     _, group_of = np.unique(np.asarray(groups), return_inverse=True)

@@ -1,6 +1,6 @@
 """What is said of each backbone that is ranked: its scores, its costs, or why it is left out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ def row_of(
     seed: int,
     accelerator: str,
     batch_size: int,
+    groups: Sequence[str] | None = None,
     backbone: Backbone | None = None,
     cost: Cost | None = None,
 ) -> Row:
@@ -35,7 +36,7 @@ def row_of(
 
     The images have labels `(N,)`. The seed is that of untrained networks and of the probe's folds. Costs are
     measured on the accelerator with batches of so many images. A backbone that is built is not built again,
-    and a cost that is known not measured.
+    and a cost that is known not measured. What `groups` names alike no fold of the probe divides.
     """
     row = {"place": None, "backbone": candidate.label, "weights": candidate.weights, **dict.fromkeys(NAMES)}
     try:
@@ -43,7 +44,7 @@ def row_of(
             raise GraftError(candidate.problem)
         print(f"{candidate.label}:", flush=True)
         backbone = backbone or make_seeded(candidate.node, seed)
-        scores = scores_of(backbone, candidate, features, labels, seed)
+        scores = scores_of(backbone, candidate, features, labels, seed, groups)
         cost = cost or cost_of(backbone, lone_device(accelerator), batch_size)
         return {**row, **scores, "features": backbone.width, **cost._asdict(), "reason": None}
     # What a network, its weights, its files or the memory may do; anything else is a fault of ours.
@@ -57,7 +58,12 @@ def row_of(
 
 
 def scores_of(
-    backbone: Backbone, candidate: Candidate, features: Features, labels: np.ndarray, seed: int
+    backbone: Backbone,
+    candidate: Candidate,
+    features: Features,
+    labels: np.ndarray,
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> Mapping[str, float | None]:
     """The scores of one backbone, as in `row_of`.
 
@@ -73,4 +79,4 @@ def scores_of(
                 label = f"{candidate.name} with its source's head"
                 logits = features(source_network(backbone, head), label).float()
         probabilities = torch.softmax(logits.double(), 1).numpy()
-    return all_scores(given.double().numpy(), labels, probabilities, seed)
+    return all_scores(given.double().numpy(), labels, probabilities, seed, groups)

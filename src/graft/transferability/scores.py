@@ -1,5 +1,7 @@
 """All scores of one backbone's features."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -16,16 +18,22 @@ NAMES = ("probe", "knn", "logme", "h_score", "leep", "nce", "transrate")
 
 
 def all_scores(
-    features: ArrayLike, labels: ArrayLike, probabilities: ArrayLike | None = None, seed: int = 0
+    features: ArrayLike,
+    labels: ArrayLike,
+    probabilities: ArrayLike | None = None,
+    seed: int = 0,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, float | None]:
     """Each of `NAMES`; None for LEEP and NCE where the source classes' probabilities are not known.
+
+    `groups` are what the probe's folds keep together; the other scores know nothing of them.
 
     Raises:
         ValueError: the shapes do not fit, a feature is NaN or infinite, or there is one class alone.
     """
     theta = None if probabilities is None else np.asarray(probabilities)
     return {
-        "probe": probe_accuracy(features, labels, seed=seed),
+        "probe": probe_accuracy(features, labels, seed, groups),
         "knn": knn_accuracy(features, labels),
         "logme": logme(features, labels),
         "h_score": h_score(features, labels),
