@@ -223,7 +223,9 @@ def test_a_budget_too_small_to_rank_says_so_and_leaves_the_look(
 ) -> None:
     path = tmp_path / "short"
     assert run(["advise", *words, "minutes=1e-6", f"hydra.run.dir={path}"]) == 2
-    assert "no backbone could be ranked (simple_cnn: to rank it would take" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "no backbone could be ranked (simple_cnn: to rank it would take" in told.err
+    assert f"graft advise resume={path} minutes=2e-06 goes on" in told.out
     answer = answer_of(path)
     assert answer["look"]["images"] == 36
     assert answer["advice"] is None
@@ -300,6 +302,7 @@ def test_without_weights_at_hand_it_says_what_to_give(
     ("classes", "said"),
     [
         ({"a": 5}, "class"),
+        ({"a": 3}, "class"),
         ({"a": 5, "b": 1}, "class b has 1 image"),
         ({"a": 2, "b": 1}, "class b has 1 image"),
     ],
@@ -317,8 +320,17 @@ def test_images_that_cannot_be_split_are_answered_in_one_line(
     manifest = tmp_path / "few.csv"
     manifest.write_text("path,label\n" + "".join(f"{name},{label}\n" for name, label in rows))
     words = ["data=csv", f"data.file={manifest}", "backbones=[simple_cnn]", f"weights.simple_cnn={trained}"]
-    assert run(["advise", *words, *QUICK, f"hydra.run.dir={tmp_path / 'few'}"]) == 2
-    assert said in capsys.readouterr().err
+    path = tmp_path / "few"
+    assert run(["advise", *words, *QUICK, f"hydra.run.dir={path}"]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    # To go on would stop at the same again.
+    assert "resume=" not in told.out
+    assert answer_of(path)["goes_on_with"] is None
+    assert answer_of(path)["sentences"][0].startswith("No advice: ")
+    report = (path / "report.html").read_text(encoding="utf-8")
+    assert "resume=" not in report
+    assert "then ask anew" in report
 
 
 def test_damaged_images_are_named(

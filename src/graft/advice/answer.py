@@ -19,7 +19,8 @@ def sentences(known: Known) -> list[str]:
     """The advice in at most three sentences."""
     goal = known.question["goal"]
     if known.advised is None:
-        return [f"No advice yet: {known.stopped or 'nothing was trained'}."]
+        yet = "" if known.goes_on_with is None else " yet"
+        return [f"No advice{yet}: {known.stopped or 'nothing was trained'}."]
     head, other = known.head, known.other
     validated = {
         name: value
@@ -43,6 +44,7 @@ def plain(known: Known, clock: Clock) -> Plain:
         "graft": __version__,
         "complete": not known.stopped,
         "stopped": known.stopped,
+        "goes_on_with": None if known.goes_on_with is None else list(known.goes_on_with),
         "question": {key: value for key, value in known.question.items() if key != "options"},
         "sentences": sentences(known),
         "advice": None,

@@ -46,6 +46,8 @@ class Known:
         looked: what a look at the images found.
         indices: of those that train and validate, one of each picture.
         stopped: why the answer is not whole; empty where it is.
+        goes_on_with: words beside `resume` with which what was stopped goes on; None where it would stop at
+            the same again, as where the images are too few.
         parts: sections that other modules make, by name.
     """
 
@@ -71,6 +73,7 @@ class Known:
     looked: Inspection | None = None
     indices: Indices | None = None
     stopped: str = "it was stopped"
+    goes_on_with: Sequence[str] | None = ()
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -156,6 +156,7 @@ def _parts(answer: Plain) -> Plain:
         "tested_before": answer.get("tested_before") or {},
         "ends": test.get(f"test/{goal}_ci"),
         "metrics": _metrics(test),
+        "goes_on_with": answer.get("goes_on_with", []),
         "inspect": shlex.join(["graft", "inspect", *data_words(words)]),
         "advise": shlex.join(["graft", "advise", *map(typed, words)]),
         "crossval": _crossval(answer),

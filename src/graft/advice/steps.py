@@ -43,6 +43,10 @@ WRITING = 5.0
 NEAR = 4
 
 
+class TooShortError(GraftError):
+    """The minutes are too few for an answer; more would do."""
+
+
 class OutOfTimeError(Exception):
     """No time is left for what is not needed for the advice."""
 
@@ -153,7 +157,8 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     chosen, late = within(able, count, left, stored)
     known.ranked = [*late, *failed]
     if not chosen:
-        raise GraftError(f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})")
+        short = TooShortError if late else GraftError
+        raise short(f"minutes={config['minutes']:g}: no backbone could be ranked ({_reasons(known)})")
     asked.keep(ranked={"images": count, "backbones": [one.candidate.label for one in chosen]})
     asked.tell.plan(plan_of(clock, len(indices), chosen))
     ranked = rank(
@@ -235,7 +240,8 @@ def retrain(asked: Asked, known: Known) -> None:
     if known.head is None:
         failed = "; ".join(f"{one.name}: {one.failed}" for one in known.trainings if one.failed)
         why = f" ({failed})" if failed else ""
-        raise GraftError(f"minutes={config['minutes']:g}: no head could be trained in that time{why}")
+        short = GraftError if failed else TooShortError
+        raise short(f"minutes={config['minutes']:g}: no head could be trained in that time{why}")
 
 
 def compare(asked: Asked, known: Known) -> None:

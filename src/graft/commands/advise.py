@@ -16,7 +16,7 @@ from graft.advice.clock import Clock
 from graft.advice.known import Known
 from graft.advice.page import page
 from graft.advice.report import write_report
-from graft.advice.steps import STEPS, Asked
+from graft.advice.steps import STEPS, Asked, TooShortError
 from graft.advice.telling import telling
 from graft.configuration.paths import from_here
 from graft.configuration.schema import Config
@@ -69,6 +69,7 @@ def run(
         except BaseException as error:
             stopped = not isinstance(error, Exception)
             known.stopped = "it was interrupted" if stopped else reason_of(error)
+            known.goes_on_with = more = to_go_on(error, known, config["minutes"])
             known.choose()
             # What is wrong with the page must not hide what was wrong before.
             with suppress(Exception):
@@ -76,11 +77,22 @@ def run(
                     asked.keep_spent(known)
                 else:
                     write(asked, known)
-            tell.end(f"graft advise resume={from_here(folder.path)} goes on")
+            if more is not None:
+                tell.end(" ".join(["graft advise", f"resume={from_here(folder.path)}", *more, "goes on"]))
             raise
         known.stopped = ""
         write(asked, known)
     return shown(folder)
+
+
+def to_go_on(error: BaseException, known: Known, minutes: float) -> list[str] | None:
+    """The words beside `resume` with which what an error stopped goes on.
+
+    None where images or backbones are not to be had: what goes on would stop at the same again.
+    """
+    if isinstance(error, TooShortError):
+        return [f"minutes={2 * minutes:g}"]
+    return None if isinstance(error, GraftError) and not known.going else []
 
 
 def answered(folder: AdviceFolder, minutes: float) -> bool:
