@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graft.backbones.backbone import Backbone as Backbone
     from graft.backbones.carving import carve as carve
     from graft.backbones.carving import source_network as source_network
+    from graft.backbones.kim_cnn import text_cnn as text_cnn
     from graft.backbones.lenet import simple_cnn as simple_cnn
     from graft.backbones.preprocessing import Preprocessing as Preprocessing
     from graft.backbones.source_head import SourceHead as SourceHead
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "backbone": ("Backbone",),
     "carving": ("carve", "source_network"),
+    "kim_cnn": ("text_cnn",),
     "lenet": ("simple_cnn",),
     "preprocessing": ("Preprocessing",),
     "source_head": ("SourceHead",),

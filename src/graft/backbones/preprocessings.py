@@ -29,7 +29,10 @@ class AnyPreprocessing(Protocol):
 
 
 # Name to the class that reads its values, imported when it is needed.
-READERS = {"image": ("graft.backbones.preprocessing", "Preprocessing")}
+READERS = {
+    "image": ("graft.backbones.preprocessing", "Preprocessing"),
+    "words": ("graft.backbones.words", "TextPreprocessing"),
+}
 
 
 def read_preprocessing(values: Mapping[str, Any]) -> AnyPreprocessing:

@@ -108,6 +108,14 @@ TWO_SHARES = Rule(
     "two shares such as [0.5, 1.0], the smaller first",
     lambda value: _numbers(value, 2) and 0 < value[0] <= value[1] <= 1,
 )
+WIDTHS = Rule(
+    "a list of whole numbers >= 1, each once, such as [3, 4, 5]",
+    lambda value: (
+        isinstance(value, list)
+        and all(_is_whole(item) and item >= 1 for item in value)
+        and 0 < len(value) == len(set(value))
+    ),
+)
 BETAS = Rule(
     "two numbers from 0 up to, not including, 1",
     lambda value: _numbers(value, 2) and all(SHARE.test(item) for item in value),

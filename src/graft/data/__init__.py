@@ -6,6 +6,7 @@ from graft.lazy import lazily
 
 if TYPE_CHECKING:
     from graft.data.facts import data_facts as data_facts
+    from graft.data.held_texts import text_samples as text_samples
     from graft.data.image_samples import ImageSamples as ImageSamples
     from graft.data.image_samples import ImageSet as ImageSet
     from graft.data.image_samples import array_images as array_images
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from graft.data.split_table import split_rows as split_rows
     from graft.data.splits import Splits as Splits
     from graft.data.splits import split as split
+    from graft.data.text_transform import word_dropout as word_dropout
     from graft.data.transforms import evaluation_transform as evaluation_transform
     from graft.data.transforms import training_transform as training_transform
 
@@ -37,6 +39,7 @@ _HOMES = {
     "facts": ("data_facts",),
     "sample_data": ("ImageData", "SampleData"),
     "image_samples": ("ImageSamples", "ImageSet", "array_images", "file_images"),
+    "held_texts": ("text_samples",),
     "images": ("read_image", "to_rgb"),
     "loading": ("TransformedSamples", "make_loader"),
     "mixing": ("cutmix", "mixup", "mixup_or_cutmix", "unmixed"),
@@ -44,6 +47,7 @@ _HOMES = {
     "samples": ("ImageError", "SampleError", "Samples"),
     "split_table": ("recorded_rows", "split_from_rows", "split_rows"),
     "splits": ("Splits", "split"),
+    "text_transform": ("word_dropout",),
     "transforms": ("evaluation_transform", "training_transform"),
 }
 

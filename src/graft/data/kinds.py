@@ -71,7 +71,10 @@ class Kind(Protocol):
 
 
 # Name of a preprocessing to the kind of samples that it is for, imported when it is needed.
-KINDS = {"image": ("graft.data.image_kind", "IMAGES")}
+KINDS = {
+    "image": ("graft.data.image_kind", "IMAGES"),
+    "words": ("graft.data.text_kind", "TEXTS"),
+}
 
 
 def kind_of(preprocessing: AnyPreprocessing) -> Kind:

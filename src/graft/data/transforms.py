@@ -85,7 +85,10 @@ class PerImage:
 
 
 # Name of a preprocessing to its transform, imported when it is needed.
-TRANSFORMS = {"image": ("graft.data.image_transform", "ImageTransform")}
+TRANSFORMS = {
+    "image": ("graft.data.image_transform", "ImageTransform"),
+    "words": ("graft.data.text_transform", "TextTransform"),
+}
 
 
 def evaluation_transform(preprocessing: AnyPreprocessing) -> Evaluation:
@@ -101,13 +104,17 @@ def training_transform(
     horizontal_flip: float,
     policy: Callable[[Image.Image], Image.Image] | None,
     crop_padding: int | None = None,
-) -> ImageTransform:
+) -> Transform:
     """PIL RGB to `(3, crop, crop)` float32, altered at random; `ImageTransform` says how.
+
+    With nothing to alter it is the evaluation transform of any kind.
 
     Raises:
         GraftError: `crop_scale` and `crop_padding` are both given, or the input is no image.
     """
     if not isinstance(preprocessing, Preprocessing):
+        if crop_scale is None and crop_padding is None and policy is None and not horizontal_flip:
+            return evaluation_transform(preprocessing)
         raise GraftError(f"augment: it alters images, and the data have {kind_of(preprocessing).plural}")
     if crop_scale is not None and crop_padding is not None:
         raise GraftError("augment.crop_scale and augment.crop_padding are two ways to crop; give one")

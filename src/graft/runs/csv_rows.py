@@ -49,7 +49,7 @@ class Rows:
     def __iter__(self) -> Iterator[Row]:
         for row in self._rows:
             if len(row.cells) != len(self.columns):
-                raise GraftError(f"{self.source}, line {row.line}: {_misfit(row.cells, self.columns)}")
+                raise GraftError(f"{self.source}, line {row.line}: {misfit(row.cells, self.columns)}")
             yield row
 
     def _read(self) -> Iterator[Row]:
@@ -75,7 +75,8 @@ class Rows:
             ) from error
 
 
-def _misfit(cells: Sequence[str], columns: Sequence[str]) -> str:
+def misfit(cells: Sequence[str], columns: Sequence[str]) -> str:
+    """How the cells of a row do not fit the header."""
     shown = ", ".join(repr(cell) for cell in cells[:5]) + (", ..." if len(cells) > 5 else "")
     count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
     counts = f"{count}, the header has {len(columns)} ({', '.join(columns[:5])}): {shown}"

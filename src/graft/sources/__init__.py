@@ -1,4 +1,4 @@
-"""Where images come from: folders, CSV files, downloads, drawing; importing this imports no torch."""
+"""Where samples come from: folders, CSV files, downloads, drawing; importing this imports no torch."""
 
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graft.sources.prediction import PathImages as PathImages
     from graft.sources.prediction import collate_readable as collate_readable
     from graft.sources.prediction import find_images as find_images
+    from graft.sources.texts import text_csv as text_csv
 
 # Module to the public names that it defines; no module may bear the name of a public function.
 _HOMES = {
@@ -22,6 +23,7 @@ _HOMES = {
     "folders": ("image_folder",),
     "manifests": ("csv_manifest",),
     "prediction": ("PathImages", "collate_readable", "find_images"),
+    "texts": ("text_csv",),
 }
 
 __getattr__ = lazily(__name__, _HOMES)

@@ -1,7 +1,6 @@
 """Images listed in a CSV file."""
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from graft.data.formats import suffixes
 from graft.data.sample_data import SampleData
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
-from graft.sources.parts import PART_WORDS, PARTS, NamedImages, number_classes, parts_of
+from graft.sources.parts import PARTS, NamedImages, divided, number_classes, part_of, parts_of
 
 # The columns that are read; the first two must be there.
 COLUMNS = ("path", "label", "split", "group")
@@ -49,7 +48,7 @@ def csv_manifest(file: str, root: str | None = None) -> SampleData:
         if name in lines:
             raise GraftError(f"{where}: {name} was listed before, in line {lines[name]}")
         lines[name] = line
-        images = parts.setdefault(_part(where, row, meant), NamedImages())
+        images = parts.setdefault(part_of(where, row.get("split"), meant), NamedImages())
         images.names.append(name)
         images.classes.append(nfc(row["label"]))
         if "group" in row:
@@ -59,7 +58,7 @@ def csv_manifest(file: str, root: str | None = None) -> SampleData:
         images.names[:] = [spelled[name] for name in images.names]
     ordered = {part: parts[part] for part in PARTS if part in parts}
     named = ordered or parts or {"all": NamedImages()}
-    return number_classes(source, folder, named, _divided(named))
+    return number_classes(source, folder, named, divided(named))
 
 
 def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, str]:
@@ -92,15 +91,6 @@ def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, s
             f"the first in line {lines[missing[0]]}: {missing[0]}"
         )
     return spelled
-
-
-def _divided(parts: dict[str, NamedImages]) -> list[str]:
-    """A note where the manifest's own parts divide groups, so that a test may look better than it is."""
-    counts = Counter(group for images in parts.values() for group in set(images.groups))
-    divided = sorted(group for group, count in counts.items() if count > 1)
-    if not divided:
-        return []
-    return [f"warning: {len(divided)} groups are in more than one part, such as {divided[0]}"]
 
 
 def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -138,14 +128,3 @@ def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int) -> str:
             if len(inner) > path and os.path.splitext(inner[path])[1].lower() in suffixes():  # noqa: PTH122
                 return f"a cell takes in the line {line!r}"
     return ""
-
-
-def _part(where: str, row: Mapping[str, str], meant: Mapping[str, str]) -> str:
-    if "split" not in row:
-        return "all"
-    if row["split"] not in meant:
-        word = row["split"].lower()
-        raise GraftError(
-            f"{where}: split {word!r} is none of train, val, test{did_you_mean(word, PART_WORDS)}"
-        )
-    return meant[row["split"]]

@@ -1,14 +1,19 @@
 """The parts that folders and manifests speak of, and how their class names become indices."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from graft.configuration.names import nfc
+from graft.data.image_kind import IMAGES
 from graft.data.image_samples import file_images
+from graft.data.kinds import Kind
 from graft.data.sample_data import SampleData
-from graft.errors import GraftError
+from graft.data.samples import Samples
+from graft.errors import GraftError, did_you_mean
 
 PARTS = ("train", "val", "test")
 # What a folder or a cell of a manifest may be called, and the part it means.
@@ -26,7 +31,7 @@ _EMPTY_WORDS = ("set", "data", "dataset", "folder", "split", "images", "image", 
 
 @dataclass(frozen=True)
 class NamedImages:
-    """Image files of one part, the class of each by name, and its group where there are groups."""
+    """The samples of one part by name, the class of each, and its group where there are groups."""
 
     names: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
@@ -63,27 +68,77 @@ def number_classes(
     notes: Sequence[str] = (),
     untrainable: str | None = None,
 ) -> SampleData:
+    """As `numbered`, of image files below `root`."""
+    return numbered(source, parts, partial(file_images, root), notes=notes, untrainable=untrainable)
+
+
+def numbered(
+    source: str,
+    parts: Mapping[str, NamedImages],
+    samples: Callable[[Sequence[str], Sequence[int]], Samples],
+    kind: Kind = IMAGES,
+    notes: Sequence[str] = (),
+    untrainable: str | None = None,
+) -> SampleData:
     """Give every class its index, in the sorted order of the names.
 
     Problems for training only (no training part, one class only, a class that the training part lacks) are
     recorded in `SampleData.untrainable`.
 
+    Args:
+        source: names the data in messages.
+        parts: what was found.
+        samples: from names and labels of a part to its samples.
+        kind: of the samples.
+        notes: as `SampleData`'s.
+        untrainable: as `SampleData`'s, if it is known already.
+
     Raises:
-        GraftError: there are no images.
+        GraftError: there are no samples.
     """
     class_names = sorted({name for images in parts.values() for name in images.classes})
     if not class_names:
-        raise GraftError(f"{source}: no images found")
+        raise GraftError(f"{source}: no {kind.plural} found")
     notes = list(notes)
     index_of = {name: index for index, name in enumerate(class_names)}
-    numbered = {}
+    lists = {}
     for part, images in parts.items():
         if missing := sorted(set(class_names) - set(images.classes)):
-            notes.append(f"{part} has no images of {', '.join(missing)}")
-        numbered[part] = file_images(root, images.names, [index_of[name] for name in images.classes])
+            notes.append(f"{part} has no {kind.plural} of {', '.join(missing)}")
+        lists[part] = samples(images.names, [index_of[name] for name in images.classes])
     groups = [group for images in parts.values() for group in images.groups]
     untrainable = untrainable or _untrainable(source, parts, class_names)
-    return SampleData(class_names, numbered, notes, groups or None, untrainable=untrainable)
+    return SampleData(class_names, lists, notes, groups or None, untrainable=untrainable, kind=kind)
+
+
+def divided(parts: Mapping[str, NamedImages]) -> list[str]:
+    """A note where the parts of a list divide groups, so that a test may look better than it is."""
+    counts = Counter(group for images in parts.values() for group in set(images.groups))
+    apart = sorted(group for group, count in counts.items() if count > 1)
+    if not apart:
+        return []
+    return [f"warning: {len(apart)} groups are in more than one part, such as {apart[0]}"]
+
+
+def part_of(where: str, word: str | None, meant: Mapping[str, str]) -> str:
+    """The part that a row is in by the word of its split; `all` where there is no word.
+
+    Args:
+        where: names the row.
+        word: the row's.
+        meant: as `parts_of`'s.
+
+    Raises:
+        GraftError: the word is that of no part.
+    """
+    if word is None:
+        return "all"
+    if word not in meant:
+        small = word.lower()
+        raise GraftError(
+            f"{where}: split {small!r} is none of train, val, test{did_you_mean(small, PART_WORDS)}"
+        )
+    return meant[word]
 
 
 def _untrainable(source: str, parts: Mapping[str, NamedImages], class_names: Sequence[str]) -> str | None:
