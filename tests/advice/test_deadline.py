@@ -19,6 +19,8 @@ from graft.commands import advise
 from graft.commands import train as train_command
 from graft.composition.composing import compose
 from graft.configuration.run_config import Node, RunConfig
+from graft.data import SampleData
+from graft.data.samples import Indices
 from graft.processes import interruption
 from graft.processes.interruption import is_pending, raise_pending
 from graft.ranking import costs
@@ -148,10 +150,10 @@ def test_ranking_takes_what_the_plan_says(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of a network that takes half a second an image; it is measured on few, and once."""
-    genuine = speed.make_seeded
+    genuine = speed.backbone_for
 
-    def slow(node: Node, seed: int) -> Backbone:
-        backbone = genuine(node, seed)
+    def slow(node: Node, data: SampleData, trained: Indices, seed: int) -> Backbone:
+        backbone = genuine(node, data, trained, seed)
 
         def wait(module: object, images: tuple[Tensor, ...]) -> None:
             SetForward.by += 0.5 * len(images[0])
@@ -159,7 +161,7 @@ def test_ranking_takes_what_the_plan_says(
         backbone.register_forward_pre_hook(wait)
         return backbone
 
-    monkeypatch.setattr(speed, "make_seeded", slow)
+    monkeypatch.setattr(speed, "backbone_for", slow)
     answered(photos, tmp_path / "advice", training(0.3))
     said = capsys.readouterr().out
     planned = re.search(r"features of 28 images: about (\d+) s", said)

@@ -1,11 +1,15 @@
 """Images named on the command line: found, and read without stopping at one that cannot be."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torchvision.transforms import v2
 
+from graft.data import file_images
+from graft.data.image_kind import IMAGES
 from graft.errors import GraftError
-from graft.sources import PathImages, collate_readable, find_images, image_folder
+from graft.sources import ReadableSamples, collate_readable, find_images, find_samples, image_folder
 
 
 @pytest.fixture
@@ -77,8 +81,9 @@ def test_what_a_pattern_matches_is_accounted_for(folder):
 
 def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(folder):
     (folder / "b.png").write_text("no image")
-    files = [*find_images(str(folder)).files, folder / "gone.png"]
-    items = PathImages(files, v2.PILToTensor())
+    found = find_samples(str(folder), IMAGES, {})
+    names = [*found.samples.names, str(folder / "gone.png")]
+    items = ReadableSamples(file_images(Path(), names, [0] * 4), v2.PILToTensor())
     assert len(items) == 4
     indices, images, failures = collate_readable([items[index] for index in range(4)])
     assert indices == [0, 2]
@@ -90,5 +95,6 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(folder):
 
 
 def test_a_batch_of_nothing_but_failures(folder):
-    indices, images, failures = collate_readable([PathImages([folder / "gone.png"], v2.PILToTensor())[0]])
+    items = ReadableSamples(file_images(folder, ["gone.png"], [0]), v2.PILToTensor())
+    indices, images, failures = collate_readable([items[0]])
     assert (indices, len(images), len(failures)) == ([], 0, 1)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from graft.backbones.at_hand import weights_at_hand
 from graft.configuration.network_names import AT_HAND, network_of
 from graft.configuration.run_config import Node
 from graft.data import SampleData
+from graft.data.backbone_for import backbone_for
 from graft.data.grouping import together_of
 from graft.data.samples import Indices
 from graft.errors import GraftError, reason_of
@@ -170,7 +172,10 @@ def rank(
                 ),
             )
 
-        row = row_of(candidate, features, labels, seed, accelerator, size, groups, one.backbone, one.cost)
+        make = partial(backbone_for, data=data, trained=indices, seed=seed)
+        row = row_of(
+            candidate, make, features, labels, seed, accelerator, size, groups, one.backbone, one.cost
+        )
         ranked.append(Ranked(candidate, row, kept.get(candidate.name), one.speed))
     return sorted(ranked, key=lambda one: rank_key(one.row))
 

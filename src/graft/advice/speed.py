@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graft.backbones import Backbone
-from graft.backbones.making import make_seeded
 from graft.data import SampleData, TransformedSamples, evaluation_transform
+from graft.data.backbone_for import backbone_for
 from graft.data.samples import Indices
 from graft.errors import GraftError
 from graft.features.extraction import evaluating
@@ -80,8 +80,7 @@ def measured(
     """
     if candidate.problem is not None:
         raise GraftError(candidate.problem)
-    backbone = make_seeded(candidate.node, seed)
-    backbone.preprocessing = data.kind.suited(backbone.preprocessing)
+    backbone = backbone_for(candidate.node, data, indices, seed)
     size = min(node.get("batch_size", 32), SOME, len(indices))
     images = TransformedSamples(data.samples, indices[:size], evaluation_transform(backbone.preprocessing))
     # The first image pays for what is set up once.

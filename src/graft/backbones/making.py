@@ -4,8 +4,6 @@ import inspect
 from pkgutil import resolve_name
 from typing import Any, Protocol
 
-import torch
-
 from graft.backbones.backbone import Backbone
 from graft.configuration.building import build, build_later, with_todays_names
 from graft.configuration.run_config import Node
@@ -37,17 +35,6 @@ def make_backbone(node: Node, training: Training = ()) -> Backbone:
         kind = type(backbone).__name__
         raise GraftError(f"backbone: {node['_target_']} gave {kind}, not graft.backbones.Backbone")
     return backbone
-
-
-def make_seeded(node: Node, seed: int) -> Backbone:
-    """As `make_backbone`; an untrained network too is the same every time.
-
-    Raises:
-        GraftError: the weights cannot be had, or do not fit.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make_backbone(node)
 
 
 def _learns(node: Node) -> bool:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.torch import save_file
 
-from graft.backbones.making import backbone_name, make_backbone
+from graft.backbones.making import backbone_name
 from graft.configuration.schema import Config
 from graft.data import SampleData, Splits, split_from_rows, split_rows
+from graft.data.backbone_for import backbone_for
 from graft.errors import GraftError
 from graft.features.whole_backbone import features_of
 from graft.models import load_bundle
@@ -31,9 +32,10 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     """
     check_device(config["accelerator"], key="accelerator")
     if config["run"] is None:
-        backbone, label = make_backbone(config["backbone"]), backbone_name(config["backbone"])
         node, data = config["data"], open_data(config["data"])
         splits = split_or_parts(node, data)
+        backbone = backbone_for(config["backbone"], data, splits["train"])
+        label = backbone_name(config["backbone"])
     else:
         bundle = load_bundle(config["run"], config["trust"])
         backbone = bundle.backbone

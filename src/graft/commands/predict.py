@@ -1,19 +1,20 @@
-"""`graft predict`: what a run or bundle sees in images, as a CSV; unreadable files never stop the others."""
+"""`graft predict`: what a run or bundle says of samples, as a CSV; unreadable files never stop the others."""
 
 from pathlib import Path
 
 from rich.table import Table
 
 from graft.configuration.schema import Config
-from graft.data.headers import MOST, said_of_several, some_of
+from graft.data.kinds import Kind
 from graft.errors import GraftError
 from graft.models import load_bundle
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv
-from graft.sources import find_images
-from graft.sources.opening import levels_of
+from graft.runs.recorded import trusted_config
+from graft.sources import find_samples
+from graft.sources.opening import levelled
 from graft.training.checks import check_device
-from graft.training.predicting import Row, predict_files, seen_before
+from graft.training.predicting import Row, predict_samples, seen_before
 from graft.training.testing import make_tester
 
 # Rows shown in the terminal; all of them stand in the CSV.
@@ -21,31 +22,32 @@ SHOWN = 10
 
 
 def run(config: Config, path: Path, overrides: list[str]) -> Path:
-    """Predict every image of `config["source"]`.
+    """Predict every sample of `config["source"]`.
 
     Returns:
         The CSV's path, inside the folder `path`.
 
     Raises:
-        GraftError: there is no model, no image, none that can be read, or no such device.
+        GraftError: there is no model, no sample, none that can be read, or no such device.
     """
     check_device(config["accelerator"], key="accelerator")
-    files, notes = find_images(config["source"])
     bundle = load_bundle(config["run"], config["trust"])
-    looked = some_of(files, MOST)
-    bundle.levels, levels_said = levels_of(looked, bundle.levels)
-    rows, unreadable = predict_files(
+    recorded = trusted_config(config["run"], config["trust"]).get("data") or {}
+    found, notes = find_samples(config["source"], bundle.kind, recorded)
+    samples, said = levelled(found, bundle.levels)
+    rows, unreadable = predict_samples(
         bundle,
-        files,
+        samples,
         make_tester(bundle, config["accelerator"], path),
         batch_size=config["batch_size"],
         num_workers=config["num_workers"],
         top_k=config["top_k"],
     )
-    show(rows, unreadable, [*notes, *said_of_several(looked, len(files)), *levels_said])
+    show(rows, unreadable, [*notes, *said], bundle.kind)
     if not rows:
-        raise GraftError(f"source={config['source']}: none of {len(files)} images could be read")
-    if line := seen_before(bundle, files):
+        none = f"none of {len(samples)} {bundle.kind.plural} could be read"
+        raise GraftError(f"source={config['source']}: {none}")
+    if line := seen_before(bundle, samples):
         print(line)
     target = path / "predictions.csv"
     write_csv(target, rows)
@@ -53,10 +55,10 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     return target
 
 
-def show(rows: list[Row], unreadable: list[tuple[str, str]], notes: list[str]) -> None:
+def show(rows: list[Row], unreadable: list[tuple[str, str]], notes: list[str], kind: Kind) -> None:
     """The first rows as a table, then what could not be read, and what was left out."""
     if rows:
-        table = Table("image", "predicted", "probability", box=None)
+        table = Table(kind.noun, "predicted", "probability", box=None)
         for row in rows[:SHOWN]:
             probability = max(value for value in row.values() if isinstance(value, float))
             table.add_row(str(row["path"]), str(row["predicted"]), f"{probability:.3f}")
@@ -67,4 +69,4 @@ def show(rows: list[Row], unreadable: list[tuple[str, str]], notes: list[str]) -
         print(f"unreadable: {reason if file in reason else f'{file}: {reason}'}")
     for note in notes:
         print(note)
-    print(f"{len(rows)} images predicted, {len(unreadable)} unreadable")
+    print(f"{len(rows)} {kind.plural} predicted, {len(unreadable)} unreadable")

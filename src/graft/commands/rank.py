@@ -7,6 +7,7 @@ import numpy as np
 
 from graft.configuration.schema import Config
 from graft.data import data_facts
+from graft.data.backbone_for import backbone_for
 from graft.data.grouping import one_of_each_picture, together_of
 from graft.features.whole_backbone import features_of
 from graft.ranking.candidates import candidates
@@ -44,7 +45,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     # One image of each picture, since scores divide these images anew, or ask for neighbours.
     indices = one_of_each_picture(data, both)
     spared = f", without {len(both) - len(indices)} copies" if len(indices) < len(both) else ""
-    ranked_on = f"ranked on {len(indices)} images, train and val{spared}, never test"
+    ranked_on = f"ranked on {len(indices)} {data.kind.plural}, train and val{spared}, never test"
     print("\n".join([f"{splits.describe()}; {ranked_on}", *data.notes]), flush=True)
     labels, batch_size = data.samples.labels[indices], node.get("batch_size", 32)
     seed, accelerator = config["seed"], config["accelerator"]
@@ -59,15 +60,16 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     )
     # No more at a time than there will ever be.
     most = min(batch_size, len(data.samples))
+    make = partial(backbone_for, data=data, trained=splits["train"], seed=seed)
     groups = together_of(data, indices)
     rows = placed(
-        [row_of(candidate, features, labels, seed, accelerator, most, groups) for candidate in asked]
+        [row_of(candidate, make, features, labels, seed, accelerator, most, groups) for candidate in asked]
     )
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
     rows = with_reached(rows, asked, tuned)
     correlations = correlated(rows)
     counts = np.bincount(labels)
-    images = f"{len(indices)} images of {np.count_nonzero(counts)} classes, train and validation"
+    images = f"{len(indices)} {data.kind.plural} of {np.count_nonzero(counts)} classes, train and validation"
     write_csv(path / "rank.csv", ranking.csv_rows(rows))
     if correlations:
         write_csv(path / "correlations.csv", correlations)

@@ -1,6 +1,9 @@
 """A backbone for some data: with what it must learn from them first, and made to take their kind."""
 
+from contextlib import nullcontext
 from typing import Any
+
+import torch
 
 from graft.backbones.backbone import Backbone
 from graft.backbones.making import make_backbone
@@ -23,12 +26,17 @@ class TrainingSamples:
         return self._samples[int(self._indices[place])]
 
 
-def backbone_for(node: Node, data: SampleData, trained: Indices) -> Backbone:
+def backbone_for(node: Node, data: SampleData, trained: Indices, seed: int | None = None) -> Backbone:
     """The backbone that a node builds, its preprocessing made for data of which `trained` train.
+
+    With a seed an untrained network too is the same every time, and nothing is drawn from torch's own stream.
 
     Raises:
         GraftError: it cannot be built, or takes another kind of input.
     """
-    backbone = make_backbone(node, TrainingSamples(data.samples, trained))
+    with nullcontext() if seed is None else torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        backbone = make_backbone(node, TrainingSamples(data.samples, trained))
     backbone.preprocessing = data.kind.suited(backbone.preprocessing)
     return backbone

@@ -1,6 +1,8 @@
 """Which images show the same picture, so that no split that is drawn has copies on two sides."""
 
 import hashlib
+from collections.abc import Sequence
+from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from graft.data import copies
 from graft.data.copies import connected, exact_copies, near_copies
 from graft.data.kept_bytes import keep, read
 from graft.data.kept_looks import code_version, contents, kept_looks
+from graft.data.kinds import AnyLook
+from graft.data.looks import in_threads
 from graft.data.progress import progress
 from graft.data.sample_data import SampleData
 from graft.data.samples import Indices
@@ -48,7 +52,8 @@ def _pictures(data: SampleData, near: bool, threads: int | None) -> Indices:
     What was found is kept for the same images in the same order: to compare 60,000 takes a core a minute.
     """
     if not data.kind.near:
-        return _alike(contents(data.samples, threads, lambda what, done: None))
+        look = partial(data.kind.look, data.samples)
+        return _alike(in_threads(look, range(len(data.samples)), threads, lambda done: None))
     code = code_version() + Path(copies.__file__).read_bytes()
     with progress(len(data.samples)) as report:
         found = hashlib.sha256(code + f"{near} {NEAR}".encode())
@@ -68,12 +73,12 @@ def _pictures(data: SampleData, near: bool, threads: int | None) -> Indices:
     return pictures
 
 
-def _alike(contents: list[bytes | str]) -> Indices:
-    """`(N,)` for each sample the first with the same content; what cannot be read stands alone."""
+def _alike(looks: Sequence[AnyLook | str]) -> Indices:
+    """`(N,)` for each sample the first that is the same to a network; what cannot be read stands alone."""
     first: dict[bytes, int] = {}
     places = [
-        index if isinstance(content, str) else first.setdefault(content, index)
-        for index, content in enumerate(contents)
+        index if isinstance(look, str) else first.setdefault(look.digest, index)
+        for index, look in enumerate(looks)
     ]
     return np.array(places, np.int64)
 

@@ -120,7 +120,7 @@ class Texts:
         if long := [index for index, look in looks.items() if look.words > LONG]:
             count = _number(len(long), "text has", "texts have")
             such = f"{names[long[0]]} ({looks[long[0]].words:,})"
-            yield f"{count} more than {LONG:,} words, of which a network may see the first alone, such as {such}"
+            yield f"{count} more than {LONG:,} words, and a network may see the first alone, such as {such}"
 
 
 def _number(count: int, singular: str, plural: str) -> str:

@@ -6,7 +6,6 @@ import numpy as np
 
 from graft.backbones import Backbone
 from graft.configuration.schema import Config
-from graft.data.looks import Look
 from graft.errors import GraftError
 from graft.features.whole_backbone import features_of
 from graft.inspection.inspection import Inspection
@@ -31,7 +30,8 @@ def with_suspects(inspection: Inspection, backbone: Backbone, label: str, config
     """
     data, splits = inspection.data, inspection.splits
     wanted = np.sort(np.concatenate([splits["train"], splits["val"]]))
-    indices = np.array([i for i in wanted.tolist() if isinstance(inspection.looks[i], Look)], np.int64)
+    readable = inspection.readable
+    indices = np.array([i for i in wanted.tolist() if i in readable], np.int64)
     labels, classes = data.samples.labels[indices], len(data.class_names)
     said = np.full((len(indices), classes), np.nan)
     if len(np.unique(labels)) > 1:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from graft.backbones import Backbone, source_network
-from graft.backbones.making import make_seeded
+from graft.configuration.run_config import Node
 from graft.errors import GraftError, reason_of
 from graft.models.source_head import known_source_head
 from graft.processes.lightning import lone_device
@@ -23,6 +23,7 @@ Features = Callable[[Backbone, str], Tensor]
 
 def row_of(
     candidate: Candidate,
+    make: Callable[[Node], Backbone],
     features: Features,
     labels: np.ndarray,
     seed: int,
@@ -35,15 +36,16 @@ def row_of(
     """All that is said of a backbone; of one that fails, the reason alone, so that the others go on.
 
     The images have labels `(N,)`. The seed is that of untrained networks and of the probe's folds. Costs are
-    measured on the accelerator with batches of so many images. A backbone that is built is not built again,
-    and a cost that is known not measured. What `groups` names alike no fold of the probe divides.
+    measured on the accelerator with batches of so many images. `make` builds a backbone from its node. One
+    that is built is not built again, and a cost that is known not measured. What `groups` names alike no fold
+    of the probe divides.
     """
     row = {"place": None, "backbone": candidate.label, "weights": candidate.weights, **dict.fromkeys(NAMES)}
     try:
         if candidate.problem is not None:
             raise GraftError(candidate.problem)
         print(f"{candidate.label}:", flush=True)
-        backbone = backbone or make_seeded(candidate.node, seed)
+        backbone = backbone or make(candidate.node)
         scores = scores_of(backbone, candidate, features, labels, seed, groups)
         cost = cost or cost_of(backbone, lone_device(accelerator), batch_size)
         return {**row, **scores, "features": backbone.width, **cost._asdict(), "reason": None}
@@ -60,6 +62,7 @@ def row_of(
 def scores_of(
     backbone: Backbone,
     candidate: Candidate,
+    make: Callable[[Node], Backbone],
     features: Features,
     labels: np.ndarray,
     seed: int,

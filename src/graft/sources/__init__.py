@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from graft.sources.drawing import glyphs as glyphs
     from graft.sources.folders import image_folder as image_folder
     from graft.sources.manifests import csv_manifest as csv_manifest
-    from graft.sources.prediction import PathImages as PathImages
+    from graft.sources.prediction import ReadableSamples as ReadableSamples
     from graft.sources.prediction import collate_readable as collate_readable
     from graft.sources.prediction import find_images as find_images
+    from graft.sources.prediction import find_samples as find_samples
     from graft.sources.texts import text_csv as text_csv
 
 # Module to the public names that it defines; no module may bear the name of a public function.
@@ -22,7 +23,7 @@ _HOMES = {
     "drawing": ("glyphs",),
     "folders": ("image_folder",),
     "manifests": ("csv_manifest",),
-    "prediction": ("PathImages", "collate_readable", "find_images"),
+    "prediction": ("ReadableSamples", "collate_readable", "find_images", "find_samples"),
     "texts": ("text_csv",),
 }
 

@@ -11,6 +11,7 @@ from graft.data.image_samples import ImageSamples
 from graft.data.images import read_values
 from graft.data.levels import AllLevels, chosen_levels, find_levels
 from graft.data.sample_data import SampleData
+from graft.data.samples import Samples
 from graft.data.splits import Splits, by_parts, split
 from graft.errors import GraftError
 
@@ -45,6 +46,20 @@ def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> Sample
 
     threads, folds = data.get("num_workers"), data.get("folds") is not None
     return with_copies_known(opened, near=kept != "exact", threads=threads, folds=folds)
+
+
+def levelled(samples: Samples, model: AllLevels | None) -> tuple[Samples, list[str]]:
+    """Samples that are no data set, image files among them read by levels; and what is to be said of them.
+
+    Args:
+        samples: of any kind.
+        model: as `open_data`'s.
+    """
+    if not isinstance(samples, ImageSamples):
+        return samples, []
+    files = samples.some_files(MOST)
+    levels, notes = levels_of(files, model)
+    return samples.levelled(levels), [*said_of_several(files, len(samples)), *notes]
 
 
 def levels_of(files: Sequence[Path], model: AllLevels | None) -> tuple[AllLevels | None, list[str]]:

@@ -1,7 +1,8 @@
-"""Images to predict, found by path. One that cannot be read does not stop the others."""
+"""Samples to predict, named on the command line. One that cannot be read does not stop the others."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,10 @@ from torch.utils.data import Dataset
 
 from graft.backbones.inputs import joined
 from graft.configuration.paths import expanded
-from graft.data.image_kind import IMAGES
+from graft.data.image_samples import file_images
 from graft.data.kinds import Kind
-from graft.data.levels import AllLevels
 from graft.data.loading import PlainTransform, as_transform
-from graft.data.samples import SampleError
+from graft.data.samples import SampleError, Samples
 from graft.data.transforms import Transform
 from graft.errors import GraftError
 from graft.sources.walk import Walk, told
@@ -30,6 +30,43 @@ class FoundImages(NamedTuple):
 
     files: list[Path]
     notes: list[str]
+
+
+class Found(NamedTuple):
+    """Samples to predict, of no known label, and what was left out beside them or how they were read."""
+
+    samples: Samples
+    notes: list[str]
+
+
+# What a sample of a kind is called to what finds such samples, imported when it is needed. It is given what
+# `source` says, and the `data` node of the run that predicts, empty where there is none.
+FINDERS = {
+    "image": ("graft.sources.prediction", "image_files"),
+    "text": ("graft.sources.texts", "listed_texts"),
+}
+
+
+def find_samples(source: str, kind: Kind, data: Mapping[str, Any]) -> Found:
+    """The samples of a kind that `source` names: files, or the rows of one.
+
+    Args:
+        source: as it was typed.
+        kind: of the model that predicts.
+        data: the `data` node of its run; empty for a bundle alone.
+
+    Raises:
+        GraftError: there is nothing of the kind, or it cannot be listed.
+    """
+    module, name = FINDERS[kind.noun]
+    found: Found = getattr(import_module(module), name)(source, data)
+    return found
+
+
+def image_files(source: str, data: Mapping[str, Any]) -> Found:
+    """As `find_images`, by path."""
+    files, notes = find_images(source)
+    return Found(file_images(Path(), [str(file) for file in files], np.zeros(len(files), np.int64)), notes)
 
 
 def find_images(source: str) -> FoundImages:
@@ -58,27 +95,19 @@ def find_images(source: str) -> FoundImages:
     return FoundImages(files, notes)
 
 
-class PathImages(Dataset[Item]):
-    """Files, transformed; each item is its index, the input or None, and why it could not be read."""
+class ReadableSamples(Dataset[Item]):
+    """Samples, transformed; each item is its index, the input or None, and why it could not be read."""
 
-    def __init__(
-        self,
-        files: Sequence[Path],
-        transform: Transform | PlainTransform,
-        levels: AllLevels | None = None,
-        kind: Kind = IMAGES,
-    ) -> None:
-        self.files = list(files)
+    def __init__(self, samples: Samples, transform: Transform | PlainTransform) -> None:
+        self.samples = samples
         self.transform = as_transform(transform)
-        self.levels = levels
-        self.kind = kind
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> Item:
         try:
-            prepared = self.transform.prepare(self.kind.sample(self.files[index], self.levels))
+            prepared = self.transform.prepare(self.samples.read(index, self.transform.at_least))
         except SampleError as error:
             return index, None, str(error)
         nothing = np.zeros(1, np.int64)

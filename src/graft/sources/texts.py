@@ -1,6 +1,8 @@
 """Texts listed in a CSV file. Imports no torch."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from graft.configuration.names import nfc
 from graft.configuration.paths import expanded
@@ -9,8 +11,10 @@ from graft.data.sample_data import SampleData
 from graft.data.samples import Samples
 from graft.data.text_kind import TEXTS
 from graft.errors import GraftError, did_you_mean
-from graft.sources.delimited import read_rows
+from graft.runs.csv_rows import Row
+from graft.sources.delimited import read_rows, read_text
 from graft.sources.parts import PARTS, NamedImages, divided, numbered, part_of, parts_of
+from graft.sources.prediction import Found
 
 # Columns that are read where they are there, if no others are named.
 OPTIONAL = ("split", "group")
@@ -102,3 +106,43 @@ def places(source: str, columns: Sequence[str], asked: Mapping[str, str]) -> dic
 def _left_out(what: str, lines: Sequence[int]) -> str:
     rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
     return f"left out: {rows} no {what}, such as line {lines[0]}"
+
+
+def listed_texts(source: str, data: Mapping[str, Any]) -> Found:
+    """The texts that `source` names: a CSV's, or the lines of a .txt; each is called by its line.
+
+    The column is that of `data.text` in the run, else `text`. A CSV of one column needs no header.
+
+    Raises:
+        GraftError: it is no file, it is damaged, it has several columns and none of that name, or no text.
+    """
+    key, path = f"source={source}", expanded(source)
+    if not path.is_file():
+        raise GraftError(f"{key}: is no file; give a CSV of texts, or a .txt with a text a line")
+    if path.suffix.lower() == ".txt":
+        read, notes = read_text(path, key)
+        lines = list(enumerate(re.split("\r\n|\r|\n", read), 1))
+        blank = sum(not text.strip() for _, text in lines[:-1])
+        notes += [f"left out: {blank:,} blank lines"] if blank else []
+    else:
+        rows, notes = read_rows(path, key, [str(data.get("text", "text"))])
+        lines = _of_column(key, rows, str(data.get("text", "text")))
+        if empty := [line for line, text in lines if not text.strip()]:
+            notes = [*notes, _left_out("text", empty)]
+    texts = {f"line {line}": text.strip() for line, text in lines if text.strip()}
+    if not texts:
+        raise GraftError(f"{key}: there are no texts")
+    return Found(text_samples(list(texts), [0] * len(texts), list(texts.values())), notes)
+
+
+def _of_column(key: str, rows: Sequence[Row], column: str) -> list[tuple[int, str]]:
+    """Line and cell of each row in a column that the header names; of one column, of all rows without it."""
+    columns = [cell.strip() for cell in rows[0].cells] if rows else []
+    if column in columns:
+        place = places(key, columns, {"text": column})["text"]
+        return [(row.line, row.cells[place]) for row in rows[1:]]
+    if len(columns) > 1:
+        raise GraftError(
+            f"{key}: no column {column}; the columns are {', '.join(columns)}{did_you_mean(column, columns)}"
+        )
+    return [(row.line, row.cells[0]) for row in rows]

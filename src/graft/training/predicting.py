@@ -1,17 +1,15 @@
-"""What a bundle says of image files, and which of them it has seen before."""
+"""What a bundle says of samples of no known label, and which of them it has seen before."""
 
-from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
+from graft.data.samples import SampleError, Samples
 from graft.data.workers import ImageLoader, worker_count
 from graft.models import Bundle, Prediction
-from graft.runs.files import digest_of
 from graft.runs.seen import counted, told
-from graft.sources import PathImages, collate_readable
+from graft.sources import ReadableSamples, collate_readable
 from graft.tasks.single_label import probability_columns
 from graft.training.testing import tested_module
 
@@ -19,57 +17,57 @@ from graft.training.testing import tested_module
 Row = dict[str, str | float]
 
 
-def seen_before(bundle: Bundle, files: Sequence[Path]) -> str:
-    """What to say where the model has seen some of these files in training or validation; else nothing."""
+def seen_before(bundle: Bundle, samples: Samples) -> str:
+    """What to say where the model has seen some of these samples in training or validation; else nothing."""
     if bundle.seen is None:
         return ""
     digests = []
-    for file in files:
+    for index in range(len(samples)):
         # Those that cannot be read were named before.
-        with suppress(OSError):
-            digests.append(digest_of(file))
+        with suppress(SampleError):
+            digests.append(samples.identity(index))
     counts = counted(bundle.seen.role(digest) for digest in digests)
     so = "its answers to these say little of its answers to new ones"
-    return told(counts, f"these {len(files):,} images", so)
+    return told(counts, f"these {len(samples):,} {bundle.kind.plural}", so)
 
 
-def predict_files(
+def predict_samples(
     bundle: Bundle,
-    files: Sequence[Path],
+    samples: Samples,
     tester: pl.Trainer,
     *,
     batch_size: int | None,
     num_workers: int | None,
     top_k: int | None,
 ) -> tuple[list[Row], list[tuple[str, str]]]:
-    """Predict image files.
+    """Predict samples.
 
     By default as many at a time as the model was tested with, with as many processes that load as there is
     use for, and with all classes, not the `top_k` most probable ones.
 
     Returns:
-        One row a readable file, in order; and each unreadable file with the reason.
+        One row a readable sample, in order; and the name of each unreadable one with the reason.
     """
-    size = batch_size or bundle.tested.batch_size
+    size, names = batch_size or bundle.tested.batch_size, samples.names
     loader = ImageLoader(
-        PathImages(files, bundle.transform, bundle.levels, bundle.kind),
+        ReadableSamples(samples, bundle.transform),
         size,
-        num_workers=worker_count(num_workers, -(-len(files) // size)),
+        num_workers=worker_count(num_workers, -(-len(samples) // size)),
         collate_fn=collate_readable,
     )
     rows: list[Row] = []
     unreadable: list[tuple[str, str]] = []
     batches: Any = tester.predict(tested_module(bundle), loader)
     for indices, probabilities, failures in batches:
-        unreadable += [(str(files[index]), reason) for index, reason in failures]
+        unreadable += [(names[index], reason) for index, reason in failures]
         for index, row in zip(indices, probabilities, strict=True):
-            rows.append(row_of(files[index], bundle.named(row), top_k))
+            rows.append(row_of(names[index], bundle.named(row), top_k))
     return rows, unreadable
 
 
-def row_of(file: Path, prediction: Prediction, top_k: int | None) -> Row:
+def row_of(name: str, prediction: Prediction, top_k: int | None) -> Row:
     """Path, predicted class, and the probability of every class or of the `top_k` most probable."""
-    row: Row = {"path": str(file), "predicted": prediction.label}
+    row: Row = {"path": name, "predicted": prediction.label}
     if top_k is None:
         return row | probability_columns(prediction.probabilities)
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top_k]
