@@ -29,6 +29,7 @@ GIVEN = {
     "scheduler": {"optimizer", "span"},
     "head": {"width", "classes"},
     "augment": {"preprocessing"},
+    "backbone": {"training"},
     "mix": {"classes"},
     "trainer": {
         # chosen by what stands in `callbacks` and `logger`

@@ -140,6 +140,16 @@ ELSEWHERE = {
 # What a key of `graft train` wants beside it.
 BESIDE = {
     "data.nested": ["data=image_folder", "data.root=photos"],
+    **dict.fromkeys(
+        ("data.text=", "data.label=", "data.split=", "data.group=", "data.encoding="),
+        ["data=text_csv", "data.file=reviews.csv", "backbone=text_cnn"],
+    ),
+    **dict.fromkeys(
+        ("backbone.tokens", "backbone.min_count", "backbone.max_length", "backbone.embedding")
+        + ("backbone.channels", "backbone.widths", "backbone.dropout"),
+        ["backbone=text_cnn"],
+    ),
+    "augment.p": ["backbone=text_cnn", "augment=words"],
     "experiment=grey_microscopy": ["data.file=labels.csv"],
     "experiment=": ["data.root=photos"],
     "backbone=": [],

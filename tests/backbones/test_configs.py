@@ -27,6 +27,8 @@ def test_keys_are_the_target_s_arguments_in_its_order(file):
     arguments = [*inspect.signature(get_method(config["_target_"])).parameters]
     # Stochastic depth is for networks that have it; more arguments for those that are asked for by any name.
     optional = {"drop_path"} if config.get("name") == "???" else {"drop_path", "model_args"}
+    # The samples that train, of what learns from them.
+    optional.add("training")
     arguments = [argument for argument in arguments if argument in config or argument not in optional]
     assert list(config) == ["_target_", *arguments]
 

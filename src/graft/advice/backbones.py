@@ -51,6 +51,7 @@ def measure(
     asked: Sequence[Candidate],
     data: SampleData,
     indices: Indices,
+    trained: Indices,
     node: Mapping[str, Any],
     *,
     accelerator: str,
@@ -64,6 +65,7 @@ def measure(
         asked: the backbones.
         data: the images.
         indices: of the training and validation images.
+        trained: of the training images.
         node: of the data.
         accelerator: to measure on.
         seed: of untrained networks.
@@ -76,7 +78,7 @@ def measure(
     for candidate in asked:
         tell(f"measures {candidate.label}")
         try:
-            one = measured(candidate, data, indices, node, accelerator, seed)
+            one = measured(candidate, data, indices, trained, node, accelerator, seed)
         except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
             without.append(left_out(candidate, reason_of(error)))
             continue
@@ -139,6 +141,7 @@ def rank(
     chosen: Sequence[Measured],
     data: SampleData,
     indices: Indices,
+    trained: Indices,
     node: Mapping[str, Any],
     *,
     cache: Mapping[str, Any],
@@ -146,7 +149,11 @@ def rank(
     seed: int,
     tell: Callable[[str], None],
 ) -> list[Ranked]:
-    """Rank backbones on the images of these indices, the best probe first; features are computed once."""
+    """Rank backbones on the images of these indices, the best probe first; features are computed once.
+
+    Those of the indices `trained` are to train on.
+    """
+    make = partial(backbone_for, data=data, trained=trained, seed=seed)
     labels = data.samples.labels[indices]
     size = min(node.get("batch_size", 32), len(data.samples))
     groups = together_of(data, indices)
@@ -172,7 +179,6 @@ def rank(
                 ),
             )
 
-        make = partial(backbone_for, data=data, trained=indices, seed=seed)
         row = row_of(
             candidate, make, features, labels, seed, accelerator, size, groups, one.backbone, one.cost
         )

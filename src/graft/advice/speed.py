@@ -69,6 +69,7 @@ def measured(
     candidate: Candidate,
     data: SampleData,
     indices: Indices,
+    trained: Indices,
     node: Mapping[str, Any],
     accelerator: str,
     seed: int,
@@ -80,7 +81,7 @@ def measured(
     """
     if candidate.problem is not None:
         raise GraftError(candidate.problem)
-    backbone = backbone_for(candidate.node, data, indices, seed)
+    backbone = backbone_for(candidate.node, data, trained, seed)
     size = min(node.get("batch_size", 32), SOME, len(indices))
     images = TransformedSamples(data.samples, indices[:size], evaluation_transform(backbone.preprocessing))
     # The first image pays for what is set up once.

@@ -113,13 +113,14 @@ def look(asked: Asked, known: Known) -> None:
     if looked.unreadable:
         index, reason = looked.unreadable[0]
         raise GraftError(
-            f"{len(looked.unreadable)} of {len(data.samples)} images cannot be read, such as"
+            f"{len(looked.unreadable)} of {len(data.samples)} {data.kind.plural} cannot be read, such as"
             f" {data.samples.names[index]} ({reason}); take out those for which"
             f" {from_here(folder.images)} has a reason"
         )
     if not len(splits["val"]):
         raise GraftError(
-            "graft advise chooses by validation images, and there are none; leave data.val_fraction=0 out"
+            f"graft advise chooses by validation {data.kind.plural}, and there are none; leave "
+            "data.val_fraction=0 out"
         )
     # One image of each picture: scores divide these images anew.
     known.indices = one_of_each_picture(data, np.sort(np.concatenate([splits["train"], splits["val"]])))
@@ -135,12 +136,15 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     data, indices, accelerator = known.data, known.indices, config["trainer"]["accelerator"]
     assert data is not None
     assert indices is not None
+    assert known.splits is not None
+    trained = known.splits["train"]
     known.not_at_hand = not_at_hand(config["options"], config["backbones"])
     those = candidates(config["options"], config["backbones"], config["weights"])
     able, failed = measure(
         those,
         data,
         indices,
+        trained,
         node,
         accelerator=accelerator,
         seed=config["seed"],
@@ -165,6 +169,7 @@ def rank_backbones(asked: Asked, known: Known) -> None:
         chosen,
         data,
         indices,
+        trained,
         node,
         cache=config["cache"],
         accelerator=accelerator,

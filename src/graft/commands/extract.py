@@ -48,7 +48,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     rows = split_rows(data, splits)
     wanted = [i for i, row in enumerate(rows) if config["split"] in ("all", row["split"])]
     if not wanted:
-        raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
+        raise GraftError(f"split={config['split']}: there are no such {data.kind.plural} ({splits.rule})")
     features = features_of(
         backbone,
         label,
@@ -65,7 +65,9 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         save_file({"features": features.float().contiguous()}, part)
     named = [{"path": row["name"], "split": row["split"], "label": row["label"]} for row in rows]
     write_csv(path / "features.csv", [named[index] for index in wanted])
-    print("\n".join([*data.notes, f"{len(features):,} images, {features.shape[1]:,} features each"]))
+    print(
+        "\n".join([*data.notes, f"{len(features):,} {data.kind.plural}, {features.shape[1]:,} features each"])
+    )
     print(target)
     return target
 

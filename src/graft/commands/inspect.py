@@ -9,7 +9,7 @@ from pathlib import Path
 from graft.configuration.schema import Config
 from graft.data.progress import progress
 from graft.data.sample_data import SampleData
-from graft.data.samples import Indices
+from graft.data.splits import Splits
 from graft.inspection import pictures
 from graft.inspection.findings import find
 from graft.inspection.inspection import Inspection, inspect_images
@@ -41,13 +41,10 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
         GraftError: there are no images, or the backbone or the device cannot be had.
         Leaks: train, val and test share images or groups, and `config["strict"]` is true.
     """
-    asks = config.get("backbone") is not None
-    if asks:
-        _check_asking(config)
     data = open_data(config["data"])
     splits = split_or_parts(config["data"], data)
     print(splits.describe(), flush=True)
-    ask = _asking(config, data, splits["train"]) if asks else None
+    ask = None if config.get("backbone") is None else _asking(config, data, splits)
     with progress(len(data.samples)) as report:
         inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), report)
     if ask is not None:
@@ -74,32 +71,27 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     show(inspection, findings, PlainConsole())
     print(path / "inspect.md")
     if config["strict"] and any(finding.kind == "leak" for finding in findings):
-        raise Leaks("train, val and test share images")
+        raise Leaks(f"train, val and test share {data.kind.plural}")
     return inspection
 
 
-def _check_asking(config: Config) -> None:
-    """Refuse to begin where the device or cleanlab cannot be had."""
-    from graft.inspection.suspects import check_installed
-    from graft.training.checks import check_device
-
-    check_installed()
-    check_device(config["accelerator"], key="accelerator")
-
-
-def _asking(config: Config, data: SampleData, trained: Indices) -> Callable[[Inspection], Inspection]:
-    """What asks the backbone about the labels; made first, so that what is wrong with it is said at once.
+def _asking(config: Config, data: SampleData, splits: Splits) -> Callable[[Inspection], Inspection]:
+    """What asks the backbone about the labels; made before they are looked at, to say at once what is wrong.
 
     Raises:
-        GraftError: the backbone or its weights cannot be had.
+        GraftError: the backbone, its weights, the device or cleanlab cannot be had.
     """
     from functools import partial
 
     from graft.backbones.making import backbone_name
     from graft.data.backbone_for import backbone_for
     from graft.inspection.labels import with_suspects
+    from graft.inspection.suspects import check_installed
+    from graft.training.checks import check_device
 
-    backbone = backbone_for(config["backbone"], data, trained, config["seed"])
+    check_installed()
+    check_device(config["accelerator"], key="accelerator")
+    backbone = backbone_for(config["backbone"], data, splits["train"], config["seed"])
     label = backbone_name(config["backbone"])
     print(f"labels are judged by {label} on train and val, never test", flush=True)
     return partial(with_suspects, backbone=backbone, label=label, config=config)

@@ -107,15 +107,21 @@ def training_transform(
 ) -> Transform:
     """PIL RGB to `(3, crop, crop)` float32, altered at random; `ImageTransform` says how.
 
-    With nothing to alter it is the evaluation transform of any kind.
+    Where nothing is altered, any sample: training sees it as evaluation does.
 
     Raises:
-        GraftError: `crop_scale` and `crop_padding` are both given, or the input is no image.
+        GraftError: `crop_scale` and `crop_padding` are both given, or what is to be altered is no image.
     """
     if not isinstance(preprocessing, Preprocessing):
-        if crop_scale is None and crop_padding is None and policy is None and not horizontal_flip:
-            return evaluation_transform(preprocessing)
-        raise GraftError(f"augment: it alters images, and the data have {kind_of(preprocessing).plural}")
+        altering: dict[str, object] = {"crop_scale": crop_scale, "crop_padding": crop_padding}
+        altering |= {"policy": policy, "horizontal_flip": horizontal_flip or None}
+        for key, value in altering.items():
+            if value is not None:
+                plural = kind_of(preprocessing).plural
+                raise GraftError(
+                    f"augment.{key}={value} alters images, and data has {plural}; give augment=none"
+                )
+        return evaluation_transform(preprocessing)
     if crop_scale is not None and crop_padding is not None:
         raise GraftError("augment.crop_scale and augment.crop_padding are two ways to crop; give one")
     scale = None if crop_scale is None else (float(crop_scale[0]), float(crop_scale[1]))

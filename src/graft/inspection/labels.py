@@ -30,8 +30,7 @@ def with_suspects(inspection: Inspection, backbone: Backbone, label: str, config
     """
     data, splits = inspection.data, inspection.splits
     wanted = np.sort(np.concatenate([splits["train"], splits["val"]]))
-    readable = inspection.readable
-    indices = np.array([i for i in wanted.tolist() if i in readable], np.int64)
+    indices = np.array([i for i in wanted.tolist() if not isinstance(inspection.looks[i], str)], np.int64)
     labels, classes = data.samples.labels[indices], len(data.class_names)
     said = np.full((len(indices), classes), np.nan)
     if len(np.unique(labels)) > 1:
