@@ -140,19 +140,14 @@ ELSEWHERE = {
 # What a key of `graft train` wants beside it.
 BESIDE = {
     "data.nested": ["data=image_folder", "data.root=photos"],
-    **dict.fromkeys(
-        ("data.text=", "data.label=", "data.split=", "data.group=", "data.encoding="),
-        ["data=text_csv", "data.file=reviews.csv", "backbone=text_cnn"],
-    ),
-    **dict.fromkeys(
-        ("backbone.tokens", "backbone.min_count", "backbone.max_length", "backbone.embedding")
-        + ("backbone.channels", "backbone.widths", "backbone.dropout"),
-        ["backbone=text_cnn"],
-    ),
-    "augment.p": ["backbone=text_cnn", "augment=words"],
-    "experiment=grey_microscopy": ["data.file=labels.csv"],
-    "experiment=": ["data.root=photos"],
-    "backbone=": [],
+    **{
+        f"data.{key}=": ["data=text_csv", "data.file=reviews.csv", "backbone=text_cnn"]
+        for key in ("text", "label", "split", "group", "encoding")
+    },
+    **{
+        f"backbone.{key}": ["backbone=text_cnn"]
+        for key in ("tokens", "min_count", "max_length", "embedding", "channels", "widths", "dropout")
+    },
 }
 
 

@@ -238,6 +238,7 @@ def test_of_equal_probes_the_better_logme_is_first_as_graft_rank_has_it(
         able,
         noise({"train": [3, 3]}),
         np.arange(6),
+        np.arange(6),
         {},
         cache={},
         accelerator="cpu",

@@ -62,7 +62,6 @@ def row_of(
 def scores_of(
     backbone: Backbone,
     candidate: Candidate,
-    make: Callable[[Node], Backbone],
     features: Features,
     labels: np.ndarray,
     seed: int,
