@@ -85,6 +85,10 @@ def whole() -> dict[str, Any]:
             "classes": [NASTY, "b" * 5000, "c"],
             "splits": {"train": 1149, "val": 288, "test": 360},
             "rule": f"no test set found {NASTY}",
+            "by_class": [
+                {"class": name, "train": 1100 - place, "val": 288, "test": 120, "all": 1508}
+                for place, name in enumerate((NASTY, "b" * 5000, "c"))
+            ],
             "findings": [{"kind": "note", "text": "a note"}, {"kind": "leak", "text": f"a leak {NASTY}"}],
         },
         "backbones": {
@@ -264,6 +268,21 @@ def test_the_first_screen_says_the_number_and_how_to_use_the_model() -> None:
     assert "graft predict run=outputs/mine source=photos" in first
 
 
+def test_the_images_of_each_class_stand_in_a_table(page: Page) -> None:
+    cells = re.sub(r"\s+", " ", page.sections["images"])
+    assert "ClassTrainValidationTest" in cells
+    assert "c1,098288120" in cells
+    answer = whole()
+    # Classes of a data set without a part of its own have no column for it.
+    del answer["look"]["splits"]["val"]
+    assert "ClassTrainTest" in re.sub(r"\s+", " ", Page(html(answer, {})).sections["images"])
+    answer["look"]["by_class"] *= 100
+    assert "The first 40 of 300" in Page(html(answer, {})).sections["images"]
+    # An advice from before there was such a table has the names.
+    del answer["look"]["by_class"]
+    assert "c" in Page(html(answer, {})).sections["images"].split("The 3 classes")[1]
+
+
 def test_leaks_come_first(page: Page) -> None:
     images = page.sections["images"]
     assert images.index("a leak") < images.index("a note")
@@ -304,10 +323,10 @@ def test_a_word_with_a_space_is_quoted() -> None:
 def test_its_own_command_is_what_was_typed() -> None:
     """Hydra alone needs the plus signs of weights and the quotes; those of a key of one's own one types."""
     answer = whole()
-    given = ["data=digits", "++data.mine=1", '++weights.simple_cnn="my.pth"', "++weights.resnet18=null"]
+    given = ["data=digits", "++data.mine=1", '++weights.simple_cnn="2024"', "++weights.resnet18=null"]
     answer["question"]["words"] = given
     said = Page(html(answer, {}, "mine")).sections["time"]
-    typed = ["data=digits", "++data.mine=1", "weights.simple_cnn=my.pth", "weights.resnet18=null"]
+    typed = ["data=digits", "++data.mine=1", "weights.simple_cnn=2024", "weights.resnet18=null"]
     assert f"graft advise {' '.join(typed)}\n" in said
     assert made_ready("advise", typed) == given
 

@@ -10,6 +10,7 @@ from graft.advice.sentences import how_far, what_to_do, why
 from graft.configuration.schema import Plain
 from graft.configuration.version import __version__
 from graft.data.splits import SPLITS
+from graft.inspection.tables import class_rows
 
 # Of the form of advice.json; a reader that knows another one should say so.
 FORM = 1
@@ -89,6 +90,7 @@ def _look(known: Known) -> Plain | None:
         "classes": list(known.data.class_names),
         "splits": splits,
         "rule": known.splits.rule,
+        "by_class": [] if known.looked is None else class_rows(known.looked),
         "findings": [finding._asdict() for finding in known.findings],
     }
 

@@ -134,6 +134,9 @@ def _parts(answer: Plain) -> Plain:
     """What the template shows, every key there."""
     goal = answer["question"]["goal"]
     look, trust, test = answer.get("look"), answer.get("trust"), answer.get("test") or {}
+    if look:
+        # Of an advice from before this table.
+        look = {"by_class": [], **look}
     ranked = sorted(
         answer["backbones"]["ranked"], key=lambda row: (row["probe"] is None, -(row["probe"] or 0))
     )

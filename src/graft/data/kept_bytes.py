@@ -4,10 +4,11 @@ A key says all that its bytes depend on, so what is found is right. A file that 
 costs nothing but time.
 """
 
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from graft.data.cache_location import cache_folder
@@ -19,9 +20,9 @@ PATIENCE = 10
 _SUM = 4
 
 
-def kept_file() -> Path:
-    """Where they are kept, those of all data sets."""
-    return cache_folder() / "looks.sqlite"
+def kept_file(folder: str | None = None) -> Path:
+    """Where they are kept, those of all data sets, in a cache folder; None: the user's."""
+    return cache_folder(folder) / "looks.sqlite"
 
 
 def read(keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
@@ -29,6 +30,9 @@ def read(keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
     try:
         if not kept_file().exists():
             return {}
+        with suppress(OSError):
+            # When it was last used is what `graft cache` goes by; it may be another user's.
+            os.utime(kept_file())
         with closing(sqlite3.connect(kept_file(), timeout=PATIENCE)) as file:
             return dict(_found(file, keys))
     except (sqlite3.Error, OSError) as error:
