@@ -133,7 +133,7 @@ def write_together(
     task = SingleLabel(data.class_names)
     (first, predictions), *others = (pooled(task, of_repeat, number) for of_repeat in tested.values())
     folder = RunFolder(path)
-    metrics = task.write(folder, first, lambda row: data.samples[number[first.names[row]]])
+    metrics = task.write(folder, first, lambda row: data.kind.card(data.samples[number[first.names[row]]]))
     write_json(folder.metrics_file, metrics)
     together = [metrics]
     for answers, of_repeat in others:
