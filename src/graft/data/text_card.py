@@ -1,5 +1,6 @@
 """A picture of a text, so that a person can look at samples of texts as at images."""
 
+from bisect import bisect_left
 from functools import cache
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def _lines(text: str) -> list[str]:
     while left and len(lines) < most:
         line = left.pop(0)
         if not _fits(line):
-            fitting = next(end for end in range(len(line), 0, -1) if end == 1 or _fits(line[:end]))
+            fitting = max(1, bisect_left(range(len(line)), True, key=lambda end: not _fits(line[: end + 1])))
             left.insert(0, line[fitting:])
             line = line[:fitting]
         while left and _fits(f"{line} {left[0]}"):
