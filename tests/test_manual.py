@@ -145,9 +145,13 @@ BESIDE = {
         for key in ("text", "label", "split", "group", "encoding")
     },
     **{
-        f"backbone.{key}": ["backbone=text_cnn"]
+        f"backbone.{key}=": ["backbone=text_cnn"]
         for key in ("tokens", "min_count", "max_length", "embedding", "channels", "widths", "dropout")
     },
+    "augment.p": ["backbone=text_cnn", "augment=words"],
+    "experiment=grey_microscopy": ["data.file=labels.csv"],
+    "experiment=": ["data.root=photos"],
+    "backbone=": [],
 }
 
 

@@ -8,6 +8,7 @@ from graft.backbones import Preprocessing
 from graft.backbones.words import TextPreprocessing
 from graft.data import evaluation_transform, training_transform, word_dropout
 from graft.errors import GraftError
+from graft.features.keys import same_transform
 
 WORDS = TextPreprocessing("words", ("good", "film", "."), 6)
 NOTHING = np.zeros(2, np.int64)
@@ -46,8 +47,14 @@ def test_words_are_dropped_by_seed_epoch_and_text_alone():
 
 
 def test_word_dropout_is_for_tokens():
-    with pytest.raises(GraftError, match=r"augment=words .* takes images"):
+    with pytest.raises(GraftError, match=r"augment=words drops words of backbone=text_cnn"):
         word_dropout(Preprocessing(8, 8))
+
+
+def test_use_does_not_change_what_a_key_of_the_feature_cache_is_made_of():
+    used = evaluation_transform(WORDS)
+    rows(used, ["film"])
+    assert same_transform(used, evaluation_transform(WORDS))
 
 
 def test_rows_are_shown_as_texts():

@@ -1,8 +1,7 @@
 """From texts to rows of numbers, in two steps: tokenising, which is kept, and dropping words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from graft.backbones.preprocessings import AnyPreprocessing
 from graft.backbones.words import KNOWN, PADDING, UNKNOWN, TextPreprocessing, tokens_of
-from graft.data.kinds import kind_of
 from graft.data.randomness import uniforms
 from graft.data.text_card import text_card
 from graft.errors import GraftError
@@ -31,18 +29,20 @@ class TextTransform:
 
     preprocessing: TextPreprocessing
     dropped: float = 0.0
+    # Made at once: a key of the feature cache is made of all that a transform holds.
+    _numbers: dict[str, int] = field(init=False, repr=False, compare=False)
 
     # All of a text is needed.
     at_least = None
+
+    def __post_init__(self) -> None:
+        numbers = {token: number for number, token in enumerate(self.preprocessing.vocabulary, KNOWN)}
+        object.__setattr__(self, "_numbers", numbers)
 
     @property
     def form(self) -> str:
         """What `prepare` gives: the same for all transforms of one preprocessing."""
         return f"{self.preprocessing.tokens} as numbers"
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {token: number for number, token in enumerate(self.preprocessing.vocabulary, KNOWN)}
 
     def prepare(self, text: str) -> NDArray[np.int32]:
         """The numbers of a text's tokens, `(length,)` or fewer."""
@@ -86,6 +86,5 @@ def word_dropout(preprocessing: AnyPreprocessing, p: float = 0.1) -> TextTransfo
         GraftError: the backbone takes no tokens by number.
     """
     if not isinstance(preprocessing, TextPreprocessing):
-        plural = kind_of(preprocessing).plural
-        raise GraftError(f"augment=words drops tokens of backbone=text_cnn, and this backbone takes {plural}")
+        raise GraftError("augment=words drops words of backbone=text_cnn; give another backbone augment=none")
     return TextTransform(preprocessing, p)
