@@ -19,7 +19,8 @@ def network(texts=TEXTS, **changed):
 
 def weights_of(backbone, preprocessing=None):
     state = {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
-    description = {"preprocessing": (preprocessing or backbone.preprocessing).to_dict()}
+    recorded = (preprocessing or backbone.preprocessing).to_dict()
+    description = {"preprocessing": recorded, "backbone": {"_target_": "text_cnn", **backbone.rebuilt}}
     return Weights("backbone.weights=run", {"": state}, description)
 
 
@@ -70,8 +71,12 @@ def test_a_network_brings_its_vocabulary_to_another_task():
     assert target.preprocessing.length == 6
     for mine, theirs in zip(target.parameters(), source.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    # Of a bundle that is loaded nothing trains, and what it records stands.
-    assert text_cnn(weights=weights_of(source), **SMALL).preprocessing == source.preprocessing
+    # Of a bundle that is loaded nothing trains, and what it records stands, its size too.
+    loaded = text_cnn(weights=weights_of(source))
+    assert loaded.preprocessing == source.preprocessing
+    assert loaded.rebuilt == source.rebuilt
+    letters = text_cnn(weights=weights_of(network(tokens="characters")), training=other)
+    assert letters.preprocessing.tokens == "characters"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ def test_a_network_brings_its_vocabulary_to_another_task():
         ({"training": [object()]}, "takes texts, and data has none"),
         ({"tokens": "letters"}, "backbone.tokens=letters is none of"),
         ({"weights": weights_of(network(), Preprocessing(4, 4))}, "was not trained on texts"),
-        ({"weights": weights_of(network()), "tokens": "characters"}, "give backbone.tokens=words"),
+        ({"weights": weights_of(network()), "tokens": "characters"}, r"give backbone.tokens=words"),
         ({"weights": weights_of(network()), "channels": 4}, "does not fit"),
         ({"weights": weights_of(network())._replace(description=None)}, "records no vocabulary"),
     ],

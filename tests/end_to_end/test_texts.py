@@ -66,7 +66,7 @@ def source(words: list[str], tmp_path: Path) -> RunFolder:
 
 
 def test_a_run_its_bundle_and_its_predictions(source: RunFolder, reviews: Path, tmp_path: Path) -> None:
-    assert source.metrics["test/accuracy"] == 1  # type: ignore[attr-defined]
+    assert source.metrics["test/accuracy"] == 1
     model = graft.load(source.path)
     assert [said.label for said in model.predict(["a good story", "awful"])] == ["pos", "neg"]
     train = {row["name"] for row in read_csv(source.split) if row["split"] == "train"}
@@ -93,7 +93,7 @@ def test_a_network_goes_to_another_task_and_a_fresh_process(source: RunFolder, t
     rows = [{"text": f"{word} thing", "label": word[0]} for word in ("good", "awful") for _ in range(12)]
     write_csv(tmp_path / "other.csv", rows)
     other = ["data=text_csv", "data.file=other.csv", "backbone=text_cnn", f"backbone.weights={source.path}"]
-    target = graft.train([*other, *SMALL, "freeze=frozen", "hydra.run.dir=target"])
+    target = graft.train([*other, *SMALL[3:], "freeze=frozen", "hydra.run.dir=target"])
     before, after = weights(source), weights(target)
     backbone = [key for key in before if key.startswith("backbone.")]
     assert backbone
@@ -117,8 +117,6 @@ def test_a_network_of_images_is_refused_and_the_other_way_round(
     assert "text_cnn takes texts, and data has none" in capsys.readouterr().err
     assert run(["train", *words, "augment=light"]) == 2
     assert "alters images, and data has texts" in capsys.readouterr().err
-    assert run(["train", *words, "mix=mixup", "freeze=full"]) == 2
-    assert "mix" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("freeze", [["freeze=frozen", "optimizer=adamw"], ["freeze=last_k", "freeze.k=1"]])

@@ -17,6 +17,8 @@ from graft.backbones.words import PADDING, TOKENS, TextPreprocessing, learnt
 from graft.errors import GraftError, did_you_mean
 from graft.runs.log import say
 
+# Unless anything else is asked for.
+EMBEDDING, CHANNELS, WIDTHS = 128, 100, (3, 4, 5)
 # The first word vectors' deviation.
 SPREAD = 0.25
 
@@ -43,12 +45,12 @@ class Convolutions(nn.Module):
 
 def text_cnn(
     weights: str | Weights | None = None,
-    tokens: str = "words",
+    tokens: str | None = None,
     min_count: int = 2,
     max_length: int = 500,
-    embedding: int = 128,
-    channels: int = 100,
-    widths: Sequence[int] = (3, 4, 5),
+    embedding: int | None = None,
+    channels: int | None = None,
+    widths: Sequence[int] | None = None,
     dropout: float = 0.5,
     sha256: str | None = None,
     training: Training = (),
@@ -57,15 +59,15 @@ def text_cnn(
 
     Args:
         weights: a run or a bundle to go on from, or what was read from it; None starts at random.
-        tokens: `words`, or `characters`, for names and for sequences such as DNA. A bundle in `weights` must
-            have been trained with the same.
+        tokens: `words`, or `characters`, for names and for sequences such as DNA; None: those of `weights`,
+            else words.
         min_count: how often a token must occur in the training texts to be known; all others are one unknown
             token. A bundle in `weights` brings its own vocabulary instead.
         max_length: tokens of a text that are seen; where no training text has as many, as many as the longest
             of them has.
-        embedding: E, values of a token's vector.
-        channels: of each convolution.
-        widths: of the convolutions, tokens.
+        embedding: E, values of a token's vector; None: as `weights` has, else 128.
+        channels: of each convolution; None: as `weights` has, else 100.
+        widths: of the convolutions, tokens; None: as `weights` has, else 3, 4 and 5.
         dropout: share of the features dropped in training, where the convolutions train.
         sha256: of a file in `weights` (see `read_weights`).
         training: the texts that train. With none, what `weights` records stands.
@@ -74,11 +76,16 @@ def text_cnn(
         GraftError: there is no text to take a vocabulary from, what trains is no text, or the weights do not
             fit.
     """
-    if tokens not in TOKENS:
+    if tokens is not None and tokens not in TOKENS:
         near = did_you_mean(tokens, TOKENS)
         raise GraftError(f"backbone.tokens={tokens} is none of {', '.join(TOKENS)}{near}")
     source = read_weights(weights, sha256) if weights else None
     recorded = None if source is None else _recorded(source, tokens)
+    tokens = tokens or ("words" if recorded is None else recorded.tokens)
+    built = {} if source is None else (source.description or {}).get("backbone") or {}
+    embedding = embedding or built.get("embedding") or EMBEDDING
+    channels = channels or built.get("channels") or CHANNELS
+    widths = list(widths or built.get("widths") or WIDTHS)
     if len(training):
         preprocessing, cut = learnt(_texts(training), tokens, min_count, max_length, recorded)
         if cut:
@@ -96,7 +103,8 @@ def text_cnn(
     with torch.no_grad():
         vectors.weight[PADDING] = 0
     stages = {"embedding": vectors, "convolutions": Convolutions(embedding, channels, widths, dropout)}
-    backbone = Backbone(stages, channels * len(widths), preprocessing)
+    size = {"tokens": tokens, "embedding": embedding, "channels": channels, "widths": widths}
+    backbone = Backbone(stages, channels * len(widths), preprocessing, rebuilt=size)
     if source is not None:
         load_weights(backbone, source)
     return backbone
@@ -110,11 +118,11 @@ def _texts(training: Training) -> Iterator[str]:
         yield text
 
 
-def _recorded(source: Weights, tokens: str) -> TextPreprocessing:
+def _recorded(source: Weights, tokens: str | None) -> TextPreprocessing:
     """The source's vocabulary.
 
     Raises:
-        GraftError: it has none, or another kind of tokens.
+        GraftError: it has none, or other tokens than are asked for.
     """
     recorded = source.preprocessing()
     if recorded is None:
@@ -124,7 +132,7 @@ def _recorded(source: Weights, tokens: str) -> TextPreprocessing:
         )
     if not isinstance(recorded, TextPreprocessing):
         raise GraftError(f"{source.origin} was not trained on texts by text_cnn")
-    if recorded.tokens != tokens:
+    if tokens not in (None, recorded.tokens):
         raise GraftError(
             f"backbone.tokens={tokens}, but {source.origin} was trained with {recorded.tokens}; give "
             f"backbone.tokens={recorded.tokens}"
