@@ -65,6 +65,7 @@ def advise(words: Sequence[str] = ()) -> Advice:
     Raises:
         GraftError: a word is wrong, or the images, the weights or the device are not what the words say.
     """
+    from graft.composition.advice_words import holding_anywhere
     from graft.composition.composing import compose
     from graft.composition.needed_paths import check_paths
     from graft.processes.host import undisturbed
@@ -79,6 +80,7 @@ def advise(words: Sequence[str] = ()) -> Advice:
     else:
         refuse_taken(path)
     check_paths(values, "advise")
+    values, said = holding_anywhere(values, said, hydra_cfg)
     with undisturbed():
         from graft.advice.advice import Advice
         from graft.commands import advise as command

@@ -17,10 +17,11 @@ from graft.advice.prior import Facts, shipped
 from graft.advice.speed import Measured, Speed
 from graft.advice.trainings import Training
 from graft.composition.composing import compose
+from graft.configuration.keys import conf_dir, option_nodes
 from graft.configuration.run_config import RunConfig
 from graft.errors import GraftError
 from graft.processes.interruption import Paused
-from graft.ranking.candidates import Candidate
+from graft.ranking.candidates import Candidate, candidates
 from graft.runs.advice_folder import AdviceFolder
 from graft.runs.files import read_csv, write_csv, write_json, write_yaml
 from graft.runs.folder import RunFolder
@@ -209,6 +210,22 @@ def test_a_network_of_a_library_is_named_by_words() -> None:
     assert words == ["backbone=timm", 'backbone.name="vit_tiny_patch16_224"', 'backbone.weights="augreg"']
     words = words_of(Candidate("simple_cnn", "simple_cnn", {"weights": None}), {"simple_cnn": {}})
     assert words == ["backbone=simple_cnn", "backbone.weights=null"]
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_0", "resnet34", "mobilevit_s"])
+def test_the_words_of_a_backbone_have_the_pixels_that_were_asked_for(name: str) -> None:
+    options = option_nodes("backbone", [conf_dir()])
+    for image_size in (64, None):
+        (candidate,) = candidates(options, [name], {name: None}, image_size)
+        words = words_of(candidate, options)
+        assert ("backbone.image_size=64" in words) is (image_size is not None)
+        assert compose("train", ["data=digits", *words])[0]["backbone"] == candidate.node
+
+
+def test_options_of_ones_own_are_found_by_trainings_and_what_repeats_a_look() -> None:
+    word = 'hydra.searchpath=["file:///my conf"]'
+    assert word in shared_words(["data=mine", word, "minutes=3"])
+    assert data_words(["data=mine", word, "seed=1"])[:2] == ["data=mine", word]
 
 
 def test_those_that_cannot_be_told_from_the_best_go_on_the_cheapest_first() -> None:

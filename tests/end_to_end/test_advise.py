@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import graft
-from graft.advice import backbones
+from graft.advice import backbones, steps
 from graft.advice.known import Known
 from graft.advice.trust import Comparison
 from graft.backbones import simple_cnn
@@ -33,6 +33,12 @@ def _soon() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(costs, "SECONDS", 0)
         yield
+
+
+@pytest.fixture
+def few_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three folds, where a test is about others."""
+    monkeypatch.setattr(steps, "folds_within", lambda *seconds: [(3, 1)])
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +195,51 @@ def test_stopped_it_leaves_the_answer_so_far_and_goes_on(
     assert head.status()["started"] == began["started"]
 
 
+@pytest.mark.usefixtures("few_folds")
+def test_it_goes_on_from_another_folder_though_paths_were_relative(
+    noisy: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "stopped"
+    shutil.copy(noisy, tmp_path / "labels.csv")
+    shutil.copytree(trained, tmp_path / "source")
+    relative = ["data=csv", "data.file=labels.csv", "backbones=[simple_cnn]", "weights.simple_cnn=source"]
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "run", interrupted)
+        assert run(["advise", *relative, *QUICK, f"hydra.run.dir={path}"]) == 130
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(["advise", f"resume={path}"]) == 0
+    answer = answer_of(path)
+    assert answer["complete"]
+    assert f'data.file="{tmp_path}/labels.csv"' in answer["advice"]["words"]
+    assert f'backbone.weights="{tmp_path}/source"' in answer["advice"]["words"]
+
+
+@pytest.mark.usefixtures("few_folds")
+def test_all_of_it_sees_the_pixels_that_are_asked_for(
+    words: list[str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Untrained, since the small network's weights fit the size that they were trained for alone."""
+    path, sized = tmp_path / "small", ["weights.simple_cnn=null", "image_size=24"]
+    advice = graft.advise([*words, *sized, f"hydra.run.dir={path}"])
+    assert "backbone.image_size=24" in advice.words
+    assert all("image_size: 24" in file.read_text() for file in (path / "runs").glob("*/config.yaml"))
+    assert len(list((path / "runs").glob("*/config.yaml"))) > 1
+    page = (path / "report.html").read_text()
+    for command in ("train", "rank", "inspect"):
+        (line,) = re.findall(rf"graft {command} [^<]*image_size=24[^<]*", page)[:1]
+        assert line
+    assert run(["advise", *words, "image_size=24", f"hydra.run.dir={tmp_path / 'none'}"]) == 2
+    line = capsys.readouterr().err
+    assert "no backbone could be ranked (simple_cnn: " in line
+    assert line.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -197,6 +248,7 @@ def test_stopped_it_leaves_the_answer_so_far_and_goes_on(
         (["data=digits", "goal=auroc"], "goal=auroc is wrong"),
         (["data=digits", "minutes=0"], "minutes=0 is wrong: it must be a number > 0"),
         (["data=digits", "cost=-1"], "cost=-1 is wrong"),
+        (["data=digits", "image_size=0"], "image_size=0 is wrong"),
         (["data=digits", "backbones=[resnet19]"], "did you mean resnet18?"),
         (["data=digits", "trainer.max_epochs=3"], "trainer.max_epochs does nothing in graft advise"),
         (["data=digits", "freeze=full"], "freeze"),
@@ -395,8 +447,6 @@ def test_what_goes_on_when_its_time_is_up_keeps_what_it_found(copied: Path, advi
 def test_a_start_that_is_stopped_at_once_takes_nothing_away(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from graft.advice import steps
-
     def interrupted(*arguments: Any) -> None:
         raise KeyboardInterrupt
 

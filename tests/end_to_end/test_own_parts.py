@@ -1,16 +1,21 @@
 """A dataset, a backbone and a freeze strategy in the user's own package and config folder work as ours do."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 import graft
+from graft.advice import steps
 from graft.cli.console import run
+from graft.commands import train as train_command
 from graft.errors import GraftError
+from graft.ranking import costs
 from graft.runs.files import read_csv
 
 PACKAGE = '''
+import numpy as np
 from PIL import Image
 from torch import nn
 
@@ -20,7 +25,7 @@ from graft.freezing import Treatment
 
 
 def stripes(count):
-    """Black and white images, told apart by which comes first."""
+    """Dark and light images, told apart by which comes first."""
     labels = [index % 2 for index in range(count)]
     names = [f"stripes/{index}" for index in range(count)]
     return SampleData(["dark", "light"], {"all": ImageSamples(names, labels, Striped(labels))})
@@ -31,7 +36,8 @@ class Striped:
         self.labels = labels
 
     def __call__(self, index):
-        return Image.new("L", (16, 16), 200 if self.labels[index] else 20)
+        noise = np.random.default_rng(index).integers(0, 50, (16, 16), dtype=np.uint8)
+        return Image.fromarray(noise + np.uint8(200 if self.labels[index] else 0))
 
 
 def tiny(width):
@@ -88,3 +94,39 @@ def test_own_options_define_their_keys_and_no_others(own: Path, capsys: pytest.C
 def test_from_python_the_folder_is_a_search_path(own: Path) -> None:
     words = [*WORDS, f"hydra.searchpath=[file://{own}/conf]", "hydra.run.dir=python", "logger=none"]
     assert graft.train(words).metrics["test/accuracy"] >= 0
+
+
+@pytest.mark.parametrize("from_python", [False, True])
+def test_an_advice_finds_own_options_and_goes_on_in_any_folder(
+    own: Path, from_python: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(costs, "SECONDS", 0)
+    monkeypatch.setattr(steps, "folds_within", lambda *seconds: [(3, 1)])
+    words = ["data=stripes", "backbones=[tiny]", "trainer=cpu", "minutes=30", f"hydra.run.dir={own}/advice"]
+
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_command, "run", stopped)
+        if from_python:
+            with pytest.raises(KeyboardInterrupt):
+                graft.advise([*words, "hydra.searchpath=[file://conf]"])
+        else:
+            assert run(["advise", "--config-dir", "conf", *words]) == 130
+    (own / "elsewhere").mkdir()
+    monkeypatch.chdir(own / "elsewhere")
+    # The folder of options need not be named again, but its code is somebody's until one says so.
+    resumed = f"resume={own}/advice"
+    assert run(["advise", resumed]) == 2
+    assert "names mypkg.stripes, which is not trusted; add trust=[mypkg]" in capsys.readouterr().err
+    trusted = [resumed, "trust=[mypkg]"]
+    if from_python:
+        graft.advise(trusted)
+    else:
+        assert run(["advise", *trusted]) == 0
+    answer = json.loads((own / "advice/advice.json").read_text())
+    assert answer["complete"]
+    assert answer["advice"]["backbone"] == "tiny"
+    again = [*answer["advice"]["words"], "test=true", "hydra.run.dir=again"]
+    assert graft.train(again).metrics["test/accuracy"] == answer["test"]["test/accuracy"]

@@ -90,6 +90,17 @@ def test_a_backbone_of_ones_own(tmp_path: Path) -> None:
         candidates(options, None, {"mine": "x.pth"})
 
 
+def test_all_see_as_many_pixels_as_are_asked_for(tmp_path: Path) -> None:
+    asked = ["squeezenet1_0", "resnet34", "mobilevit_s"]
+    assert [one.node["image_size"] for one in candidates(OPTIONS, asked, {}, 96)] == [96, 96, 96]
+    assert [one.node["image_size"] for one in candidates(OPTIONS, asked, {})] == [None, None, None]
+    (tmp_path / "backbone").mkdir()
+    (tmp_path / "backbone/mine.yaml").write_text("_target_: mypkg.mine\n")
+    options = option_nodes("backbone", [conf_dir(), tmp_path])
+    other, mine = candidates(options, ["resnet34", "mine"], {}, 96)
+    assert (other.problem, mine.problem) == (None, "image_size=96: that backbone has no key image_size")
+
+
 @pytest.mark.parametrize(
     ("asked", "given", "answer"),
     [

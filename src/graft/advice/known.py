@@ -86,13 +86,13 @@ class Known:
         """What ranks the backbones again, on the same images."""
         names = ",".join(dict.fromkeys(one.candidate.name for one in self.ranked))
         words = [word.lstrip("+") for word in self.question["words"]]
-        more = [word for word in words if key_of(word).partition(".")[0] in ("weights", "seed")]
-        return shlex.join(["graft", "rank", *data_words(words), *more, f"backbones=[{names}]"])
+        more = [word for word in words if key_of(word).partition(".")[0] in ("weights", "image_size", "seed")]
+        return shlex.join(["graft", "rank", *map(typed, [*data_words(words), *more]), f"backbones=[{names}]"])
 
     def inspection_command(self, backbone: Candidate) -> str:
         """What asks again which labels look wrong to a backbone."""
         words = words_of(backbone, self.question["options"])
-        return shlex.join(["graft", "inspect", *data_words(self.question["words"]), *map(typed, words)])
+        return shlex.join(["graft", "inspect", *map(typed, [*data_words(self.question["words"]), *words])])
 
     def choose(self) -> None:
         """Find the head alone, the best of the others, and which of them is advised.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graft.composition.words import quoted
-from graft.configuration.keys import key_of
+from graft.configuration.keys import SEARCHPATH, key_of
 from graft.configuration.network_names import TARGETS
 from graft.configuration.run_config import Node
 from graft.ranking.candidates import Candidate
@@ -38,11 +38,11 @@ LADDER = (
 )
 SOLVED = LADDER[0]
 # The keys of an advice that its trainings have too, words below them included.
-SHARED = ("data", "trainer", "cache", "threads", "channels_last", "seed")
+SHARED = ("data", "trainer", "cache", "threads", "channels_last", "seed", SEARCHPATH)
 
 
 def words_of(candidate: Candidate, options: Mapping[str, Node]) -> list[str]:
-    """The words that mean a backbone with its weights."""
+    """The words that mean a backbone with its weights, and the pixels that it sees if that was asked for."""
     node: Mapping[str, Any] = candidate.node
     library = TARGETS.get(str(node.get("_target_")))
     if candidate.name in options:
@@ -52,6 +52,9 @@ def words_of(candidate: Candidate, options: Mapping[str, Node]) -> list[str]:
     if "weights" in node:
         weights = node["weights"]
         words.append("backbone.weights=null" if weights is None else quoted("backbone.weights", str(weights)))
+    own = options.get(candidate.name) or options.get(str(library)) or {}
+    if (image_size := node.get("image_size")) != own.get("image_size"):
+        words.append(f"backbone.image_size={image_size}")
     return words
 
 
@@ -60,7 +63,7 @@ def shared_words(words: Sequence[str]) -> list[str]:
 
     Copies are kept together, and the test set is drawn by itself, so that folds leave it out.
     """
-    kept = [word for word in words if key_of(word).partition(".")[0] in SHARED]
+    kept = [word for word in words if _of(key_of(word), SHARED)]
     given = {key_of(word): word.partition("=")[2] for word in kept}
     added = {
         "data.keep_copies_together": "true",
@@ -70,6 +73,11 @@ def shared_words(words: Sequence[str]) -> list[str]:
 
 
 def data_words(words: Sequence[str]) -> list[str]:
-    """Those of an advice's words that are below `data`, with what it adds, for the same splits."""
+    """Those of an advice's words that say which images, with what it adds, for the same splits."""
     typed = [word.lstrip("+") for word in words]
-    return [word for word in shared_words(typed) if key_of(word).partition(".")[0] == "data"]
+    return [word for word in shared_words(typed) if _of(key_of(word), ("data", SEARCHPATH))]
+
+
+def _of(key: str, keys: Sequence[str]) -> bool:
+    """Whether a key is one of these, or below one."""
+    return key in keys or key.partition(".")[0] in keys

@@ -160,7 +160,7 @@ def _parts(answer: Plain) -> Plain:
         "ends": test.get(f"test/{goal}_ci"),
         "metrics": _metrics(test),
         "goes_on_with": answer.get("goes_on_with", []),
-        "inspect": shlex.join(["graft", "inspect", *data_words(words)]),
+        "inspect": shlex.join(["graft", "inspect", *map(typed, data_words(words))]),
         "advise": shlex.join(["graft", "advise", *map(typed, words)]),
         "crossval": _crossval(answer),
     }

@@ -20,6 +20,7 @@ from graft.advice.trainings import Training, test
 from graft.advice.trust import FOLDS, compared, folds_within, in_folds, paired, promised, right_of
 from graft.advice.what_helps import ABOUT_LABELS, figures_of, sections, tables_of, what_would_help
 from graft.composition.composing import compose
+from graft.configuration.building import check_trusted
 from graft.configuration.paths import from_here
 from graft.configuration.run_config import Node
 from graft.configuration.schema import Config
@@ -79,8 +80,19 @@ class Asked:
     @cached_property
     def node(self) -> Node:
         """The `data` node of the trainings: copies of an image are kept together."""
-        node: Node = compose("train", self.shared)[0]["data"]
+        whole = compose("train", self.shared)[0]
+        self.check_recorded(whole)
+        node: Node = whole["data"]
         return node
+
+    def check_recorded(self, node: object) -> None:
+        """Check that what an advice that goes on composes of its recorded words names no code but trusted.
+
+        Raises:
+            GraftError: it does.
+        """
+        if self.config["resume"]:
+            check_trusted(node, self.config["trust"], str(self.folder.overrides))
 
     def keep_spent(self, known: Known) -> None:
         """Keep what was spent, for a start that goes on."""
@@ -139,7 +151,8 @@ def rank_backbones(asked: Asked, known: Known) -> None:
     assert known.splits is not None
     trained = known.splits["train"]
     known.not_at_hand = not_at_hand(config["options"], config["backbones"])
-    those = candidates(config["options"], config["backbones"], config["weights"])
+    those = candidates(config["options"], config["backbones"], config["weights"], config["image_size"])
+    asked.check_recorded([one.node for one in those])
     able, failed = measure(
         those,
         data,

@@ -6,7 +6,9 @@ help, and tests once. What is known is written however it ends, so that it can b
 
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,13 +20,16 @@ from graft.advice.page import page
 from graft.advice.report import write_report
 from graft.advice.steps import STEPS, Asked, TooShortError
 from graft.advice.telling import telling
+from graft.configuration.building import check_trusted, own_packages
 from graft.configuration.paths import from_here
+from graft.configuration.run_config import RunConfig
 from graft.configuration.schema import Config
 from graft.errors import GraftError, reason_of
 from graft.processes.interruption import interruptible
 from graft.processes.threads import kept_threads, threads
 from graft.runs.advice_folder import AdviceFolder, begun
 from graft.runs.files import write_json, write_text
+from graft.runs.folder import RunFolder
 from graft.runs.launch import launched
 from graft.sweeps.crossval import Train
 from graft.training.checks import check_device
@@ -50,6 +55,12 @@ def run(
         raise GraftError(f"graft advise is for one process, but {launch.by} has started {launch.size}")
     check_device(config["trainer"]["accelerator"])
     folder = AdviceFolder(config["resume"] or path)
+    trust = config["trust"]
+    if config["resume"]:
+        check_trusted({key: config[key] for key in config if key != "options"}, trust, str(folder.config))
+    else:
+        # The words may name any package, so the trainings that they begin may name the same packages.
+        trust = [*trust, *own_packages(config)]
     if answered(folder, config["minutes"]):
         print(f"already answered: {from_here(folder.path)}; with more minutes=… it goes on")
         return shown(folder)
@@ -60,7 +71,7 @@ def run(
     with begun(folder, config, overrides), telling(folder.log, clock) as tell, kept_threads():
         # Rankings and solved heads have as many as trainings.
         torch.set_num_threads(threads(config["threads"], 1))
-        asked = Asked(config, overrides, folder, clock, train, tell)
+        asked = Asked(config, overrides, folder, clock, _trusting(train, trust), tell)
         try:
             with interruptible():
                 for name, step in STEPS.items():
@@ -93,6 +104,15 @@ def to_go_on(error: BaseException, known: Known, minutes: float) -> list[str] | 
     if isinstance(error, TooShortError):
         return [f"minutes={2 * minutes:g}"]
     return None if isinstance(error, GraftError) and not known.going else []
+
+
+def _trusting(train: Train, packages: Sequence[str]) -> Train:
+    """What `graft train` does, with runs that may name these packages where they go on or are tested."""
+
+    def trusting(config: RunConfig, path: Path, words: list[str]) -> RunFolder:
+        return train(replace(config, trust=packages), path, words)
+
+    return trusting
 
 
 def answered(folder: AdviceFolder, minutes: float) -> bool:

@@ -35,7 +35,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
         GraftError: the data or the device cannot be had, or none of the backbones could be ranked.
     """
     check_device(config["accelerator"], key="accelerator")
-    asked = candidates(config["options"], config["backbones"], config["weights"])
+    asked = candidates(config["options"], config["backbones"], config["weights"], config["image_size"])
     runs = runs_of(config["runs"])
     node = config["data"]
     data = open_data(node)

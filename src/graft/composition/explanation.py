@@ -3,12 +3,18 @@
 import re
 import shlex
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from hydra.errors import MissingConfigException, OverrideParseException
 
-from graft.configuration.keys import Choices, conf_dir, default_choices, known_keys, unknown_key
+from graft.configuration.keys import (
+    Choices,
+    conf_dir,
+    default_choices,
+    known_keys,
+    named_folders,
+    unknown_key,
+)
 from graft.errors import GraftError, did_you_mean, first_line
 
 
@@ -66,20 +72,6 @@ def _no_such_option(error: MissingConfigException) -> GraftError:
         return GraftError(first_line(error))
     hint = did_you_mean(option, options) or f"; there are {', '.join(options)}"
     return GraftError(f"{group}={option}: no such option{hint}")
-
-
-def named_folders(overrides: Sequence[str]) -> list[tuple[str, str]]:
-    """The folders of options that the words name, each with the word's key."""
-    named = [
-        ("--config-dir", after) for word, after in pairwise(overrides) if word in ("--config-dir", "-cd")
-    ]
-    for word in overrides:
-        key, _, value = word.partition("=")
-        if key == "--config-dir":
-            named.append((key, value))
-        elif key == "hydra.searchpath":
-            named += [(key, folder) for folder in re.findall(r"file://([^],'\"]+)", value)]
-    return named
 
 
 def _chosen(command: str, overrides: Sequence[str], folders: Sequence[Path]) -> Choices:

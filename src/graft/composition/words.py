@@ -8,9 +8,8 @@ import re
 from collections.abc import Sequence
 
 from graft.composition.data_of_run import kept_from_hydra
-from graft.composition.explanation import named_folders
 from graft.configuration.key_table import PARTS, TEXTS
-from graft.configuration.keys import RECIPES
+from graft.configuration.keys import RECIPES, named_folders
 from graft.configuration.paths import existing
 
 # Some keys of Hydra's too, and the groups, whose values are names of options.

@@ -1,6 +1,6 @@
 """From a `_target_` in the configuration to an object, and which targets may be built."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
@@ -114,6 +114,22 @@ def build_later(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
             raise GraftError(f"{key}: {node.get('_target_')}: {first_line(error)}") from error
 
     return call
+
+
+def own_packages(config: object) -> list[str]:
+    """The packages of all targets, at any depth, but those that come with Graft."""
+    return sorted(set(_packages(config)).difference(SHIPPED))
+
+
+def _packages(node: object) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"]).split(".")[0]
+        for value in node.values():
+            yield from _packages(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _packages(value)
 
 
 def check_trusted(node: object, trust: Iterable[str], where: str) -> None:

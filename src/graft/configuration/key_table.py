@@ -219,6 +219,7 @@ KEYS: dict[str, Key] = {
         rules.one_of(*(metric.name for metric in SINGLE_LABEL if metric.each_epoch and metric.most == 1))
     ),
     "cost": Key(rules.or_null(rules.POSITIVE)),
+    "image_size": Key(rules.or_null(rules.whole(1))),
     "near": Key(rules.or_null(rules.NEAR)),
     "samples": Key(rules.whole(1)),
     "backbones": Key(rules.or_null(rules.BACKBONES), text=True),

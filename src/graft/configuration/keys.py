@@ -6,7 +6,9 @@ Hydra's order: the first that has one wins. Imports no torch.
 """
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,27 @@ from graft.errors import GraftError, nearest
 Choices = Mapping[str, str | Sequence[str] | None]
 # Options of these groups change keys of other groups instead of having keys of their own.
 RECIPES = ("experiment", "debug", "local", "sweep")
+# Folders of the user's own options, as `[file:///path/to/conf]`.
+SEARCHPATH = "hydra.searchpath"
 
 
 def key_of(word: str) -> str:
     """The key that a word of the command line sets: `optimizer.lr` of `+optimizer.lr=0.1`."""
     return word.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def named_folders(overrides: Sequence[str]) -> list[tuple[str, str]]:
+    """The folders of options that the words name, each with the word's key."""
+    named = [
+        ("--config-dir", after) for word, after in pairwise(overrides) if word in ("--config-dir", "-cd")
+    ]
+    for word in overrides:
+        key, _, value = word.partition("=")
+        if key == "--config-dir":
+            named.append((key, value))
+        elif key == SEARCHPATH:
+            named += [(key, folder) for folder in re.findall(r"file://([^],'\"]+)", value)]
+    return named
 
 
 def conf_dir() -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from graft.configuration.building import SHIPPED
 from graft.configuration.key_table import PARTS, PATHS
 from graft.configuration.run_config import RunConfig
-from graft.configuration.schema import get, replaced
+from graft.configuration.schema import Config, Plain, get, replaced
 from graft.configuration.weights_place import absolute
 
 # Keys of callbacks and loggers: folders inside the run folder.
@@ -17,12 +17,16 @@ LIKE_A_PATH = re.compile(r"(^|_)(path|root|file|folder|dir|directory|weights|che
 
 def located(config: RunConfig) -> RunConfig:
     """The configuration with paths that exist made absolute, also in parts of the user's own."""
-    values = config.plain()
-    values |= {part: _in_part(values[part]) for part in PARTS}
+    return RunConfig.of(located_values(config.plain()))
+
+
+def located_values(config: Config) -> Plain:
+    """As `located`, of any command's configuration."""
+    values = {**config, **{part: _in_part(config[part]) for part in PARTS if part in config}}
     for key in PATHS:
         if isinstance(given := get(values, key), str):
             values = replaced(values, key, absolute(given))
-    return RunConfig.of(values)
+    return values
 
 
 def _in_part(node: object, key: str = "", own: bool = False) -> object:

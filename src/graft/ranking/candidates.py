@@ -37,6 +37,7 @@ def candidates(
     options: Mapping[str, Node],
     asked: str | Sequence[str] | None,
     given: Mapping[str, str | Sequence[str | None] | None],
+    image_size: int | None = None,
 ) -> list[Candidate]:
     """The backbones to rank, those of one name with several weights one by one.
 
@@ -45,6 +46,7 @@ def candidates(
         asked: names; `at_hand`, or None: all whose weights are.
         given: name to its weights: a file, a folder, a name of the library's, None for an untrained network,
             or a list of these.
+        image_size: pixels that they see; None: each its own.
 
     Raises:
         GraftError: a name is no backbone's, or no weights are at hand.
@@ -76,7 +78,16 @@ def candidates(
             "no backbone's weights are at hand: give weights.resnet18=<file> and so on, put <backbone>.pth"
             f" into ${WEIGHTS_DIR}, or name backbones=[…], whose weights are then fetched"
         )
-    return _labelled(ranked)
+    return _labelled([_sized(candidate, image_size) for candidate in ranked])
+
+
+def _sized(candidate: Candidate, image_size: int | None) -> Candidate:
+    """The candidate that sees so many pixels; one that has no key for that says so."""
+    if image_size is None:
+        return candidate
+    if "image_size" not in candidate.node:
+        return replace(candidate, problem=f"image_size={image_size}: that backbone has no key image_size")
+    return replace(candidate, node={**candidate.node, "image_size": image_size})
 
 
 def _labelled(unnamed: list[Candidate]) -> list[Candidate]:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from graft.configuration.keys import key_of
+from graft.configuration.key_table import OF_A_START
+from graft.configuration.keys import SEARCHPATH, conf_dir, key_of, named_folders, option_nodes
 from graft.configuration.paths import existing
 from graft.configuration.schema import Config, Plain, get, replaced
 from graft.errors import GraftError
@@ -76,16 +77,21 @@ def going_on(given: Config, overrides: Sequence[str]) -> tuple[Plain, list[str]]
         raise GraftError(
             f"resume={given['resume']} is no advice's folder (it has no config.yaml with minutes)"
         )
-    config: Plain = {**recorded, "options": given["options"], "resume": given["resume"]}
-    words = [word for word in overrides if key_of(word) not in ("resume", "hydra.run.dir")]
+    before = words_of(RunFolder(folder.path))
+    # Options of the user's own, which this start need not name again.
+    folders = [conf_dir(), *(Path(own) for _, own in named_folders(before))]
+    options = {**option_nodes("backbone", folders), **given["options"]}
+    config: Plain = {"image_size": None, **recorded, "options": options}
+    config |= {key: given[key] for key in OF_A_START if key in given}
+    not_asked = (*OF_A_START, "hydra.run.dir", SEARCHPATH)
+    words = [word for word in overrides if key_of(word) not in not_asked]
     for word in words:
         key = key_of(word)
         if key.partition(".")[0] not in FREE:
             raise GraftError(f"{key} cannot change in an advice that goes on; start a new one for that")
         config = replaced(config, key, get(given, key))
     changed = {key_of(word) for word in words}
-    before = [word for word in words_of(RunFolder(folder.path)) if key_of(word) not in changed]
-    return config, [*before, *words]
+    return config, [*(word for word in before if key_of(word) not in changed), *words]
 
 
 @contextmanager
@@ -97,7 +103,7 @@ def begun(folder: AdviceFolder, config: Config, words: Sequence[str]) -> Iterato
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.hold():
-        left_out = ("options", "resume", "notes")
+        left_out = (*OF_A_START, "options")
         write_yaml(folder.config, {key: value for key, value in config.items() if key not in left_out})
         write_yaml(folder.overrides, list(words))
         yield

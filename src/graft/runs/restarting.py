@@ -1,13 +1,12 @@
 """Finding the run that a command line goes on with, before torch is imported."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 from omegaconf import DictConfig
 
-from graft.configuration.building import SHIPPED
 from graft.configuration.key_table import FREE, MOVABLE
 from graft.configuration.keys import key_of, plain
 from graft.configuration.run_config import RunConfig
@@ -64,8 +63,7 @@ def going_on(
 
 def _trusting(config: RunConfig) -> RunConfig:
     """The words may name any package, so the run that they began may name the same packages."""
-    packages = set(_packages(config.plain())).difference(SHIPPED)
-    return replace(config, trust=[*config.trust, *sorted(packages)])
+    return replace(config, trust=[*config.trust, *own_packages(config.plain())])
 
 
 def _begun_by(job: Mapping[str, str], words: Sequence[str], root: Path) -> RunFolder | None:
@@ -93,15 +91,3 @@ def root_of(node: DictConfig) -> Path:
         return folder
     depth = pattern.count("/", min(changing))
     return folder.parents[min(depth, len(folder.parents) - 1)]
-
-
-def _packages(node: object) -> Iterator[str]:
-    """The packages of all targets."""
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"]).split(".")[0]
-        for value in node.values():
-            yield from _packages(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _packages(value)

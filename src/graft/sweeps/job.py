@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from graft import errors
+from graft.composition.advice_words import holding_anywhere
 from graft.composition.composing import check, register_resolvers
 from graft.composition.needed_paths import check_paths
 from graft.configuration.run_config import RunConfig
@@ -100,6 +101,8 @@ class Job:
         if not values.get("resume"):
             refuse_taken(folder)
         check_paths(values, self.command)
+        if self.command == "advise":
+            values, overrides = holding_anywhere(values, overrides, hydra)
         # Imported, and torch with it, only now that the words are known to be right, and paths to be there.
         return self.look_up(self.command)(config or values, folder, overrides)
 
