@@ -1,13 +1,14 @@
 """How much is lost by doing as `graft advise` says, against the arm of a grid that is best on average?
 
-    python regret.py TASK RUNS [--images FOLDER] [--weights FILE] [--splits 10] [--minutes 3] [--report]
+    python regret.py TASK RUNS [--images FOLDER] [--weights FILE] [--splits 10] [--minutes 3]
+        [--steps frozen,last_k] [--networks efficientnet_lite0] [--report]
 
 TASK is digits (handwritten, from drawn ones), cifar-10 or cifar-100 (five classes of CIFAR-10, FOLDER,
 with so many labels a class, from its five others), dirty (drawn digits, from handwritten ones; 8 % of the
 labels are wrong, 5 % of the images copies of others), or photos (ants and bees, FOLDER, at 96 px, on four
 networks of ImageNet's: SqueezeNet's weights are FILE, those of EfficientNet-Lite0 to 2 come from their
-packages). For each re-drawn split every step of the ladder is trained and tested on each network, then the
-advice is asked. A row a training in `regret.csv`; stopped, the same words go on.
+packages). For each re-drawn split every step of the ladder is trained and tested on each network, or those
+that are named, then the advice is asked. A row a training in `regret.csv`; stopped, the same words go on.
 """
 
 import argparse
@@ -49,15 +50,24 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--steps", default=",".join(step.name for step in LADDER))
+    parser.add_argument("--networks", default=",".join(PHOTOS), help="of the photos that are retrained")
     parser.add_argument("--report", action="store_true")
     given = parser.parse_args()
     if not given.report:
-        study(given.task, given.runs, given.images, given.weights, given.splits, given.minutes)
+        arms = [(name, step) for name in given.networks.split(",") for step in given.steps.split(",")]
+        study(given.task, given.runs, given.images, given.weights, given.splits, given.minutes, arms)
     report(given.task)
 
 
 def study(
-    task: str, runs: Path, images: Path | None, squeezenet: Path | None, splits: int, minutes: float
+    task: str,
+    runs: Path,
+    images: Path | None,
+    squeezenet: Path | None,
+    splits: int,
+    minutes: float,
+    wanted: list[tuple[str, str]],
 ) -> None:
     """Train what is missing, a row each."""
     rows: list[Row] = list(read_csv(FILE)) if FILE.is_file() else []
@@ -70,7 +80,7 @@ def study(
         words = [*data_of(task, runs, images, split), "trainer=cpu"]
         for name, step in ((name, step) for name in given for step in LADDER):
             arm = arm_of(name, step.name)
-            if (task, split, arm) in done:
+            if (task, split, arm) in done or (task == "photos" and (name, step.name) not in wanted):
                 continue
             path = runs / task / f"{split}-{arm}"
             backbone = [
@@ -85,6 +95,7 @@ def study(
         if (task, split, ADVISED) not in done:
             asked = [f"backbones=[{','.join(given)}]", f"minutes={minutes}"]
             asked += [f"weights.{name}={file}" for name, file in weights.items()]
+            asked += [f"image_size={PIXELS}"] if task == "photos" else []
             answer = advise([*words, *asked, f"hydra.run.dir={runs / task / f'{split}-advice'}"]).answer
             promise = answer["trust"]["promised"].get(Path(answer["advice"]["run"]).name, {})
             said = {
