@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from omegaconf import DictConfig
 
+from graft.configuration.building import own_packages
 from graft.configuration.key_table import FREE, MOVABLE
 from graft.configuration.keys import key_of, plain
 from graft.configuration.run_config import RunConfig
