@@ -136,6 +136,7 @@ ELSEWHERE = {
     "strict": ["inspect", "data=digits"],
     "samples": ["inspect", "data=digits"],
     "weights.resnet18": ["advise", "data=digits"],
+    "image_size": ["advise", "data=digits"],
 }
 # What a key of `graft train` wants beside it.
 BESIDE = {

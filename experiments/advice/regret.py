@@ -242,7 +242,9 @@ def report(task: str) -> None:
     advised = [each["step"] for each in advices]
     print("advised:", {name: advised.count(name) for name in dict.fromkeys(advised)})
     promised = [each for each in advices if each["low"]]
-    held = [float(each["low"]) <= float(each["accuracy"]) <= float(each["high"]) for each in promised]
+    # An accuracy at an end of its interval is within, and was rounded.
+    ends = [(round(float(each["low"]), 4), round(float(each["high"]), 4)) for each in promised]
+    held = [low <= float(each["accuracy"]) <= high for each, (low, high) in zip(promised, ends, strict=True)]
     print(f"promise held: {sum(held)} of {len(held)}")
     for key in ("wrong_named", "copies_named"):
         if shares := [float(each[key]) for each in advices if each.get(key)]:
