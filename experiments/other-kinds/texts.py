@@ -100,10 +100,8 @@ def computed(name: str, sentences: Path, runs: Path, done: set[tuple[str, str, i
                     continue
                 few = [f"data.file={files[name]}", "data.test_fraction=0.3", "data.test_seed=0"]
                 few += [f"data.shots={labels}", "data.val_fraction=0", f"data.split_seed={seed}"]
-                found = trained(
-                    *(runs / f"{name}-{way}-{labels}-{seed}", *few, *target.network),
-                    *(f"seed={seed}", *words_of(way, target, labels, source.path)),
-                )
+                few += [*target.network, f"seed={seed}", *words_of(way, target, labels, source.path)]
+                found = trained(runs / f"{name}-{way}-{labels}-{seed}", *few)
                 yield row_of(name, way, labels, seed, found)
 
 
@@ -167,8 +165,8 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
             yield f"| {target.name} | {called} | {' | '.join(told)} |"
     for name, target in TARGETS.items():
         if source := values(rows, name, "source", 0):
-            told = f"{source.mean:.3f} ± {source.deviation or 0:.3f}"
-            yield f"\n{target.source}, the source of {name}, tested: {told}"
+            reached = f"{source.mean:.3f} ± {source.deviation or 0:.3f}"
+            yield f"\n{target.source}, the source of {name}, tested: {reached}"
 
 
 def values(rows: Sequence[Row], target: str, way: str, labels: int) -> Any:

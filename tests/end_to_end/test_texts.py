@@ -151,5 +151,5 @@ def test_folds_ranks_features_and_an_inspection(source: RunFolder, words: list[s
     extract = ["extract", *words[:4], *SMALL[:3], "accelerator=cpu", "hydra.run.dir=features"]
     assert run(extract) == 0
     assert load_file(tmp_path / "features/features.safetensors")["features"].shape == (40, 12)
-    assert run(["inspect", *words[:3], "hydra.run.dir=look"]) == 0
+    assert run(["inspect", *words[:2], "hydra.run.dir=look"]) == 0
     assert {"words", "characters"} <= set(read_csv(tmp_path / "look/images.csv")[0])
