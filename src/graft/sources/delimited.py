@@ -71,14 +71,17 @@ def read_text(path: Path, source: str, encoding: str | None = None) -> tuple[str
             text = content.decode(guess)
         except UnicodeDecodeError:
             continue
-        return _whole(text, source), [f"warning: line {line} is no UTF-8, so the file is read as {guess}"]
+        said = (
+            f"line {line} is no UTF-8, so the file is read as {guess}; data.encoding=… says if it is another"
+        )
+        return _whole(text, source), [f"warning: {said}"]
     raise AssertionError("every byte is a character of Latin-1")
 
 
 def _whole(text: str, source: str) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise GraftError(f"{source}, line {line}: holds a NUL byte; is it UTF-16?")
+        raise GraftError(f"{source}, line {line}: holds a NUL byte; is it UTF-16? (data.encoding=utf-16)")
     return text.removeprefix("\ufeff")
 
 
