@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from graft.backbones.kim_cnn import text_cnn as text_cnn
     from graft.backbones.lenet import simple_cnn as simple_cnn
     from graft.backbones.preprocessing import Preprocessing as Preprocessing
+    from graft.backbones.row_network import table_mlp as table_mlp
     from graft.backbones.source_head import SourceHead as SourceHead
     from graft.backbones.timm import timm_backbone as timm_backbone
     from graft.backbones.torchvision import supported_names as supported_names
@@ -27,6 +28,7 @@ _HOMES = {
     "lenet": ("simple_cnn",),
     "preprocessing": ("Preprocessing",),
     "source_head": ("SourceHead",),
+    "row_network": ("table_mlp",),
     "timm": ("timm_backbone",),
     "torchvision": ("supported_names", "torchvision_backbone"),
     "weights": ("load_weights",),

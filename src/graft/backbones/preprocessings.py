@@ -32,6 +32,7 @@ class AnyPreprocessing(Protocol):
 READERS = {
     "image": ("graft.backbones.preprocessing", "Preprocessing"),
     "words": ("graft.backbones.words", "TextPreprocessing"),
+    "columns": ("graft.backbones.columns", "Columns"),
 }
 
 

@@ -55,7 +55,7 @@ def _check_data(data: Mapping[str, Any]) -> None:
         existing("data.file", data.get("file"), "file")
         if root is not None:
             existing("data.root", root, "folder")
-    elif target == "text_csv":
+    elif target in ("text_csv", "table_csv"):
         existing("data.file", data.get("file"), "file")
     elif target == "torchvision_data" and data.get("download", True):
         check_room("data.root", needed("data.root", root))

@@ -7,6 +7,7 @@ from graft.lazy import lazily
 if TYPE_CHECKING:
     from graft.data.facts import data_facts as data_facts
     from graft.data.held_texts import text_samples as text_samples
+    from graft.data.held_rows import row_samples as row_samples
     from graft.data.image_samples import ImageSamples as ImageSamples
     from graft.data.image_samples import ImageSet as ImageSet
     from graft.data.image_samples import array_images as array_images
@@ -40,6 +41,7 @@ _HOMES = {
     "sample_data": ("ImageData", "SampleData"),
     "image_samples": ("ImageSamples", "ImageSet", "array_images", "file_images"),
     "held_texts": ("text_samples",),
+    "held_rows": ("row_samples",),
     "images": ("read_image", "to_rgb"),
     "loading": ("TransformedSamples", "make_loader"),
     "mixing": ("cutmix", "mixup", "mixup_or_cutmix", "unmixed"),

@@ -74,6 +74,7 @@ class Kind(Protocol):
 KINDS = {
     "image": ("graft.data.image_kind", "IMAGES"),
     "words": ("graft.data.text_kind", "TEXTS"),
+    "columns": ("graft.data.row_kind", "ROWS"),
 }
 
 

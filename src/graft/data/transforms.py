@@ -88,6 +88,7 @@ class PerImage:
 TRANSFORMS = {
     "image": ("graft.data.image_transform", "ImageTransform"),
     "words": ("graft.data.text_transform", "TextTransform"),
+    "columns": ("graft.data.row_transform", "RowTransform"),
 }
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from graft.sources.prediction import collate_readable as collate_readable
     from graft.sources.prediction import find_images as find_images
     from graft.sources.prediction import find_samples as find_samples
+    from graft.sources.tables import find_rows as find_rows
+    from graft.sources.tables import table_csv as table_csv
     from graft.sources.texts import text_csv as text_csv
 
 # Module to the public names that it defines; no module may bear the name of a public function.
@@ -24,6 +26,7 @@ _HOMES = {
     "folders": ("image_folder",),
     "manifests": ("csv_manifest",),
     "prediction": ("ReadableSamples", "collate_readable", "find_images", "find_samples"),
+    "tables": ("find_rows", "table_csv"),
     "texts": ("text_csv",),
 }
 

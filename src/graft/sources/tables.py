@@ -1,0 +1,251 @@
+"""Rows of a table in a CSV file: numbers and categories, told apart by their values. Imports no torch."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from graft.backbones.columns import Value
+from graft.configuration.names import nfc
+from graft.configuration.paths import expanded
+from graft.data.held_rows import row_samples
+from graft.data.row_kind import BLANKS, ROWS
+from graft.data.row_transform import number_of
+from graft.data.sample_data import SampleData
+from graft.data.samples import Samples
+from graft.errors import GraftError, did_you_mean
+from graft.runs.csv_rows import Row
+from graft.sources.delimited import read_rows
+from graft.sources.parts import PARTS, NamedImages, divided, numbered, part_of, parts_of
+
+# Columns that are read where they are there, if no others are named.
+OPTIONAL = ("split", "group")
+# Share of a column's values from which on it is said that the others are no numbers.
+MOSTLY = 0.8
+# Such as a postal code or a telephone number.
+_WITH_ZEROS = re.compile(r"[+-]?0\d")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+
+
+class FoundRows(NamedTuple):
+    """Rows without labels: names, each a mapping of column to value, and notes of how they were read."""
+
+    names: list[str]
+    rows: list[dict[str, Value]]
+    notes: list[str]
+
+
+class _Read(NamedTuple):
+    """A file: the columns of its header, its rows, notes, and whether numbers may have decimal commas."""
+
+    columns: list[str]
+    rows: list[Row]
+    notes: list[str]
+    commas: bool
+
+
+def table_csv(
+    file: str,
+    label: str = "label",
+    split: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+    leave_out: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    blanks: Sequence[str] = BLANKS,
+    encoding: str | None = None,
+) -> SampleData:
+    """Rows of a CSV file with a header, each with its label and, if there are such, split and group.
+
+    A column is of numbers if all of its values are, but for blanks; a value such as 01234 is none. Else it is
+    of categories. Rows without a label are left out; notes count them. Parts and groups are as for
+    `csv_manifest`.
+
+    Args:
+        file: the CSV file (see `read_rows` for its forms).
+        label: the column of the classes.
+        split: the column of their parts; None: `split`, if there is such a column.
+        group: the column of their groups; None: `group`, if there is such a column.
+        id: a column whose values name the rows, which nothing learns from; None: a row is called by its line.
+        leave_out: columns that are not to be learnt from.
+        numbers: columns of numbers; a value that is none is refused.
+        categories: columns of categories, whatever their values are.
+        blanks: what stands for nothing, in small letters; an empty cell does anyway.
+        encoding: of the file; None: found out.
+
+    Raises:
+        GraftError: the file is missing or damaged, a column is missing or there twice, a row does not fit the
+            header or says an unknown split, there are no rows, two have one name, there is no column to learn
+            from, or the classes are wrong as for `image_folder`.
+    """
+    source = f"data.file={file}"
+    read = _read(expanded(file), source, encoding, [label])
+    asked = {"label": label, "split": split, "group": group, "id": id}
+    place_of = _places(source, read.columns, {key: column for key, column in asked.items() if column})
+    for key, named in (("leave_out", leave_out), ("numbers", numbers), ("categories", categories)):
+        for column in named:
+            _place(source, read.columns, column, key)
+    unlabelled = [row.line for row in read.rows if not row.cells[place_of["label"]].strip()]
+    rows = [row for row in read.rows if row.cells[place_of["label"]].strip()]
+    notes = [*read.notes, *([_left_out(unlabelled)] if unlabelled else [])]
+    parts, place_in = _parts(source, rows, place_of)
+    learnt = [
+        c for place, c in enumerate(read.columns) if place not in place_of.values() and c not in leave_out
+    ]
+    if not learnt:
+        raise GraftError(f"{source}: there is no column to learn from beside {label}")
+    texts = _texts(read._replace(rows=rows), learnt, blanks)
+    table = {
+        column: _typed(
+            source, column, cells, rows, read.commas, column in numbers, column in categories, notes
+        )
+        for column, cells in texts.items()
+    }
+
+    def samples(names: Sequence[str], labels: Sequence[int]) -> Samples:
+        places = [place_in[name] for name in names]
+        return row_samples(names, labels, {c: [values[p] for p in places] for c, values in table.items()})
+
+    ordered = {part: parts[part] for part in PARTS if part in parts} or parts
+    return numbered(source, ordered, samples, ROWS, [*notes, *divided(ordered)])
+
+
+def find_rows(source: str) -> FoundRows:
+    """The rows of a CSV file, to be predicted: what is a number the model knows by its columns.
+
+    Raises:
+        GraftError: the file is missing or damaged, or there are no rows.
+    """
+    key = f"source={source}"
+    read = _read(expanded(source), key, None, [])
+    if not read.rows:
+        raise GraftError(f"{key}: there are no rows below the header")
+    texts = _texts(read, read.columns, BLANKS)
+    # With decimal commas a text is no number to the model, so these columns are read here.
+    table = {
+        column: _all_numbers(cells, read.commas) or cells
+        if any(_DECIMAL_COMMA.fullmatch(cell or "") for cell in cells)
+        else cells
+        for column, cells in texts.items()
+    }
+    rows = [{column: values[place] for column, values in table.items()} for place in range(len(read.rows))]
+    return FoundRows([f"line {row.line}" for row in read.rows], rows, read.notes)
+
+
+def _read(path: Path, source: str, encoding: str | None, needed: Sequence[str]) -> _Read:
+    found = read_rows(path, source, needed, encoding)
+    if not found.rows:
+        raise GraftError(f"{source}: the file is empty; its first line must name the columns")
+    header = [cell.strip() for cell in found.rows[0].cells]
+    # Frames are written with their row numbers under no name.
+    columns = [column or f"column {place}" for place, column in enumerate(header, 1)]
+    if twice := next((column for column in columns if columns.count(column) > 1), None):
+        raise GraftError(f"{source}: {columns.count(twice)} columns are called {twice}; which is meant?")
+    semicolons = any("semicolons" in note or "tabulators" in note for note in found.notes)
+    return _Read(columns, found.rows[1:], found.notes, semicolons)
+
+
+def _places(source: str, columns: Sequence[str], asked: Mapping[str, str]) -> dict[str, int]:
+    """Where the columns are that are no columns to learn from."""
+    wanted = {**{name: name for name in OPTIONAL if name in columns}, **asked}
+    return {key: _place(source, columns, column, key) for key, column in wanted.items()}
+
+
+def _place(source: str, columns: Sequence[str], column: str, key: str) -> int:
+    if column not in columns:
+        shown = ", ".join(columns[:10]) + (f" and {len(columns) - 10} more" if len(columns) > 10 else "")
+        near = did_you_mean(column, columns)
+        raise GraftError(f"{source}: no column {column} (data.{key}); the columns are {shown}{near}")
+    return list(columns).index(column)
+
+
+def _parts(
+    source: str, rows: Sequence[Row], place_of: Mapping[str, int]
+) -> tuple[dict[str, NamedImages], dict[str, int]]:
+    """The rows of each part, by name; and where each is among all rows."""
+    cells = [{key: row.cells[place].strip() for key, place in place_of.items()} for row in rows]
+    meant = parts_of({each["split"] for each in cells if "split" in each})
+    parts: dict[str, NamedImages] = {}
+    place_in: dict[str, int] = {}
+    for place, (row, each) in enumerate(zip(rows, cells, strict=True)):
+        where = f"{source}, line {row.line}"
+        name = each.get("id", f"line {row.line}")
+        for key in ("id", "group"):
+            if each.get(key) == "":
+                raise GraftError(f"{where}: the {key} is empty")
+        if name in place_in:
+            raise GraftError(f"{where}: {name} was listed before, in line {rows[place_in[name]].line}")
+        place_in[name] = place
+        part = parts.setdefault(part_of(where, each.get("split"), meant), NamedImages())
+        part.names.append(name)
+        part.classes.append(nfc(each["label"]))
+        if "group" in each:
+            part.groups.append(nfc(each["group"]))
+    return parts, place_in
+
+
+def _texts(read: _Read, wanted: Sequence[str], blanks: Sequence[str]) -> dict[str, list[str | None]]:
+    """The cells of each column, None where there is nothing."""
+    nothing = {"", *(blank.casefold() for blank in blanks)}
+
+    def text(cell: str) -> str | None:
+        stripped = cell.strip()
+        return None if stripped.casefold() in nothing else nfc(stripped)
+
+    places = {column: read.columns.index(column) for column in wanted}
+    return {column: [text(row.cells[place]) for row in read.rows] for column, place in places.items()}
+
+
+def _typed(
+    source: str,
+    column: str,
+    cells: Sequence[str | None],
+    rows: Sequence[Row],
+    commas: bool,
+    asked: bool,
+    kept: bool,
+    notes: list[str],
+) -> Sequence[Value]:
+    """A column as numbers where it is one of numbers, or is said to be; else as it is."""
+    if kept:
+        return cells
+    numbers = [None if cell is None else _number(cell, commas) for cell in cells]
+    wrong = [place for place, cell in enumerate(cells) if cell is not None and numbers[place] is None]
+    if asked:
+        if wrong:
+            raise GraftError(
+                f"{source}, line {rows[wrong[0]].line}: {cells[wrong[0]]!r} in column {column} is no number "
+                f"(data.numbers); data.blanks=[{cells[wrong[0]]}, …] takes it for a blank"
+            )
+        return numbers
+    there = sum(cell is not None for cell in cells)
+    if not wrong and not any(_WITH_ZEROS.match(cell) and "." not in cell for cell in cells if cell):
+        return numbers
+    if there - len(wrong) >= MOSTLY * there and wrong:
+        notes.append(
+            f"warning: column {column} is taken for categories, though {there - len(wrong):,} of {there:,} "
+            f"values are numbers, because of {cells[wrong[0]]!r} in line {rows[wrong[0]].line}"
+        )
+    return cells
+
+
+def _all_numbers(cells: Sequence[str | None], commas: bool) -> Sequence[Value] | None:
+    """A column as numbers; None where one is none."""
+    numbers = [None if cell is None else _number(cell, commas) for cell in cells]
+    return (
+        numbers
+        if all((cell is None) == (number is None) for cell, number in zip(cells, numbers, strict=True))
+        else None
+    )
+
+
+def _number(text: str, commas: bool) -> float | None:
+    if commas and _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    return number_of(text)
+
+
+def _left_out(lines: Sequence[int]) -> str:
+    rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
+    return f"left out: {rows} no label, such as line {lines[0]}"
