@@ -1,5 +1,6 @@
 """A residual network for rows of tables: ResNet of Gorishniy et al. 2021 (arXiv:2106.11959, section 3.2)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from graft.runs.log import say
 
 # Values of a category's vector at most; one of few values has fewer, by fastai's rule.
 WIDEST = 100
+WIDTH, BLOCKS = 192, 2
+_EMBEDDING, _OUTER = "stages.embedding.linear.weight", re.compile(r"stages\.block\d+\.(0\.)?outer\.weight$")
 
 
 class Embedding(nn.Module):
@@ -55,8 +58,8 @@ class Block(nn.Module):
 
 def table_mlp(
     weights: str | Weights | None = None,
-    width: int = 192,
-    blocks: int = 2,
+    width: int | None = None,
+    blocks: int | None = None,
     dropout: float = 0.2,
     sha256: str | None = None,
     training: Training = (),
@@ -65,9 +68,9 @@ def table_mlp(
 
     Args:
         weights: a run or a bundle to go on from, or what was read from it; None starts at random. It brings
-            what its training rows said of the columns, and `width` and `blocks` must be its own.
-        width: of a row between two stages, and the number of features.
-        blocks: how many.
+            what its training rows said of the columns.
+        width: of a row between two stages, and the number of features; None: the weights', else `WIDTH`.
+        blocks: how many; None: as the weights have, else `BLOCKS`.
         dropout: share of the values inside a block that are dropped in training, where it trains.
         sha256: of a file in `weights` (see `read_weights`).
         training: the rows that train, which say what there is in each column.
@@ -91,6 +94,8 @@ def table_mlp(
             "backbone: table_mlp learns from training rows what is in each column, and there are none; give "
             "backbone.weights=<run>"
         )
+    sizes = (WIDTH, BLOCKS) if source is None else _sizes(source)
+    width, blocks = width or sizes[0], blocks or sizes[1]
     layers = [Block(width, dropout) for _ in range(blocks)]
     # What comes after the last shortcut goes with the last block.
     last = nn.Sequential(layers[-1], nn.BatchNorm1d(width), nn.ReLU())
@@ -119,6 +124,13 @@ def _recorded(source: Weights) -> Columns:
     if not isinstance(recorded, Columns):
         raise GraftError(f"{source.origin} was not trained on rows of a table")
     return recorded
+
+
+def _sizes(source: Weights) -> tuple[int, int]:
+    """Width and number of blocks of the network that weights are of; of another network the usual ones."""
+    tensors = {key: tensor for state in source.states.values() for key, tensor in state.items()}
+    widths = [len(tensor) for key, tensor in tensors.items() if key.endswith(_EMBEDDING)]
+    return (widths or [WIDTH])[0], sum(bool(_OUTER.search(key)) for key in tensors) or BLOCKS
 
 
 def _check_columns(origin: str, columns: Columns, given: Sequence[str]) -> None:

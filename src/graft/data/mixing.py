@@ -5,11 +5,25 @@ torchvision's transforms draw from torch's global stream alone, so a run that re
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from graft.backbones.inputs import Input
+from graft.errors import GraftError
+
 # Images (B, 3, H, W) and labels (B,) to mixed images and the classes' shares (B, C), float.
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def check_mixable(given: Input, plural: str) -> None:
+    """Refuse to mix what are no images, nor pictures of something, of which `plural` names several.
+
+    Raises:
+        GraftError: the inputs are not `(B, C, H, W)` and of floating point.
+    """
+    if not isinstance(given, Tensor) or given.dim() != 4 or not torch.is_floating_point(given):
+        raise GraftError(f"mix: it blends images, and data has {plural}; give mix=none")
 
 
 def unmixed(classes: int) -> None:

@@ -10,6 +10,7 @@ from graft.backbones.inputs import Input, device_of, moved
 from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.preprocessings import AnyPreprocessing
 from graft.configuration.run_config import Distill
+from graft.data.kinds import kind_of
 from graft.errors import GraftError
 from graft.models.bundle import Bundle
 from graft.models.bundle_files import load_bundle
@@ -48,9 +49,12 @@ class Teacher:
             self.size = second.crop
             # The student's mean and std, and the teacher's own.
             self.scales = torch.tensor([first.mean, first.std, second.mean, second.std]).view(4, 3, 1, 1)
+        elif (taught := kind_of(first)) is not bundle.kind:
+            raise GraftError(f"distill.teacher: it takes {bundle.kind.plural}, and data has {taught.plural}")
         elif not self.same:
             raise GraftError(
-                "distill.teacher: it takes other inputs than the student, and they are no images"
+                f"distill.teacher: it does not see {taught.plural} as the student does; give a teacher whose "
+                "network the student starts from, backbone.weights=…"
             )
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Teacher":

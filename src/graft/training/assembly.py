@@ -16,6 +16,7 @@ from graft.configuration.locating import located
 from graft.configuration.run_config import Node, RunConfig
 from graft.data import SampleData, SampleDataModule, Splits, split_from_rows
 from graft.data.backbone_for import backbone_for
+from graft.data.mixing import check_mixable
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
 from graft.errors import GraftError
@@ -104,6 +105,8 @@ def make_module(
     regularizer = build(config.regularizer, "regularizer")
     if isinstance(regularizer, CoTuning):
         regularizer.adopt(source_head(backbone, config.backbone.get("weights")), backbone.width, classes)
+    if (mix := build_later(config.mix, "mix")(classes)) is not None:
+        check_mixable(loading.evaluation.blank(1), loading.data.kind.plural)
     optimizer = None if config.solves else make_optimizer(config)
     module = TransferModule(
         backbone,
@@ -113,7 +116,7 @@ def make_module(
         schedule=build_later(config.scheduler, "scheduler"),
         rates=None if optimizer is None else rates(config.optimizer),
         plan=plan,
-        mix=build_later(config.mix, "mix")(classes),
+        mix=mix,
         distill=make_distillation(config.distill, backbone.preprocessing, loading.data.class_names),
         channels_last=config.channels_last,
         regularizer=regularizer,

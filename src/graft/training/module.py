@@ -158,8 +158,7 @@ class TransferModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: D102
         (given, start), target = entering(batch), batch["target"]
         if self.mix is not None:
-            if not isinstance(given, Tensor):
-                raise GraftError("mix: it blends images, and these inputs are no tensors; give mix=none")
+            assert isinstance(given, Tensor)
             given, target = self.mix(given, target)
         logits, boundaries = self._watched(given, start)
         loss, weight = self.task.loss(logits, target)
