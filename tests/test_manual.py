@@ -142,8 +142,12 @@ ELSEWHERE = {
 BESIDE = {
     "data.nested": ["data=image_folder", "data.root=photos"],
     **{
+        f"data.{key}=": ["data=table_csv", "data.file=table.csv", "backbone=table_mlp"]
+        for key in ("label", "split", "group", "id", "leave_out", "numbers", "categories", "blanks")
+    },
+    **{
         f"data.{key}=": ["data=text_csv", "data.file=reviews.csv", "backbone=text_cnn"]
-        for key in ("text", "label", "split", "group", "encoding")
+        for key in ("text", "encoding")
     },
     **{
         f"backbone.{key}=": ["backbone=text_cnn"]

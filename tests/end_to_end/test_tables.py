@@ -88,7 +88,8 @@ def test_stored_features_are_as_good_as_rows(train: Callable[..., RunFolder], wh
     start = f"backbone.weights={whole.path}"
     for name, words in {
         "frozen": ["freeze=frozen", "optimizer=adamw", start],
-        "last": ["freeze=last_k", "freeze.k=1", start],
+        # Adam makes steps of rounding errors, in what the next norm takes away.
+        "last": ["freeze=last_k", "freeze.k=1", "optimizer=sgd", start],
     }.items():
         on, off = (train(f"{name}-{how}", *words, f"cache.features={how}") for how in ("on", "off"))
         ours, theirs = (load_file(found.bundle / "model.safetensors") for found in (on, off))

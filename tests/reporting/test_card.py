@@ -82,3 +82,10 @@ def test_the_python_in_it_is_python():
 
 def test_it_ends_in_a_line_break():
     assert model_card(CONFIG, ["cat", "dog"], METRICS).endswith("\n")
+
+
+def test_samples_of_other_kinds_are_called_what_they_are():
+    card = model_card(CONFIG, ["yes", "no"], METRICS, "text", "texts")
+    assert "A text classifier with 2 classes: yes, no." in card
+    assert "print(model.predict(text)[0].label)" in card
+    assert "image" not in card

@@ -31,10 +31,10 @@ def sentences(known: Known) -> list[str]:
     said = [what_to_do(known.advised.backbone.label, known.advised.step)]
     if head is not None:
         name = None if other is None else f"{other.backbone.label} with freeze={other.step.name}"
-        said.append(why(known.comparison, name, goal, validated, known.tried, known.compared))
+        said.append(why(known.comparison, name, goal, validated, known.tried, known.compared, known.plural))
     leaks = any(finding.kind == "leak" for finding in known.findings)
     before = {name: metrics[f"test/{goal}"] for name, metrics in known.tested_before.items()}
-    return [*said, how_far(known.tested, goal, leaks, before)]
+    return [*said, how_far(known.tested, goal, leaks, before, known.plural)]
 
 
 def plain(known: Known, clock: Clock) -> Plain:

@@ -94,6 +94,11 @@ class Known:
         words = words_of(backbone, self.question["options"])
         return shlex.join(["graft", "inspect", *map(typed, [*data_words(self.question["words"]), *words])])
 
+    @property
+    def plural(self) -> str:
+        """What the samples are called; before the data are open nobody knows better."""
+        return "images" if self.data is None else self.data.kind.plural
+
     def choose(self) -> None:
         """Find the head alone, the best of the others, and which of them is advised.
 

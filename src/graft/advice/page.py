@@ -10,10 +10,13 @@ from graft.evaluation.assessment import Metrics, spelled
 from graft.reporting.tables import markdown
 
 
-def page(answer: Plain, figures: Collection[str] = ()) -> str:
-    """The advice as Markdown, with the figures that stand beside it as files of these names."""
+def page(answer: Plain, figures: Collection[str] = (), plural: str = "images") -> str:
+    """The advice as Markdown, with the figures that stand beside it as files of these names.
+
+    `plural` is what the samples are called.
+    """
     lines = [
-        "# What to do with these images",
+        f"# What to do with these {plural}",
         "",
         *(f"{in_markdown(text)}\n" for text in answer["sentences"]),
     ]
@@ -22,7 +25,7 @@ def page(answer: Plain, figures: Collection[str] = ()) -> str:
     if answer["advice"]:
         lines += ["```bash", answer["advice"]["command"], "```", ""]
     if look := answer["look"]:
-        lines += ["## The images", "", in_markdown(look["rule"]), ""]
+        lines += [f"## The {plural}", "", in_markdown(look["rule"]), ""]
         lines += [f"- {finding['kind']}: {in_markdown(finding['text'])}" for finding in look["findings"]] + [
             ""
         ]
@@ -47,7 +50,7 @@ def page(answer: Plain, figures: Collection[str] = ()) -> str:
     if trust := answer["trust"]:
         lines += ["## How far to trust it", "", *_figure("folds", figures), *_trust_lines(trust), ""]
     if answer.get("more_labels") or answer.get("wrong_labels"):
-        lines += ["## What would help", "", *_help_lines(answer), ""]
+        lines += ["## What would help", "", *_help_lines(answer, plural), ""]
     if test := answer["test"]:
         lines += ["## The test", "", _test_table(test), ""]
         goal = answer["question"]["goal"]
@@ -108,7 +111,7 @@ def _trust_lines(trust: Plain) -> list[str]:
     return lines
 
 
-def _help_lines(answer: Plain) -> list[str]:
+def _help_lines(answer: Plain, plural: str) -> list[str]:
     """What more labels would give, which look wrong, what is taken for what, which classes are rare."""
     lines = []
     for key in ("more_labels", "wrong_labels"):
@@ -117,10 +120,12 @@ def _help_lines(answer: Plain) -> list[str]:
             if part.get("figure"):
                 lines += [f"![{key.replace('_', ' ')}]({part['figure']})", ""]
     for pair in answer.get("confused") or ():
-        taken = f"{pair['count']} of {pair['of']} images of {pair['given']} are taken for {pair['predicted']}"
+        taken = (
+            f"{pair['count']} of {pair['of']} {plural} of {pair['given']} are taken for {pair['predicted']}"
+        )
         lines.append(f"- {in_markdown(taken)}")
     for row in answer.get("rare") or ():
-        lines.append(f"- {in_markdown(str(row['class']))} is rare: {row['images']} images")
+        lines.append(f"- {in_markdown(str(row['class']))} is rare: {row['images']} {plural}")
     return lines
 
 

@@ -32,6 +32,7 @@ def why(
     validated: Mapping[str, float],
     tried: Sequence[str] = (),
     unconfirmed: str = "",
+    plural: str = "images",
 ) -> str:
     """The second sentence: how retraining compares with the head alone.
 
@@ -42,6 +43,7 @@ def why(
         validated: what the head alone, `head`, and the `other` have on validation.
         tried: the steps that retrain more and were begun.
         unconfirmed: why there is no comparison.
+        plural: what the samples are called.
     """
     if other is None and tried:
         return (
@@ -53,9 +55,9 @@ def why(
         gain = validated["other"] - validated["head"]
         if gain <= 0:
             behind = "as good as" if gain == 0 else f"{points(-gain)} points behind"
-            return f"{other} was {behind} the head alone on the validation images, so the head is kept."
+            return f"{other} was {behind} the head alone on the validation {plural}, so the head is kept."
         return (
-            f"{other} was {points(gain)} points ahead of the head alone on the validation images, which was"
+            f"{other} was {points(gain)} points ahead of the head alone on the validation {plural}, which was"
             f" not confirmed on folds ({unconfirmed or 'they were not come to'}): the head is kept."
         )
     n = len(comparison.pairs)
@@ -81,7 +83,11 @@ def why(
 
 
 def how_far(
-    tested: Mapping[str, Any], goal: str, leaks: bool = False, before: Mapping[str, float] | None = None
+    tested: Mapping[str, Any],
+    goal: str,
+    leaks: bool = False,
+    before: Mapping[str, float] | None = None,
+    plural: str = "images",
 ) -> str:
     """The third sentence: what to expect of the model, from the test.
 
@@ -89,8 +95,9 @@ def how_far(
         tested: the test's metrics; empty where there was none.
         goal: the metric.
         leaks: whether the splits share images or groups, so that the test is not of what was never seen.
-        before: what models that were advised earlier had on the same images, by their names. Whoever saw
+        before: what models that were advised earlier had on the same samples, by their names. Whoever saw
             that may have gone on because of it.
+        plural: what the samples are called.
     """
     value, ends = tested.get(f"test/{goal}"), tested.get(f"test/{goal}_ci")
     if value is None:
@@ -98,8 +105,8 @@ def how_far(
     why = [
         f"they were seen before, when {name} had {100 * had:.1f} %" for name, had in (before or {}).items()
     ]
-    why += ["the splits share images or groups (see the leaks)"] if leaks else []
-    where = "the test images" if why else "test images that nothing else has seen"
+    why += [f"the splits share {plural} or groups (see the leaks)"] if leaks else []
+    where = f"the test {plural}" if why else f"test {plural} that nothing else has seen"
     said = f"On {where}, its {goal.replace('_', ' ')} is {100 * value:.1f} %"
     said = f"{said}, 95 % interval {between(ends[0], ends[1])}" if ends else said
     return f"{said}, which may flatter it: {' and '.join(why)}." if why else f"{said}."

@@ -125,7 +125,7 @@ def sections(helping: Helping, command: str) -> Plain:
         parts["wrong_labels"] = {"images": 0, "issues": 0, "suspects": [], "figure": None, "command": command}
         return parts | {"wrong_labels": {**parts["wrong_labels"], "sentence": reason}}
     issues = int(found.issue.sum())
-    hard = "; some may be hard images" if issues else ""
+    hard = f"; some may be hard {helping.looked.data.kind.plural}" if issues else ""
     parts["wrong_labels"] = {
         "images": len(found.indices),
         "issues": issues,

@@ -147,4 +147,4 @@ def write(asked: Asked, known: Known) -> None:
         part.rename(folder.model)
     answer = plain(known, asked.clock)
     write_json(folder.answer, answer)
-    write_text(folder.page, page(answer, write_report(folder, answer)))
+    write_text(folder.page, page(answer, write_report(folder, answer), known.plural))

@@ -60,11 +60,11 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     splits = Splits({**splits.indices, "all": np.arange(len(data.samples))}, splits.rule)
     loading = loading_for(bundle, data, splits, config["batch_size"], config["num_workers"])
     if not len(splits[config["split"]]):
-        raise GraftError(f"split={config['split']}: there are no such images ({splits.rule})")
+        raise GraftError(f"split={config['split']}: there are no such {data.kind.plural} ({splits.rule})")
     tested = splits[config["split"]]
     counts = counted(roles.get(int(index)) for index in tested) if roles or bundle.seen is not None else {}
-    testing = f"testing {config['split']}: {len(tested)} images"
-    warned = told(counts, f"these {len(tested):,} images")
+    testing = f"testing {config['split']}: {len(tested)} {data.kind.plural}"
+    warned = told(counts, f"these {len(tested):,} {data.kind.plural}")
     print("\n".join([f"{splits.describe()}; {testing}", *data.notes, *notes, *([warned] if warned else [])]))
 
     if unfit:

@@ -40,9 +40,13 @@ def with_copies_known(
     _, counts = np.unique(pictures, return_counts=True)
     several = counts[counts > 1]
     if not len(several):
-        return data.showing(pictures, ["no image is a copy of another, so nothing has to be kept together"])
+        return data.showing(
+            pictures, [f"no {data.kind.noun} is a copy of another, so nothing has to be kept together"]
+        )
     shown = "1 picture" if len(several) == 1 else f"{len(several):,} pictures"
-    notes = [f"{several.sum():,} images are copies, of {shown}; no split that is drawn parts them"]
+    notes = [
+        f"{several.sum():,} {data.kind.plural} are copies, of {shown}; no split that is drawn parts them"
+    ]
     return data.showing(pictures, notes if folds else [*notes, *_shared(data, pictures)])
 
 
@@ -91,6 +95,7 @@ def _shared(data: SampleData, pictures: Indices) -> list[str]:
     warnings = []
     for earlier, later in combinations(of_parts, 2):
         if count := int(np.isin(parts[later], parts[earlier]).sum()):
-            how = "1 image of {} has a copy" if count == 1 else f"{count:,} images of {{}} have copies"
+            noun, plural = data.kind.noun, data.kind.plural
+            how = f"1 {noun} of {{}} has a copy" if count == 1 else f"{count:,} {plural} of {{}} have copies"
             warnings.append(f"warning: {how.format(later)} in {earlier}")
     return warnings

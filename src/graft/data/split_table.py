@@ -45,7 +45,9 @@ def split_from_rows(rows: Sequence[Mapping[str, str]], data: SampleData, source:
         name, label, split = row["name"], row["label"], row["split"]
         index = index_of.get(name, index_of.get(nfc(name)))
         if index is None:
-            raise GraftError(f"{source}: {name} is not among the {len(data.samples)} images of the data")
+            raise GraftError(
+                f"{source}: {name} is not among the {len(data.samples)} {data.kind.plural} of the data"
+            )
         if index in seen:
             raise GraftError(f"{source}: {name} is listed twice")
         seen.add(index)
@@ -58,7 +60,9 @@ def split_from_rows(rows: Sequence[Mapping[str, str]], data: SampleData, source:
             )
         lists[split].append(index)
     if new := [name for index, name in enumerate(data.samples.names) if index not in seen]:
-        raise GraftError(f"{source}: {len(new)} images of the data are not listed, such as {new[0]}")
+        raise GraftError(
+            f"{source}: {len(new)} {data.kind.plural} of the data are not listed, such as {new[0]}"
+        )
     indices = {split: np.asarray(lists[split], np.int64) for split in ("train", "val", "test")}
     counts = ", ".join(f"{len(lists[split])} {split}" for split in SPLITS)
     return from_lists(data, indices, f"read from {source}: {counts}")

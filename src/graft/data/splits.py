@@ -85,6 +85,7 @@ def split(
         )
     data.check_trainable()
     parts, labels, rules = _given(data), data.samples.labels, []
+    plural = data.kind.plural
     kind = how_drawn(data)
     drawn = f"{kind}, data.split_seed={seed}"
     of_test = drawn if test_seed is None else f"{kind}, data.test_seed={test_seed}"
@@ -98,10 +99,10 @@ def split(
         parts, rule = _fold(data, parts, folds, fold, seed, by)
         rules.append(f"{rule} ({drawn})")
     elif "test" in parts and "val" in data.parts and "test" not in data.parts:
-        rules.append(f"parts train and val found: val ({len(parts['test'])} images) is the test set")
+        rules.append(f"parts train and val found: val ({len(parts['test'])} {plural}) is the test set")
     elif "test" in parts:
         rules.append(
-            f"parts {', '.join(data.parts)} found: test ({len(parts['test'])} images) is the test set"
+            f"parts {', '.join(data.parts)} found: test ({len(parts['test'])} {plural}) is the test set"
         )
     else:
         pool = parts["train"]
@@ -114,9 +115,11 @@ def split(
             val_fraction if "val" not in parts else 0,
         )
         near = _nearest(data, len(parts["test"]), len(pool), test_fraction, "data.test_fraction")
-        rules.append(f"no test set found: {len(parts['test'])} of {len(pool)} images test ({of_test}){near}")
+        rules.append(
+            f"no test set found: {len(parts['test'])} of {len(pool)} {plural} test ({of_test}){near}"
+        )
     if "val" in parts:
-        rules.append(f"val ({len(parts['val'])} images) validates")
+        rules.append(f"val ({len(parts['val'])} {plural}) validates")
     elif val_fraction > 0:
         pool = parts["train"]
         parts["train"], parts["val"] = _draw(data, pool, val_fraction, seed, "data.val_fraction")
@@ -127,8 +130,8 @@ def split(
     for label in range(len(data.class_names)):
         if not (labels[parts["train"]] == label).any():
             raise GraftError(
-                f"data: no image of class {data.class_names[label]} is left to train on; "
-                "add images of it, or take the class out"
+                f"data: no {data.kind.noun} of class {data.class_names[label]} is left to train on; "
+                f"add {plural} of it, or take the class out"
             )
     pool = parts["train"]
     if shots is not None or fraction < 1:
@@ -167,7 +170,7 @@ def to_test(data: SampleData) -> Splits:
     if len(parts["val"]):
         return from_lists(data, {"train": parts["train"], "test": parts["val"]}, parts.rule)
     everything = {"test": np.arange(len(data.samples))}
-    return from_lists(data, everything, "no part is named test, so every image is tested")
+    return from_lists(data, everything, f"no part is named test, so every {data.kind.noun} is tested")
 
 
 def _own_parts(data: SampleData) -> dict[str, Indices]:
@@ -197,12 +200,13 @@ def _fold(
     pool = np.sort(np.concatenate([indices for part, indices in parts.items() if part != "test"]))
     parts_of_pool = cut(data, pool, folds, seed)
     training, testing = parts_of_pool[fold - 1]
-    left_out = f", the test set of {len(parts['test'])} images{by} left out" if "test" in parts else ""
+    plural = data.kind.plural
+    left_out = f", the test set of {len(parts['test'])} {plural}{by} left out" if "test" in parts else ""
     sizes = sorted(len(held) for _, held in parts_of_pool)
     even = len(pool) / folds
     uneven = any(_is_off(size, even) for size in sizes) and data.together is not None
     spread = f" of {sizes[0]} to {sizes[-1]}, as even as {kept_together(data)} allow" if uneven else ""
-    rule = f"{len(pool)} images in {folds} folds{spread}{left_out}: the {len(testing)} of fold {fold} test"
+    rule = f"{len(pool)} {plural} in {folds} folds{spread}{left_out}: the {len(testing)} of fold {fold} test"
     return {"train": training, "test": testing}, rule
 
 
@@ -215,11 +219,15 @@ def _draw(
     if counts.min() < 2:
         rarest = classes[counts.argmin()]
         name, number = data.class_names[rarest], int((labels == rarest).sum())
-        what = "1 image" if number == 1 else f"1 picture, of which its {number} images are copies,"
+        what = (
+            f"1 {data.kind.noun}"
+            if number == 1
+            else f"1 picture, of which its {number} {data.kind.plural} are copies,"
+        )
         without = "data.val_fraction=0" if key == "data.val_fraction" else "a test set of your own"
         raise GraftError(
             f"{key}={share}: class {name} has {what} to divide, a split needs 2 of every "
-            f"class; add images of it, take the class out, or give {without}"
+            f"class; add {data.kind.plural} of it, take the class out, or give {without}"
         )
     if data.groups is not None:
         return _draw_groups(data, pool, share, seed, key)
@@ -230,13 +238,14 @@ def _draw(
         if round_up(then, remaining) < least and then and remaining >= 2 * least:
             words += f" {_at_least('data.val_fraction', least, remaining)}"
         raise GraftError(
-            f"{key}={share}: {size} of {len(pool)} images would be drawn, of {least} classes; "
+            f"{key}={share}: {size} of {len(pool)} {data.kind.plural} would be drawn, of {least} classes; "
             f"for one of each class give {words}"
         )
     if len(pool) - size < least:
         most = math.floor(100 * (len(pool) - least) / len(pool)) / 100
         raise GraftError(
-            f"{key}={share}: {len(pool) - size} of {len(pool)} images would be left, of {least} classes; "
+            f"{key}={share}: {len(pool) - size} of {len(pool)} {data.kind.plural} would be left, of {least} "
+            "classes; "
             f"for one of each class give {key}={most}"
         )
     if data.together is not None:
@@ -268,16 +277,20 @@ def _draw_groups(
     left = set() if drawn is None else set(labels[~drawn])
     if drawn is None or not drawn.any() or left < set(labels):
         without = "data.val_fraction=0" if key == "data.val_fraction" else "a column split"
-        of = "groups" if data.pictures is None else f"groups of images ({kept_together(data)} stay together)"
+        plural = data.kind.plural
+        of = (
+            "groups" if data.pictures is None else f"groups of {plural} ({kept_together(data)} stay together)"
+        )
         raise GraftError(
-            f"{key}={share}: {len(counts)} {of} cannot be divided so that images of every class are left; "
+            f"{key}={share}: {len(counts)} {of} cannot be divided so that {plural} of every class are left; "
             f"add groups, or give {without}"
         )
     # A class may have too few patients; of pictures each has enough, but one may have too many copies.
     if data.groups is None and (lacking := sorted(set(labels) - set(labels[drawn]))):
         raise GraftError(
-            f"{key}={share}: no image of class {data.class_names[lacking[0]]} would be drawn, because its "
-            f"pictures have too many copies, which stay together; take copies out, or give another {key}"
+            f"{key}={share}: no {data.kind.noun} of class {data.class_names[lacking[0]]} would be drawn, "
+            "because its pictures have too many copies, which stay together; take copies out, or give "
+            f"another {key}"
         )
     return pool[~drawn], pool[drawn]
 
@@ -302,7 +315,7 @@ def _fewer(data: SampleData, pool: Indices, shots: int | None, fraction: float, 
         number = round_up(fraction, len(members)) if shots is None else shots
         if number > len(members):
             raise GraftError(
-                f"data.shots={shots}: class {name} has {len(members)} images to train on; "
+                f"data.shots={shots}: class {name} has {len(members)} {data.kind.plural} to train on; "
                 f"give data.shots={len(members)} or fewer"
             )
         # Seeded by the name, so that a class's images are the same whatever other classes there are.

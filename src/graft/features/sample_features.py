@@ -10,6 +10,7 @@ from torch import Tensor
 from graft.backbones import Backbone
 from graft.backbones.inputs import Input
 from graft.data import Samples, TransformedSamples, make_loader
+from graft.data.kinds import kind_of
 from graft.data.loading import PlainTransform
 from graft.data.samples import Indices
 from graft.data.transforms import Transform
@@ -102,8 +103,8 @@ class SampleFeatures:
         size = min(self.batch_size, len(self.samples))
         loader = make_loader(items, batch_size=size, num_workers=self.num_workers)
         started = last_line = time.perf_counter()
-        total = len(indices)
-        say(f"cache: computing what {name} gives, {total:,} images")
+        total, plural = len(indices), kind_of(self.backbone.preprocessing).plural
+        say(f"cache: computing what {name} gives, {total:,} {plural}")
 
         def tell(done: int) -> None:
             nonlocal last_line
@@ -112,7 +113,7 @@ class SampleFeatures:
             if moment - last_line >= TELL_EVERY and done < total:
                 last_line = moment
                 seconds = (moment - started) / done * (total - done)
-                say(f"cache: {done:,} of {total:,} images, {seconds:.0f} s to go")
+                say(f"cache: {done:,} of {total:,} {plural}, {seconds:.0f} s to go")
 
         with evaluating(*list(self.backbone.stages.values())[:stop]):
             yield from extract(lambda batch: self.run(batch, stop), loader, size, tell)

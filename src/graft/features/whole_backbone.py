@@ -53,7 +53,10 @@ def features_of(
     )
     stop, image_bytes = len(backbone), backbone.width * (2 if fast else 4)
     if not (lacking := features.lacking(stop, indices)):
-        print(f"cache: what {label} gives is all stored already, {len(indices):,} images", flush=True)
+        print(
+            f"cache: what {label} gives is all stored already, {len(indices):,} {data.kind.plural}",
+            flush=True,
+        )
     if why := store.room_for(lacking * image_bytes):
         print(f"cache: not used: {why}")
         return torch.cat(list(features.compute(stop, indices)))

@@ -57,15 +57,17 @@ def _leaks(inspection: Inspection) -> Iterator[str]:
 
 def _warnings(inspection: Inspection) -> Iterator[str]:
     names = inspection.data.samples.names
+    noun, plural = inspection.data.kind.noun, inspection.data.kind.plural
     if unreadable := inspection.unreadable:
-        count = _number(len(unreadable), "image cannot", "images cannot")
+        count = _number(len(unreadable), f"{noun} cannot", f"{plural} cannot")
         yield f"{count} be read, such as {unreadable[0][1]}"
     if sets := inspection.contradictions():
         first = sets[0]
         other = next(i for i in first if inspection.label(i) != inspection.label(first[0]))
         such = " and ".join(f"{names[i]} ({inspection.label(i)})" for i in (first[0], other))
-        count = _number(sum(map(len, sets)), "image agrees", "images agree")
-        yield f"{count} in every pixel with others of another class, such as {such}"
+        count = _number(sum(map(len, sets)), f"{noun} agrees", f"{plural} agree")
+        what = "every pixel" if inspection.data.kind.near else "everything"
+        yield f"{count} in {what} with others of another class, such as {such}"
     yield from _within(inspection, inspection.exact, EXACT)
     yield from _within(inspection, inspection.near, NEAR)
     yield from inspection.data.kind.warnings(names, inspection.readable)
@@ -74,7 +76,7 @@ def _warnings(inspection: Inspection) -> Iterator[str]:
         lacking = np.flatnonzero(counts == 0)
         if counts.sum() and len(lacking):
             such = inspection.data.class_names[lacking[0]]
-            yield f"{split} has no image of {_number(len(lacking), 'class', 'classes')}, such as {such}"
+            yield f"{split} has no {noun} of {_number(len(lacking), 'class', 'classes')}, such as {such}"
     if (ratio := _balance(inspection)[2]) >= UNEVEN:
         yield f"{_balance_text(inspection)}; loss.class_weights=balanced makes up for {ratio:.0f} times"
 
@@ -89,7 +91,7 @@ def _labels(inspection: Inspection) -> Iterator[Finding]:
     if not len(suspects.indices):
         return
     judged = f"{len(suspects.indices):,} labels of train and val"
-    known = f"which knows {suspects.known:.1%} of these images by the others"
+    known = f"which knows {suspects.known:.1%} of these {inspection.data.kind.plural} by the others"
     if wrong := np.flatnonzero(suspects.issue).tolist():
         first = wrong[0]
         such = (
@@ -103,7 +105,8 @@ def _labels(inspection: Inspection) -> Iterator[Finding]:
         yield Finding("note", f"none of {judged} looks wrong to {suspects.by}, {known}")
     if suspects.confusions:
         label, called, images, of = suspects.confusions[0]
-        much = f"{images:,} of {of:,} images of {classes[label]} look like {classes[called]}"
+        kinds = f"{inspection.data.kind.plural} of {classes[label]}"
+        much = f"{images:,} of {of:,} {kinds} look like {classes[called]}"
         yield Finding("note", f"most confused by {suspects.by}: {much}")
 
 
@@ -129,19 +132,21 @@ def _balance(inspection: Inspection) -> tuple[int, int, float]:
 def _balance_text(inspection: Inspection) -> str:
     largest, smallest, _ = _balance(inspection)
     names, labels = inspection.data.class_names, inspection.data.samples.labels
+    plural = inspection.data.kind.plural
     most, fewest = int((labels == largest).sum()), int((labels == smallest).sum())
     if most == fewest:
-        return f"every class has {most:,} images"
+        return f"every class has {most:,} {plural}"
     share = most / len(labels)
     return (
-        f"the largest class, {names[largest]}, has {most:,} images, "
+        f"the largest class, {names[largest]}, has {most:,} {plural}, "
         f"the smallest, {names[smallest]}, {fewest:,}; "
         f"to answer {names[largest]} always is right in {share:.1%}"
     )
 
 
 def _with_copies(inspection: Inspection, count: int, split: str, how: tuple[str, str]) -> str:
-    return f"{count:,} of {len(inspection.splits[split]):,} {split} images {how[count != 1]}"
+    of = f"{len(inspection.splits[split]):,} {split} {inspection.data.kind.plural}"
+    return f"{count:,} of {of} {how[count != 1]}"
 
 
 def _number(count: int, singular: str, plural: str) -> str:

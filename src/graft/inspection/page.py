@@ -17,7 +17,7 @@ SUSPECTS = 20
 def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence[str]) -> str:
     """The findings, sizes, classes and copies, with the pictures of these names."""
     data = inspection.data
-    lines = [f"# {len(data.samples):,} images of {len(data.class_names)} classes", ""]
+    lines = [f"# {len(data.samples):,} {data.kind.plural} of {len(data.class_names)} classes", ""]
     lines += [f"- **{finding.kind}**: {in_markdown(finding.text)}" for finding in findings]
     lines += [
         f"- {in_markdown(inspection.splits.describe())}",
@@ -33,7 +33,7 @@ def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence
             lines += ["## Classes that are taken for others", "", *_table(confused, "confused.csv")]
     if unreadable := inspection.unreadable:
         rows = [{"path": data.samples.names[index], "reason": reason} for index, reason in unreadable]
-        lines += ["## Images that cannot be read", "", *_table(rows, "images.csv")]
+        lines += [f"## {data.kind.plural.capitalize()} that cannot be read", "", *_table(rows, "images.csv")]
     lines += [f"![{name.removesuffix('.png')}]({name})" for name in pictures]
     return "\n".join(lines) + "\n"
 

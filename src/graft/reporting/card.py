@@ -7,8 +7,17 @@ from graft.configuration.plain_text import in_markdown
 from graft.reporting.few import few_errors
 
 
-def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: Mapping[str, Any]) -> str:
-    """A Markdown page: what the model is, what it was trained on, what it reached, how it is used."""
+def model_card(
+    config: Mapping[str, Any],
+    class_names: Sequence[str],
+    metrics: Mapping[str, Any],
+    noun: str = "image",
+    plural: str = "images",
+) -> str:
+    """A Markdown page: what the model is, what it was trained on, what it reached, how it is used.
+
+    `noun` and `plural` are what its samples are called.
+    """
     backbone = config["backbone"].get("name") or config["backbone"]["_target_"]
     weights = config["backbone"].get("weights") or "none (trained from scratch)"
     data = config["data"].get("root") or config["data"]["_target_"].rsplit(".", 1)[-1]
@@ -18,6 +27,8 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
         if "/" in key and key != "test/errors" and isinstance(value, int | float)
     ]
     few = few_errors(metrics)
+    article = "An" if noun[0] in "aeiou" else "A"
+    given = "'image.jpg'" if noun == "image" else noun
     shown = ", ".join(map(in_markdown, class_names[:20])) + (
         f" and {len(class_names) - 20} more" if len(class_names) > 20 else ""
     )
@@ -25,7 +36,7 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
         [
             f"# {in_markdown(config['name'])}",
             "",
-            f"An image classifier with {len(class_names)} classes: {shown}.",
+            f"{article} {noun} classifier with {len(class_names)} classes: {shown}.",
             "",
             f"- Backbone: {in_markdown(backbone)}, starting weights: {in_markdown(weights)}",
             f"- What trained: {in_markdown(_spelled(config['freeze']))}",
@@ -37,14 +48,14 @@ def model_card(config: Mapping[str, Any], class_names: Sequence[str], metrics: M
             *numbers,
             "",
             *([f"{few}.".capitalize(), ""] if few else []),
-            "The test images were used once, after the epoch had been chosen. The numbers hold for images",
-            "like those; other cameras, places or populations need a test of their own.",
+            f"The test {plural} were used once, after the epoch had been chosen. The numbers hold for",
+            f"{plural} like those; other cameras, places or populations need a test of their own.",
             "",
             "```python",
             "import graft",
             "",
             "model = graft.load('path/to/this/folder')",
-            "print(model.predict('image.jpg')[0].label)",
+            f"print(model.predict({given})[0].label)",
             "```",
             "",
         ]

@@ -23,14 +23,14 @@ def image_grid(images: Sequence[Image.Image]) -> Tensor:
     return grid
 
 
-def picture_of(grid: Tensor) -> Figure:
-    """A picture `(3, H, W)` as a figure."""
+def picture_of(grid: Tensor, plural: str = "images") -> Figure:
+    """A picture `(3, H, W)` of what `plural` names, as a figure."""
     height, width = grid.shape[1:]
     figure = Figure(figsize=(8, max(1.0, 8 * height / width)), layout="constrained")
     axes = figure.subplots()
     axes.imshow(grid.permute(1, 2, 0).numpy())
     axes.set_axis_off()
-    axes.set_title("Training images as the network sees them, after augmentation")
+    axes.set_title(f"Training {plural} as the network sees them, after augmentation")
     return figure
 
 

@@ -31,7 +31,7 @@ def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], par
     write_csv(folder.split, recorded_rows(loading.data, loading.splits))
     tested = loading.splits["test"]
     counts = seen_among(seen_by(config, loading.data, loading.splits), loading.data, tested)
-    if line := told(counts, f"the {len(tested):,} test images"):
+    if line := told(counts, f"the {len(tested):,} test {loading.data.kind.plural}"):
         say(line)
     epochs = config.trainer["max_epochs"]
     rows = freeze_table(parts.plan, module.backbone.stages, module.head, module.groups)
@@ -51,6 +51,6 @@ def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, r
     """Keep a picture of what the first batch looks like to the network."""
     shown = parts.loading.evaluation.shown(parts.loading.first_inputs(32))
     grid = pictures.image_grid(shown)
-    write_figure(folder.images_figure, pictures.picture_of(grid))
+    write_figure(folder.images_figure, pictures.picture_of(grid, parts.loading.data.kind.plural))
     if not resumed:
         tensorboard.add_image(trainer.loggers, "training images", grid)

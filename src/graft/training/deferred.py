@@ -37,9 +37,9 @@ def finish_test(folder: RunFolder, config: RunConfig) -> None:
         validated = {key: value for key, value in recorded.items() if key.startswith("val/")}
         # What was validated, what was tested, then the rest, as in any run.
         metrics = {**validated, **tested, **recorded}
-        write_text(
-            BundleFolder(folder.bundle).card, model_card(config.recorded(), bundle.class_names, metrics)
-        )
+        kind = bundle.kind
+        card = model_card(config.recorded(), bundle.class_names, metrics, kind.noun, kind.plural)
+        write_text(BundleFolder(folder.bundle).card, card)
         write_yaml(folder.config, replace(config, test=True).recorded())
         # Last: by it a run counts as tested.
         write_json(folder.metrics_file, metrics)

@@ -99,7 +99,9 @@ def test_and_write(
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config.recorded()), metrics, swept(folder))
     for logger in trainer.loggers:
         logger.finalize("success")
-    write_text(BundleFolder(folder.bundle).card, model_card(config.recorded(), class_names, metrics))
+    kind = loading.data.kind
+    card = model_card(config.recorded(), class_names, metrics, kind.noun, kind.plural)
+    write_text(BundleFolder(folder.bundle).card, card)
 
 
 def alone(config: RunConfig, folder: RunFolder, trainer: pl.Trainer, loggers: list[Logger]) -> pl.Trainer:

@@ -48,7 +48,9 @@ def learn_relation(module: TransferModule, loading: SampleDataModule, trainer: N
     regularizer.relation.copy_(relation)
     classes, sources = relation.shape
     print(
-        f"co-tuning: {sources} source classes related to {classes} by {int(counts.sum())} images", flush=True
+        f"co-tuning: {sources} source classes related to {classes} by {int(counts.sum())} "
+        f"{loading.data.kind.plural}",
+        flush=True,
     )
 
 
@@ -80,7 +82,7 @@ def measure_maps(module: TransferModule, loading: SampleDataModule, trainer: Nod
         raise GraftError("regularizer=delta: the source gives NaN or infinity for training images")
     squares[squares == 0] = 1.0
     regularizer.squares.copy_(squares)
-    print(f"delta: the source's maps measured on {images} images", flush=True)
+    print(f"delta: the source's maps measured on {images} {loading.data.kind.plural}", flush=True)
 
 
 def look_at_training_images(

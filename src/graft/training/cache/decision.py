@@ -70,10 +70,11 @@ def decide(config: RunConfig, parts: Parts, trainer: pl.Trainer, processes: int)
             continue
         cache.sizes[stop] = size
         name = module.backbone.stage_names[stop - 1]
-        lines.append(f"epochs {start + 1}-{end} train on what {name} gives ({_to_do(lacking, size)})")
+        to_do = _to_do(lacking, size, loading.data.kind.plural)
+        lines.append(f"epochs {start + 1}-{end} train on what {name} gives ({to_do})")
     if not lines:
         return _none(wanted, why)
-    how = f", {views} augmented views of each image" if views else ""
+    how = f", {views} augmented views of each {loading.data.kind.noun}" if views else ""
     if cache.fast:
         how += ", in bfloat16, validation too; the test runs the whole network at trainer.precision"
     return Decision(cache, f"cache: {'; '.join(lines)}{how}, in {cache.store.path}")
@@ -92,12 +93,12 @@ def _for_solving(config: RunConfig, parts: Parts, trainer: pl.Trainer) -> Decisi
     if why := cache.store.room_for(lacking * size):
         return Decision(cache, f"cache: not used: {why}")
     cache.sizes[len(stages)] = size
-    to_do = _to_do(lacking, size)
+    to_do = _to_do(lacking, size, parts.loading.data.kind.plural)
     return Decision(cache, f"cache: the head is solved on features ({to_do}), in {cache.store.path}")
 
 
-def _to_do(lacking: int, size: int) -> str:
-    return f"{lacking:,} images to compute, {sized(lacking * size)}" if lacking else "all stored already"
+def _to_do(lacking: int, size: int, plural: str) -> str:
+    return f"{lacking:,} {plural} to compute, {sized(lacking * size)}" if lacking else "all stored already"
 
 
 def wish(config: RunConfig, module: TransferModule) -> str | None:
