@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from graft.data import cutmix, mixup, mixup_or_cutmix, unmixed
+from graft.data.mixing import check_mixable
+from graft.errors import GraftError
 
 LABELS = torch.tensor([0, 1, 2, 1])
 
@@ -66,3 +68,14 @@ def test_both_are_drawn():
 
 def test_none_is_nothing():
     assert unmixed(3) is None
+
+
+def test_what_is_no_image_is_not_mixed():
+    check_mixable(torch.zeros(1, 3, 8, 8), "images")
+    for given in (
+        torch.zeros(1, 9),
+        torch.zeros(1, 3, 8, 8, dtype=torch.int64),
+        {"numbers": torch.zeros(1, 2)},
+    ):
+        with pytest.raises(GraftError, match="mix: it blends images, and data has rows; give mix=none"):
+            check_mixable(given, "rows")

@@ -195,6 +195,7 @@ def test_a_bundle_predicts_rows_in_a_fresh_process(whole: RunFolder, table: Path
     [
         (["data=digits", "backbone=table_mlp"], "backbone: table_mlp takes rows, and data has none"),
         (["backbone=simple_cnn"], "it takes images, and data has rows; give backbone=table_mlp"),
+        (["mix=mixup"], "mix: it blends images, and data has rows; give mix=none"),
         (["augment=light"], "augment.crop_scale=[0.5, 1.0] alters images, and data has rows"),
         (
             ["data.label=lable"],

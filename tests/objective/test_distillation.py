@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.nn.functional import cross_entropy, interpolate
 
-from graft.backbones import Preprocessing, simple_cnn
+from graft.backbones import Preprocessing, simple_cnn, table_mlp
 from graft.configuration.run_config import Distill
 from graft.errors import GraftError
 from graft.models import Bundle, HowTested, linear, save_bundle
@@ -117,3 +117,23 @@ def test_a_teacher_is_loaded_from_its_bundle(tmp_path):
     settings = replace(settings, teacher=str(tmp_path / "none"))
     with pytest.raises(GraftError, match=r"^distill\.teacher=.*none: there is no such folder: "):
         make_distillation(settings, bundle.preprocessing, NAMES)
+
+
+ROWS = [{"x": float(place), "y": place / 3} for place in range(9)]
+
+
+def test_a_teacher_of_another_kind_is_refused():
+    rows = table_mlp(width=4, training=ROWS).preprocessing
+    with pytest.raises(GraftError, match=r"^distill.teacher: it takes images, and data has rows$"):
+        Teacher(teacher_bundle(), rows, NAMES)
+
+
+def test_a_teacher_of_rows_must_see_them_as_the_student_does():
+    backbone = table_mlp(width=4, training=ROWS)
+    bundle = Bundle(backbone, linear(4, 3), NAMES, backbone.preprocessing, HowTested())
+    given = {"numbers": torch.randn(5, 2), "categories": torch.zeros(5, 0, dtype=torch.int64)}
+    answers = Teacher(bundle, backbone.preprocessing, NAMES)(given)
+    torch.testing.assert_close(answers, bundle.model(given).detach())
+    other = table_mlp(width=4, training=ROWS[:5]).preprocessing
+    with pytest.raises(GraftError, match="it does not see rows as the student does"):
+        Teacher(bundle, other, NAMES)

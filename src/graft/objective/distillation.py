@@ -33,10 +33,12 @@ class Teacher:
     No `nn.Module`, so that the student's module neither trains, saves, compiles nor averages it.
 
     Raises:
-        GraftError: the teacher's classes are others.
+        GraftError: the teacher's classes are others, or it sees other samples, or them in another way.
     """
 
     def __init__(self, bundle: Bundle, preprocessing: AnyPreprocessing, class_names: Sequence[str]) -> None:
+        if (kind := kind_of(preprocessing)) is not bundle.kind:
+            raise GraftError(f"distill.teacher: it takes {bundle.kind.plural}, and data has {kind.plural}")
         if other := sorted(set(bundle.class_names) ^ set(class_names)):
             some = ", ".join(other[:5])
             raise GraftError(f"distill.teacher: teacher and student must know the same classes; see {some}")
@@ -49,11 +51,9 @@ class Teacher:
             self.size = second.crop
             # The student's mean and std, and the teacher's own.
             self.scales = torch.tensor([first.mean, first.std, second.mean, second.std]).view(4, 3, 1, 1)
-        elif (taught := kind_of(first)) is not bundle.kind:
-            raise GraftError(f"distill.teacher: it takes {bundle.kind.plural}, and data has {taught.plural}")
         elif not self.same:
             raise GraftError(
-                f"distill.teacher: it does not see {taught.plural} as the student does; give a teacher whose "
+                f"distill.teacher: it does not see {kind.plural} as the student does; give a teacher whose "
                 "network the student starts from, backbone.weights=…"
             )
 
