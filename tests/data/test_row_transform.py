@@ -97,3 +97,9 @@ def test_samples_are_rows_whose_content_is_their_values():
     assert samples.content(0) == samples.content(2) != samples.content(1)
     other = row_samples(["a"], [1], {"town": ["ulm"], "x": [1.0]})
     assert other.digest(0) == samples.digest(0)
+
+
+def test_what_a_transform_has_seen_makes_no_other_key():
+    fresh, used = evaluation_transform(COLUMNS), evaluation_transform(COLUMNS)
+    used.prepare({"age": 1.0, "height": 1.0, "town": "ulm", "code": "7"})
+    assert vars(fresh) == vars(used)

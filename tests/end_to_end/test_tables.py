@@ -171,8 +171,9 @@ def test_folds_rank_inspect_and_evaluate(
 def test_a_bundle_predicts_rows_in_a_fresh_process(whole: RunFolder, table: Path, tmp_path: Path) -> None:
     code = (
         "import sys, graft, graft.sources\n"
-        "found = graft.sources.find_rows(sys.argv[2])\n"
-        "for name, said in zip(found.names, graft.load(sys.argv[1]).predict(found.rows)):\n"
+        "names, table, _ = graft.sources.find_rows(sys.argv[2], {})\n"
+        "rows = [dict(zip(table, cells)) for cells in zip(*table.values())]\n"
+        "for name, said in zip(names, graft.load(sys.argv[1]).predict(rows)):\n"
         "    print(name, said.label, repr(said.probability), sep=',')\n"
     )
     copy = tmp_path / "rows.csv"

@@ -130,15 +130,20 @@ def test_what_is_wrong_is_one_line(table, lines, settings, message):
     assert "\n" not in str(caught.value)
 
 
-def test_rows_to_predict_need_no_label_and_are_as_the_file_has_them(tmp_path):
+def test_rows_to_predict_need_no_label_and_are_read_as_those_of_the_run(tmp_path):
     path = tmp_path / "rows.csv"
-    path.write_text("zip;mass;town\n01234;1,50;Ulm\n7;;NA\n")
-    found = find_rows(str(path))
-    assert found.names == ["line 2", "line 3"]
-    assert found.rows == [
-        {"zip": "01234", "mass": 1.5, "town": "Ulm"},
-        {"zip": "7", "mass": None, "town": None},
-    ]
+    path.write_text("zip;mass;town;kind;who;age\n01234;1,50;Ulm;a;Ann;3\n7;;NA;b;Bob;old\n")
+    run = {"label": "kind", "id": "who", "categories": ["zip"], "numbers": ["age"], "blanks": ["na"]}
+    assert find_rows(str(path), run) == (
+        ["Ann", "Bob"],
+        {"zip": ["01234", "7"], "mass": [1.5, None], "town": ["Ulm", None], "age": [3.0, "old"]},
+        ["cells are divided by semicolons"],
+    )
+    # A bundle alone knows its columns by itself.
+    names, table, _ = find_rows(str(path), {})
+    assert (names, list(table)) == (["line 2", "line 3"], ["zip", "mass", "town", "kind", "who", "age"])
     path.write_text("zip;mass\n")
     with pytest.raises(GraftError, match="there are no rows below the header"):
-        find_rows(str(path))
+        find_rows(str(path), {})
+    with pytest.raises(GraftError, match="is no file; give a CSV of rows"):
+        find_rows(str(tmp_path), {})

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -41,16 +40,19 @@ class RowTransform:
 
     preprocessing: Columns
 
+    # Made at once: a key of the feature cache is made of all that a transform holds.
+    _places: list[dict[str | None, int]] = field(init=False, repr=False, compare=False)
+
     # A row is needed whole.
     at_least = None
     form = "columns"
 
-    @cached_property
-    def _places(self) -> list[dict[str | None, int]]:
-        return [
+    def __post_init__(self) -> None:
+        places = [
             {value: place for place, value in enumerate(one.values, UNKNOWN + 1)}
             for one in self.preprocessing.categories
         ]
+        object.__setattr__(self, "_places", places)
 
     def prepare(self, row: Row) -> Prepared:
         """One row.

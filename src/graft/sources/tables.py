@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from graft.backbones.columns import Value
 from graft.configuration.names import nfc
@@ -28,10 +28,10 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 
 class FoundRows(NamedTuple):
-    """Rows without labels: names, each a mapping of column to value, and notes of how they were read."""
+    """Rows without labels: their names, each column's values, and notes of how they were read."""
 
     names: list[str]
-    rows: list[dict[str, Value]]
+    table: dict[str, Sequence[Value]]
     notes: list[str]
 
 
@@ -111,26 +111,42 @@ def table_csv(
     return numbered(source, ordered, samples, ROWS, [*notes, *divided(ordered)])
 
 
-def find_rows(source: str) -> FoundRows:
-    """The rows of a CSV file, to be predicted: what is a number the model knows by its columns.
+def find_rows(source: str, data: Mapping[str, Any]) -> FoundRows:
+    """The rows of a CSV file, to be predicted.
+
+    Args:
+        source: the file.
+        data: the node of the run that predicts, whose columns mean here what they mean there; empty for a
+            bundle alone, which knows its columns by itself.
 
     Raises:
         GraftError: the file is missing or damaged, or there are no rows.
     """
     key = f"source={source}"
-    read = _read(expanded(source), key, None, [])
+    if not expanded(source).is_file():
+        raise GraftError(f"{key}: is no file; give a CSV of rows")
+    read = _read(expanded(source), key, data.get("encoding"), [])
     if not read.rows:
         raise GraftError(f"{key}: there are no rows below the header")
-    texts = _texts(read, read.columns, BLANKS)
-    # With decimal commas a text is no number to the model, so these columns are read here.
-    table = {
-        column: _all_numbers(cells, read.commas) or cells
-        if any(_DECIMAL_COMMA.fullmatch(cell or "") for cell in cells)
-        else cells
-        for column, cells in texts.items()
-    }
-    rows = [{column: values[place] for column, values in table.items()} for place in range(len(read.rows))]
-    return FoundRows([f"line {row.line}" for row in read.rows], rows, read.notes)
+    others = {data.get(name) or name for name in ("label", *OPTIONAL)} if data else set()
+    others |= {data.get("id"), *data.get("leave_out", ())}
+    numbers, categories = data.get("numbers", ()), data.get("categories", ())
+    table: dict[str, Sequence[Value]] = {}
+    wanted = [column for column in read.columns if column not in others]
+    for column, cells in _texts(read, wanted, data.get("blanks", BLANKS)).items():
+        if column in numbers:
+            # Of a cell that is none, its row is told when it is read.
+            found = [None if cell is None else _number(cell, read.commas) for cell in cells]
+            table[column] = [
+                cell if number is None else number for cell, number in zip(cells, found, strict=True)
+            ]
+        else:
+            kept = column in categories
+            table[column] = _typed(key, column, cells, read.rows, read.commas, False, kept, [])
+    names = [f"line {row.line}" for row in read.rows]
+    if (column := data.get("id")) in read.columns:
+        names = [row.cells[read.columns.index(column)].strip() for row in read.rows]
+    return FoundRows(names, table, read.notes)
 
 
 def _read(path: Path, source: str, encoding: str | None, needed: Sequence[str]) -> _Read:
@@ -228,16 +244,6 @@ def _typed(
             f"values are numbers, because of {cells[wrong[0]]!r} in line {rows[wrong[0]].line}"
         )
     return cells
-
-
-def _all_numbers(cells: Sequence[str | None], commas: bool) -> Sequence[Value] | None:
-    """A column as numbers; None where one is none."""
-    numbers = [None if cell is None else _number(cell, commas) for cell in cells]
-    return (
-        numbers
-        if all((cell is None) == (number is None) for cell, number in zip(cells, numbers, strict=True))
-        else None
-    )
 
 
 def _number(text: str, commas: bool) -> float | None:
