@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from graft.data import SampleData, SampleDataModule, Splits, evaluation_transform
+from graft.errors import GraftError
 from graft.evaluation.answers import Answers
 from graft.evaluation.assessment import Metrics
 from graft.evaluation.calibration import at_bound, fit_temperature
@@ -61,7 +62,16 @@ def tested_module(bundle: Bundle) -> TransferModule:
 def loading_for(
     bundle: Bundle, data: SampleData, splits: Splits, batch_size: int | None, num_workers: int | None
 ) -> SampleDataModule:
-    """Samples as the bundle sees them; without a batch size, as many at a time as it was tested with."""
+    """Samples as the bundle sees them; without a batch size, as many at a time as it was tested with.
+
+    Raises:
+        GraftError: they are of another kind than the model takes, or asked for otherwise.
+    """
+    if bundle.kind.noun != data.kind.noun:
+        raise GraftError(f"data: it has {data.kind.plural}, and the model takes {bundle.kind.plural}")
+    if data.kind.suited(bundle.preprocessing) != bundle.preprocessing:
+        how = f"prepares its {bundle.kind.plural} as when it was trained"
+        raise GraftError(f"data: the model {how}; leave out what data says of that")
     return SampleDataModule(
         data,
         splits,
