@@ -6,8 +6,8 @@ from graft.lazy import lazily
 
 if TYPE_CHECKING:
     from graft.data.facts import data_facts as data_facts
-    from graft.data.held_texts import text_samples as text_samples
     from graft.data.held_rows import row_samples as row_samples
+    from graft.data.held_texts import text_samples as text_samples
     from graft.data.image_samples import ImageSamples as ImageSamples
     from graft.data.image_samples import ImageSet as ImageSet
     from graft.data.image_samples import array_images as array_images

@@ -53,7 +53,7 @@ def refuse_folders_in_between(walk: Walk, folders: Sequence[str]) -> None:
         GraftError: they are such; says what to type in either case.
     """
     held = {folder: walk.listing(folder) for folder in folders}
-    if len(held) < 2 or any(listing.images or not listing.folders for listing in held.values()):
+    if len(held) < 2 or any(listing.files or not listing.folders for listing in held.values()):
         return
     counts = Counter(nfc(name) for listing in held.values() for name in listing.folders)
     recurring = sorted(name for name, count in counts.items() if count > 1)
@@ -107,10 +107,10 @@ def _within(walk: Walk, part: str) -> str:
 
 def _only_folder(walk: Walk, folder: str) -> str | None:
     held = walk.listing(folder)
-    return held.folders[0] if len(held.folders) == 1 and not held.images else None
+    return held.folders[0] if len(held.folders) == 1 and not held.files else None
 
 
 def _doubled(walk: Walk, folder: str, name: str, inner: str) -> bool:
     """Whether a folder has the name of the one that it lies in, and holds folders and no images."""
     held = walk.listing(joined(folder, inner))
-    return nfc(inner).casefold() == nfc(name).casefold() and bool(held.folders) and not held.images
+    return nfc(inner).casefold() == nfc(name).casefold() and bool(held.folders) and not held.files

@@ -1,7 +1,7 @@
-"""Images listed in a CSV file."""
+"""Images, or other files, listed in a CSV file."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from graft.configuration.names import nfc, on_disk
@@ -10,7 +10,7 @@ from graft.data.formats import suffixes
 from graft.data.sample_data import SampleData
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
-from graft.sources.parts import PARTS, NamedImages, divided, number_classes, part_of, parts_of
+from graft.sources.parts import PARTS, NamedFiles, divided, number_classes, part_of, parts_of
 
 # The columns that are read; the first two must be there.
 COLUMNS = ("path", "label", "split", "group")
@@ -33,11 +33,30 @@ def csv_manifest(file: str, root: str | None = None) -> SampleData:
             whatever path, or does not exist, or the classes are wrong as for `image_folder`.
     """
     source = f"data.file={file}"
+    folder, parts, notes = listed_files(source, file, root, "images", suffixes())
+    return number_classes(source, folder, parts, notes)
+
+
+def listed_files(
+    source: str, file: str, root: str | None, plural: str, suffixes: Collection[str]
+) -> tuple[Path, dict[str, NamedFiles], list[str]]:
+    """The folder that the paths are relative to, the files of each part, and what is to be said of them.
+
+    Args:
+        source: the key and what was given there, for messages.
+        file: the CSV file.
+        root: what the paths are relative to; None: the file's own folder.
+        plural: what the files are called.
+        suffixes: of such files, in small letters.
+
+    Raises:
+        GraftError: as `csv_manifest`.
+    """
     path = expanded(file)
     folder = path.parent if root is None else expanded(root)
-    rows = _rows(source, path)
+    rows = _rows(source, path, suffixes)
     meant = parts_of({row["split"] for _, row in rows if "split" in row})
-    parts: dict[str, NamedImages] = {}
+    parts: dict[str, NamedFiles] = {}
     lines: dict[str, int] = {}
     for line, row in rows:
         where = f"{source}, line {line}"
@@ -48,20 +67,20 @@ def csv_manifest(file: str, root: str | None = None) -> SampleData:
         if name in lines:
             raise GraftError(f"{where}: {name} was listed before, in line {lines[name]}")
         lines[name] = line
-        images = parts.setdefault(part_of(where, row.get("split"), meant), NamedImages())
-        images.names.append(name)
-        images.classes.append(nfc(row["label"]))
+        files = parts.setdefault(part_of(where, row.get("split"), meant), NamedFiles())
+        files.names.append(name)
+        files.classes.append(nfc(row["label"]))
         if "group" in row:
-            images.groups.append(nfc(row["group"]))
-    spelled = _on_disk(source, folder, lines)
-    for images in parts.values():
-        images.names[:] = [spelled[name] for name in images.names]
+            files.groups.append(nfc(row["group"]))
+    spelled = _on_disk(source, folder, lines, plural)
+    for files in parts.values():
+        files.names[:] = [spelled[name] for name in files.names]
     ordered = {part: parts[part] for part in PARTS if part in parts}
-    named = ordered or parts or {"all": NamedImages()}
-    return number_classes(source, folder, named, divided(named))
+    named = ordered or parts or {"all": NamedFiles()}
+    return folder, named, divided(named)
 
 
-def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, str]:
+def _on_disk(source: str, folder: Path, lines: Mapping[str, int], plural: str) -> dict[str, str]:
     """Each listed path as the files spell it.
 
     Raises:
@@ -87,13 +106,13 @@ def _on_disk(source: str, folder: Path, lines: Mapping[str, int]) -> dict[str, s
             )
     if missing:
         raise GraftError(
-            f"{source}: {len(missing)} of {len(lines)} images are not below {folder}, "
+            f"{source}: {len(missing)} of {len(lines)} {plural} are not below {folder}, "
             f"the first in line {lines[missing[0]]}: {missing[0]}"
         )
     return spelled
 
 
-def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
+def _rows(source: str, path: Path, suffixes: Collection[str]) -> list[tuple[int, dict[str, str]]]:
     """Line number and cells, stripped, of every row."""
     rows = Rows(path, source, COLUMNS, strict_text=True)
     if not rows.columns:
@@ -108,13 +127,13 @@ def _rows(source: str, path: Path) -> list[tuple[int, dict[str, str]]]:
     numbered = []
     for line, cells in rows:
         row = {column: cells[place].strip() for column, place in place_of.items()}
-        if taken := _taken_in(row, cells, place_of["path"]):
+        if taken := _taken_in(row, cells, place_of["path"], suffixes):
             raise GraftError(f"{source}, line {line}: {taken}; is a quote left open?")
         numbered.append((line, row))
     return numbered
 
 
-def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int) -> str:
+def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int, suffixes: Collection[str]) -> str:
     """The sign that a cell of several lines holds whole rows; empty where there is none.
 
     Text of several lines is fine in a column that is not read.
@@ -125,6 +144,6 @@ def _taken_in(row: Mapping[str, str], cells: Sequence[str], path: int) -> str:
     for cell in cells:
         for line in cell.splitlines()[1:]:
             inner = line.split(",")
-            if len(inner) > path and os.path.splitext(inner[path])[1].lower() in suffixes():  # noqa: PTH122
+            if len(inner) > path and os.path.splitext(inner[path])[1].lower() in suffixes:  # noqa: PTH122
                 return f"a cell takes in the line {line!r}"
     return ""

@@ -30,7 +30,7 @@ _EMPTY_WORDS = ("set", "data", "dataset", "folder", "split", "images", "image", 
 
 
 @dataclass(frozen=True)
-class NamedImages:
+class NamedFiles:
     """The samples of one part by name, the class of each, and its group where there are groups."""
 
     names: list[str] = field(default_factory=list)
@@ -64,17 +64,19 @@ def word_in(name: str) -> tuple[str, tuple[str, ...]] | None:
 def number_classes(
     source: str,
     root: Path,
-    parts: Mapping[str, NamedImages],
+    parts: Mapping[str, NamedFiles],
     notes: Sequence[str] = (),
     untrainable: str | None = None,
+    read: Callable[[Path, Sequence[str], Sequence[int]], Samples] = file_images,
+    kind: Kind = IMAGES,
 ) -> SampleData:
-    """As `numbered`, of image files below `root`."""
-    return numbered(source, parts, partial(file_images, root), notes=notes, untrainable=untrainable)
+    """As `numbered`, of files below `root`; `read` makes samples of root, names and labels."""
+    return numbered(source, parts, partial(read, root), kind, notes, untrainable)
 
 
 def numbered(
     source: str,
-    parts: Mapping[str, NamedImages],
+    parts: Mapping[str, NamedFiles],
     samples: Callable[[Sequence[str], Sequence[int]], Samples],
     kind: Kind = IMAGES,
     notes: Sequence[str] = (),
@@ -96,7 +98,7 @@ def numbered(
     Raises:
         GraftError: there are no samples.
     """
-    class_names = sorted({name for images in parts.values() for name in images.classes})
+    class_names = sorted({name for files in parts.values() for name in files.classes})
     if not class_names:
         raise GraftError(f"{source}: no {kind.plural} found")
     notes = list(notes)
@@ -111,7 +113,7 @@ def numbered(
     return SampleData(class_names, lists, notes, groups or None, untrainable=untrainable, kind=kind)
 
 
-def divided(parts: Mapping[str, NamedImages]) -> list[str]:
+def divided(parts: Mapping[str, NamedFiles]) -> list[str]:
     """A note where the parts of a list divide groups, so that a test may look better than it is."""
     counts = Counter(group for images in parts.values() for group in set(images.groups))
     apart = sorted(group for group, count in counts.items() if count > 1)
@@ -141,14 +143,14 @@ def part_of(where: str, word: str | None, meant: Mapping[str, str]) -> str:
     return meant[word]
 
 
-def _untrainable(source: str, parts: Mapping[str, NamedImages], class_names: Sequence[str]) -> str | None:
-    """Why nothing can train on these images."""
+def _untrainable(source: str, parts: Mapping[str, NamedFiles], class_names: Sequence[str]) -> str | None:
+    """Why nothing can train on these files."""
     learnt = parts.get("all") or parts.get("train")
     if learnt is None:
         return f"{source}: {' and '.join(parts)} found, but no train; a model needs something to learn from"
     if len(class_names) == 1:
         return f"{source}: one class only, {class_names[0]}; to learn takes at least 2"
-    for part, images in parts.items():
-        if lacking := sorted(set(images.classes) - set(learnt.classes)):
+    for part, files in parts.items():
+        if lacking := sorted(set(files.classes) - set(learnt.classes)):
             return f"{source}: {part} holds a class that train lacks: {lacking[0]}"
     return None

@@ -18,15 +18,15 @@ from graft.data.loading import PlainTransform, as_transform
 from graft.data.samples import SampleError, Samples
 from graft.data.transforms import Transform
 from graft.errors import GraftError
-from graft.sources.walk import Walk, told
+from graft.sources.walk import IMAGE_FILES, SOUND_FILES, Sought, Walk, told
 
 Item = tuple[int, Any, str]
 # Indices and inputs of what could be read; index and reason of what could not.
 ReadableBatch = tuple[list[int], Any, list[tuple[int, str]]]
 
 
-class FoundImages(NamedTuple):
-    """Image files, sorted; and what was left out beside them, a line for each reason."""
+class FoundFiles(NamedTuple):
+    """Files, sorted; and what was left out beside them, a line for each reason."""
 
     files: list[Path]
     notes: list[str]
@@ -69,8 +69,18 @@ def image_files(source: str, data: Mapping[str, Any]) -> Found:
     return Found(file_images(Path(), [str(file) for file in files], np.zeros(len(files), np.int64)), notes)
 
 
-def find_images(source: str) -> FoundImages:
-    """The files that `source` names: one file, a folder's images at any depth, or a pattern's matches.
+def find_images(source: str) -> FoundFiles:
+    """Images, as `find_files`."""
+    return find_files(source, IMAGE_FILES)
+
+
+def find_sounds(source: str) -> FoundFiles:
+    """Sounds, as `find_files`."""
+    return find_files(source, SOUND_FILES)
+
+
+def find_files(source: str, sought: Sought) -> FoundFiles:
+    """The files that `source` names: one file, a folder's files at any depth, or a pattern's matches.
 
     A folder is walked as in training; of a pattern's matches those are taken that training would take.
 
@@ -80,19 +90,19 @@ def find_images(source: str) -> FoundImages:
     path = expanded(source)
     key = f"source={source}"
     if path.is_file():
-        return FoundImages([path], [])
+        return FoundFiles([path], [])
     if path.is_dir():
-        names, left_out = Walk(path, key).below([""])
+        names, left_out = Walk(path, key, sought).below([""])
         files = sorted(path / name for name in names[""])
     elif glob.has_magic(source):
         matches = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207
-        files, left_out = Walk(Path(), key).among(matches)
+        files, left_out = Walk(Path(), key, sought).among(matches)
     else:
         raise GraftError(f"{key}: there is no such file or folder")
     notes = told(left_out)
     if not files:
-        raise GraftError(f"{key}: there are no images{''.join(f'; {note}' for note in notes)}")
-    return FoundImages(files, notes)
+        raise GraftError(f"{key}: there are no {sought.plural}{''.join(f'; {note}' for note in notes)}")
+    return FoundFiles(files, notes)
 
 
 class ReadableSamples(Dataset[Item]):

@@ -16,7 +16,7 @@ from graft.data.samples import Samples
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows
-from graft.sources.parts import PARTS, NamedImages, divided, numbered, part_of, parts_of
+from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
 
 # Columns that are read where they are there, if no others are named.
 OPTIONAL = ("split", "group")
@@ -178,11 +178,11 @@ def _place(source: str, columns: Sequence[str], column: str, key: str) -> int:
 
 def _parts(
     source: str, rows: Sequence[Row], place_of: Mapping[str, int]
-) -> tuple[dict[str, NamedImages], dict[str, int]]:
+) -> tuple[dict[str, NamedFiles], dict[str, int]]:
     """The rows of each part, by name; and where each is among all rows."""
     cells = [{key: row.cells[place].strip() for key, place in place_of.items()} for row in rows]
     meant = parts_of({each["split"] for each in cells if "split" in each})
-    parts: dict[str, NamedImages] = {}
+    parts: dict[str, NamedFiles] = {}
     place_in: dict[str, int] = {}
     for place, (row, each) in enumerate(zip(rows, cells, strict=True)):
         where = f"{source}, line {row.line}"
@@ -193,7 +193,7 @@ def _parts(
         if name in place_in:
             raise GraftError(f"{where}: {name} was listed before, in line {rows[place_in[name]].line}")
         place_in[name] = place
-        part = parts.setdefault(part_of(where, each.get("split"), meant), NamedImages())
+        part = parts.setdefault(part_of(where, each.get("split"), meant), NamedFiles())
         part.names.append(name)
         part.classes.append(nfc(each["label"]))
         if "group" in each:

@@ -13,7 +13,7 @@ from graft.data.text_kind import TEXTS
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows, read_text
-from graft.sources.parts import PARTS, NamedImages, divided, numbered, part_of, parts_of
+from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
 from graft.sources.prediction import Found
 
 # Columns that are read where they are there, if no others are named.
@@ -58,11 +58,11 @@ def text_csv(
     notes = [*read.notes, *(_left_out(key, lines) for key, lines in lacking.items() if lines)]
     rows = [(line, row) for line, row in rows if row["text"].strip() and row["label"].strip()]
     meant = parts_of({row["split"] for _, row in rows if "split" in row})
-    parts: dict[str, NamedImages] = {}
+    parts: dict[str, NamedFiles] = {}
     text_of: dict[str, str] = {}
     for line, row in rows:
         where = f"{source}, line {line}"
-        part = parts.setdefault(part_of(where, row.get("split"), meant), NamedImages())
+        part = parts.setdefault(part_of(where, row.get("split"), meant), NamedFiles())
         name = f"line {line}"
         part.names.append(name)
         part.classes.append(nfc(row["label"].strip()))

@@ -1,13 +1,14 @@
-"""Image files below a folder: the one walk of training, inspection and prediction. Imports no torch."""
+"""Files of a kind below a folder: the one walk of training, inspection and prediction. Imports no torch."""
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from graft.data.cache_location import cache_folder
 from graft.data.formats import is_image
+from graft.data.sounds import is_sound
 from graft.errors import GraftError
 from graft.runs.own_folders import own_marks
 
@@ -15,16 +16,33 @@ from graft.runs.own_folders import own_marks
 _SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 _SYSTEM_FOLDERS = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
 # Why something is left out.
-NO_IMAGE, SYSTEM, REPEATED = "no images", "hidden or system files", "links to what is elsewhere"
+NO_IMAGE, NO_SOUND = "no images", "no sounds"
+SYSTEM, REPEATED = "hidden or system files", "links to what is elsewhere"
 SPECIAL, OWN, FOLDER = "no files", "Graft's own folders", "folders"
 _SAID = {
     NO_IMAGE: ("file that is no image that Pillow decodes", "files that are no images that Pillow decodes"),
+    NO_SOUND: (
+        "file that is no sound that libsndfile decodes",
+        "files that are no sounds that libsndfile decodes",
+    ),
     SYSTEM: ("hidden or system file or folder", "hidden or system files and folders"),
     REPEATED: ("link to what is found elsewhere", "links to what is found elsewhere"),
     SPECIAL: ("entry that is no file", "entries that are no files"),
     OWN: ("folder of Graft's own", "folders of Graft's own"),
     FOLDER: ("folder that was matched", "folders that were matched"),
 }
+
+
+class Sought(NamedTuple):
+    """What is looked for: what several are called, which file is one, and why another is left out."""
+
+    plural: str
+    takes: Callable[[str], bool]
+    why_not: str
+
+
+IMAGE_FILES = Sought("images", is_image, NO_IMAGE)
+SOUND_FILES = Sought("sounds", is_sound, NO_SOUND)
 
 
 class LeftOut(NamedTuple):
@@ -35,24 +53,25 @@ class LeftOut(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The folders and images in a folder, by name, sorted; which of both are links; and what is left out."""
+    """The folders and files in a folder, by name, sorted; which of both are links; and what is left out."""
 
     folders: list[str]
-    images: list[str]
+    files: list[str]
     links: frozenset[str]
     left_out: list[LeftOut]
 
 
 class Walk:
-    """Image files below a folder, each once, and what was left out.
+    """Files of a kind below a folder, each once, and what was left out.
 
     A link is followed once: what its real path leads to is not found again, and a link to a folder that it
     lies in leads nowhere. What is found at its own place goes before what a link leads to.
     """
 
-    def __init__(self, root: Path, source: str) -> None:
+    def __init__(self, root: Path, source: str, sought: Sought = IMAGE_FILES) -> None:
         self.root = root
         self.source = source
+        self.sought = sought
         self._listings: dict[str, Listing] = {}
         self._cache = os.path.realpath(cache_folder())
 
@@ -67,10 +86,10 @@ class Walk:
         return self._listings[folder]
 
     def below(self, tops: Sequence[str]) -> tuple[dict[str, list[str]], list[LeftOut]]:
-        """All images at any depth below some folders, none in another, and what was left out there.
+        """All files at any depth below some folders, none in another, and what was left out there.
 
         Returns:
-            For each of `tops` the sorted paths of its images, below the root; and what is no such image.
+            For each of `tops` the sorted paths of its files, below the root; and what is no such file.
 
         Raises:
             GraftError: a folder cannot be listed.
@@ -99,7 +118,7 @@ class Walk:
                 entered.add(real)
                 held = self.listing(place)
                 left_out.extend(held.left_out)
-                for name in held.images:
+                for name in held.files:
                     if name in held.links:
                         links.append((top, joined(place, name), False))
                     else:
@@ -124,11 +143,11 @@ class Walk:
         return {top: sorted(paths) for top, paths in files_below.items()}, left_out
 
     def among(self, paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
-        """The paths that are images, sorted, each file once, and the paths that were left out.
+        """The paths that are sought, sorted, each file once, and the paths that were left out.
 
-        A folder is left out where none of the images lies in it.
+        A folder is left out where none of these files lies in it.
         """
-        image_at: dict[str, Path] = {}
+        file_at: dict[str, Path] = {}
         folders: list[Path] = []
         left_out: list[LeftOut] = []
         # Of several paths to one file, the one without links counts.
@@ -140,18 +159,18 @@ class Walk:
                 folders.append(path)
             elif why:
                 left_out.append(LeftOut(str(path), why))
-            elif os.path.realpath(path) in image_at:
+            elif os.path.realpath(path) in file_at:
                 left_out.append(LeftOut(str(path), REPEATED))
             else:
-                image_at[os.path.realpath(path)] = path
-        inside = {above for path in image_at.values() for above in path.parents}
+                file_at[os.path.realpath(path)] = path
+        inside = {above for path in file_at.values() for above in path.parents}
         left_out += [LeftOut(str(path), FOLDER) for path in folders if path not in inside]
-        return sorted(image_at.values()), left_out
+        return sorted(file_at.values()), left_out
 
     def _read(self, folder: str) -> Listing:
         path = self.root / folder
         folders: list[str] = []
-        images: list[str] = []
+        files: list[str] = []
         links: list[str] = []
         left_out: list[LeftOut] = []
         try:
@@ -162,13 +181,13 @@ class Walk:
                 if why:
                     left_out.append(LeftOut(joined(folder, entry.name), why))
                     continue
-                (folders if is_folder else images).append(entry.name)
+                (folders if is_folder else files).append(entry.name)
                 if entry.is_symlink():
                     links.append(entry.name)
         except OSError as error:
             place = error.filename or path
             raise GraftError(f"{self.source}: {place} cannot be listed ({error.strerror})") from error
-        return Listing(folders, images, frozenset(links), left_out)
+        return Listing(folders, files, frozenset(links), left_out)
 
     def _why_not(self, entry: "os.DirEntry[str] | Path") -> tuple[str, bool]:
         """Why an entry is left out, or nothing; and whether it is a folder."""
@@ -182,10 +201,10 @@ class Walk:
             return OWN if is_grafts else "", True
         if name.startswith(".") or name in _SYSTEM_FILES:
             return SYSTEM, False
-        # A link to nothing counts as an image that cannot be read; the code that reads it reports it.
+        # A link to nothing counts as a file that cannot be read; the code that reads it reports it.
         if not entry.is_file() and not (entry.is_symlink() and not os.path.exists(path)):  # noqa: PTH110
             return SPECIAL, False
-        return "" if is_image(path) else NO_IMAGE, False
+        return "" if self.sought.takes(path) else self.sought.why_not, False
 
     def _real(self, path: str) -> str:
         return os.path.realpath(self.root / path)
@@ -201,7 +220,7 @@ def told(left_out: Iterable[LeftOut]) -> list[str]:
 
 def _line(why: str, paths: Sequence[str]) -> str:
     said = f"left out: {len(paths)} {_SAID[why][len(paths) > 1]}"
-    if why == NO_IMAGE:
+    if why in (NO_IMAGE, NO_SOUND):
         kinds = Counter(os.path.splitext(path)[1].lower() or "no suffix" for path in paths)  # noqa: PTH122
         said += f" ({', '.join(f'{kind} {count}' for kind, count in kinds.most_common(5))})"
     return f"{said}, such as {paths[0]}"
