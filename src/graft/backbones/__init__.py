@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from graft.backbones.carving import source_network as source_network
     from graft.backbones.kim_cnn import text_cnn as text_cnn
     from graft.backbones.lenet import simple_cnn as simple_cnn
+    from graft.backbones.log_mel import LogMel as LogMel
     from graft.backbones.preprocessing import Preprocessing as Preprocessing
     from graft.backbones.row_network import table_mlp as table_mlp
     from graft.backbones.source_head import SourceHead as SourceHead
@@ -26,6 +27,7 @@ _HOMES = {
     "carving": ("carve", "source_network"),
     "kim_cnn": ("text_cnn",),
     "lenet": ("simple_cnn",),
+    "log_mel": ("LogMel",),
     "preprocessing": ("Preprocessing",),
     "source_head": ("SourceHead",),
     "row_network": ("table_mlp",),

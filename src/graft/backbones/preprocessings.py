@@ -33,6 +33,7 @@ READERS = {
     "image": ("graft.backbones.preprocessing", "Preprocessing"),
     "words": ("graft.backbones.words", "TextPreprocessing"),
     "columns": ("graft.backbones.columns", "Columns"),
+    "log_mel": ("graft.backbones.log_mel", "LogMel"),
 }
 
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from graft.data.samples import ImageError as ImageError
     from graft.data.samples import SampleError as SampleError
     from graft.data.samples import Samples as Samples
+    from graft.data.sound_samples import file_sounds as file_sounds
+    from graft.data.sound_transform import sound_augmentation as sound_augmentation
+    from graft.data.sounds import Sound as Sound
+    from graft.data.sounds import read_sound as read_sound
     from graft.data.split_table import recorded_rows as recorded_rows
     from graft.data.split_table import split_from_rows as split_from_rows
     from graft.data.split_table import split_rows as split_rows
@@ -47,6 +51,9 @@ _HOMES = {
     "mixing": ("cutmix", "mixup", "mixup_or_cutmix", "unmixed"),
     "module": ("SampleDataModule",),
     "samples": ("ImageError", "SampleError", "Samples"),
+    "sound_samples": ("file_sounds",),
+    "sound_transform": ("sound_augmentation",),
+    "sounds": ("Sound", "read_sound"),
     "split_table": ("recorded_rows", "split_from_rows", "split_rows"),
     "splits": ("Splits", "split"),
     "text_transform": ("word_dropout",),

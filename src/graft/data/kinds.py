@@ -75,6 +75,7 @@ KINDS = {
     "image": ("graft.data.image_kind", "IMAGES"),
     "words": ("graft.data.text_kind", "TEXTS"),
     "columns": ("graft.data.row_kind", "ROWS"),
+    "log_mel": ("graft.data.sound_kind", "SOUNDS"),
 }
 
 

@@ -89,6 +89,7 @@ TRANSFORMS = {
     "image": ("graft.data.image_transform", "ImageTransform"),
     "words": ("graft.data.text_transform", "TextTransform"),
     "columns": ("graft.data.row_transform", "RowTransform"),
+    "log_mel": ("graft.data.sound_transform", "SoundTransform"),
 }
 
 

@@ -22,8 +22,10 @@ from graft.data import (
     images,
     levels,
     loading,
+    mel,
     randomness,
     sample_data,
+    sounds,
     transforms,
 )
 from graft.features import extraction, fast
@@ -33,7 +35,7 @@ from graft.features.description import INTERNAL, Description, raw
 VERSIONED = {"torch": torch, "torchvision": torchvision, "PIL": PIL, "numpy": np}
 # What decodes, transforms and draws, whatever backbone and transform are chosen.
 OWN_CODE = [sample_data, images, levels, deep_images, image_transform, crops, loading, randomness, transforms]
-OWN_CODE += [extraction, fast]
+OWN_CODE += [mel, sounds, extraction, fast]
 # Parts of a backbone that are left out: its stages have digests, and the others change nothing.
 NO_PART = {*INTERNAL, "source_names", "dropped", "source_head", "pooling", "blocks"}
 NO_PART |= {"splits", "rebuilt", "auxiliary"}

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from graft.sources.prediction import collate_readable as collate_readable
     from graft.sources.prediction import find_images as find_images
     from graft.sources.prediction import find_samples as find_samples
+    from graft.sources.prediction import find_sounds as find_sounds
+    from graft.sources.sounds import audio_csv as audio_csv
+    from graft.sources.sounds import audio_folder as audio_folder
     from graft.sources.tables import find_rows as find_rows
     from graft.sources.tables import table_csv as table_csv
     from graft.sources.texts import text_csv as text_csv
@@ -25,7 +28,8 @@ _HOMES = {
     "drawing": ("glyphs",),
     "folders": ("image_folder",),
     "manifests": ("csv_manifest",),
-    "prediction": ("ReadableSamples", "collate_readable", "find_images", "find_samples"),
+    "prediction": ("ReadableSamples", "collate_readable", "find_images", "find_samples", "find_sounds"),
+    "sounds": ("audio_csv", "audio_folder"),
     "tables": ("find_rows", "table_csv"),
     "texts": ("text_csv",),
 }
