@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXTRAS = {"timm", "huggingface_hub", "optuna", "submitit", "cleanlab"}
+EXTRAS = {"timm", "huggingface_hub", "optuna", "submitit", "cleanlab", "soundfile", "soxr"}
 CODE = f"""
 import sys
 from graft import train

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from graft.configuration.version import DISTRIBUTION
 from graft.data.samples import SampleError
 from graft.errors import GraftError, first_line
 
+Result = TypeVar("Result")
 # What libsndfile decodes and people have sounds in, by suffix in small letters.
 SUFFIXES = frozenset(
     (
@@ -115,10 +116,9 @@ def rate_and_seconds(path: Path) -> tuple[int, float] | None:
     """
     try:
         with path.open("rb") as file:
-            said: tuple[int, float] = _opened(file, lambda s: (int(s.samplerate), s.frames / s.samplerate))
+            return _opened(file, lambda sound: (int(sound.samplerate), sound.frames / sound.samplerate))
     except (OSError, SampleError):
         return None
-    return said
 
 
 def mixed(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -155,7 +155,7 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def _opened(content: Any, use: Callable[[Any], Any]) -> Any:
+def _opened(content: object, use: Callable[[Any], Result]) -> Result:
     try:
         import soundfile
     except (ImportError, OSError) as error:

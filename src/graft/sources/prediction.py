@@ -14,6 +14,7 @@ from graft.backbones.inputs import joined
 from graft.configuration.paths import expanded
 from graft.data.image_samples import file_images
 from graft.data.kinds import Kind
+from graft.data.sound_samples import file_sounds
 from graft.data.loading import PlainTransform, as_transform
 from graft.data.samples import SampleError, Samples
 from graft.data.transforms import Transform
@@ -43,6 +44,8 @@ class Found(NamedTuple):
 # `source` says, and the `data` node of the run that predicts, empty where there is none.
 FINDERS = {
     "image": ("graft.sources.prediction", "image_files"),
+    "row": ("graft.sources.tables", "listed_rows"),
+    "sound": ("graft.sources.prediction", "sound_files"),
     "text": ("graft.sources.texts", "listed_texts"),
 }
 
@@ -67,6 +70,12 @@ def image_files(source: str, data: Mapping[str, Any]) -> Found:
     """As `find_images`, by path."""
     files, notes = find_images(source)
     return Found(file_images(Path(), [str(file) for file in files], np.zeros(len(files), np.int64)), notes)
+
+
+def sound_files(source: str, data: Mapping[str, Any]) -> Found:
+    """As `find_sounds`, by path."""
+    files, notes = find_sounds(source)
+    return Found(file_sounds(Path(), [str(file) for file in files], np.zeros(len(files), np.int64)), notes)
 
 
 def find_images(source: str) -> FoundFiles:
