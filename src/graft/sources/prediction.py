@@ -14,9 +14,9 @@ from graft.backbones.inputs import joined
 from graft.configuration.paths import expanded
 from graft.data.image_samples import file_images
 from graft.data.kinds import Kind
-from graft.data.sound_samples import file_sounds
 from graft.data.loading import PlainTransform, as_transform
 from graft.data.samples import SampleError, Samples
+from graft.data.sound_samples import file_sounds
 from graft.data.transforms import Transform
 from graft.errors import GraftError
 from graft.sources.walk import IMAGE_FILES, SOUND_FILES, Sought, Walk, told

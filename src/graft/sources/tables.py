@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from graft.backbones.columns import Value
 from graft.configuration.names import nfc
 from graft.configuration.paths import expanded
@@ -17,6 +19,7 @@ from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows
 from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
+from graft.sources.prediction import Found
 
 # Columns that are read where they are there, if no others are named.
 OPTIONAL = ("split", "group")
@@ -109,6 +112,12 @@ def table_csv(
 
     ordered = {part: parts[part] for part in PARTS if part in parts} or parts
     return numbered(source, ordered, samples, ROWS, [*notes, *divided(ordered)])
+
+
+def listed_rows(source: str, data: Mapping[str, Any]) -> Found:
+    """As `find_rows`, as samples."""
+    names, table, notes = find_rows(source, data)
+    return Found(row_samples(names, np.zeros(len(names), np.int64), table), notes)
 
 
 def find_rows(source: str, data: Mapping[str, Any]) -> FoundRows:
