@@ -79,7 +79,7 @@ class Columns:
     @property
     def column_names(self) -> list[str]:
         """Those that are seen, numbers first."""
-        return [one.column for one in (*self.numbers, *self.categories)]
+        return [one.column for one in self.numbers] + [one.column for one in self.categories]
 
     @property
     def flags(self) -> int:
@@ -131,15 +131,15 @@ def learnt(rows: Sequence[Row]) -> tuple[Columns, list[str]]:
     for column in rows[0]:
         values = [row[column] for row in rows]
         there = [value for value in values if value is not None]
-        distinct = set(there)
+        distinct: set[Value] = set(there)
         if len(distinct) + (len(there) < len(values)) < 2:
             what = "blank" if not there else f"always {_told(there[0])}"
             notes.append(f"column {column} is {what} in the training rows, and is left out")
         elif why := _identifies(there, distinct):
             notes.append(f"warning: column {column} {why}, and is left out")
         elif isinstance(there[0], str):
-            in_order: list[str | None] = sorted(map(str, distinct))
-            categories.append(Category(column, (*([None] if len(there) < len(values) else []), *in_order)))
+            blank = [None] if len(there) < len(values) else []
+            categories.append(Category(column, (*blank, *sorted(map(str, distinct)))))
         else:
             numbers.append(_number(column, np.array(there, np.float64), len(there) < len(values)))
     if not numbers and not categories:

@@ -99,7 +99,7 @@ def table_mlp(
     layers = [Block(width, dropout) for _ in range(blocks)]
     # What comes after the last shortcut goes with the last block.
     last = nn.Sequential(layers[-1], nn.BatchNorm1d(width), nn.ReLU())
-    stages = {"embedding": Embedding(columns, width)}
+    stages: dict[str, nn.Module] = {"embedding": Embedding(columns, width)}
     stages |= {f"block{place}": block for place, block in enumerate([*layers[:-1], last], 1)}
     backbone = Backbone(stages, width, columns, blocks=(Block,))
     if source is not None:

@@ -67,8 +67,8 @@ class RowTransform:
             if number.blanks:
                 flags.append(float(value is None))
         for category, place_of in zip(self.preprocessing.categories, self._places, strict=True):
-            value = _in(row, category.column)
-            places.append(place_of.get(None if value is None else text_of(value), UNKNOWN))
+            given = _in(row, category.column)
+            places.append(place_of.get(None if given is None else text_of(given), UNKNOWN))
         # What is far out of the range of the training rows is as far as float32 goes.
         most = np.finfo(np.float32).max
         numbers = np.array([*scaled, *flags], np.float64).clip(-most, most).astype(np.float32)

@@ -153,8 +153,9 @@ def find_rows(source: str, data: Mapping[str, Any]) -> FoundRows:
             kept = column in categories
             table[column] = _typed(key, column, cells, read.rows, read.commas, False, kept, [])
     names = [f"line {row.line}" for row in read.rows]
-    if (column := data.get("id")) in read.columns:
-        names = [row.cells[read.columns.index(column)].strip() for row in read.rows]
+    if data.get("id") in read.columns:
+        place = read.columns.index(str(data["id"]))
+        names = [row.cells[place].strip() for row in read.rows]
     return FoundRows(names, table, read.notes)
 
 
