@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 import graft
+from graft.backbones import at_hand
 from graft.cli.console import run
 from graft.ranking import costs
 from graft.runs import RunFolder
@@ -120,9 +121,11 @@ def test_the_cache_and_workers_change_nothing(words: list[str], tmp_path: Path) 
 
 
 @pytest.fixture
-def _no_timing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs are measured in a moment, and no weights are at hand."""
     monkeypatch.setattr(costs, "SECONDS", 0)
-    return
+    monkeypatch.setattr(at_hand, "packaged_file", lambda name: None)
+    monkeypatch.setenv("GRAFT_WEIGHTS_DIR", "nowhere")
 
 
 def test_a_run_that_was_cut_goes_on_to_the_same_bits(
@@ -139,7 +142,7 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bits(
     assert all((value == theirs[key]).all() for key, value in ours.items())
 
 
-@pytest.mark.usefixtures("_no_timing")
+@pytest.mark.usefixtures("_alone")
 def test_folds_ranks_and_features(words: list[str], sounds: Path, learnt: RunFolder, tmp_path: Path) -> None:
     assert run(["crossval", *words, "freeze=frozen", "folds=2", f"hydra.run.dir={tmp_path / 'cross'}"]) == 0
     assert len(read_csv(tmp_path / "cross" / "predictions.csv")) == 24
