@@ -33,7 +33,10 @@ def test_encodings_that_say_themselves(read, encoding):
 def test_what_is_no_utf_8_is_windows_with_a_warning(read, byte, letter, guess):
     found = read(b"text,label\nok,a\nit" + byte + b"s caf\xe9,b\n")
     assert cells(found)[2] == [f"it{letter}s café", "b"]
-    assert found.notes == [f"warning: line 3 is no UTF-8, so the file is read as {guess}"]
+    said = (
+        f"warning: line 3 is no UTF-8, so the file is read as {guess}; data.encoding=… says if it is another"
+    )
+    assert found.notes == [said]
     assert read(b"text,label\ncaf\x8e,b\n", encoding="mac-roman").rows[1].cells[0] == "café"
 
 
