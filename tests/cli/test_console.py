@@ -63,7 +63,7 @@ TYPOS = [
     (["train", "--config-dir", "no/such/folder"], "--config-dir=no/such/folder: there is no such folder: "),
     (["train", "scheduler=plateau", "data.val_fraction=0"], "val/loss"),
     (["train", "callbacks=early_stopping", "data.val_fraction=0"], "val/loss"),
-    (["train", "data.root=/x"], "unknown key data.root with this data; it belongs to data=cifar10, "),
+    (["train", "data.root=/x"], "unknown key data.root with this data; it belongs to data=audio_folder, "),
     (["train", "head.hidden=3"], "unknown key head.hidden with this head; it belongs to head=mlp"),
     (["train", "freeze.k=3"], "it belongs to freeze=last_k"),
     (["train", "++freeze.k=3"], "it belongs to freeze=last_k"),

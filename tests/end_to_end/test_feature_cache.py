@@ -292,7 +292,7 @@ def test_a_callback_of_ones_own_keeps_its_images(
     (tmp_path / "looks.py").write_text(
         "import pytorch_lightning as pl\n\n\nclass Looks(pl.Callback):\n"
         "    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):\n"
-        "        assert batch['image'].ndim == 4\n"
+        "        assert batch['input'].ndim == 4\n"
     )
     (tmp_path / "conf/callbacks").mkdir(parents=True)
     (tmp_path / "conf/callbacks/looks.yaml").write_text("looks: {_target_: looks.Looks}\n")

@@ -16,6 +16,10 @@ NEEDED = {
     "data=csv": ["data.file=x"],
     "regularizer=l2_sp": ["optimizer.weight_decay=0"],
     "regularizer=co_tuning": ["backbone=resnet18"],
+    "data=audio_csv": ["data.file=x"],
+    "data=audio_folder": ["data.root=x"],
+    "data=table_csv": ["data.file=x", "backbone=table_mlp"],
+    "data=text_csv": ["data.file=x", "backbone=text_cnn"],
 }
 OPTIONS = [
     (group, path.stem)
