@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from graft.backbones import SourceHead
+from graft.data.image_kind import IMAGES
 from graft.errors import GraftError
 from graft.objective import L2, CoTuning, Delta
 from graft.objective.behaviour import outputs
@@ -28,7 +29,7 @@ def loading(items, batch_size=5):
         # As `make_loader`: without a generator it would draw from the global one.
         return DataLoader(items, batch_size=batch_size, generator=torch.Generator())
 
-    return SimpleNamespace(ordered_loader=ordered_loader)
+    return SimpleNamespace(ordered_loader=ordered_loader, data=SimpleNamespace(kind=IMAGES))
 
 
 @pytest.fixture
