@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 import graft
+from graft.backbones.columns import Columns
 from graft.cli.console import run
 from graft.data.cache_location import cache_folder
 from graft.errors import GraftError
@@ -69,6 +70,12 @@ def weights(folder: RunFolder) -> dict[str, bytes]:
     }
 
 
+def columns_of(path: Path | str) -> Columns:
+    found = graft.load(path).preprocessing
+    assert isinstance(found, Columns)
+    return found
+
+
 def test_a_run_knows_its_columns_by_its_training_rows(whole: RunFolder, table: Path) -> None:
     split = {row["name"]: row["split"] for row in read_csv(whole.split)}
     there = [
@@ -76,10 +83,11 @@ def test_a_run_knows_its_columns_by_its_training_rows(whole: RunFolder, table: P
         for line, row in enumerate(read_csv(table), 2)
         if split[f"line {line}"] == "train" and row["mass"]
     ]
-    recorded = graft.load(whole.path).preprocessing
+    recorded = columns_of(whole.path)
     mass, height = recorded.numbers
     assert (mass.column, height.column) == ("mass", "height")
-    assert (mass.mean, mass.std, mass.median) == (np.mean(there), np.std(there), np.median(there))
+    expected = [float(found(there)) for found in (np.mean, np.std, np.median)]
+    assert [mass.mean, mass.std, mass.median] == expected
     assert recorded.categories[0].values == (None, "bonn", "ulm")
     assert (whole.path / "figures" / "training_images.png").is_file()
 
@@ -141,7 +149,7 @@ def test_folds_rank_inspect_and_evaluate(
     monkeypatch.setattr(costs, "SECONDS", 0)
     data = ["data=table_csv", f"data.file={table}"]
     assert run(["crossval", *data, *NETWORK, *SHORT, "freeze=full", "folds=3", "hydra.run.dir=cv"]) == 0
-    means = {graft.load(f"cv/fold-{fold}").preprocessing.numbers[0].mean for fold in (1, 2, 3)}
+    means = {columns_of(f"cv/fold-{fold}").numbers[0].mean for fold in (1, 2, 3)}
     # Each fold has its own rows to learn the columns from.
     assert len(means) == 3
     assert (
@@ -163,6 +171,13 @@ def test_folds_rank_inspect_and_evaluate(
     assert "columns: 2 of numbers, 1 of categories" in Path("inspect/inspect.md").read_text()
     assert run(["evaluate", f"run={whole.path}", "accelerator=cpu", "hydra.run.dir=again"]) == 0
     assert Path("again/predictions.csv").read_text() == whole.predictions.read_text()
+    asked = [f"run={whole.path}", f"source={table}", "accelerator=cpu"]
+    assert run(["predict", *asked, "hydra.run.dir=said"]) == 0
+    said = {row["path"]: row for row in read_csv(Path("said/predictions.csv"))}
+    assert len(said) == 70
+    for row in read_csv(whole.predictions):
+        assert said[row["path"]]["predicted"] == row["predicted"]
+        assert float(said[row["path"]]["p_yes"]) == pytest.approx(float(row["p_yes"]), abs=1e-6)
     assert (
         json.loads(Path("again/metrics.json").read_text())["test/accuracy"] == whole.metrics["test/accuracy"]
     )

@@ -27,10 +27,12 @@ class Delimited(NamedTuple):
     Attributes:
         rows: none of them blank; each with its line.
         notes: how it was read, where that is not as a CSV in UTF-8 is read.
+        delimiter: what divides its cells.
     """
 
     rows: list[Row]
     notes: list[str]
+    delimiter: str
 
 
 def read_text(path: Path, source: str, encoding: str | None = None) -> tuple[str, list[str]]:
@@ -119,11 +121,11 @@ def read_rows(path: Path, source: str, needed: Sequence[str] = (), encoding: str
             bare = list(_parsed(text, delimiter, csv.QUOTE_NONE))
             if _wrong(bare, source) is None:
                 return Delimited(
-                    bare, [*notes, "quotes do not pair up, so they are read as a part of the text"]
+                    bare, [*notes, "quotes do not pair up, so they are read as a part of the text"], delimiter
                 )
     if wrong is not None:
         raise wrong
-    return Delimited(rows, notes)
+    return Delimited(rows, notes, delimiter)
 
 
 class _Open(Exception):

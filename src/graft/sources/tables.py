@@ -15,14 +15,13 @@ from graft.data.row_kind import BLANKS, ROWS
 from graft.data.row_transform import number_of
 from graft.data.sample_data import SampleData
 from graft.data.samples import Samples
-from graft.errors import GraftError, did_you_mean
+from graft.errors import GraftError
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows
 from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
 from graft.sources.prediction import Found
+from graft.sources.texts import OPTIONAL, left_out, places
 
-# Columns that are read where they are there, if no others are named.
-OPTIONAL = ("split", "group")
 # Share of a column's values from which on it is said that the others are no numbers.
 MOSTLY = 0.8
 # Such as a postal code or a telephone number.
@@ -85,13 +84,13 @@ def table_csv(
     source = f"data.file={file}"
     read = _read(expanded(file), source, encoding, [label])
     asked = {"label": label, "split": split, "group": group, "id": id}
-    place_of = _places(source, read.columns, {key: column for key, column in asked.items() if column})
+    place_of = places(source, read.columns, {key: column for key, column in asked.items() if column})
     for key, named in (("leave_out", leave_out), ("numbers", numbers), ("categories", categories)):
         for column in named:
-            _place(source, read.columns, column, key)
+            places(source, read.columns, {key: column})
     unlabelled = [row.line for row in read.rows if not row.cells[place_of["label"]].strip()]
     rows = [row for row in read.rows if row.cells[place_of["label"]].strip()]
-    notes = [*read.notes, *([_left_out(unlabelled)] if unlabelled else [])]
+    notes = [*read.notes, *([left_out("label", unlabelled)] if unlabelled else [])]
     parts, place_in = _parts(source, rows, place_of)
     learnt = [
         c for place, c in enumerate(read.columns) if place not in place_of.values() and c not in leave_out
@@ -168,22 +167,7 @@ def _read(path: Path, source: str, encoding: str | None, needed: Sequence[str]) 
     columns = [column or f"column {place}" for place, column in enumerate(header, 1)]
     if twice := next((column for column in columns if columns.count(column) > 1), None):
         raise GraftError(f"{source}: {columns.count(twice)} columns are called {twice}; which is meant?")
-    semicolons = any("semicolons" in note or "tabulators" in note for note in found.notes)
-    return _Read(columns, found.rows[1:], found.notes, semicolons)
-
-
-def _places(source: str, columns: Sequence[str], asked: Mapping[str, str]) -> dict[str, int]:
-    """Where the columns are that are no columns to learn from."""
-    wanted = {**{name: name for name in OPTIONAL if name in columns}, **asked}
-    return {key: _place(source, columns, column, key) for key, column in wanted.items()}
-
-
-def _place(source: str, columns: Sequence[str], column: str, key: str) -> int:
-    if column not in columns:
-        shown = ", ".join(columns[:10]) + (f" and {len(columns) - 10} more" if len(columns) > 10 else "")
-        near = did_you_mean(column, columns)
-        raise GraftError(f"{source}: no column {column} (data.{key}); the columns are {shown}{near}")
-    return list(columns).index(column)
+    return _Read(columns, found.rows[1:], found.notes, found.delimiter != ",")
 
 
 def _parts(
@@ -260,8 +244,3 @@ def _number(text: str, commas: bool) -> float | None:
     if commas and _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
     return number_of(text)
-
-
-def _left_out(lines: Sequence[int]) -> str:
-    rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
-    return f"left out: {rows} no label, such as line {lines[0]}"

@@ -55,7 +55,7 @@ def text_csv(
     place_of = places(source, [cell.strip() for cell in read.rows[0].cells], asked)
     rows = [(row.line, {key: row.cells[place] for key, place in place_of.items()}) for row in read.rows[1:]]
     lacking = {key: [line for line, row in rows if not row[key].strip()] for key in ("text", "label")}
-    notes = [*read.notes, *(_left_out(key, lines) for key, lines in lacking.items() if lines)]
+    notes = [*read.notes, *(left_out(key, lines) for key, lines in lacking.items() if lines)]
     rows = [(line, row) for line, row in rows if row["text"].strip() and row["label"].strip()]
     meant = parts_of({row["split"] for _, row in rows if "split" in row})
     parts: dict[str, NamedFiles] = {}
@@ -94,8 +94,9 @@ def places(source: str, columns: Sequence[str], asked: Mapping[str, str]) -> dic
     wanted = {**{name: name for name in OPTIONAL if name in columns}, **asked}
     for key, column in wanted.items():
         if column not in columns:
+            shown = ", ".join(columns[:10]) + (f" and {len(columns) - 10} more" if len(columns) > 10 else "")
             raise GraftError(
-                f"{source}: no column {column} (data.{key}); the columns are {', '.join(columns)}"
+                f"{source}: no column {column} (data.{key}); the columns are {shown}"
                 f"{did_you_mean(column, columns)}"
             )
         if (count := columns.count(column)) > 1:
@@ -103,7 +104,8 @@ def places(source: str, columns: Sequence[str], asked: Mapping[str, str]) -> dic
     return {key: columns.index(column) for key, column in wanted.items()}
 
 
-def _left_out(what: str, lines: Sequence[int]) -> str:
+def left_out(what: str, lines: Sequence[int]) -> str:
+    """A note of the rows that lack something, which begin in these lines."""
     rows = "1 row has" if len(lines) == 1 else f"{len(lines):,} rows have"
     return f"left out: {rows} no {what}, such as line {lines[0]}"
 
@@ -125,10 +127,10 @@ def listed_texts(source: str, data: Mapping[str, Any]) -> Found:
         blank = sum(not text.strip() for _, text in lines[:-1])
         notes += [f"left out: {blank:,} blank lines"] if blank else []
     else:
-        rows, notes = read_rows(path, key, [str(data.get("text", "text"))])
+        rows, notes, _ = read_rows(path, key, [str(data.get("text", "text"))])
         lines = _of_column(key, rows, str(data.get("text", "text")))
         if empty := [line for line, text in lines if not text.strip()]:
-            notes = [*notes, _left_out("text", empty)]
+            notes = [*notes, left_out("text", empty)]
     texts = {f"line {line}": text.strip() for line, text in lines if text.strip()}
     if not texts:
         raise GraftError(f"{key}: there are no texts")
