@@ -11,10 +11,9 @@ from PIL import Image
 from graft.backbones.preprocessings import AnyPreprocessing
 from graft.data.crops import LONGEST
 from graft.data.images import read_image, to_rgb
-from graft.data.kinds import kind_of
+from graft.data.kinds import check_kind, how_many
 from graft.data.levels import AllLevels
 from graft.data.samples import Samples
-from graft.errors import GraftError
 
 if TYPE_CHECKING:
     from graft.data.looks import Look
@@ -30,8 +29,7 @@ class Images:
 
     def suited(self, preprocessing: AnyPreprocessing) -> AnyPreprocessing:
         """As it is."""
-        if (kind := kind_of(preprocessing)) is not self:
-            raise GraftError(f"backbone: it takes {kind.plural}, and data has {self.plural}")
+        check_kind(self, preprocessing)
         return preprocessing
 
     def sample(self, given: object, levels: AllLevels | None = None) -> Image.Image:
@@ -77,19 +75,15 @@ class Images:
     def warnings(self, names: Sequence[str], looks: Mapping[int, Any]) -> Iterator[str]:
         """Blank, faint and long images."""
         if blank := [index for index, look in looks.items() if look.blank]:
-            count = _number(len(blank), "image has", "images have")
+            count = how_many(len(blank), "image has", "images have")
             yield f"{count} one colour all over, such as {names[blank[0]]}"
         if faint := [index for index, look in looks.items() if not look.blank and look.span < FAINT]:
-            count = _number(len(faint), "image uses", "images use")
+            count = how_many(len(faint), "image uses", "images use")
             yield f"{count} less than a 16th of the range from black to white, such as {names[faint[0]]}"
         if long := [i for i, look in looks.items() if max(look[:2]) > LONGEST * min(look[:2])]:
-            count = _number(len(long), "image is", "images are")
+            count = how_many(len(long), "image is", "images are")
             such = f"{names[long[0]]} ({looks[long[0]].width} x {looks[long[0]].height} px)"
             yield f"{count} more than {LONGEST} times as long as wide, and the middle is used, such as {such}"
-
-
-def _number(count: int, singular: str, plural: str) -> str:
-    return f"{count:,} {singular if count == 1 else plural}"
 
 
 IMAGES = Images()

@@ -12,6 +12,7 @@ from PIL import Image
 from graft.backbones.preprocessings import AnyPreprocessing
 from graft.data.levels import AllLevels
 from graft.data.samples import Samples
+from graft.errors import GraftError
 
 
 class AnyLook(Protocol):
@@ -68,6 +69,21 @@ class Kind(Protocol):
 
     def warnings(self, names: Sequence[str], looks: Mapping[int, Any]) -> Iterator[str]:
         """What is to be looked into, a sentence each; looks by index of the sample."""
+
+
+def how_many(count: int, singular: str, plural: str) -> str:
+    """A number with what there are so many of, and what is said of it: `1 image is`, `2 images are`."""
+    return f"{count:,} {singular if count == 1 else plural}"
+
+
+def check_kind(kind: Kind, preprocessing: AnyPreprocessing, instead: str = "") -> None:
+    """Refuse a backbone that takes another kind of samples than there are; `instead` says what to give.
+
+    Raises:
+        GraftError: it does.
+    """
+    if (other := kind_of(preprocessing)).noun != kind.noun:
+        raise GraftError(f"backbone: it takes {other.plural}, and data has {kind.plural}{instead}")
 
 
 # Name of a preprocessing to the kind of samples that it is for, imported when it is needed.

@@ -11,7 +11,7 @@ from PIL import Image
 
 from graft.backbones.columns import IDENTIFYING, Value, learnt
 from graft.backbones.preprocessings import AnyPreprocessing
-from graft.data.kinds import kind_of
+from graft.data.kinds import check_kind
 from graft.data.levels import AllLevels
 from graft.data.row_card import row_card
 from graft.data.samples import SampleError, Samples
@@ -49,10 +49,7 @@ class Rows:
 
     def suited(self, preprocessing: AnyPreprocessing) -> AnyPreprocessing:
         """As it is."""
-        if (kind := kind_of(preprocessing)) is not self:
-            raise GraftError(
-                f"backbone: it takes {kind.plural}, and data has {self.plural}; give backbone=table_mlp"
-            )
+        check_kind(self, preprocessing, "; give backbone=table_mlp")
         return preprocessing
 
     def sample(self, given: object, levels: AllLevels | None = None) -> dict[str, Value]:

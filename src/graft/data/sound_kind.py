@@ -14,11 +14,10 @@ from PIL import Image
 from graft.backbones.log_mel import LogMel
 from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.preprocessings import AnyPreprocessing
-from graft.data.kinds import kind_of
+from graft.data.kinds import check_kind, how_many
 from graft.data.levels import AllLevels
 from graft.data.samples import SampleError, Samples
 from graft.data.sounds import Sound, read_sound
-from graft.errors import GraftError
 
 # What is heard of a sound where nothing says otherwise: more than speech needs, and less than music has.
 RATE, SECONDS, MELS = 16_000, 1.0, 64
@@ -92,8 +91,7 @@ class Sounds:
                 seconds = preprocessing.seconds if self.seconds is None else self.seconds
                 return replace(self, seconds=seconds)._drawn(preprocessing.picture)
             return replace(preprocessing, **asked)
-        if not isinstance(kind := kind_of(preprocessing), Sounds):
-            raise GraftError(f"backbone: it takes {kind.plural}, and data has {self.plural}")
+        check_kind(self, preprocessing)
         return preprocessing
 
     def _asked(self) -> dict[str, Any]:
@@ -175,9 +173,9 @@ class Sounds:
     def warnings(self, names: Sequence[str], looks: Mapping[int, Any]) -> Iterator[str]:
         """Silent and clipped sounds, several rates, and lengths far from the others'."""
         if silent := [index for index, look in looks.items() if look.peak < SILENT]:
-            yield f"{_number(len(silent), 'is', 'are')} silent, such as {names[silent[0]]}"
+            yield f"{how_many(len(silent), 'sound is', 'sounds are')} silent, such as {names[silent[0]]}"
         if clipped := [index for index, look in looks.items() if look.clipped]:
-            count = _number(len(clipped), "is", "are")
+            count = how_many(len(clipped), "sound is", "sounds are")
             such = f"{names[clipped[0]]} ({looks[clipped[0]].clipped:,} samples)"
             yield f"{count} clipped, {IN_A_ROW} samples or more in a row at their limit, such as {such}"
         rates = Counter(look.rate for look in looks.values())
@@ -185,7 +183,7 @@ class Sounds:
             usual = rates.most_common(1)[0][0]
             other = [index for index, look in looks.items() if look.rate != usual]
             such = f"{names[other[0]]} ({looks[other[0]].rate:,})"
-            count = _number(len(other), "has", "have")
+            count = how_many(len(other), "sound has", "sounds have")
             yield (
                 f"{count} another rate than the {usual:,} Hz of most, and a network may learn that, such as "
                 f"{such}"
@@ -193,7 +191,7 @@ class Sounds:
         typical = median(look.seconds for look in looks.values()) if looks else 0
         if long := [index for index, look in looks.items() if look.seconds > 10 * typical]:
             such = f"{names[long[0]]} ({looks[long[0]].seconds:.1f} s)"
-            count = _number(len(long), "is", "are")
+            count = how_many(len(long), "sound is", "sounds are")
             yield f"{count} more than ten times as long as the median, {typical:.2f} s, such as {such}"
 
 
@@ -202,10 +200,6 @@ def _in_rows(at_limit: "np.ndarray[Any, np.dtype[np.bool_]]") -> int:
     changes = np.flatnonzero(np.diff(np.concatenate([[False], at_limit, [False]]).astype(np.int8)))
     lengths = changes[1::2] - changes[::2]
     return int(lengths[lengths >= IN_A_ROW].sum())
-
-
-def _number(count: int, singular: str, plural: str) -> str:
-    return f"{count:,} sound {singular}" if count == 1 else f"{count:,} sounds {plural}"
 
 
 SOUNDS = Sounds()

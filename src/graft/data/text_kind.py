@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from graft.backbones.preprocessings import AnyPreprocessing
-from graft.data.kinds import kind_of
+from graft.data.kinds import check_kind, how_many
 from graft.data.levels import AllLevels
 from graft.data.samples import SampleError, Samples
 from graft.data.text_card import text_card
-from graft.errors import GraftError
 
 # Words from which on a text is warned of: most networks see the beginning of it alone.
 LONG = 2_000
@@ -50,10 +49,7 @@ class Texts:
 
     def suited(self, preprocessing: AnyPreprocessing) -> AnyPreprocessing:
         """As it is."""
-        if (kind := kind_of(preprocessing)) is not self:
-            raise GraftError(
-                f"backbone: it takes {kind.plural}, and data has {self.plural}; give backbone=text_cnn"
-            )
+        check_kind(self, preprocessing, "; give backbone=text_cnn")
         return preprocessing
 
     def sample(self, given: object, levels: AllLevels | None = None) -> str:
@@ -110,21 +106,17 @@ class Texts:
     def warnings(self, names: Sequence[str], looks: Mapping[int, Any]) -> Iterator[str]:
         """Empty, damaged and very long texts."""
         if empty := [index for index, look in looks.items() if not look.words]:
-            yield f"{_number(len(empty), 'text is', 'texts are')} empty, such as {names[empty[0]]}"
+            yield f"{how_many(len(empty), 'text is', 'texts are')} empty, such as {names[empty[0]]}"
         if lost := [index for index, look in looks.items() if look.lost]:
-            count = _number(len(lost), "text has", "texts have")
+            count = how_many(len(lost), "text has", "texts have")
             yield f"{count} characters that were lost (U+FFFD, control characters), such as {names[lost[0]]}"
         if misread := [index for index, look in looks.items() if look.misread]:
-            count = _number(len(misread), "text looks", "texts look")
+            count = how_many(len(misread), "text looks", "texts look")
             yield f"{count} like UTF-8 that was read as another encoding, such as {names[misread[0]]}"
         if long := [index for index, look in looks.items() if look.words > LONG]:
-            count = _number(len(long), "text has", "texts have")
+            count = how_many(len(long), "text has", "texts have")
             such = f"{names[long[0]]} ({looks[long[0]].words:,})"
             yield f"{count} more than {LONG:,} words, and a network may see the first alone, such as {such}"
-
-
-def _number(count: int, singular: str, plural: str) -> str:
-    return f"{count:,} {singular if count == 1 else plural}"
 
 
 TEXTS = Texts()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from graft.data.kinds import how_many
 from graft.inspection.inspection import APART, Inspection
 
 KINDS = ("leak", "warning", "note")
@@ -52,20 +53,20 @@ def _leaks(inspection: Inspection) -> Iterator[str]:
     if divided := inspection.divided_groups():
         assert inspection.data.groups is not None
         such = inspection.data.groups[divided[0][0]]
-        yield f"{_number(len(divided), 'group is', 'groups are')} divided by the splits, such as {such}"
+        yield f"{how_many(len(divided), 'group is', 'groups are')} divided by the splits, such as {such}"
 
 
 def _warnings(inspection: Inspection) -> Iterator[str]:
     names = inspection.data.samples.names
     noun, plural = inspection.data.kind.noun, inspection.data.kind.plural
     if unreadable := inspection.unreadable:
-        count = _number(len(unreadable), f"{noun} cannot", f"{plural} cannot")
+        count = how_many(len(unreadable), f"{noun} cannot", f"{plural} cannot")
         yield f"{count} be read, such as {unreadable[0][1]}"
     if sets := inspection.contradictions():
         first = sets[0]
         other = next(i for i in first if inspection.label(i) != inspection.label(first[0]))
         such = " and ".join(f"{names[i]} ({inspection.label(i)})" for i in (first[0], other))
-        count = _number(sum(map(len, sets)), f"{noun} agrees", f"{plural} agree")
+        count = how_many(sum(map(len, sets)), f"{noun} agrees", f"{plural} agree")
         what = "every pixel" if inspection.data.kind.near else "everything"
         yield f"{count} in {what} with others of another class, such as {such}"
     yield from _within(inspection, inspection.exact, EXACT)
@@ -76,7 +77,7 @@ def _warnings(inspection: Inspection) -> Iterator[str]:
         lacking = np.flatnonzero(counts == 0)
         if counts.sum() and len(lacking):
             such = inspection.data.class_names[lacking[0]]
-            yield f"{split} has no {noun} of {_number(len(lacking), 'class', 'classes')}, such as {such}"
+            yield f"{split} has no {noun} of {how_many(len(lacking), 'class', 'classes')}, such as {such}"
     if (ratio := _balance(inspection)[2]) >= UNEVEN:
         yield f"{_balance_text(inspection)}; loss.class_weights=balanced makes up for {ratio:.0f} times"
 
@@ -147,7 +148,3 @@ def _balance_text(inspection: Inspection) -> str:
 def _with_copies(inspection: Inspection, count: int, split: str, how: tuple[str, str]) -> str:
     of = f"{len(inspection.splits[split]):,} {split} {inspection.data.kind.plural}"
     return f"{count:,} of {of} {how[count != 1]}"
-
-
-def _number(count: int, singular: str, plural: str) -> str:
-    return f"{count:,} {singular if count == 1 else plural}"
