@@ -66,9 +66,14 @@ def look_at(images: Samples, index: int) -> Look | str:
     return Look(image.width, image.height, mode, digest.digest(), bits, small, blank, span)
 
 
-def all_looks(images: Samples, threads: int | None, report: Callable[[int], None]) -> list[Look | str]:
-    """Look at every image, in order; as `in_threads`."""
-    return in_threads(partial(look_at, images), range(len(images)), threads, report)
+def all_looks(
+    samples: Samples,
+    threads: int | None,
+    report: Callable[[int], None],
+    look: Callable[[Samples, int], Any] = look_at,
+) -> list[Any]:
+    """Look at every sample, in order, as its kind does; as `in_threads`."""
+    return in_threads(partial(look, samples), range(len(samples)), threads, report)
 
 
 def in_threads(
@@ -96,6 +101,6 @@ def in_threads(
     return gathered
 
 
-def readable(looks: list[Look | str]) -> Iterator[tuple[int, Look]]:
-    """Index and look of each image that could be read."""
+def readable(looks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """Index and look of each sample that could be read."""
     return ((index, look) for index, look in enumerate(looks) if not isinstance(look, str))

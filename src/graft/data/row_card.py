@@ -1,13 +1,13 @@
 """A picture of a row of a table, so that a person can look at samples of rows as at images."""
 
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-# A card is square, of so many px, so that cards can stand in a grid; letters, margins, a line's height.
-SIDE, LETTERS, MARGIN, STEP = 256, 15, 8, 20
+from graft.data.text_card import MARGIN, SIDE, STEP, card_font
+
+# Letters, px; smaller than a text's, since two columns share a line.
+LETTERS = 15
 # Where the values begin, px.
 VALUES = 132
 # Characters of a cell; more would not fit.
@@ -24,8 +24,8 @@ def row_card(row: Mapping[str, object]) -> Image.Image:
         lines[most - 1 :] = [(f"and {len(lines) - most + 1} more", "")]
     for place, (column, value) in enumerate(lines):
         top = MARGIN + place * STEP
-        draw.text((MARGIN, top), column, font=_font(), fill="#666666")
-        draw.text((VALUES, top), value, font=_font(), fill="black")
+        draw.text((MARGIN, top), column, font=card_font(LETTERS), fill="#666666")
+        draw.text((VALUES, top), value, font=card_font(LETTERS), fill="black")
     return card
 
 
@@ -38,12 +38,3 @@ def _told(value: object) -> str:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    # Slow to import, and only pictures need it. Pillow's own font has fewer alphabets.
-    import matplotlib
-
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(str(path), LETTERS, layout_engine=ImageFont.Layout.BASIC)

@@ -19,17 +19,18 @@ def text_card(text: str) -> Image.Image:
     card = Image.new("RGB", (SIDE, SIDE), "white")
     draw = ImageDraw.Draw(card)
     for place, line in enumerate(_lines(text)):
-        draw.text((MARGIN, MARGIN + place * STEP), line, font=_font(), fill="black")
+        draw.text((MARGIN, MARGIN + place * STEP), line, font=card_font(LETTERS), fill="black")
     return card
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
+def card_font(letters: int) -> ImageFont.FreeTypeFont:
+    """What cards are written in, in letters of so many px."""
     # Slow to import, and only pictures need it. Pillow's own font has fewer alphabets.
     import matplotlib
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(str(path), LETTERS, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(str(path), letters, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _lines(text: str) -> list[str]:
@@ -53,4 +54,4 @@ def _lines(text: str) -> list[str]:
 
 
 def _fits(line: str) -> bool:
-    return _font().getlength(line) <= SIDE - 2 * MARGIN
+    return card_font(LETTERS).getlength(line) <= SIDE - 2 * MARGIN

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from graft.data.copies import exact_copies, near_copies
 from graft.data.kept_looks import kept_looks
-from graft.data.looks import in_threads
+from graft.data.looks import all_looks, readable
 from graft.data.sample_data import SampleData
 from graft.data.samples import Indices
 from graft.data.splits import SPLITS, Splits
@@ -59,7 +59,7 @@ class Inspection:
     @property
     def readable(self) -> dict[int, Any]:
         """Index to look of each image that could be read."""
-        return {index: look for index, look in enumerate(self.looks) if not isinstance(look, str)}
+        return dict(readable(self.looks))
 
     def label(self, index: int) -> str:
         """The class of an image."""
@@ -119,8 +119,7 @@ def inspect_images(
     if data.kind.near and data.pictures is not None:
         looks: list[Any] = kept_looks(data.samples, threads, report)
     else:
-        look = partial(data.kind.look, data.samples)
-        looks = in_threads(look, range(len(data.samples)), threads, lambda done: report("looked at", done))
+        looks = all_looks(data.samples, threads, lambda done: report("looked at", done), data.kind.look)
     if data.kind.near and near is not None:
         near_sets = near_copies(looks, near, lambda done: report("compared", done))
     return Inspection(data, splits, looks, exact_copies(looks), near_sets)
