@@ -1,10 +1,11 @@
 """How a sound becomes the picture that an image backbone takes, as plain data. Imports no torch."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from graft.backbones.preprocessing import Preprocessing
+from graft.backbones.preprocessings import check_keys
 from graft.errors import GraftError
 
 
@@ -104,10 +105,5 @@ class LogMel:
         Raises:
             GraftError: a key is unknown or missing, or a value is outside what can be built.
         """
-        known = {field.name for field in fields(cls)}
-        if set(values) != known:
-            wrong = ", ".join(sorted(str(key) for key in set(values) ^ known))
-            raise GraftError(
-                f"preprocessing of sounds must have exactly the keys {', '.join(sorted(known))}; see {wrong}"
-            )
+        check_keys(values, cls, "preprocessing of sounds")
         return cls(**{**values, "picture": Preprocessing.from_dict(values["picture"])})

@@ -1,6 +1,7 @@
 """How a sample of any kind becomes a backbone's input, as plain data; and how that is read back."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -26,6 +27,18 @@ class AnyPreprocessing(Protocol):
 
     def to_dict(self) -> dict[str, object]:
         """Plain values that YAML and JSON can hold, with `name` for all but images."""
+
+
+def check_keys(values: Mapping[str, Any], cls: Any, what: str) -> None:
+    """Refuse values of a preprocessing that have other keys than the dataclass has fields.
+
+    Raises:
+        GraftError: says which; `what` says whose.
+    """
+    known = {field.name for field in fields(cls)}
+    if set(values) != known:
+        wrong = ", ".join(sorted(str(key) for key in set(values) ^ known))
+        raise GraftError(f"{what} must have exactly the keys {', '.join(sorted(known))}; see {wrong}")
 
 
 # Name to the class that reads its values, imported when it is needed.

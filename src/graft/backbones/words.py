@@ -4,10 +4,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import isqrt
 from typing import Any, ClassVar
 
+from graft.backbones.preprocessings import check_keys
 from graft.errors import GraftError, did_you_mean
 
 # A token of the vocabulary at place i has number i + 2.
@@ -90,12 +91,7 @@ class TextPreprocessing:
         Raises:
             GraftError: a key is unknown or missing, or a value is outside what can be built.
         """
-        known = {field.name for field in fields(cls)}
-        if set(values) != known:
-            wrong = ", ".join(sorted(str(key) for key in set(values) ^ known))
-            raise GraftError(
-                f"preprocessing must have exactly the keys {', '.join(sorted(known))}; see {wrong}"
-            )
+        check_keys(values, cls, "preprocessing")
         joined = str(values["vocabulary"])
         vocabulary = joined.split(" ") if _between(values["tokens"]) else list(joined)
         return cls(values["tokens"], tuple(vocabulary), values["length"])
