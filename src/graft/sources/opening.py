@@ -1,6 +1,6 @@
 """From the `data` node of a configuration to images and their splits. Imports no torch of itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,7 @@ def open_data(data: Mapping[str, Any], model: AllLevels | None = None) -> Sample
     opened = build(source, "data")
     if not isinstance(opened, SampleData):
         raise GraftError(f"data: {data['_target_']} gave {type(opened).__name__}, not graft.data.SampleData")
-    images = [part for part in opened.parts.values() if isinstance(part, ImageSamples)]
-    files = [path for part in images for path in part.some_files(MOST)]
-    levels, notes = levels_of(files, model)
-    several = said_of_several(files, len(opened.samples))
+    levels, several, notes = _looked_at(opened.parts.values(), model)
     opened = opened.levelled(levels, [*(f"warning: {note}" for note in several), *notes])
     if not (kept := data.get("keep_copies_together", False)):
         return opened
@@ -57,9 +54,17 @@ def levelled(samples: Samples, model: AllLevels | None) -> tuple[Samples, list[s
     """
     if not isinstance(samples, ImageSamples):
         return samples, []
-    files = samples.some_files(MOST)
+    levels, several, notes = _looked_at([samples], model)
+    return samples.levelled(levels), [*several, *notes]
+
+
+def _looked_at(
+    parts: Collection[Samples], model: AllLevels | None
+) -> tuple[AllLevels | None, list[str], list[str]]:
+    """Levels of the image files among samples; what is said of files of several pictures, and of levels."""
+    files = [path for part in parts if isinstance(part, ImageSamples) for path in part.some_files(MOST)]
     levels, notes = levels_of(files, model)
-    return samples.levelled(levels), [*said_of_several(files, len(samples)), *notes]
+    return levels, said_of_several(files, sum(len(part) for part in parts)), notes
 
 
 def levels_of(files: Sequence[Path], model: AllLevels | None) -> tuple[AllLevels | None, list[str]]:

@@ -1,7 +1,7 @@
 """Samples to predict, named on the command line. One that cannot be read does not stop the others."""
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from graft.configuration.paths import expanded
 from graft.data.image_samples import file_images
 from graft.data.kinds import Kind
 from graft.data.loading import PlainTransform, as_transform
-from graft.data.samples import SampleError, Samples
+from graft.data.samples import Indices, SampleError, Samples
 from graft.data.sound_samples import file_sounds
 from graft.data.transforms import Transform
 from graft.errors import GraftError
@@ -68,14 +68,18 @@ def find_samples(source: str, kind: Kind, data: Mapping[str, Any]) -> Found:
 
 def image_files(source: str, data: Mapping[str, Any]) -> Found:
     """As `find_images`, by path."""
-    files, notes = find_images(source)
-    return Found(file_images(Path(), [str(file) for file in files], np.zeros(len(files), np.int64)), notes)
+    return _by_path(find_images(source), file_images)
 
 
 def sound_files(source: str, data: Mapping[str, Any]) -> Found:
     """As `find_sounds`, by path."""
-    files, notes = find_sounds(source)
-    return Found(file_sounds(Path(), [str(file) for file in files], np.zeros(len(files), np.int64)), notes)
+    return _by_path(find_sounds(source), file_sounds)
+
+
+def _by_path(found: FoundFiles, read: Callable[[Path, Sequence[str], Indices], Samples]) -> Found:
+    """Files as samples that are called by their paths; `read` makes them of root, names and labels."""
+    names = [str(file) for file in found.files]
+    return Found(read(Path(), names, np.zeros(len(names), np.int64)), found.notes)
 
 
 def find_images(source: str) -> FoundFiles:
