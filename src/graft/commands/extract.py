@@ -39,11 +39,11 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     else:
         bundle = load_bundle(config["run"], config["trust"])
         backbone = bundle.backbone
-        # A trained backbone has the bundle's preprocessing.
-        backbone.preprocessing = bundle.preprocessing
         saved = trusted_config(config["run"], config["trust"])
         label = backbone_name(saved["backbone"]) if saved else Path(config["run"]).name
         node, data = open_for_model(config["run"], config.get("data"), saved, bundle.levels)
+        # A trained backbone has the bundle's preprocessing.
+        backbone.preprocessing = data.kind.suited(bundle.preprocessing)
         splits = splits_of(config, data, bundle.seen)
     rows = split_rows(data, splits)
     wanted = [i for i, row in enumerate(rows) if config["split"] in ("all", row["split"])]

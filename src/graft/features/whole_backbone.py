@@ -37,7 +37,6 @@ def features_of(
     """
     device = lone_device(accelerator)
     backbone.to(device)
-    backbone.preprocessing = data.kind.suited(backbone.preprocessing)
     prefix = FastPrefix(backbone.stages.values()) if fast else backbone
     store = FeatureStore(cache_folder(cache["dir"]) / "features", cache["max_bytes"])
     features = SampleFeatures(
