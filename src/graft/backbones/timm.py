@@ -12,7 +12,7 @@ from graft.backbones.backbone import Backbone
 from graft.backbones.carving import names_in
 from graft.backbones.depth import depths
 from graft.backbones.preprocessing import Preprocessing
-from graft.backbones.timm_groups import grouped
+from graft.backbones.timm_groups import timm_groups
 from graft.backbones.timm_origins import Origin, timm_origin
 from graft.backbones.timm_stages import FAMILIES, SPECIAL, cut, layers, recorded
 from graft.backbones.weight_files import Weights, read_weights
@@ -168,10 +168,10 @@ def _carved(model: Any, name: str, preprocessing: Preprocessing, rebuilt: Mappin
     for path in dropped:
         model.set_submodule(path, nn.Identity())
     splits = family in FAMILIES or family in SPECIAL
-    stages = cut(model, family, extras) if splits else grouped(model)
+    stages = cut(model, family, extras) if splits else timm_groups(model)
     if splits and not torch.equal(_run(stages, images), expected):
         # Of a version of timm whose models are made otherwise.
-        stages, splits = grouped(model), False
+        stages, splits = timm_groups(model), False
     if not splits:
         how = f"freezes in {len(stages)} groups" if len(stages) > 1 else "freezes whole or not at all"
         say(f"backbone: {name} is of no structure that is known here: it {how}, and runs as one block")
