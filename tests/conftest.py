@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import os
+import runpy
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -324,3 +325,19 @@ def sweep(make_run: Callable[..., Path], tmp_path: Path) -> Path:
     lr = ["data=digits", "optimizer=adamw", "freeze=full", "optimizer.lr=0.5", "seed=0"]
     make_run("sweep/c0", lr, status="failed", reason="the loss became nan")
     return tmp_path / "sweep"
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """By kind, a folder with a tiny encoder of transformers: random weights, and what lies beside them."""
+    pytest.importorskip("transformers")
+    # Read here: it imports transformers, which is slow.
+    save = runpy.run_path(str(Path(__file__).with_name("tiny_encoders.py")))["save"]
+
+    @functools.cache
+    def saved(kind: str) -> Path:
+        folder = tmp_path_factory.mktemp(kind)
+        save(kind, folder)
+        return folder
+
+    return saved

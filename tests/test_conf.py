@@ -29,7 +29,8 @@ GIVEN = {
     "scheduler": {"optimizer", "span"},
     "head": {"width", "classes"},
     "augment": {"preprocessing"},
-    "backbone": {"training"},
+    # of an encoder's bundle, and the samples to train on
+    "backbone": {"config", "training"},
     "mix": {"classes"},
     "trainer": {
         # chosen by what stands in `callbacks` and `logger`

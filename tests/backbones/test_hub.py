@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from graft.backbones import timm_backbone
+from graft.backbones import timm_backbone, transformers_backbone
+from graft.backbones.encoder_origins import BESIDE, WEIGHTS
 from graft.backbones.making import make_backbone
 from graft.backbones.timm import timm_preprocessing
 from graft.errors import GraftError
@@ -403,3 +404,40 @@ def test_a_bundle_is_built_again_with_as_many_classes(hub, net, tmp_path):
     """CAFormer's head has layers below its classifier, which it has not where there is none."""
     hub.publish_model(net, tmp_path / "pushed", model_args={})
     assert timm_backbone(NAME).rebuilt == {"name": "test_resnet", "model_args": {"num_classes": 7}}
+
+
+@pytest.fixture
+def pushed(hub, encoder):
+    """A repository that holds a tiny BERT, whose branch is at the commit."""
+    files = {file.name: file.read_bytes() for file in encoder("bert").iterdir()}
+    for name, content in files.items():
+        hub.publish(name, content)
+    for name in {*BESIDE, *WEIGHTS} - set(files):
+        hub.lacks(name)
+    hub.publish("config.json", files["config.json"], revision="main")
+    return hub
+
+
+def test_an_encoder_is_fetched_once_and_stays_at_its_commit(pushed, encoder, monkeypatch):
+    first = transformers_backbone(REPOSITORY)
+    assert first.rebuilt["revision"] == COMMIT
+    assert pushed.asked()
+    again = transformers_backbone(REPOSITORY, COMMIT)
+    assert not pushed.asked()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    offline = transformers_backbone(REPOSITORY)
+    known = transformers_backbone(str(encoder("bert")))
+    for other in (again, offline, known):
+        states = zip(first.state_dict().values(), other.state_dict().values(), strict=True)
+        assert all(torch.equal(one, two) for one, two in states)
+        assert other.preprocessing == first.preprocessing
+
+
+def test_an_encoder_that_cannot_be_had_is_one_line(hub, monkeypatch, dead_address):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(GraftError, match="HF_HUB_OFFLINE is set"):
+        transformers_backbone(REPOSITORY)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", dead_address)
+    with pytest.raises(GraftError, match=r"does not answer .*; backbone\.name=<folder> takes a copy"):
+        transformers_backbone(REPOSITORY)

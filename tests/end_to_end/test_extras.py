@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXTRAS = {"timm", "huggingface_hub", "optuna", "submitit", "cleanlab", "soundfile", "soxr"}
+EXTRAS = {"timm", "huggingface_hub", "optuna", "submitit", "cleanlab", "soundfile", "soxr", "transformers"}
+EXTRAS |= {"datasets"}
 CODE = f"""
 import sys
 from graft import train

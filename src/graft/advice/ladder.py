@@ -49,6 +49,8 @@ def words_of(candidate: Candidate, options: Mapping[str, Node]) -> list[str]:
         words = [f"backbone={candidate.name}"]
     else:
         words = [f"backbone={library}", quoted("backbone.name", str(node["name"]))]
+    if node.get("revision") is not None:
+        words.append(quoted("backbone.revision", str(node["revision"])))
     if "weights" in node:
         weights = node["weights"]
         words.append("backbone.weights=null" if weights is None else quoted("backbone.weights", str(weights)))

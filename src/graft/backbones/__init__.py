@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graft.backbones.timm import timm_backbone as timm_backbone
     from graft.backbones.torchvision import supported_names as supported_names
     from graft.backbones.torchvision import torchvision_backbone as torchvision_backbone
+    from graft.backbones.transformers import transformers_backbone as transformers_backbone
     from graft.backbones.weights import load_weights as load_weights
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     "row_network": ("table_mlp",),
     "timm": ("timm_backbone",),
     "torchvision": ("supported_names", "torchvision_backbone"),
+    "transformers": ("transformers_backbone",),
     "weights": ("load_weights",),
 }
 

@@ -49,7 +49,11 @@ def fetched(address: str, sha256: str | None) -> Path:
     return file
 
 
-def hub_file(repository: str, name: str, revision: str | None, key: str) -> Path:
+# What helps where weights of timm's cannot be had.
+TIMM_WAYS = "backbone.weights=<file> takes a copy, backbone.weights=null starts untrained"
+
+
+def hub_file(repository: str, name: str, revision: str | None, key: str, ways: str = TIMM_WAYS) -> Path:
     """A file of a repository of the Hugging Face Hub, from the hub's own cache or from the network into it.
 
     Args:
@@ -57,6 +61,7 @@ def hub_file(repository: str, name: str, revision: str | None, key: str) -> Path
         name: of the file.
         revision: a commit; None: what is cached, or else the newest.
         key: the key and its value, for messages.
+        ways: what helps where the hub cannot be asked.
 
     Raises:
         FileNotFoundError: the repository is there, and has no such file.
@@ -73,8 +78,7 @@ def hub_file(repository: str, name: str, revision: str | None, key: str) -> Path
     if is_offline_mode():
         raise GraftError(f"{key}: {repository} is not in the hub's cache, and HF_HUB_OFFLINE is set")
     # The library itself would try for half a minute.
-    if why := _out_of_reach(constants.ENDPOINT):
-        ways = "backbone.weights=<file> takes a copy, backbone.weights=null starts untrained"
+    if why := out_of_reach(constants.ENDPOINT):
         raise GraftError(f"{key}: {repository} is not in the hub's cache, and {why}; {ways}")
     try:
         return Path(hf_hub_download(repository, name, revision=revision))
@@ -89,7 +93,7 @@ def hub_file(repository: str, name: str, revision: str | None, key: str) -> Path
         raise GraftError(f"{key}: {repository} cannot be had ({first_line(error)})") from error
 
 
-def _out_of_reach(endpoint: str) -> str | None:
+def out_of_reach(endpoint: str) -> str | None:
     """Why nothing answers at an address; None where something does, whatever it says."""
     request = urllib.request.Request(endpoint, method="HEAD")
     try:

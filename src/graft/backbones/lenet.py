@@ -33,12 +33,15 @@ def simple_cnn(
         sha256: of a file or an address in `weights` (see `read_weights`).
 
     Raises:
-        GraftError: the images are too small for two convolutions and poolings, or the weights do not fit.
+        GraftError: the images are too small for two convolutions and poolings, there is no such pooling, or
+            the weights do not fit.
     """
     if image_size < SMALLEST:
         raise GraftError(
             f"backbone.image_size={image_size} is below {SMALLEST}, the smallest simple_cnn takes"
         )
+    if pooling not in POOLINGS:
+        raise GraftError(f"backbone.pooling={pooling} is none of {', '.join(POOLINGS)}")
     source = read_weights(weights, sha256) if weights else None
     if source is not None:
         _check_pooling(pooling, source)

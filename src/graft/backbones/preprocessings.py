@@ -47,6 +47,8 @@ READERS = {
     "words": ("graft.backbones.words", "TextPreprocessing"),
     "columns": ("graft.backbones.columns", "Columns"),
     "log_mel": ("graft.backbones.log_mel", "LogMel"),
+    "tokens": ("graft.backbones.tokens", "TokensPreprocessing"),
+    "wave": ("graft.backbones.waves", "WavePreprocessing"),
 }
 
 

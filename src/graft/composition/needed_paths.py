@@ -15,6 +15,8 @@ from graft.runs.records import run_folders
 
 # The form of torchvision's names for weights. torchvision says which of them a network has.
 NAMED_WEIGHTS = re.compile(r"DEFAULT|[A-Z0-9]+_[A-Z0-9_]+")
+# What can be no name of the hub's.
+_LIKE_A_FOLDER = re.compile(r"[./~]|.*/.*/")
 
 
 def check_paths(config: Mapping[str, Any], command: str) -> None:
@@ -66,7 +68,10 @@ def _check_data(data: Mapping[str, Any]) -> None:
 def _check_backbone(node: Mapping[str, Any]) -> None:
     given, sha256 = node.get("weights"), node.get("sha256")
     # Whether timm has weights of a name has been checked where the list knows them.
-    named = given is not None and TARGETS.get(node["_target_"]) == "timm" and is_word(given)
+    libraries = ("timm", "transformers")
+    if TARGETS.get(node["_target_"]) == "transformers" and _LIKE_A_FOLDER.match(str(node.get("name"))):
+        existing("backbone.name", node["name"], "folder")
+    named = given is not None and TARGETS.get(node["_target_"]) in libraries and is_word(given)
     if given is not None and is_address(given):
         if sha256 is None:
             raise GraftError(

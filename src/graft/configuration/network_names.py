@@ -8,12 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from graft.configuration.paths import expanded
 from graft.configuration.weights_place import file_and_place, is_address
 from graft.errors import GraftError, did_you_mean, nearest
 
 # The versions that networks.csv lists; another may have more.
 LISTED = {"torchvision": "0.29.2", "timm": "1.0.31"}
 HUB = "hf-hub:"
+# Before an encoder of transformers: a folder, or a repository of the hub.
+ENCODER = "hf:"
 # What `backbone.weights` says to mean those of the repository that the name names.
 HUB_WEIGHTS = "hub"
 # Those of an installed package, and those that the name says or, where it does not, the usual ones.
@@ -29,6 +32,7 @@ TARGETS = {
     "graft.backbones.simple_cnn": "graft",
     "graft.backbones.torchvision_backbone": "torchvision",
     "graft.backbones.timm_backbone": "timm",
+    "graft.backbones.transformers_backbone": "transformers",
 }
 
 
@@ -128,11 +132,16 @@ def check_network(node: Mapping[str, object]) -> None:
 def with_weights_named(node: Mapping[str, Any]) -> dict[str, Any]:
     """A `backbone` node that says which weights it means, so that a run begun again later has the same.
 
+    An encoder's folder is named from the root on.
+
     Raises:
         GraftError: the usual ones of a name are not known.
     """
     named = dict(node)
-    if TARGETS.get(str(node.get("_target_"))) == "timm" and node.get("weights") == PRETRAINED:
+    library = TARGETS.get(str(node.get("_target_")))
+    if library == "transformers" and isinstance(node.get("name"), str) and expanded(node["name"]).is_dir():
+        named["name"] = str(expanded(node["name"]).absolute())
+    if library == "timm" and node.get("weights") == PRETRAINED:
         named["weights"] = usual_weights(str(node["name"]))
     return named
 
@@ -203,7 +212,8 @@ def nodes_by_name(
 ) -> dict[str, dict[str, Any]]:
     """The node of every backbone that a name alone builds: options, torchvision's, timm's, the hub's.
 
-    A name that several have is the option's, or else torchvision's; with a tag it is timm's.
+    A name that several have is the option's, or else torchvision's; with a tag it is timm's. `hf:` stands
+    before an encoder.
 
     Args:
         options: of the group `backbone`.
@@ -221,12 +231,23 @@ def nodes_by_name(
         for name in names:
             if name in known:
                 continue
+            if name.startswith(ENCODER):
+                known[name] = encoder_node(options["transformers"], name)
+                continue
             if not name.startswith(HUB) and name.partition(".")[0] not in networks("timm"):
                 raise GraftError(f"{key}{name} is no backbone that there is{did_you_mean(name, known)}")
             node = {**options["timm"], "name": name, "weights": usual_weights(name)}
             check_network(node)
             known[name] = node
     return known
+
+
+def encoder_node(option: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The node of the encoder that `hf:folder`, `hf:owner/name` or `hf:owner/name@revision` names."""
+    place, _, revision = name.removeprefix(ENCODER).partition("@")
+    if expanded(place).is_dir():
+        return {**option, "name": str(expanded(place).absolute())}
+    return {**option, "name": place, "revision": revision or None}
 
 
 def hub_parts(name: str) -> tuple[str, str]:
@@ -266,7 +287,7 @@ def no_such_network(library: str, name: str, known: Iterable[str]) -> str:
             f"{said} is no classifier of {library}'s, but of {other}'s: backbone={other} backbone.name={name}"
         )
     if _TEXT.search(name):
-        return f"{said} is a network for text; Graft takes image classifiers"
+        return f"{said} is a network for text: backbone=transformers backbone.name=…"
     if near := did_you_mean(base, known):
         return f"{said} is no classifier of {library}'s{near}"
     if near := nearest(base, classifiers(other)):

@@ -92,6 +92,8 @@ KINDS = {
     "words": ("graft.data.text_kind", "TEXTS"),
     "columns": ("graft.data.row_kind", "ROWS"),
     "log_mel": ("graft.data.sound_kind", "SOUNDS"),
+    "tokens": ("graft.data.text_kind", "TEXTS"),
+    "wave": ("graft.data.sound_kind", "SOUNDS"),
 }
 
 

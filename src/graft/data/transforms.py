@@ -90,6 +90,8 @@ TRANSFORMS = {
     "words": ("graft.data.text_transform", "TextTransform"),
     "columns": ("graft.data.row_transform", "RowTransform"),
     "log_mel": ("graft.data.sound_transform", "SoundTransform"),
+    "tokens": ("graft.data.token_transform", "TokenTransform"),
+    "wave": ("graft.data.wave_transform", "WaveTransform"),
 }
 
 

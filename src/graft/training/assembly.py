@@ -206,6 +206,9 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     if config.head.get("standardize", False) is None:
         config = replace(config, head={**config.head, "standardize": config.solves})
     backbone = backbone_for(config.backbone, data, splits["train"])
+    if (revision := backbone.rebuilt.get("revision")) is not None:
+        # The commit that a name of the hub, or a branch, has come to, so that it is the same for good.
+        config = replace(config, backbone={**config.backbone, "revision": revision})
     loading = make_loading(config, data, splits, backbone.preprocessing)
     plan = make_plan(config, backbone)
     module = make_module(config, backbone, loading, plan)
