@@ -26,6 +26,9 @@ def located_values(config: Config) -> Plain:
     for key in PATHS:
         if isinstance(given := get(values, key), str):
             values = replaced(values, key, absolute(given))
+    # A folder of a data set, which else would be a name of the hub's.
+    if get(values, "data._target_") == "graft.sources.hub_data":
+        values = replaced(values, "data.name", absolute(get(values, "data.name")))
     return values
 
 

@@ -1,6 +1,7 @@
 """Images of more than 8 bits a value, and how to get all of their bits from Pillow. Imports no torch."""
 
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _raw_modes(image: Image.Image) -> set[str]:
     return {str(tile.args if isinstance(tile.args, str) else (tile.args or [""])[0]) for tile in tiles}
 
 
-def deep_colours(path: str | Path, image: Image.Image) -> NDArray[np.uint16]:
+def deep_colours(path: str | Path | BytesIO, image: Image.Image) -> NDArray[np.uint16]:
     """The colours of an opened image that `has_deep_colours`: `(H, W, 3)`, with its opacity `(H, W, 4)`."""
     with_grey = "LA;16B" in _raw_modes(image)
     upper = np.asarray(image).astype(np.uint16)

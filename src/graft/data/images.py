@@ -1,6 +1,7 @@
 """From an image file, or any PIL image, to RGB: the one place that knows modes, rotation and damage."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,9 +16,11 @@ from graft.data.samples import SampleError
 
 _ORIENTATION = 0x0112  # EXIF tag
 Result = TypeVar("Result")
+# A path, or what stands in a file; its `str` is what messages call it.
+File = str | Path | BytesIO
 
 
-def read_image(path: str | Path, at_least: int | None = None, levels: AllLevels | None = None) -> Image.Image:
+def read_image(path: File, at_least: int | None = None, levels: AllLevels | None = None) -> Image.Image:
     """Read an image file as RGB, upright.
 
     Args:
@@ -33,7 +36,7 @@ def read_image(path: str | Path, at_least: int | None = None, levels: AllLevels 
     return _opened(path, lambda image: to_rgb(_coloured(path, image, levels), levels), at_least)
 
 
-def read_values(path: str | Path) -> tuple[str, NDArray[Any]]:
+def read_values(path: File) -> tuple[str, NDArray[Any]]:
     """The kind of an image's values and the values of its colours, in an image of more than 8 bits.
 
     Raises:
@@ -47,7 +50,7 @@ def read_values(path: str | Path) -> tuple[str, NDArray[Any]]:
     return _opened(path, values)
 
 
-def stored_mode(path: str | Path) -> str:
+def stored_mode(path: File) -> str:
     """Pillow's name of the mode that an image file is stored in, with the bits that it hides.
 
     Decodes no pixels.
@@ -62,7 +65,7 @@ def stored_mode(path: str | Path) -> str:
         raise SampleError(f"{path}: cannot be read as an image ({type(error).__name__})") from error
 
 
-def _opened(path: str | Path, use: Callable[[Image.Image], Result], at_least: int | None = None) -> Result:
+def _opened(path: File, use: Callable[[Image.Image], Result], at_least: int | None = None) -> Result:
     try:
         with Image.open(path, formats=formats()) as image:
             most = Image.MAX_IMAGE_PIXELS
@@ -88,7 +91,7 @@ def _opened(path: str | Path, use: Callable[[Image.Image], Result], at_least: in
         raise SampleError(f"{path}: cannot be read as an image ({reason})") from error
 
 
-def _coloured(path: str | Path, image: Image.Image, levels: AllLevels | None) -> Image.Image:
+def _coloured(path: File, image: Image.Image, levels: AllLevels | None) -> Image.Image:
     """An opened image, loaded; colours of 16 bits, of which Pillow keeps the upper 8, by their levels."""
     if not has_deep_colours(image):
         image.load()

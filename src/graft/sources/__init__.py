@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from graft.sources.downloads import torchvision_data as torchvision_data
     from graft.sources.drawing import glyphs as glyphs
     from graft.sources.folders import image_folder as image_folder
+    from graft.sources.hub_sets import hub_data as hub_data
     from graft.sources.manifests import csv_manifest as csv_manifest
     from graft.sources.prediction import ReadableSamples as ReadableSamples
     from graft.sources.prediction import collate_readable as collate_readable
@@ -27,6 +28,7 @@ _HOMES = {
     "downloads": ("torchvision_data",),
     "drawing": ("glyphs",),
     "folders": ("image_folder",),
+    "hub_sets": ("hub_data",),
     "manifests": ("csv_manifest",),
     "prediction": ("ReadableSamples", "collate_readable", "find_images", "find_samples", "find_sounds"),
     "sounds": ("audio_csv", "audio_folder"),
