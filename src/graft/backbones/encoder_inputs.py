@@ -81,7 +81,7 @@ def wave_preprocessing(library: ModuleType, origin: EncoderOrigin) -> WavePrepro
             f"backbone.name={origin.name}: its feature extractor is {kind}, and {' and '.join(EXTRACTORS)} "
             "are known here"
         )
-    plain = {
+    plain: dict[str, Any] = {
         key: value for key, value in settings.items() if isinstance(value, bool | int | float | str | None)
     }
     rate = int(plain["sampling_rate"])

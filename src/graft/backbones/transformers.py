@@ -1,7 +1,7 @@
 """The adapter to transformers: encoders of texts, sounds and images, from a folder or the hub."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
@@ -200,6 +200,7 @@ def _preprocessing(
 ) -> AnyPreprocessing:
     if origin is None:
         raise GraftError(f"backbone.name={name}: nothing says how samples become its input")
+    readers: dict[str, Callable[[ModuleType, EncoderOrigin], AnyPreprocessing]]
     readers = {"text": tokens_preprocessing, "sound": wave_preprocessing, "image": image_preprocessing}
     read: AnyPreprocessing = readers[KINDS[model.main_input_name]](library, origin)
     return read
