@@ -1,10 +1,13 @@
 """What is special to sounds: the spectrogram that suits a backbone, and what can be wrong with a sound."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from graft.backbones import LogMel, Preprocessing
 from graft.backbones.preprocessings import read_preprocessing
+from graft.backbones.waves import WavePreprocessing
 from graft.data import Sound
 from graft.data.image_kind import IMAGES
 from graft.data.kinds import kind_of
@@ -62,6 +65,12 @@ def test_settings_that_make_no_spectrogram_are_refused(asked, said):
 def test_kinds_do_not_mix():
     with pytest.raises(GraftError, match="backbone: it takes sounds, and data has images"):
         IMAGES.suited(SOUNDS.suited(PICTURE))
+
+
+def test_an_encoder_hears_as_long_as_is_asked_for():
+    wave = WavePreprocessing("Wav2Vec2FeatureExtractor", 16000, 10.0, {"sampling_rate": 16000})
+    assert SOUNDS.suited(wave) == wave
+    assert replace(SOUNDS, seconds=2.0).suited(wave).seconds == 2.0
 
 
 def samples(*sounds):

@@ -81,6 +81,8 @@ def text_cnn(
         raise GraftError(f"backbone.tokens={tokens} is none of {', '.join(TOKENS)}{near}")
     source = read_weights(weights, sha256) if weights else None
     recorded = None if source is None else _recorded(source, tokens)
+    if max_length is None:
+        raise GraftError("backbone.max_length=null: text_cnn needs a number of tokens, at least 1")
     tokens = tokens or ("words" if recorded is None else recorded.tokens)
     built = {} if source is None else (source.description or {}).get("backbone") or {}
     embedding = embedding or built.get("embedding") or EMBEDDING

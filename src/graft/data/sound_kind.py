@@ -14,6 +14,7 @@ from PIL import Image
 from graft.backbones.log_mel import LogMel
 from graft.backbones.preprocessing import Preprocessing
 from graft.backbones.preprocessings import AnyPreprocessing
+from graft.backbones.waves import WavePreprocessing
 from graft.data.kinds import check_kind, how_many
 from graft.data.levels import AllLevels
 from graft.data.samples import SampleError, Samples
@@ -92,6 +93,8 @@ class Sounds:
                 return replace(self, seconds=seconds)._drawn(preprocessing.picture)
             return replace(preprocessing, **asked)
         check_kind(self, preprocessing)
+        if isinstance(preprocessing, WavePreprocessing) and self.seconds is not None:
+            return preprocessing.lasting(self.seconds)
         return preprocessing
 
     def _asked(self) -> dict[str, Any]:

@@ -82,6 +82,8 @@ def table_csv(
             from, or the classes are wrong as for `image_folder`.
     """
     source = f"data.file={file}"
+    if not label:
+        raise GraftError("data.label=null: a table needs the name of the column of the classes")
     read = _read(expanded(file), source, encoding, [label])
     asked = {"label": label, "split": split, "group": group, "id": id}
     place_of = places(source, read.columns, {key: column for key, column in asked.items() if column})

@@ -47,6 +47,8 @@ def text_csv(
             `image_folder`.
     """
     source = f"data.file={file}"
+    if not label:
+        raise GraftError("data.label=null: a CSV of texts needs the name of the column of the classes")
     named = {"text": text, "label": label, "split": split, "group": group}
     asked = {key: column for key, column in named.items() if column is not None}
     read = read_rows(expanded(file), source, list(asked.values()), encoding)
