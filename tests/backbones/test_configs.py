@@ -15,6 +15,7 @@ from graft.configuration.network_names import networks
 CONF = Path(__file__).parents[2] / "conf" / "backbone"
 FILES = sorted(CONF.glob("*.yaml"))
 TIMM = "graft.backbones.timm_backbone"
+TRANSFORMERS = "graft.backbones.transformers_backbone"
 
 
 @pytest.fixture(params=FILES, ids=lambda file: file.stem)
@@ -27,8 +28,8 @@ def test_keys_are_the_target_s_arguments_in_its_order(file):
     arguments = [*inspect.signature(get_method(config["_target_"])).parameters]
     # Stochastic depth is for networks that have it; more arguments for those that are asked for by any name.
     optional = {"drop_path"} if config.get("name") == "???" else {"drop_path", "model_args"}
-    # The samples that train, of what learns from them.
-    optional.add("training")
+    # The samples that train, of what learns from them; the encoder's, which a bundle has.
+    optional |= {"training", "config"}
     arguments = [argument for argument in arguments if argument in config or argument not in optional]
     assert list(config) == ["_target_", *arguments]
 
@@ -56,6 +57,8 @@ def test_named_weights_are_there_for_the_name(file):
         known = (
             ["pretrained"] if config["name"] == "???" else ["package"] if config["name"] in PACKAGES else []
         )
+    elif config["_target_"] == TRANSFORMERS:
+        known = ["pretrained"]
     elif config.get("name", "???") != "???":
         known = [entry.name for entry in models.get_model_weights(config["name"])]
     else:

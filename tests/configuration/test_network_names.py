@@ -62,10 +62,13 @@ WRONG = [
             "r3d_18": "video",
             "raft_small": "optical flow",
             "quantized_resnet18": "quantization",
-            "bert-base-uncased": "text",
-            "gpt2": "text",
-            "Llama-3": "text",
         }.items()
+    ),
+    # What another adapter takes.
+    *(
+        (words(library, name), f"{name} is a network for text: backbone=transformers backbone.name=")
+        for library in ("torchvision", "timm")
+        for name in ("bert-base-uncased", "gpt2", "Llama-3")
     ),
     # Names of the hub.
     (

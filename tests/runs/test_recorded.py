@@ -16,6 +16,7 @@ NEEDED = {
     "data=csv": ["data.file=x"],
     "regularizer=l2_sp": ["optimizer.weight_decay=0"],
     "regularizer=co_tuning": ["backbone=resnet18"],
+    "data=hf": ["data.name=x"],
     "data=audio_csv": ["data.file=x"],
     "data=audio_folder": ["data.root=x"],
     "data=table_csv": ["data.file=x", "backbone=table_mlp"],
@@ -25,8 +26,8 @@ OPTIONS = [
     (group, path.stem)
     for group in GROUPS
     for path in sorted((conf_dir() / group).glob("[!_]*.yaml"))
-    # Two have no network of their own, and one is one of the rest. Packaged networks are told by timm's name.
-    if path.stem not in ("torchvision", "timm", "auto") and "_lite" not in path.stem
+    # Three have no network of their own, and one is one of the rest. Packaged networks are told by timm's name.
+    if path.stem not in ("torchvision", "timm", "transformers", "auto") and "_lite" not in path.stem
 ]
 
 

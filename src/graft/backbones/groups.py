@@ -64,7 +64,9 @@ def grouped(model: nn.Module, places: Mapping[int, int], whole: nn.Module) -> St
     shares = _Shares(places)
     shares.give(model, "", 0)
     stages = [group for _, group in sorted(shares.groups.items())]
-    stages[-1].around, stages[-1].whole = tuple(shares.around), (whole,)
+    # What runs the model is in its mode too.
+    outside = [module for module in whole.modules() if module not in set(model.modules())]
+    stages[-1].around, stages[-1].whole = (*shares.around, *outside), (whole,)
     return {"stem" if number == 0 else f"group{number}": group for number, group in enumerate(stages)}
 
 

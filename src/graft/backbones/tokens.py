@@ -4,11 +4,12 @@ import json
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from math import isqrt
 from typing import Any, ClassVar
 
+from graft.backbones.preprocessings import check_keys
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError, first_line
 
@@ -88,12 +89,7 @@ class TokensPreprocessing:
         Raises:
             GraftError: a key is unknown or missing, or a value is outside what can be built.
         """
-        known = {field.name for field in fields(cls)}
-        if set(values) != known:
-            wrong = ", ".join(sorted(str(key) for key in set(values) ^ known))
-            raise GraftError(
-                f"preprocessing must have exactly the keys {', '.join(sorted(known))}; see {wrong}"
-            )
+        check_keys(values, cls, "preprocessing")
         try:
             content = zlib.decompress(b64decode(values["tokenizer"], validate=True)).decode("utf-8")
         except (ValueError, TypeError, zlib.error) as error:

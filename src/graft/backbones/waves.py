@@ -1,10 +1,11 @@
 """How a sound becomes the input of an encoder of sounds, as plain data. Imports no torch."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil, isqrt
 from typing import Any, ClassVar
 
+from graft.backbones.preprocessings import check_keys
 from graft.errors import GraftError
 
 # Seconds of a sound that are heard at most, unless more are asked for.
@@ -76,10 +77,5 @@ class WavePreprocessing:
         Raises:
             GraftError: a key is unknown or missing, or a value is outside what can be built.
         """
-        known = {field.name for field in fields(cls)}
-        if set(values) != known:
-            wrong = ", ".join(sorted(str(key) for key in set(values) ^ known))
-            raise GraftError(
-                f"preprocessing must have exactly the keys {', '.join(sorted(known))}; see {wrong}"
-            )
+        check_keys(values, cls, "preprocessing")
         return cls(**values)
