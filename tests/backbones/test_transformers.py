@@ -10,6 +10,7 @@ from torch import nn
 
 from graft.backbones import transformers_backbone
 from graft.backbones.depth import depths
+from graft.backbones.encoder_stages import ROWS
 from graft.backbones.making import make_backbone
 from graft.data import evaluation_transform
 from graft.errors import GraftError
@@ -113,6 +114,23 @@ def test_what_fills_up_changes_nothing(encoder, kind):
     alone = {name: tensor[:1, : int(inputs["mask"][0].sum())] for name, tensor in inputs.items()}
     with torch.no_grad():
         torch.testing.assert_close(backbone(alone), backbone(inputs)[:1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["bert", "mpnet"])
+def test_a_short_text_costs_no_more_for_a_long_one_in_its_batch(encoder, kind):
+    folder = encoder(kind)
+    texts = ["film " * (1 if place % 2 else 24) for place in range(2 * ROWS)]
+    backbone = transformers_backbone(str(folder), training=texts).eval()
+    transform = evaluation_transform(backbone.preprocessing)
+    none = np.zeros(len(texts), np.int64)
+    inputs = transform.finish([transform.prepare(text) for text in texts], None, none, none)
+    seen = []
+    modules = (part for part in backbone.modules() if type(part).__name__.endswith("Attention"))
+    next(modules).register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[:2]))
+    with torch.no_grad():
+        torch.testing.assert_close(backbone(inputs), by_hand(folder, inputs), rtol=1e-5, atol=1e-6)
+    # Three and 26 tokens with what stands around the words.
+    assert [(rows, length) for rows, length in seen] == [(ROWS, 3), (ROWS, 26)]
 
 
 def test_texts_are_as_long_as_the_longest_to_train_on(encoder):

@@ -4,7 +4,7 @@ Between two stages there is one tensor, `(B, L, D)`; where some of its L places 
 whose last channel is 1 where there is something and 0 where there is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +17,8 @@ from graft.backbones.torchvision_stages import Stages
 # Where the layers may be, and the norm behind them.
 LAYERS = ("encoder.layer", "encoder.layers", "transformer.layer", "layers")
 NORMS = ("layernorm", "encoder.layernorm", "encoder.layer_norm")
+# So many rows of a batch are run together, those of about the same length.
+ROWS = 16
 
 
 class How(NamedTuple):
@@ -50,6 +52,30 @@ def unseen(mask: Tensor) -> Tensor:
     Not `-inf`, so that a row of padding alone, an empty text, has weights all the same.
     """
     return ((1 - mask) * torch.finfo(mask.dtype).min)[:, None, None, :]
+
+
+def in_parts(mask: Tensor, run: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """Run a batch in parts of rows of about the same length, each no longer than its longest row.
+
+    All rows of an input are as long as the longest text of the data, and most texts are far shorter.
+
+    Args:
+        mask: `(B, L)`.
+        run: from places of rows `(b,)` and a length l to what comes out of them, `(b, l, D)`.
+
+    Returns:
+        `(B, L, D)`, zeros behind what was run.
+    """
+    places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    lengths = ((mask != 0) * places).amax(1).clamp(min=1)
+    order = lengths.argsort(stable=True)
+    sizes = lengths[order].tolist()
+    parts = []
+    for start in range(0, len(sizes), ROWS):
+        longest = sizes[min(start + ROWS, len(sizes)) - 1]
+        out = run(order[start : start + ROWS], longest)
+        parts.append(nn.functional.pad(out, (0, 0, 0, mask.shape[1] - longest)))
+    return torch.cat(parts)[order.argsort()]
 
 
 class Tokens(nn.Module):
@@ -131,8 +157,14 @@ class Layer(nn.Module):
         if not self.masked:
             return _tensor(self.layer(given))
         tokens, mask = divided(given)
-        attention = {"attention_mask": unseen(mask)} if self.attends else {}
-        return masked(_tensor(self.layer(tokens, **attention)), mask)
+        if not self.attends:
+            return masked(_tensor(self.layer(tokens)), mask)
+
+        def run(rows: Tensor, length: int) -> Tensor:
+            seen = unseen(mask[rows, :length])
+            return _tensor(self.layer(tokens[rows, :length], attention_mask=seen))
+
+        return masked(in_parts(mask, run), mask)
 
 
 class Norm(nn.Module):
@@ -210,8 +242,7 @@ class Whole(nn.Module):
         if isinstance(given, Tensor):
             output, mask = self.model(given), None
         elif self.how.kind == "text":
-            mask = given["mask"]
-            output = self.model(input_ids=given["tokens"], attention_mask=mask)
+            return self._of_texts(given["tokens"], given["mask"])
         else:
             told = given["mask"] if self.how.attends else None
             output = self.model(given["values"], attention_mask=told)
@@ -223,4 +254,13 @@ class Whole(nn.Module):
             return features
         tokens = output.last_hidden_state
         pooled: Tensor = self.pool(tokens if mask is None else masked(tokens, mask))
+        return pooled
+
+    def _of_texts(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        def run(rows: Tensor, length: int) -> Tensor:
+            output = self.model(input_ids=tokens[rows, :length], attention_mask=mask[rows, :length])
+            found: Tensor = output.last_hidden_state
+            return found
+
+        pooled: Tensor = self.pool(masked(in_parts(mask, run), mask))
         return pooled
