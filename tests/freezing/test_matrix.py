@@ -20,8 +20,8 @@ CONF = Path(__file__).parents[2] / "conf"
 STRATEGIES = sorted(path.stem for path in (CONF / "freeze").glob("*.yaml"))
 # The last one runs as one block.
 SMALL = ["simple_cnn", "mobilenet_v3_small", "hrnet_w18_small"]
-# Those of images; networks of texts and rows learn from training samples first, encoders are those of a folder, and
-# all have tests of their own.
+# Those of images; networks of texts and rows learn from training samples first, encoders are those of a
+# folder, and all have tests of their own.
 OTHERS = {"torchvision", "timm", "text_cnn", "table_mlp", "transformers"}
 LISTED = sorted({path.stem for path in (CONF / "backbone").glob("*.yaml")} - OTHERS)
 # Six seconds each.

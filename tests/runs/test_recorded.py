@@ -26,7 +26,7 @@ OPTIONS = [
     (group, path.stem)
     for group in GROUPS
     for path in sorted((conf_dir() / group).glob("[!_]*.yaml"))
-    # Three have no network of their own, and one is one of the rest. Packaged networks are told by timm's name.
+    # Three have no network of their own, and one is one of the rest. Packaged ones are told by timm's name.
     if path.stem not in ("torchvision", "timm", "transformers", "auto") and "_lite" not in path.stem
 ]
 

@@ -1,26 +1,17 @@
 """Data sets of the Hugging Face Hub, and folders of the same form: Parquet, saved ones, files."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
-
-from PIL import Image
 
 from graft.backbones.fetching import out_of_reach
 from graft.configuration.names import nfc
 from graft.configuration.paths import expanded
 from graft.configuration.version import DISTRIBUTION
-from graft.data.image_kind import IMAGES
-from graft.data.image_samples import ImageSamples
-from graft.data.images import read_image, stored_mode
-from graft.data.kinds import Kind
 from graft.data.sample_data import SampleData
-from graft.data.samples import SampleError, Samples
 from graft.errors import GraftError, did_you_mean, first_line
+from graft.sources.hub_samples import KINDS, MAKERS
 from graft.sources.parts import PARTS, parts_of
 
 _REPOSITORY = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
@@ -264,103 +255,5 @@ def _numbered(
     learnt = parts.get("train") or parts.get("all")
     lacking = sorted(found - set(learnt[1])) if learnt else []
     why = f"{key}: the other parts hold a class that train lacks: {lacking[0]}" if lacking else None
-    kind = KINDS[columns.kind]([rows for rows, _ in parts.values()], columns.given, seconds)
+    kind = KINDS[columns.kind](seconds)
     return SampleData(names, lists, notes, untrainable=why, kind=kind)
-
-
-class _Named(BytesIO):
-    """A file in memory, which messages call by its name."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.called = name
-
-    def __str__(self) -> str:
-        return self.called
-
-    def __repr__(self) -> str:
-        return repr(self.called)
-
-
-def _content(rows: Any, column: str, index: int) -> bytes:
-    """The bytes of a row's image or sound.
-
-    Raises:
-        SampleError: it has none, or they lie in a file that cannot be read.
-    """
-    value = rows[index][column]
-    if value is not None and value.get("bytes") is not None:
-        return bytes(value["bytes"])
-    if value is None or not value.get("path"):
-        raise SampleError("it is empty")
-    try:
-        return Path(value["path"]).read_bytes()
-    except OSError as error:
-        raise SampleError(f"{value['path']}: cannot be read ({error.strerror})") from error
-
-
-def _images(names: Sequence[str], labels: Sequence[int], rows: Any, column: str) -> Samples:
-    load, content = partial(_load_image, list(names), rows, column), partial(_content, rows, column)
-    mode = partial(_image_mode, list(names), rows, column)
-    return ImageSamples(names, labels, load, content, load, mode)
-
-
-def _load_image(
-    names: list[str], rows: Any, column: str, index: int, at_least: int | None = None
-) -> Image.Image:
-    return read_image(_Named(_content(rows, column, index), names[index]), at_least)
-
-
-def _image_mode(names: list[str], rows: Any, column: str, index: int) -> str:
-    return stored_mode(_Named(_content(rows, column, index), names[index]))
-
-
-def _sounds(names: Sequence[str], labels: Sequence[int], rows: Any, column: str) -> Samples:
-    return Samples(names, labels, partial(_load_sound, rows, column), partial(_content, rows, column))
-
-
-def _load_sound(rows: Any, column: str, index: int) -> Any:
-    from graft.data.sounds import decoded
-
-    return decoded(_content(rows, column, index))
-
-
-def _texts(names: Sequence[str], labels: Sequence[int], rows: Any, column: str) -> Samples:
-    from graft.data.held_texts import text_samples
-
-    return text_samples(names, labels, ["" if text is None else text for text in rows[column]])
-
-
-def _kind_of_images(parts: Sequence[Any], column: str, seconds: float | None) -> Kind:
-    _no_seconds(seconds)
-    return IMAGES
-
-
-def _kind_of_texts(parts: Sequence[Any], column: str, seconds: float | None) -> Kind:
-    from graft.data.text_kind import TEXTS
-
-    _no_seconds(seconds)
-    return TEXTS
-
-
-def _no_seconds(seconds: float | None) -> None:
-    if seconds is not None:
-        raise GraftError(f"data.seconds={seconds:g} is for sounds, and this data set has none")
-
-
-def _kind_of_sounds(parts: Sequence[Any], column: str, seconds: float | None) -> Kind:
-    from graft.data.sound_kind import Sounds
-
-    return Sounds(seconds=seconds)
-
-
-KINDS: dict[str, Callable[[Sequence[Any], str, float | None], Kind]] = {
-    "image": _kind_of_images,
-    "audio": _kind_of_sounds,
-    "text": _kind_of_texts,
-}
-MAKERS: dict[str, Callable[[Sequence[str], Sequence[int], Any, str], Samples]] = {
-    "image": _images,
-    "audio": _sounds,
-    "text": _texts,
-}
