@@ -10,8 +10,8 @@ from torch import nn
 
 from graft.backbones import transformers_backbone
 from graft.backbones.depth import depths
-from graft.backbones.encoder_stages import ROWS
 from graft.backbones.making import make_backbone
+from graft.backbones.padding import ROWS
 from graft.data import evaluation_transform
 from graft.errors import GraftError
 from graft.models import Bundle, HowTested, linear, load_bundle, save_bundle
@@ -133,12 +133,16 @@ def test_a_short_text_costs_no_more_for_a_long_one_in_its_batch(encoder, kind):
     assert [(rows, length) for rows, length in seen] == [(ROWS, 3), (ROWS, 26)]
 
 
-def test_texts_are_as_long_as_the_longest_to_train_on(encoder):
+def test_texts_are_as_long_as_the_longest_to_train_on(encoder, capsys):
     folder = encoder("bert")
     # Eleven words with what stands around them.
     assert transformers_backbone(str(folder), training=TEXTS).preprocessing.length == 16
+    assert transformers_backbone(str(folder), training=["film " * 20]).preprocessing.length == 32
+    assert not capsys.readouterr().out
     assert transformers_backbone(str(folder), training=["film " * 100_000]).preprocessing.length == 32
+    assert "1 training text has more than 32 tokens; what is beyond is not seen" in capsys.readouterr().out
     assert transformers_backbone(str(folder), max_length=5, training=TEXTS).preprocessing.length == 5
+    assert "more than 5 tokens; what is beyond is not seen (backbone.max_length)" in capsys.readouterr().out
     assert "more than the 32 tokens" in refusal(folder, max_length=33)
 
 

@@ -4,21 +4,20 @@ Between two stages there is one tensor, `(B, L, D)`; where some of its L places 
 whose last channel is 1 where there is something and 0 where there is not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from graft.backbones.inputs import Input
+from graft.backbones.padding import divided, in_parts, masked, unseen
 from graft.backbones.pooling import Pool
 from graft.backbones.torchvision_stages import Stages
 
 # Where the layers may be, and the norm behind them.
 LAYERS = ("encoder.layer", "encoder.layers", "transformer.layer", "layers")
 NORMS = ("layernorm", "encoder.layernorm", "encoder.layer_norm")
-# So many rows of a batch are run together, those of about the same length.
-ROWS = 16
 
 
 class How(NamedTuple):
@@ -34,48 +33,6 @@ class How(NamedTuple):
     kind: str
     masked: bool
     attends: bool
-
-
-def masked(tokens: Tensor, mask: Tensor) -> Tensor:
-    """`(B, L, D)` and `(B, L)` to `(B, L, D + 1)`."""
-    return torch.cat([tokens, mask.to(tokens.dtype).unsqueeze(-1)], dim=-1)
-
-
-def divided(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """The inverse of `masked`; the mask as 0 and 1."""
-    return tokens[..., :-1].contiguous(), tokens[..., -1]
-
-
-def unseen(mask: Tensor) -> Tensor:
-    """`(B, L)` to what is added to attention scores, `(B, 1, 1, L)`: the lowest value where there is padding.
-
-    Not `-inf`, so that a row of padding alone, an empty text, has weights all the same.
-    """
-    return ((1 - mask) * torch.finfo(mask.dtype).min)[:, None, None, :]
-
-
-def in_parts(mask: Tensor, run: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Run a batch in parts of rows of about the same length, each no longer than its longest row.
-
-    All rows of an input are as long as the longest text of the data, and most texts are far shorter.
-
-    Args:
-        mask: `(B, L)`.
-        run: from places of rows `(b,)` and a length l to what comes out of them, `(b, l, D)`.
-
-    Returns:
-        `(B, L, D)`, zeros behind what was run.
-    """
-    places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
-    lengths = ((mask != 0) * places).amax(1).clamp(min=1)
-    order = lengths.argsort(stable=True)
-    sizes = lengths[order].tolist()
-    parts = []
-    for start in range(0, len(sizes), ROWS):
-        longest = sizes[min(start + ROWS, len(sizes)) - 1]
-        out = run(order[start : start + ROWS], longest)
-        parts.append(nn.functional.pad(out, (0, 0, 0, mask.shape[1] - longest)))
-    return torch.cat(parts)[order.argsort()]
 
 
 class Tokens(nn.Module):

@@ -13,8 +13,8 @@ from graft.backbones.preprocessings import check_keys
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError, first_line
 
-# Lengths are rounded up to a multiple of this, so that texts a token longer do not make another shape.
-STEP = 16
+# Lengths are powers of two from this on: folds, whose longest texts differ, then share what was computed.
+SHORTEST = 16
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,22 @@ class TokensPreprocessing:
         text: str = _tokenizer(self.tokenizer, self.length).decode(numbers)
         return text
 
-    def fitted(self, texts: Iterable[str]) -> "TokensPreprocessing":
-        """The same, with the length that the longest of some texts needs, as far as the encoder takes it."""
-        whole = replace(self, length=self.most)
-        longest = max((len(whole.numbers(text)) for text in texts), default=0)
-        return replace(self, length=min(self.most, -(-max(longest, 1) // STEP) * STEP))
+    def fitted(self, texts: Iterable[str], length: int | None = None) -> tuple["TokensPreprocessing", int]:
+        """The same, with the length that the longest of some texts needs, and how many of them are cut.
+
+        Args:
+            texts: that train.
+            length: that is asked for; None: as far as the encoder takes it.
+
+        Raises:
+            GraftError: as `numbers`.
+        """
+        tokenizer = _tokenizer(self.tokenizer, length or self.most)
+        longest, cut = SHORTEST, 0
+        for text in texts:
+            encoded = tokenizer.encode(text)
+            longest, cut = max(longest, len(encoded.ids)), cut + bool(encoded.overflowing)
+        return replace(self, length=length or min(self.most, 1 << (longest - 1).bit_length())), cut
 
     def to_dict(self) -> dict[str, object]:
         """Plain values that YAML and JSON can hold; `from_dict` reads them back, without the name.

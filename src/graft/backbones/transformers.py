@@ -23,6 +23,7 @@ from graft.backbones.weights import load_weights
 from graft.configuration.network_names import PRETRAINED
 from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError, first_line
+from graft.runs.log import say
 
 # What enters an encoder, by its library's name for it, and the kind of samples that it is made of.
 KINDS = {"input_ids": "text", "input_values": "sound", "pixel_values": "image"}
@@ -228,21 +229,31 @@ def _fitted(preprocessing: Any, how: How, max_length: int | None, training: Trai
     Raises:
         GraftError: it is asked for where there is none, or longer than the encoder takes.
     """
+    if isinstance(preprocessing, TokensPreprocessing):
+        return _fitted_to_texts(preprocessing, max_length, training)
     if max_length is not None:
-        if not isinstance(preprocessing, TokensPreprocessing):
-            raise GraftError(f"backbone.max_length={max_length} is for texts, and this encoder takes none")
-        if max_length > preprocessing.most:
-            raise GraftError(
-                f"backbone.max_length={max_length} is more than the {preprocessing.most} tokens that it takes"
-            )
-        return replace(preprocessing, length=max_length)
+        raise GraftError(f"backbone.max_length={max_length} is for texts, and this encoder takes none")
     if not how.masked or not len(training):
         return preprocessing
-    samples = [training[place] for place in range(len(training))]
-    if isinstance(preprocessing, TokensPreprocessing) and not all(isinstance(one, str) for one in samples):
-        # The data will say that they do not go together.
-        return preprocessing
-    return preprocessing.fitted(samples)
+    return preprocessing.fitted(training[place] for place in range(len(training)))
+
+
+def _fitted_to_texts(
+    preprocessing: TokensPreprocessing, max_length: int | None, training: Training
+) -> TokensPreprocessing:
+    most = preprocessing.most
+    if max_length is not None and max_length > most:
+        raise GraftError(f"backbone.max_length={max_length} is more than the {most} tokens that it takes")
+    # Of other samples the data will say that they do not go together.
+    texts = [one for one in (training[place] for place in range(len(training))) if isinstance(one, str)]
+    if not texts:
+        return preprocessing if max_length is None else replace(preprocessing, length=max_length)
+    fitted, cut = preprocessing.fitted(texts, max_length)
+    if cut:
+        have = "1 training text has" if cut == 1 else f"{cut:,} training texts have"
+        limit = "backbone.max_length" if fitted.length < most else "the most that this encoder takes"
+        say(f"{have} more than {fitted.length:,} tokens; what is beyond is not seen ({limit})")
+    return fitted
 
 
 def _plain(config: Any) -> dict[str, Any]:
