@@ -19,7 +19,7 @@ FLOORS = (
     {"sweeps"},
     {"training"},
     {"ranking", "inspection"},
-    {"objective"},
+    {"adaptation", "objective"},
     {"models"},
     {"tasks"},
     {"evaluation"},

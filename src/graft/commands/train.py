@@ -162,6 +162,8 @@ def begin(folder: RunFolder, ready: Prepared, overrides: list[str]) -> None:
     """Record how the run begins or goes on, and say it."""
     loading, checkpoint = ready.parts.loading, ready.checkpoint
     say("\n".join([loading.splits.describe(), *loading.data.notes]))
+    if (target := ready.parts.target) is not None:
+        say("\n".join([f"target {target.splits.describe()}", *target.data.notes]))
     if checkpoint is None:
         record_start(folder, ready.config, overrides, ready.parts)
     else:
@@ -175,7 +177,7 @@ def begin(folder: RunFolder, ready: Prepared, overrides: list[str]) -> None:
 def fitted(folder: RunFolder, ready: Prepared) -> Trained:
     """The model, solved or trained."""
     config, parts, checkpoint = ready.config, ready.parts, ready.checkpoint
-    parts.loading.cache = ready.cached.cache
+    ready.cached.put_in(parts.loading)
     if config.solves:
         assert ready.cached.cache is not None
         return solve_head(folder, config, parts, ready.trainer, ready.cached.cache)

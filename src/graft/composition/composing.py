@@ -53,6 +53,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.id", _process_id, replace=True)
     OmegaConf.register_new_resolver("graft.name", _run_name, replace=True)
     OmegaConf.register_new_resolver("graft.pretrained", _pretrained, replace=True)
+    OmegaConf.register_new_resolver("graft.adapted", _adapted, replace=True)
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
     OmegaConf.register_new_resolver("graft.norm", _norm, replace=True)
 
@@ -110,6 +111,11 @@ def _pretrained(trained: object, scratch: object, other: object = None, *, _root
     if other is None or OmegaConf.select(_root_, "backbone._target_") in LIBRARIES:
         return trained
     return other
+
+
+def _adapted(with_target: object, without: object, *, _root_: DictConfig) -> object:
+    """The first value where there is a target domain, the second where there is none."""
+    return without if OmegaConf.select(_root_, "target") is None else with_target
 
 
 def _norm(*, _root_: DictConfig) -> str | None:

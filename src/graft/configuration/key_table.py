@@ -4,7 +4,7 @@ The shipped YAML files say which keys there are, and their defaults. A key that 
 what its default's type allows, and it is a part of what a run is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from graft.configuration import rules
@@ -174,6 +174,11 @@ KEYS: dict[str, Key] = {
     "regularizer.last": Key(rules.or_null(rules.whole(1))),
     "regularizer.k": Key(rules.whole(1)),
     "regularizer.p": Key(rules.UNIT),
+    "adapt": Key(part=Part.ONE),
+    "adapt.select": Key(rules.one_of("source", "entropy", "snd", "iwv", "dev", "infomax")),
+    "adapt.norm": Key(rules.one_of("joint", "separate", "source")),
+    "adapt.epoch": Key(rules.one_of("source", "target")),
+    "adapt.weight": Key(rules.NOT_NEGATIVE),
     "loss.label_smoothing": Key(rules.SHARE),
     "loss.class_weights": Key(rules.CLASS_WEIGHTS),
     "trainer": Key(part=Part.ONE),
@@ -255,6 +260,14 @@ KEYS: dict[str, Key] = {
     "repeats": Key(rules.whole(1)),
     "split": Key(rules.one_of("train", "val", "test", "all")),
     "accelerator": Key(rules.ACCELERATOR),
+}
+
+
+# The target is any option of `data`.
+KEYS |= {
+    name.replace("data", "target", 1): replace(key, loading=False)
+    for name, key in KEYS.items()
+    if name == "data" or name.startswith("data.")
 }
 
 

@@ -58,8 +58,12 @@ def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain
     known: Plain = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
     # A group that the command line takes out is missed like a key.
     known |= {group: {} for group, option in default_choices(command).items() if option}
-    for group, option in choices.items():
-        if group.startswith("hydra/") or "@" in group:
+    for choice, option in choices.items():
+        group, _, package = choice.partition("@")
+        if group.startswith("hydra/"):
+            continue
+        if package:
+            known |= {package: option_keys(group, name, folders) for name in names_in(option)}
             continue
         for name in names_in(option):
             values = option_keys(group, name, folders)

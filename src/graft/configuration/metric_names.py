@@ -48,8 +48,11 @@ ASSESSED = tuple(metric.name for metric in SINGLE_LABEL if metric.assessed)
 PROBABILISTIC = tuple(metric.name for metric in SINGLE_LABEL if metric.probabilistic)
 OF_A_CLASS = tuple(metric.of_class for metric in SINGLE_LABEL if metric.of_class)
 EACH_EPOCH = tuple(metric.name for metric in SINGLE_LABEL if metric.each_epoch)
+# How well a model does on a target domain, as far as can be told without its labels; see `adapt.select`.
+SCORE = Metric("score", each_epoch=True, assessed=False, most=math.inf)
+SCORED = f"val/{SCORE.name}"
 # Training and validation log these, so a callback can watch them.
-WATCHED = tuple(f"{part}/{name}" for part in ("val", "train") for name in EACH_EPOCH)
+WATCHED = (*(f"{part}/{name}" for part in ("val", "train") for name in EACH_EPOCH), SCORED)
 VALIDATED = tuple(key for key in WATCHED if key.startswith("val/"))
 # This chooses among runs unless another metric is asked for.
 USUAL = "val/accuracy"
@@ -58,7 +61,7 @@ USUAL = "val/accuracy"
 def metric_of(key: str) -> Metric:
     """The metric of a key such as `val/loss`; one of a user's own is a loss if it ends so, else a share."""
     name = key.rpartition("/")[2]
-    known = (metric for metric in SINGLE_LABEL if metric.name == name)
+    known = (metric for metric in (*SINGLE_LABEL, SCORE) if metric.name == name)
     loss = name.endswith("loss")
     return next(known, Metric(name, lower_is_better=loss, most=math.inf if loss else 1.0))
 

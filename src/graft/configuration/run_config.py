@@ -6,7 +6,7 @@ from typing import Any
 
 from graft.configuration.key_table import OF_A_START
 from graft.configuration.metric_names import USUAL
-from graft.configuration.schema import SOLVER, Config, Plain
+from graft.configuration.schema import SOLVER, UNADAPTED, Config, Plain
 from graft.errors import GraftError
 
 # What a `_target_` is built from: plain values.
@@ -90,6 +90,9 @@ class RunConfig:
     trainer: Node
     logger: Mapping[str, Node]
     callbacks: Mapping[str, Node]
+    # An older Graft knew no other domain.
+    target: Node | None = None
+    adapt: Node = field(default_factory=lambda: {"_target_": UNADAPTED})
     own: Mapping[str, object] = field(default_factory=dict)
     resume: str | None = None
     stop_after: int | None = None

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from graft.configuration.key_table import BUILT, RULES, TEXTS
-from graft.configuration.metric_names import VALIDATED, WATCHED, lower_is_better
+from graft.configuration.metric_names import SCORED, VALIDATED, WATCHED, lower_is_better
 from graft.configuration.rules import rule_of_default
 from graft.errors import GraftError, did_you_mean
 
 # A configuration's values to read, and the same as a new dict.
 Config = Mapping[str, Any]
 Plain = dict[str, Any]
+# What `adapt=none` builds.
+UNADAPTED = "graft.adaptation.none"
 # What `optimizer=lbfgs` builds: it solves the head.
 SOLVER = "graft.optim.LBFGS"
 
@@ -115,6 +117,7 @@ def check_together(config: Config) -> None:
             "regularizer=co_tuning asks the head that the backbone was trained with, and"
             " backbone.weights=null has none; give torchvision's weights, or a Graft run or bundle"
         )
+    _check_adapting(config)
     if (metric := get(config, "sweep.metric")) is not None and metric not in VALIDATED:
         raise GraftError(f"sweep.metric={metric} is nothing to choose by{_instead(metric, VALIDATED)}")
     for name, node in (config.get("callbacks") or {}).items():
@@ -125,6 +128,28 @@ def check_together(config: Config) -> None:
                     f"callbacks.{name} watches {node['monitor']}, which mixed images do not have; "
                     "watch train/loss, or give mix=none"
                 )
+
+
+def _check_adapting(config: Config) -> None:
+    """Refuse adaptation to no target, and beside what would not know of the second domain."""
+    adapt, target = config.get("adapt") or {}, config.get("target")
+    if target is None:
+        if adapt.get("_target_") not in (None, UNADAPTED):
+            option = str(adapt["_target_"]).rpartition(".")[2].lower()
+            raise GraftError(
+                f"adapt={option} adapts to a target domain; name its samples, such as data@target=image_folder "
+                "target.root=FOLDER"
+            )
+        if get(config, "sweep.metric") == SCORED:
+            raise GraftError(f"sweep.metric={SCORED} scores a target domain, and there is none")
+        return
+    refused = {
+        "callbacks=ema": "ema" in (config.get("callbacks") or {}),
+        "trainer=fsdp": get(config, "trainer.strategy") == "fsdp",
+        "lr_find=true": bool(config.get("lr_find")),
+    }
+    if word := next((word for word, holds in refused.items() if holds), None):
+        raise GraftError(f"{word} does not go with a target domain; leave one of them out")
 
 
 def _check_monitor(key: str, monitor: object, mode: object) -> None:

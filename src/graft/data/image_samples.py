@@ -17,8 +17,10 @@ from graft.data.samples import (
     SampleError,
     Samples,
     content_joined,
+    content_taken,
     joined_names,
     load_joined,
+    load_taken,
     locate,
 )
 
@@ -73,6 +75,12 @@ class ImageSamples(Samples):
         how = self._given_content, self._load_smaller, self._mode, self._root
         return ImageSamples(self.names, to[self.labels], self._load, *how)
 
+    def taken(self, order: Indices, labels: Indices) -> "ImageSamples":
+        """As `Samples.taken`; they are named anew, so they are files no longer."""
+        names, load = [self.names[index] for index in order], partial(load_taken, self, order)
+        content, mode = partial(content_taken, self, order), partial(_mode_taken, self, order)
+        return ImageSamples(names, labels, load, content, load, mode)
+
     def levelled(self, levels: AllLevels | None) -> "ImageSamples":
         """The same images, files of more than 8 bits a value brought to 8 by `levels`."""
         return self if self._root is None else file_images(self._root, self.names, self.labels, levels)
@@ -115,6 +123,10 @@ def _mode_joined(parts: Sequence[Samples], ends: list[int], index: int) -> str:
     held = parts[part]
     assert isinstance(held, ImageSamples)
     return held.mode(within)
+
+
+def _mode_taken(samples: ImageSamples, order: Indices, index: int) -> str:
+    return samples.mode(int(order[index]))
 
 
 def file_images(

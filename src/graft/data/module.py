@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from graft.backbones.inputs import Input
 from graft.backbones.preprocessings import AnyPreprocessing
+from graft.data.domains import Paired, WithoutLabels
 from graft.data.facts import DataFacts, data_facts
 from graft.data.image_cache import AUTO_BYTES, keep
 from graft.data.image_transform import ImageTransform
@@ -57,9 +58,15 @@ class SampleDataModule(pl.LightningDataModule):
 
     Attributes:
         cache: takes the place of the loaders that train and validate; None: they give images.
+        steps: batches of an epoch; None: as many as the training samples make.
+        beside: unlabelled samples of another domain, which validate in a loader of their own.
+        paired: whether they train too: in a training batch theirs stand under `unlabelled`.
     """
 
     cache: BatchCache | None = None
+    steps: int | None = None
+    beside: "SampleDataModule | None" = None
+    paired: bool = False
 
     def __init__(
         self,
@@ -100,9 +107,17 @@ class SampleDataModule(pl.LightningDataModule):
         """
         return min(self.batch_size, len(self.data.samples))
 
+    def setup(self, stage: str) -> None:
+        """Let the samples of the other domain follow the same trainer."""
+        if self.beside is not None:
+            self.beside.trainer = self.trainer
+
     def train_dataloader(self) -> Iterable[Any]:
         """Shuffled and augmented, in batches of even sizes. Without a trainer, epoch 0."""
-        return self._training_batches(again=False)
+        batches = self._training_batches(again=False)
+        if self.beside is not None and self.paired:
+            return Paired(batches, self.beside.train_dataloader())
+        return batches if self.data.labelled else WithoutLabels(batches)
 
     @cached_property
     def same_epoch(self) -> Iterable[Any]:
@@ -123,14 +138,19 @@ class SampleDataModule(pl.LightningDataModule):
         assert loader.batch_sampler is not None
         return loader.dataset.__getitems__(next(iter(loader.batch_sampler))[:most])["input"]
 
-    def val_dataloader(self) -> Iterable[Any]:
-        """In order; an empty list, which Lightning takes as no validation, if nothing validates."""
+    def val_dataloader(self) -> Any:
+        """In order, several loaders of several domains; an empty list, which Lightning takes as no validation."""
         if not len(self.splits["val"]):
-            return []
-        images = partial(self.ordered_loader, "val", self._share, every_epoch=True)
-        if self.cache is None:
-            return images()
-        return self.cache.in_place_of(self.ordered_loader("val", self._share), images, "val")
+            own: list[Iterable[Any]] = []
+        else:
+            images = partial(self.ordered_loader, "val", self._share, every_epoch=True)
+            in_order = self.ordered_loader("val", self._share)
+            own = [images() if self.cache is None else self.cache.in_place_of(in_order, images, "val")]
+        if not self.data.labelled:
+            own = [WithoutLabels(loader) for loader in own]
+        if self.beside is not None:
+            return [*own, *self.beside.val_dataloader()]
+        return own[0] if own and self.data.labelled else own
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """In order."""
@@ -144,10 +164,14 @@ class SampleDataModule(pl.LightningDataModule):
         shared = even_batches(len(items), self.batch_size, share) if share.size > 1 else None
         return self._loader(items, self.evaluation_size, shared)
 
+    def training_in_order(self) -> Iterable[Any]:
+        """This process's share of what trains, in order and as in evaluation."""
+        return self.ordered_loader("train", self._share, every_epoch=True)
+
     def _training_loader(self, *, every_epoch: bool, again: bool = False) -> DataLoader[Batch]:
         items = self._items("train", self.training, self.seed, every_epoch=every_epoch)
         start = (lambda: (self._order()[0], 0)) if again else self._order
-        batches = EpochBatches(len(items), self.batch_size, self.seed, start, self._share)
+        batches = EpochBatches(len(items), self.batch_size, self.seed, start, self._share, self.steps)
         return self._loader(items, self.batch_size, batches)
 
     def _loader(
@@ -198,11 +222,15 @@ class SampleDataModule(pl.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Continue from where `state_dict` says; called by Lightning before the loaders are made."""
         self._resumed = (state_dict["epoch"], state_dict["batches"])
+        if self.beside is not None:
+            self.beside.load_state_dict(state_dict)
 
     def teardown(self, stage: str) -> None:
         """Forget where a resumed run began, so that the next fit begins at the beginning."""
         self._resumed = (0, 0)
         self.__dict__.pop("same_epoch", None)
+        if self.beside is not None:
+            self.beside.teardown(stage)
 
     @property
     def epoch(self) -> int:

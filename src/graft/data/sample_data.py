@@ -43,6 +43,7 @@ class SampleData:
         pictures: `(N,)` for each image the picture that it shows, by the index of the first that shows it:
             copies show one. None: they were not looked for, or there are none.
         kind: of the samples.
+        labelled: whether labels say anything. Where not, there is one class, of no meaning.
 
     Raises:
         GraftError: the parts are others, a name occurs twice, a label is no class, there are no classes, or
@@ -57,6 +58,7 @@ class SampleData:
     untrainable: str | None = None
     pictures: Indices | None = None
     kind: Kind = IMAGES
+    labelled: bool = True
 
     def __post_init__(self) -> None:
         if set(self.parts) != {"all"} and not set() < set(self.parts) <= {"train", "val", "test"}:

@@ -87,6 +87,11 @@ class Samples:
         """The same samples, label `i` replaced by `to[i]`."""
         return Samples(self.names, to[self.labels], self._load, self._content)
 
+    def taken(self, order: Indices, labels: Indices) -> "Samples":
+        """The samples of these indices `(M,)`, in their order, with labels `(M,)`."""
+        names, load = [self.names[index] for index in order], partial(load_taken, self, order)
+        return Samples(names, labels, load, partial(content_taken, self, order))
+
     def content(self, index: int) -> bytes:
         """The bytes that determine a sample.
 
@@ -119,6 +124,8 @@ class Samples:
             return [self._load]
         if self._load.func is load_joined:
             return [function for part in self._load.args[0] for function in part.loaders()]
+        if self._load.func is load_taken:
+            return list(self._load.args[0].loaders())
         return [self._load.func]
 
     @classmethod
@@ -151,3 +158,13 @@ def content_joined(parts: Sequence[Samples], ends: list[int], index: int) -> byt
     """Its content, likewise."""
     part, within = locate(ends, index)
     return parts[part].content(within)
+
+
+def load_taken(samples: Samples, order: Indices, index: int, at_least: int | None = None) -> Any:
+    """A sample of a list that others were taken from, by its place among these."""
+    return samples.read(int(order[index]), at_least)
+
+
+def content_taken(samples: Samples, order: Indices, index: int) -> bytes:
+    """Its content, likewise."""
+    return samples.content(int(order[index]))

@@ -40,6 +40,8 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         seed: of the order.
         start: called at each beginning; the epoch, and how many of its batches are already done.
         share: which items are this process's.
+        steps: batches of an epoch; None: as many as the images make. More or fewer go on from epoch to epoch
+            through one round of all images after another, and a key names the round.
     """
 
     def __init__(
@@ -49,21 +51,28 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         seed: int,
         start: Callable[[], tuple[int, int]],
         share: Share = WHOLE,
+        steps: int | None = None,
     ) -> None:
         self.count = count
         self.batches = batch_count(count, batch_size, share.size)
+        self.steps = steps or self.batches
         self.seed = seed
         self.start = start
         self.share = share
 
     def __len__(self) -> int:
-        return self.batches
+        return self.steps
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, done = self.start()
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.count)
-        for batch in np.array_split(order, self.batches)[done:]:
-            yield [(epoch, position) for position in batch[self.share.number :: self.share.size].tolist()]
+        number, end = epoch * self.steps + done, (epoch + 1) * self.steps
+        while number < end:
+            turn, first = divmod(number, self.batches)
+            order = np.random.default_rng([self.seed, turn]).permutation(self.count)
+            batches = np.array_split(order, self.batches)[first : first + end - number]
+            for batch in batches:
+                yield [(turn, position) for position in batch[self.share.number :: self.share.size].tolist()]
+            number += len(batches)
 
 
 def even_batches(count: int, batch_size: int, share: Share) -> list[list[int]]:

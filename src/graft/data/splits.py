@@ -83,7 +83,8 @@ def split(
         raise GraftError(
             "data.shots and data.fraction are two ways to take less of the training part; give one"
         )
-    data.check_trainable()
+    if data.labelled:
+        data.check_trainable()
     parts, labels, rules = _given(data), data.samples.labels, []
     plural = data.kind.plural
     kind = how_drawn(data)
@@ -145,8 +146,8 @@ def split(
 
 def how_drawn(data: SampleData) -> str:
     """How every draw is made, in words."""
-    kept = kept_together(data)
-    return f"stratified, {kept} kept together" if kept else "stratified"
+    kept, how = kept_together(data), "stratified" if data.labelled else "at random"
+    return f"{how}, {kept} kept together" if kept else how
 
 
 def from_lists(data: SampleData, parts: dict[str, Indices], rule: str) -> Splits:

@@ -30,6 +30,7 @@ def parameter_groups(
     weight_decay: float,
     layer_decay: float = 1.0,
     source_head: nn.Module | None = None,
+    adaptation: nn.Module | None = None,
 ) -> list[ParameterGroup]:
     """Named groups that hold every parameter exactly once, for any `torch.optim` optimizer.
 
@@ -48,6 +49,7 @@ def parameter_groups(
             https://arxiv.org/abs/2003.10555; Bao and others 2022, https://arxiv.org/abs/2106.08254).
         source_head: the source's head, where a regulariser trains it on; trained before, as the backbone
             was, it learns at `lr`.
+        adaptation: what a method of adaptation trains beside, new as the head is, and at its rate.
 
     Returns:
         The groups that are not empty.
@@ -58,6 +60,8 @@ def parameter_groups(
     rated.append(("head", head_rate(lr, head_lr), _by_decay(head)))
     if source_head is not None:
         rated.append(("source_head", lr, _by_decay(source_head)))
+    if adaptation is not None:
+        rated.append(("adaptation", head_rate(lr, head_lr), _by_decay(adaptation)))
     groups: list[ParameterGroup] = []
     for part, rate, (decayed, plain) in rated:
         groups.append({"name": part, "params": decayed, "lr": rate, "weight_decay": weight_decay})

@@ -38,6 +38,8 @@ class RunFolder:
         self.lock_file = self.path / ".lock"
         self.environment = self.path / "environment.json"
         self.split = self.path / "split.csv"
+        self.target_split = self.path / "target_split.csv"
+        self.target = self.path / "target"
         self.freeze = self.path / "freeze.csv"
         self.log = self.path / "train.log"
         self.metrics_file = self.path / "metrics.json"

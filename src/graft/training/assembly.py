@@ -14,8 +14,9 @@ from graft.backbones.preprocessings import AnyPreprocessing
 from graft.configuration.building import build, build_later
 from graft.configuration.locating import located
 from graft.configuration.run_config import Node, RunConfig
-from graft.data import SampleData, SampleDataModule, Splits, split_from_rows
+from graft.data import SampleData, SampleDataModule, Splits
 from graft.data.backbone_for import backbone_for
+from graft.data.domains import TargetDomain
 from graft.data.mixing import check_mixable
 from graft.data.randomness import random_stream
 from graft.data.workers import check_workers
@@ -33,24 +34,26 @@ from graft.sources.opening import open_data, open_recorded, split_data
 from graft.tasks import SingleLabel, Task
 from graft.tasks.single_label import class_weights
 from graft.training import checks
+from graft.training.adapting import AdaptingModule
 from graft.training.module import Rates, TransferModule
 from graft.training.single_images import check_single_images
+from graft.training.target import domain_settings, fingerprint_of, put_beside, recorded_split, target_of
 
 
 def make_loading(
-    config: RunConfig, data: SampleData, splits: Splits, preprocessing: AnyPreprocessing
+    config: RunConfig, node: Node, data: SampleData, splits: Splits, preprocessing: AnyPreprocessing
 ) -> SampleDataModule:
-    """The LightningDataModule of a run."""
+    """The LightningDataModule of a run, or of its target; `node` is what the configuration says of the data."""
     return SampleDataModule(
         data,
         splits,
         preprocessing,
         build_later(config.augment, "augment"),
-        batch_size=config.data.get("batch_size", 32),
-        num_workers=config.data.get("num_workers"),
+        batch_size=node.get("batch_size", 32),
+        num_workers=node.get("num_workers"),
         seed=config.seed,
         # A word that YAML reads as false.
-        cache_images=config.data.get("cache_images", "auto") or "off",
+        cache_images=node.get("cache_images", "auto") or "off",
     )
 
 
@@ -69,17 +72,6 @@ def make_plan(config: RunConfig, backbone: Backbone) -> FreezePlan:
     return FreezePlan(strategy, backbone.stages, config.trainer["max_epochs"], backbone.splits)
 
 
-def fingerprint_of(backbone: Backbone) -> int:
-    """A whole number that depends on the backbone's weights.
-
-    A new head is drawn from it and the seed. Drawn from the seed alone, it would begin as the head did with
-    which the backbone was trained at the same seed, and so close to that head's answers.
-    """
-    *_, last = torch.zeros(1), *backbone.parameters()
-    data = last.detach().cpu().float().contiguous().numpy().tobytes()
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-
-
 def make_task(config: RunConfig, loading: SampleDataModule) -> Task:
     """What is predicted, with the loss that the configuration asks for.
 
@@ -96,7 +88,11 @@ def make_task(config: RunConfig, loading: SampleDataModule) -> Task:
 
 
 def make_module(
-    config: RunConfig, backbone: Backbone, loading: SampleDataModule, plan: FreezePlan
+    config: RunConfig,
+    backbone: Backbone,
+    loading: SampleDataModule,
+    plan: FreezePlan,
+    target: TargetDomain | None = None,
 ) -> TransferModule:
     """The LightningModule: the backbone with a new head, and how both are trained."""
     classes = len(loading.data.class_names)
@@ -108,7 +104,8 @@ def make_module(
     if (mix := build_later(config.mix, "mix")(classes)) is not None:
         check_mixable(loading.evaluation.blank(1), loading.data.kind.plural)
     optimizer = None if config.solves else make_optimizer(config)
-    module = TransferModule(
+    adapting = {} if target is None else domain_settings(config, backbone, target, classes)
+    module = (AdaptingModule if adapting else TransferModule)(
         backbone,
         head,
         task=make_task(config, loading),
@@ -120,6 +117,7 @@ def make_module(
         distill=make_distillation(config.distill, backbone.preprocessing, loading.data.class_names),
         channels_last=config.channels_last,
         regularizer=regularizer,
+        **adapting,
     )
     # Made once for nothing, so that wrong settings are refused before the run has a folder.
     if optimizer is not None:
@@ -159,18 +157,16 @@ def rates(optimizer: Node) -> Rates:
 
 
 class Parts(NamedTuple):
-    """What a run is made of, the same in all of its processes."""
+    """What a run is made of, the same in all of its processes.
+
+    Attributes:
+        target: the domain that is adapted to, if there is one; what `loading.beside` loads.
+    """
 
     loading: SampleDataModule
     module: TransferModule
     plan: FreezePlan
-
-
-def _recorded_split(begun: RunFolder, data: SampleData) -> Splits:
-    try:
-        return split_from_rows(read_csv(begun.split), data, str(begun.split))
-    except GraftError as error:
-        raise GraftError(f"{error}; a run goes on with the images that it began with") from error
+    target: TargetDomain | None = None
 
 
 def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfig, Parts, int]:
@@ -196,9 +192,10 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     torch.set_num_threads(computing)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = (open_data if begun is None else open_recorded)(config.data)
+    target = None if config.target is None else target_of(config.target, data, begun)
     config = located(config)
     if begun is not None and begun.split.is_file():
-        splits = _recorded_split(begun, data)
+        splits = recorded_split(begun.split, data)
     else:
         splits = split_data(config.data, data)
     checks.check_validation(config, len(splits["val"]) > 0)
@@ -209,8 +206,13 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     if (revision := backbone.rebuilt.get("revision")) is not None:
         # The commit that a name of the hub, or a branch, has come to, so that it is the same for good.
         config = replace(config, backbone={**config.backbone, "revision": revision})
-    loading = make_loading(config, data, splits, backbone.preprocessing)
+    loading = make_loading(config, config.data, data, splits, backbone.preprocessing)
+    if target is not None:
+        assert config.target is not None
+        preprocessing = backbone.preprocessing
+        beside = make_loading(config, config.target, target.data, target.splits, preprocessing)
+        put_beside(config.adapt, loading, beside, size)
     plan = make_plan(config, backbone)
-    module = make_module(config, backbone, loading, plan)
+    module = make_module(config, backbone, loading, plan, target)
     check_single_images(config, loading, module, plan, size)
-    return config, Parts(loading, module, plan), size
+    return config, Parts(loading, module, plan, target), size

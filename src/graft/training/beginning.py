@@ -29,6 +29,8 @@ def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], par
     record = {"threads": config.threads, "data": asdict(loading.facts)}
     write_json(folder.environment, {**describe_environment(), **record})
     write_csv(folder.split, recorded_rows(loading.data, loading.splits))
+    if parts.target is not None:
+        write_csv(folder.target_split, recorded_rows(parts.target.data, parts.target.splits))
     tested = loading.splits["test"]
     counts = seen_among(seen_by(config, loading.data, loading.splits), loading.data, tested)
     if line := told(counts, f"the {len(tested):,} test {loading.data.kind.plural}"):

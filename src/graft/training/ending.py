@@ -29,10 +29,12 @@ from graft.runs.bundles import BundleFolder
 from graft.runs.files import write_figure, write_json, write_text
 from graft.runs.log import say
 from graft.runs.recorded import swept
+from graft.training.adapting import AdaptingModule
 from graft.training.assembly import Parts, prepare
 from graft.training.callbacks.checkpoint_files import LAST, load_checked
 from graft.training.callbacks.progress import progress_bar
 from graft.training.module import TransferModule
+from graft.training.target_test import oracle_of, seen_of, test_on_target
 from graft.training.testing import calibrate, calibration_line, run_test, tested_module, write_test
 from graft.training.trainer import make_trainer
 
@@ -62,12 +64,16 @@ def test_and_write(
     trained: Trained,
 ) -> None:
     """Test the weights once, in one process, unless `test` says later; write what came out."""
-    loading, module = parts.loading, trained.module
+    loading, module, target = parts.loading, trained.module, parts.target
+    if isinstance(module, AdaptingModule):
+        module.settle()
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     merge(module.backbone)
     class_names, preprocessing = loading.data.class_names, module.backbone.preprocessing
     how = HowTested(loading.evaluation_size, config.trainer["precision"], config.channels_last)
     levels, seen = loading.data.levels, seen_by(config, loading.data, loading.splits)
+    if target is not None:
+        seen = seen.with_(seen_of(target))
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how, levels=levels, seen=seen)
     in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
     if config.calibrate:
@@ -82,10 +88,14 @@ def test_and_write(
         temperature = bundle.temperature if config.calibrate else None
         tested = write_test(folder, result, loading.data, temperature)
         tested |= seen_among(seen, loading.data, loading.splits["test"])
+        if target is not None:
+            assert loading.beside is not None
+            tested |= test_on_target(folder, target, loading.beside, bundle, tester, temperature)
     validated = {key: value for key, value in table.row(trained.epoch).items() if key.startswith("val/")}
     metrics = {
         **validated,
         **tested,
+        **oracle_of(table.rows, trained.epoch),
         "epoch": trained.epoch,
         "seconds": round(trained.seconds, 3),
         "trainable_parameters": trainable,
@@ -142,9 +152,11 @@ def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
 def show_result(folder: RunFolder) -> None:
     """Print one table and, last, the run's path."""
     metrics = folder.metrics
-    table = Table("metric", "validation", "test", "95 % interval", box=None)
+    domains = ["target", "95 % interval"] if "target/accuracy" in metrics else []
+    table = Table("metric", "validation", "test", "95 % interval", *domains, box=None)
     for key in (*ASSESSED, "loss"):
-        table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"))
+        of_target = spelled(metrics, f"target/{key}") if domains else ()
+        table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"), *of_target)
     PlainConsole().print(table)
     if few := few_errors(metrics):
         say(few)

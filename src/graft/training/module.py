@@ -44,6 +44,7 @@ class Batch(Labels, total=False):
     input: Input
     boundary: Tensor
     start: int
+    unlabelled: "Batch"
 
 
 class Rates(TypedDict):
@@ -128,8 +129,11 @@ class TransferModule(pl.LightningModule):
 
     def set_rates(self, rates: Rates) -> None:
         """Put all parameters into the optimizer's groups, those that the regulariser brings too."""
-        brings = self.regularizer if isinstance(self.regularizer, nn.Module) else None
-        self.groups = parameter_groups(self.backbone, self.head, **rates, source_head=brings)
+        self.groups = parameter_groups(self.backbone, self.head, **rates, **self.brought())
+
+    def brought(self) -> dict[str, nn.Module]:
+        """What trains beside backbone and head, by the name of its parameter group."""
+        return {"source_head": self.regularizer} if isinstance(self.regularizer, nn.Module) else {}
 
     def forward(self, given: Input, start: int = 0) -> Tensor:
         """Inputs of N samples, or boundary tensors before stage `start`, to logits `(N, C)`."""
@@ -160,11 +164,11 @@ class TransferModule(pl.LightningModule):
         if self.mix is not None:
             assert isinstance(given, Tensor)
             given, target = self.mix(given, target)
-        logits, boundaries = self._watched(given, start)
+        logits, boundaries, added = self._passed(given, start, batch)
         loss, weight = self.task.loss(logits, target)
         if self.distill is not None:
             loss = self.distill(given, logits, loss)
-        total = _own_share(loss, weight, len(target)) + self._regularize(given, boundaries, target)
+        total = _own_share(loss, weight, len(target)) + self._regularize(given, boundaries, target) + added
         if looks_each_step(total.device):
             self._check_finite(total, "step")
         elif batch_index % LOOK_EVERY == LOOK_EVERY - 1:
@@ -181,12 +185,18 @@ class TransferModule(pl.LightningModule):
         """Refuse to go on where a loss of this epoch was no number; a sum that it entered is none since."""
         self._check_finite(self.tally("train").loss_sum + self._sums()[0], "by step")
 
-    def _watched(self, given: Input, start: int) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and what came out of each stage where the regulariser asks for it."""
+    def _passed(self, given: Input, start: int, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor | float]:
+        """Logits, what came out of each stage where the regulariser asks for it, and what else to minimise."""
+        features, boundaries = self.features(given, start)
+        return self.head(features), boundaries, 0.0
+
+    def features(self, given: Input, start: int) -> tuple[Tensor, list[Tensor]]:
+        """Features `(B, D)`, and what came out of each stage where the regulariser asks for it."""
+        given = self.laid_out(given)
         if self.regularizer is None or not self.regularizer.watches:
-            return self(given, start), []
-        boundaries = outputs(self.backbone, self.laid_out(given))
-        return self.head(boundaries[-1]), boundaries
+            return self.backbone(given, start=start), []
+        boundaries = outputs(self.backbone, given)
+        return boundaries[-1], boundaries
 
     def _regularize(self, given: Input, boundaries: list[Tensor], target: Tensor) -> Tensor | float:
         """The regulariser's term, logged as a mean of its own, so that `train/loss` stays the plain one."""

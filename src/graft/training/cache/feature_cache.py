@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from graft.backbones.inputs import Input, moved
 from graft.backbones.making import backbone_name
 from graft.configuration.run_config import RunConfig
+from graft.data import SampleDataModule
 from graft.data.cache_location import cache_folder
 from graft.data.samples import Indices
 from graft.errors import GraftError
@@ -47,17 +48,28 @@ class FeatureCache:
     """Takes the place of a run's loaders in the epochs whose boundary tensors are stored.
 
     The module's backbone computes them, with the weights that it has now, on the trainer's device and at its
-    precision. If the cache fails, that is an error where the word `wanted` asked for it, else a line.
+    precision. If the cache fails, that is an error where the word `wanted` asked for it, else a line. With
+    `beside` it is that of the other domain's loaders.
 
     Attributes:
         store: where the tensors are.
         sizes: bytes an image of the boundaries that are read, by the number of stages below.
     """
 
-    def __init__(self, config: RunConfig, parts: Parts, trainer: pl.Trainer, wanted: str | None) -> None:
-        loading, module, self.plan = parts
+    def __init__(
+        self,
+        config: RunConfig,
+        parts: Parts,
+        trainer: pl.Trainer,
+        wanted: str | None,
+        beside: SampleDataModule | None = None,
+    ) -> None:
+        loading, module = beside or parts.loading, parts.module
+        self.plan = parts.plan
         self.loading = loading
         self.module = module
+        # A head is standardised by the samples that it learns from.
+        self.standardizes = beside is None
         self.trainer = trainer
         self.wanted = wanted
         self.views = config.cache.views
@@ -207,7 +219,8 @@ class FeatureCache:
             features = self.plain if view is None else self.drawn
             stored = features.get(stop, indices, view, self.sizes[stop])
             head = self.module.head
-            if view is None and stop == len(self.module.backbone) and standardizes(head):
+            whole = stop == len(self.module.backbone)
+            if self.standardizes and view is None and whole and standardizes(head):
                 train = stored.take(np.arange(len(self.loading.splits["train"])))
                 fit_standardization(head, train.float().to(self.module.device))
             self._read[stop, view] = Boundary(
