@@ -54,16 +54,15 @@ def score(selector: str, validated: Validated, seed: int = 0) -> float:
     if selector not in SELECTORS:
         near = did_you_mean(selector, SELECTORS)
         raise GraftError(f"adapt.select={selector}: it must be one of {', '.join(SELECTORS)}{near}")
-    there = len(validated.source_labels), len(validated.target_logits)
     if lacks(selector, validated):
-        needs = " and ".join(
-            f"{need} of the {domain}, of which there are {count}"
-            if count
-            else f"{need} of the {domain}, but there is none"
-            for need, domain, count in zip(NEEDS[selector], ("source", "target"), there, strict=True)
-            if count < need
+        domains = "of the source", "of the target"
+        needs = " and ".join(f"{n} {of}" for n, of in zip(NEEDS[selector], domains, strict=True) if n)
+        counts = len(validated.source_labels), len(validated.target_logits)
+        there = " and ".join(f"{n} {of}" for n, of in zip(counts, domains, strict=True))
+        raise GraftError(
+            f"adapt.select={selector} needs validation samples, {needs} at least, and there are {there}; "
+            "see val_fraction, or choose another"
         )
-        raise GraftError(f"adapt.select={selector} needs validation samples: {needs}; see val_fraction")
     return _scores([selector], validated, seed)[selector]
 
 
@@ -130,7 +129,9 @@ def log_losses(validated: Validated) -> Floats:
     from scipy.special import log_softmax
 
     logs = log_softmax(validated.source_logits.astype(np.float64), axis=1)
-    losses: Floats = -np.take_along_axis(logs, validated.source_labels[:, None], axis=1)[:, 0]
+    losses: Floats = -np.take_along_axis(logs, validated.source_labels.astype(np.int64)[:, None], axis=1)[
+        :, 0
+    ]
     return losses
 
 
@@ -160,14 +161,18 @@ def neighbourhood_density(logits: Floats) -> float:
     cosine of two predictions, not of two samples' features. It leaves the sample itself out, as the paper
     says; the code gives it the least similarity there is, −1.
     """
-    from scipy.special import logsumexp, softmax
+    from scipy.special import softmax
 
     predictions = softmax(logits, axis=1)
     predictions /= np.linalg.norm(predictions, axis=1, keepdims=True)
+    # From 0 to 20, so that no exponential overflows.
     similarities = predictions @ predictions.T / TEMPERATURE
-    others = similarities[~np.eye(len(similarities), dtype=bool)].reshape(len(similarities), -1)
-    logs = others - logsumexp(others, axis=1, keepdims=True)
-    return float(-(np.exp(logs) * logs).sum(1).mean())
+    shares = np.exp(similarities)
+    np.fill_diagonal(shares, 0)
+    totals = shares.sum(1)
+    # −Σ p log p of p = shares / total, whose logarithm is similarity − log(total).
+    entropies = np.log(totals) - (shares * similarities).sum(1) / totals
+    return float(entropies.mean())
 
 
 def weighted_accuracy(rights: Floats, weights: Floats) -> float:

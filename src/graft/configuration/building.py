@@ -8,6 +8,7 @@ from graft.errors import GraftError, first_line
 
 # What a saved configuration may name, and where the objects that these names lead to may be defined.
 TRUSTED = (
+    "graft.adaptation.",
     "graft.backbones.",
     "graft.data.",
     "graft.freezing.",
@@ -22,6 +23,7 @@ TRUSTED = (
     "pytorch_lightning.",
 )
 HOMES = (
+    "graft.adaptation.",
     "graft.backbones.",
     "graft.data.",
     "graft.sources.",

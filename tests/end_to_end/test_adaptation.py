@@ -1,0 +1,119 @@
+"""A source with labels and a target without them, from the command's words to what the run leaves."""
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import graft
+from graft.errors import GraftError
+from graft.runs import RunFolder
+from graft.runs.files import read_csv
+from graft.training.callbacks.checkpoint_files import load_checked
+
+COLOURS = ("red", "green", "blue")
+QUICK = ["trainer=cpu", "logger=none", "trainer.max_epochs=2", "data.batch_size=8", "target.batch_size=6"]
+Trains = Callable[..., RunFolder]
+
+
+def drawn(root: Path, seed: int, dark: int, count: int = 14) -> Path:
+    """A folder of images by colour, darker by `dark`."""
+    rng = np.random.default_rng(seed)
+    for channel, name in enumerate(COLOURS):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = rng.integers(0, 100, (16, 16, 3), dtype=np.uint8)
+            pixels[..., channel] += 155 - dark
+            Image.fromarray(pixels).save(root / name / f"{index:02d}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bright images."""
+    return drawn(tmp_path_factory.mktemp("domains") / "source", 0, 0)
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dark images."""
+    return drawn(tmp_path_factory.mktemp("domains") / "target", 1, 100)
+
+
+@pytest.fixture
+def trains(source: Path, target: Path, tmp_path: Path) -> Trains:
+    """Trains on the source with the target beside, in a folder of this name."""
+
+    def train(name: str, *words: str, root: Path = target) -> RunFolder:
+        data = ["data=image_folder", f"data.root={source}", "data@target=image_folder", f"target.root={root}"]
+        return graft.train([*data, *QUICK, *words, f"hydra.run.dir={tmp_path / name}"])
+
+    return train
+
+
+def state(run: RunFolder) -> dict[str, Any]:
+    checkpoint: dict[str, Any] = load_checked(run.checkpoints / "last.ckpt")
+    return checkpoint
+
+
+def same_weights(first: RunFolder, second: RunFolder) -> bool:
+    one, other = state(first), state(second)
+    pairs = [(one["state_dict"][key], other["state_dict"][key]) for key in one["state_dict"]]
+    return one["state_dict"].keys() == other["state_dict"].keys() and all(torch.equal(*pair) for pair in pairs)
+
+
+def scored(run: RunFolder) -> list[dict[str, str]]:
+    """The epochs' rows but for what target labels say."""
+    return [{key: v for key, v in row.items() if not key.startswith("oracle/")} for row in read_csv(run.epochs)]
+
+
+METHODS = ("coral", "dan", "dann", "cdan", "mcc", "afn", "self_training")
+
+
+@pytest.mark.parametrize("method", ["dann", "self_training"])
+def test_no_label_of_the_target_reaches_the_weights(
+    trains: Trains, target: Path, tmp_path: Path, method: str
+) -> None:
+    permuted, absent = tmp_path / "permuted", tmp_path / "absent"
+    absent.mkdir()
+    for number, path in enumerate(sorted(target.rglob("*.png"))):
+        (permuted / COLOURS[number % 3]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, permuted / COLOURS[number % 3] / f"{path.parent.name}-{path.name}")
+        shutil.copy(path, absent / f"{99 - number}.png")
+    words = [f"adapt={method}", "adapt.select=infomax"]
+    known = trains("known", *words)
+    for name, root in (("permuted", permuted), ("absent", absent)):
+        run = trains(f"run-{name}", *words, root=root)
+        assert same_weights(known, run)
+        assert scored(known) == scored(run)
+        assert known.metrics["epoch"] == run.metrics["epoch"]
+    assert "target/accuracy" in known.metrics
+    assert run.metrics.keys() & {"target/accuracy", "oracle/accuracy"} == set()
+    # Without labels there are predictions all the same.
+    rows = read_csv(RunFolder(run.target).predictions)
+    assert len(rows) == 9
+    assert "label" not in rows[0]
+
+
+@pytest.mark.parametrize("method", [*METHODS, "adabn", "none"])
+def test_a_run_that_was_cut_within_an_epoch_ends_with_the_same_bits(
+    trains: Trains, cut_at: Callable[[int], AbstractContextManager[None]], tmp_path: Path, method: str
+) -> None:
+    batch_norm = ["backbone=timm", "backbone.name=test_resnet", "backbone.weights=null"]
+    words = [f"adapt={method}", *(batch_norm if method == "adabn" else []), "callbacks.last.minutes=0.0"]
+    words += ["augment=light", "adapt.epoch=target"]
+    whole = trains("whole", *words)
+    with cut_at(5):
+        trains("cut", *words)
+    resumed = graft.train([f"resume={tmp_path / 'cut'}"])
+    assert same_weights(whole, resumed)
+    assert read_csv(whole.epochs) == read_csv(resumed.epochs)
+    ends = [{k: v for k, v in run.metrics.items() if k != "seconds"} for run in (whole, resumed)]
+    assert ends[0] == ends[1]
