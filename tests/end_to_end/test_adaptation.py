@@ -1,6 +1,5 @@
 """A source with labels and a target without them, from the command's words to what the run leaves."""
 
-import json
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,7 +12,6 @@ import torch
 from PIL import Image
 
 import graft
-from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.training.callbacks.checkpoint_files import load_checked
@@ -66,12 +64,16 @@ def state(run: RunFolder) -> dict[str, Any]:
 def same_weights(first: RunFolder, second: RunFolder) -> bool:
     one, other = state(first), state(second)
     pairs = [(one["state_dict"][key], other["state_dict"][key]) for key in one["state_dict"]]
-    return one["state_dict"].keys() == other["state_dict"].keys() and all(torch.equal(*pair) for pair in pairs)
+    return one["state_dict"].keys() == other["state_dict"].keys() and all(
+        torch.equal(*pair) for pair in pairs
+    )
 
 
 def scored(run: RunFolder) -> list[dict[str, str]]:
     """The epochs' rows but for what target labels say."""
-    return [{key: v for key, v in row.items() if not key.startswith("oracle/")} for row in read_csv(run.epochs)]
+    return [
+        {key: v for key, v in row.items() if not key.startswith("oracle/")} for row in read_csv(run.epochs)
+    ]
 
 
 METHODS = ("coral", "dan", "dann", "cdan", "mcc", "afn", "self_training")

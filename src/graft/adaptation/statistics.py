@@ -1,7 +1,7 @@
 """A second set of BatchNorm's running statistics, a target domain's, beside those of the source.
 
 Domain-specific batch normalisation (Chang and others 2019, https://arxiv.org/abs/1906.03950) with the affine
-parameters shared; AdaBN (Li and others 2016, https://arxiv.org/abs/1603.04779) takes the second set at the end.
+parameters shared; AdaBN (Li and others 2016, https://arxiv.org/abs/1603.04779) takes the second set anew.
 """
 
 from collections.abc import Iterator

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from graft.configuration.schema import Config
+from graft.data.domains import TargetDomain
 from graft.data.progress import progress
 from graft.data.sample_data import SampleData
 from graft.data.splits import Splits
@@ -26,6 +27,7 @@ from graft.inspection.tables import (
 from graft.reporting.console import PlainConsole
 from graft.runs.files import write_csv, write_figure, write_json, write_text
 from graft.sources.opening import open_data, split_or_parts
+from graft.sources.target import open_target
 
 
 class Leaks(RuntimeError):
@@ -44,7 +46,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     data = open_data(config["data"])
     splits = split_or_parts(config["data"], data)
     print(splits.describe(), flush=True)
-    ask = None if config.get("backbone") is None else _asking(config, data, splits)
+    target = None if config.get("target") is None else open_target(config["target"], data)
+    ask = None if config.get("backbone") is None else _asking(config, data, splits, target)
     with progress(len(data.samples)) as report:
         inspection = inspect_images(data, splits, config["near"], config["data"].get("num_workers"), report)
     if ask is not None:
@@ -75,23 +78,32 @@ def run(config: Config, path: Path, overrides: list[str]) -> Inspection:
     return inspection
 
 
-def _asking(config: Config, data: SampleData, splits: Splits) -> Callable[[Inspection], Inspection]:
-    """What asks the backbone about the labels; made before they are looked at, to say at once what is wrong.
+def _asking(
+    config: Config, data: SampleData, splits: Splits, target: TargetDomain | None
+) -> Callable[[Inspection], Inspection]:
+    """What asks the backbone about labels and domains; made first of all, to say at once what is wrong.
 
     Raises:
         GraftError: the backbone, its weights, the device or cleanlab cannot be had.
     """
-    from functools import partial
-
     from graft.backbones.making import backbone_name
     from graft.data.backbone_for import backbone_for
-    from graft.inspection.labels import with_suspects
-    from graft.inspection.suspects import check_installed
+    from graft.inspection.asking import with_gap, with_suspects
+    from graft.inspection.suspects import check_installed, is_installed
     from graft.training.checks import check_device
 
-    check_installed()
+    if target is None:
+        check_installed()
     check_device(config["accelerator"], key="accelerator")
     backbone = backbone_for(config["backbone"], data, splits["train"], config["seed"])
     label = backbone_name(config["backbone"])
-    print(f"labels are judged by {label} on train and val, never test", flush=True)
-    return partial(with_suspects, backbone=backbone, label=label, config=config)
+    judges = is_installed()
+    if judges:
+        print(f"labels are judged by {label} on train and val, never test", flush=True)
+
+    def ask(inspection: Inspection) -> Inspection:
+        if judges:
+            inspection = with_suspects(inspection, backbone, label, config)
+        return inspection if target is None else with_gap(inspection, target, backbone, label, config)
+
+    return ask

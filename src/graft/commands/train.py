@@ -35,6 +35,7 @@ from graft.training.cache import decision as cache_decision
 from graft.training.callbacks.checkpoint_files import Position, newest
 from graft.training.callbacks.pause import PauseAfter
 from graft.training.deferred import finish_test
+from graft.training.domain_figure import shown
 from graft.training.ending import Trained, best_of, show_result, test_and_write
 from graft.training.fitting import fit, trainer_of
 from graft.training.lr_finder import at_found_rates
@@ -178,13 +179,15 @@ def fitted(folder: RunFolder, ready: Prepared) -> Trained:
     """The model, solved or trained."""
     config, parts, checkpoint = ready.config, ready.parts, ready.checkpoint
     ready.cached.put_in(parts.loading)
+    before = None if parts.target is None else shown(parts.module.backbone, parts.loading, config.trainer)
     if config.solves:
         assert ready.cached.cache is not None
-        return solve_head(folder, config, parts, ready.trainer, ready.cached.cache)
+        return solve_head(folder, config, parts, ready.trainer, ready.cached.cache)._replace(before=before)
     weights = checkpoint.path if checkpoint else None
     with together(ready.processes, folder, weights):
         seconds = fit(config, parts, ready.trainer, weights)
-    return best_of(folder, config, parts, ready.trainer, seconds + (checkpoint.seconds if checkpoint else 0))
+    seconds += checkpoint.seconds if checkpoint else 0
+    return best_of(folder, config, parts, ready.trainer, seconds)._replace(before=before)
 
 
 def ended(folder: RunFolder, ready: Prepared) -> None:

@@ -220,6 +220,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         _check_sources(config)
     if command == "inspect" and config.get("data") is None:
         raise GraftError("graft inspect looks at images; give data=…")
+    if command == "inspect" and config["target"] is not None and config.get("backbone") is None:
+        raise GraftError("data@target is compared with data by a backbone's features; give backbone=…")
     if command == "rank" and config.get("data") is None:
         raise GraftError("graft rank asks which backbone suits some images; give data=…")
     if command == "advise" and config.get("data") is None and config["resume"] is None:

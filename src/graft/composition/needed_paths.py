@@ -27,8 +27,9 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
     Raises:
         GraftError: names the key, the path, and the nearest one that is there.
     """
-    if (data := config.get("data")) is not None:
-        _check_data(data)
+    for group in ("data", "target"):
+        if (node := config.get(group)) is not None:
+            _check_data(node, group)
     backbone = config.get("backbone") or {}
     if str(backbone.get("_target_")).startswith("graft.backbones."):
         _check_backbone(backbone)
@@ -48,21 +49,21 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
         check_room("cache.dir", kept)
 
 
-def _check_data(data: Mapping[str, Any]) -> None:
+def _check_data(data: Mapping[str, Any], group: str) -> None:
     # Keys are asked for by name: a user's own option may leave some out.
     target, root = str(data.get("_target_")).removeprefix("graft.sources."), data.get("root")
     if target == "image_folder":
-        existing("data.root", root, "folder")
+        existing(f"{group}.root", root, "folder")
     elif target == "csv_manifest":
-        existing("data.file", data.get("file"), "file")
+        existing(f"{group}.file", data.get("file"), "file")
         if root is not None:
-            existing("data.root", root, "folder")
+            existing(f"{group}.root", root, "folder")
     elif target in ("text_csv", "table_csv"):
-        existing("data.file", data.get("file"), "file")
+        existing(f"{group}.file", data.get("file"), "file")
     elif target == "torchvision_data" and data.get("download", True):
-        check_room("data.root", needed("data.root", root))
+        check_room(f"{group}.root", needed(f"{group}.root", root))
     elif target == "torchvision_data":
-        existing("data.root", root, "folder")
+        existing(f"{group}.root", root, "folder")
 
 
 def _check_backbone(node: Mapping[str, Any]) -> None:

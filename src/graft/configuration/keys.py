@@ -63,7 +63,8 @@ def known_keys(command: str, choices: Choices, folders: Sequence[Path]) -> Plain
         if group.startswith("hydra/"):
             continue
         if package:
-            known |= {package: option_keys(group, name, folders) for name in names_in(option)}
+            for name in names_in(option):
+                known[package] = option_keys(group, name, folders)
             continue
         for name in names_in(option):
             values = option_keys(group, name, folders)

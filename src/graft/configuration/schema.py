@@ -132,13 +132,15 @@ def check_together(config: Config) -> None:
 
 def _check_adapting(config: Config) -> None:
     """Refuse adaptation to no target, and beside what would not know of the second domain."""
-    adapt, target = config.get("adapt") or {}, config.get("target")
+    if (adapt := config.get("adapt")) is None:
+        return
+    target = config.get("target")
     if target is None:
         if adapt.get("_target_") not in (None, UNADAPTED):
             option = str(adapt["_target_"]).rpartition(".")[2].lower()
             raise GraftError(
-                f"adapt={option} adapts to a target domain; name its samples, such as data@target=image_folder "
-                "target.root=FOLDER"
+                f"adapt={option} adapts to a target domain; name its samples, such as "
+                "data@target=image_folder target.root=FOLDER"
             )
         if get(config, "sweep.metric") == SCORED:
             raise GraftError(f"sweep.metric={SCORED} scores a target domain, and there is none")

@@ -75,7 +75,7 @@ class TargetDomain:
 
 
 def without_labels(data: SampleData) -> tuple[SampleData, Indices]:
-    """The samples of each part in the order of their contents' SHA-256, of one class; and their labels `(N,)`.
+    """The samples of each part in the order of their contents' SHA-256, of one class; and labels `(N,)`.
 
     So nothing that is drawn by a sample's place in the list follows from a label, or from where it lies.
 

@@ -139,7 +139,7 @@ class SampleDataModule(pl.LightningDataModule):
         return loader.dataset.__getitems__(next(iter(loader.batch_sampler))[:most])["input"]
 
     def val_dataloader(self) -> Any:
-        """In order, several loaders of several domains; an empty list, which Lightning takes as no validation."""
+        """In order, a loader for each domain; an empty list, which Lightning takes as no validation."""
         if not len(self.splits["val"]):
             own: list[Iterable[Any]] = []
         else:

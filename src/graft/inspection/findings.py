@@ -33,9 +33,35 @@ def find(inspection: Inspection) -> list[Finding]:
         *(Finding(kind, note.removeprefix("warning: ")) for kind, note in notes),
     ]
     findings += _labels(inspection)
+    findings += _domains(inspection)
     if _balance(inspection)[2] < UNEVEN:
         findings.append(Finding("note", _balance_text(inspection)))
     return sorted(findings, key=lambda finding: KINDS.index(finding.kind))
+
+
+def _domains(inspection: Inspection) -> Iterator[Finding]:
+    if (gap := inspection.gap) is None:
+        return
+    low, high = gap.interval
+    told = (
+        f"{gap.by} tells source from target in {100 * gap.accuracy:.1f} % of {gap.of:,} unseen "
+        f"{inspection.data.kind.plural} (95 % interval {100 * low:.1f} to {100 * high:.1f}; 50 is chance; "
+        f"proxy A-distance {gap.a_distance:.2f} of 2)"
+    )
+    if low > 0.5:
+        yield Finding(
+            "warning", f"{told}: the domains differ, and accuracy on the source says little of the target"
+        )
+    else:
+        yield Finding("note", f"{told}: no difference is shown")
+    if gap.shares:
+        name = max(gap.shares, key=lambda name: abs(gap.shares[name][0] - gap.shares[name][1]))
+        source, target = (100 * share for share in gap.shares[name])
+        yield Finding(
+            "note",
+            f"the class whose share differs most is {name}: {source:.1f} % of the source, {target:.1f} % "
+            "of the target",
+        )
 
 
 def _leaks(inspection: Inspection) -> Iterator[str]:

@@ -14,6 +14,7 @@ from graft.data.sample_data import SampleData
 from graft.data.samples import Indices
 from graft.data.splits import SPLITS, Splits
 from graft.data.together import joined
+from graft.inspection.domain_gap import DomainGap
 from graft.inspection.suspects import Suspects
 
 # What may not share an image, or a patient, with another.
@@ -31,6 +32,7 @@ class Inspection:
         exact: sets of images that agree in every pixel.
         near: sets of images that show the same picture; empty where none were looked for.
         suspects: how the labels of train and val look to a backbone; None where none was asked.
+        gap: how far a target domain is from these samples to a backbone; None without one.
     """
 
     data: SampleData
@@ -39,6 +41,7 @@ class Inspection:
     exact: list[list[int]]
     near: list[list[int]]
     suspects: Suspects | None = None
+    gap: DomainGap | None = None
 
     @cached_property
     def split_of(self) -> dict[int, str]:

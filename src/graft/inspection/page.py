@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from graft.configuration.plain_text import in_markdown
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
-from graft.inspection.tables import class_rows, confused_rows, copy_rows, size_lines, suspect_rows
+from graft.inspection.tables import class_rows, confused_rows, copy_rows, share_rows, size_lines, suspect_rows
 from graft.reporting.tables import markdown
 
 # Rows of a table on the page; all of them stand in the CSV.
@@ -26,6 +26,8 @@ def page(inspection: Inspection, findings: Sequence[Finding], pictures: Sequence
     lines += ["", *_table(class_rows(inspection), "classes.csv")]
     if copies := list(copy_rows(inspection)):
         lines += ["## Copies", "", *_table(copies, "copies.csv")]
+    if inspection.gap is not None and inspection.gap.shares:
+        lines += ["## Shares of the classes", "", *_table(share_rows(inspection.gap), "inspect.json")]
     if inspection.suspects is not None and len(inspection.suspects.indices):
         worst = list(suspect_rows(inspection))
         lines += ["## Suspect labels", "", *_table(worst, "suspects.csv", SUSPECTS)]

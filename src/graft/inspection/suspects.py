@@ -64,13 +64,18 @@ class Suspects:
         return float((self.given == self.suggested).mean()) if len(self.given) else float("nan")
 
 
+def is_installed() -> bool:
+    """Whether the library that weighs labels is there."""
+    return find_spec("cleanlab") is not None
+
+
 def check_installed() -> None:
     """Refuse to weigh labels without the library that does, which is an extra.
 
     Raises:
         GraftError: says how to install it.
     """
-    if find_spec("cleanlab") is None:
+    if not is_installed():
         raise GraftError(f"to weigh labels needs cleanlab: pip install '{DISTRIBUTION}[labels]'")
 
 

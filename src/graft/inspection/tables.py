@@ -8,6 +8,7 @@ from rich.text import Text
 
 from graft.data.splits import SPLITS
 from graft.errors import visible
+from graft.inspection.domain_gap import DomainGap
 from graft.inspection.findings import Finding
 from graft.inspection.inspection import Inspection
 
@@ -90,6 +91,14 @@ def confused_rows(inspection: Inspection) -> Iterator[Row]:
         yield {"class": names[label], "called": names[called], "images": images, "of": of}
 
 
+def share_rows(gap: DomainGap) -> list[Row]:
+    """A class a row: its share of the source and of the target."""
+    return [
+        {"class": name, "source": f"{source:.3f}", "target": f"{target:.3f}"}
+        for name, (source, target) in gap.shares.items()
+    ]
+
+
 def size_lines(inspection: Inspection) -> list[str]:
     """Sizes and the like, a line each."""
     kind, looks = inspection.data.kind, list(inspection.readable.values())
@@ -130,8 +139,25 @@ def summary(inspection: Inspection, findings: Sequence[Finding]) -> dict[str, ob
         "contradicting_labels": len(inspection.contradictions()),
         "divided_groups": len(inspection.divided_groups()),
         **_of_labels(inspection),
+        **_of_domains(inspection),
         "leaks": any(finding.kind == "leak" for finding in findings),
         "findings": [finding._asdict() for finding in findings],
+    }
+
+
+def _of_domains(inspection: Inspection) -> dict[str, object]:
+    """How far the target is; nothing without one."""
+    if (gap := inspection.gap) is None:
+        return {}
+    return {
+        "target": {
+            "backbone": gap.by,
+            "tested": gap.of,
+            "told_apart": gap.accuracy,
+            "told_apart_ci": list(gap.interval),
+            "a_distance": gap.a_distance,
+            "shares": {name: {"source": s, "target": t} for name, (s, t) in gap.shares.items()},
+        }
     }
 
 

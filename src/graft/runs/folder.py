@@ -55,6 +55,7 @@ class RunFolder:
         self.precision_figure = self.figures / "precision_recall.png"
         self.reliability_figure = self.figures / "reliability.png"
         self.mistakes_figure = self.figures / "mistakes.png"
+        self.domains_figure = self.figures / "domains.png"
         self.checkpoints = self.path / "checkpoints"
         self.bundle = self.path / "model"
 

@@ -77,7 +77,9 @@ class AdaptingModule(TransferModule):
 
     def brought(self) -> dict[str, nn.Module]:
         """As `TransferModule.brought`, and what the adaptation trains."""
-        own = {"adaptation": self.adaptation} if isinstance(self.adaptation, nn.Module) else {}
+        own: dict[str, nn.Module] = (
+            {"adaptation": self.adaptation} if isinstance(self.adaptation, nn.Module) else {}
+        )
         return {**super().brought(), **own}
 
     def configure_optimizers(self) -> Any:  # noqa: D102
@@ -153,7 +155,8 @@ class AdaptingModule(TransferModule):
             take_statistics(self.backbone, self.statistics.names, batches, run)
         self.train(was)
 
-    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:  # noqa: D102
+    def validation_step(self, batch: Any, batch_index: int, dataloader_idx: int = 0) -> None:
+        """Of the source or, where labels lack, of the target."""
         given, start = entering(batch)
         if "target" in batch:
             features, _ = self.features(given, start)
@@ -179,8 +182,8 @@ class AdaptingModule(TransferModule):
         scores = all_scores(validated)
         if self.select not in scores:
             raise GraftError(
-                f"adapt.select={self.select} needs validation samples of both domains; give data.val_fraction "
-                "and target.val_fraction"
+                f"adapt.select={self.select} needs validation samples of both domains; give "
+                "data.val_fraction and target.val_fraction"
             )
         self.log(SCORED, scores[self.select])
         self.log_dict({f"scores/{name}": value for name, value in scores.items()})

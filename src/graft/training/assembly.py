@@ -1,6 +1,5 @@
 """From a resolved configuration to the parts of a run: its data and its model."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -29,7 +28,6 @@ from graft.objective.distillation import make_distillation
 from graft.processes import starting
 from graft.processes.threads import threads
 from graft.runs import RunFolder
-from graft.runs.files import read_csv
 from graft.sources.opening import open_data, open_recorded, split_data
 from graft.tasks import SingleLabel, Task
 from graft.tasks.single_label import class_weights
@@ -43,7 +41,7 @@ from graft.training.target import domain_settings, fingerprint_of, put_beside, r
 def make_loading(
     config: RunConfig, node: Node, data: SampleData, splits: Splits, preprocessing: AnyPreprocessing
 ) -> SampleDataModule:
-    """The LightningDataModule of a run, or of its target; `node` is what the configuration says of the data."""
+    """The LightningDataModule of a run, or of its target; `node` is what the configuration says of it."""
     return SampleDataModule(
         data,
         splits,

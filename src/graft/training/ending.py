@@ -33,6 +33,7 @@ from graft.training.adapting import AdaptingModule
 from graft.training.assembly import Parts, prepare
 from graft.training.callbacks.checkpoint_files import LAST, load_checked
 from graft.training.callbacks.progress import progress_bar
+from graft.training.domain_figure import Shown, domain_figure, shown
 from graft.training.module import TransferModule
 from graft.training.target_test import oracle_of, seen_of, test_on_target
 from graft.training.testing import calibrate, calibration_line, run_test, tested_module, write_test
@@ -47,12 +48,14 @@ class Trained(NamedTuple):
         epoch: of these weights, from 0.
         seconds: how long it took.
         penalty: of a head that was solved.
+        before: what the backbone made of samples of two domains before it trained.
     """
 
     module: TransferModule
     epoch: int
     seconds: float
     penalty: float | None = None
+    before: Shown | None = None
 
 
 def test_and_write(
@@ -104,6 +107,13 @@ def test_and_write(
     write_json(folder.metrics_file, metrics)
     if trained.penalty is None:
         write_figure(folder.curves_figure, pictures.learning_curves(table.rows, trained.epoch))
+    if target is not None and trained.before is not None:
+        after = shown(module.backbone, loading, config.trainer)
+        labels = loading.data.samples.labels
+        write_figure(
+            folder.domains_figure, domain_figure(trained.before, after, labels, target.labels, class_names)
+        )
+        tensorboard.add_figure(trainer.loggers, "domains", folder.domains_figure)
     if config.test:
         tensorboard.add_figure(trainer.loggers, "confusion matrix", folder.confusion_figure)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config.recorded()), metrics, swept(folder))
@@ -152,12 +162,15 @@ def load_best(trainer: pl.Trainer, module: TransferModule) -> int | None:
 def show_result(folder: RunFolder) -> None:
     """Print one table and, last, the run's path."""
     metrics = folder.metrics
-    domains = ["target", "95 % interval"] if "target/accuracy" in metrics else []
-    table = Table("metric", "validation", "test", "95 % interval", *domains, box=None)
+    table = Table("metric", "validation", "test", "95 % interval", box=None)
     for key in (*ASSESSED, "loss"):
-        of_target = spelled(metrics, f"target/{key}") if domains else ()
-        table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"), *of_target)
+        table.add_row(key, spelled(metrics, f"val/{key}")[0], *spelled(metrics, f"test/{key}"))
     PlainConsole().print(table)
+    if "target/accuracy" in metrics:
+        of_target = Table("metric", "target", "95 % interval", box=None)
+        for key in (*ASSESSED, "loss"):
+            of_target.add_row(key, *spelled(metrics, f"target/{key}"))
+        PlainConsole().print(of_target)
     if few := few_errors(metrics):
         say(few)
     if "temperature" in metrics:

@@ -186,7 +186,7 @@ class TransferModule(pl.LightningModule):
         self._check_finite(self.tally("train").loss_sum + self._sums()[0], "by step")
 
     def _passed(self, given: Input, start: int, batch: Batch) -> tuple[Tensor, list[Tensor], Tensor | float]:
-        """Logits, what came out of each stage where the regulariser asks for it, and what else to minimise."""
+        """Logits, what came out of each stage if the regulariser asks for it, and what else to minimise."""
         features, boundaries = self.features(given, start)
         return self.head(features), boundaries, 0.0
 

@@ -76,8 +76,8 @@ def put_beside(adapt: Node, source: SampleDataModule, target: SampleDataModule, 
         return
     if target.batch_size % size:
         raise GraftError(
-            f"target.batch_size={target.batch_size} is the batch of all {size} processes together; it must be "
-            f"a multiple of {size}"
+            f"target.batch_size={target.batch_size} is the batch of all {size} processes together; it must "
+            f"be a multiple of {size}"
         )
     longer = source if adapt["epoch"] == "source" else target
     source.steps = target.steps = batch_count(len(longer.splits["train"]), longer.batch_size, size)

@@ -1,6 +1,6 @@
 """The end of a run with a target domain: its model tested there, or where no label is known, asked there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytorch_lightning as pl
 
@@ -51,7 +51,7 @@ def test_on_target(
     }
 
 
-def oracle_of(rows: list[Mapping[str, float]], epoch: int) -> Metrics:
+def oracle_of(rows: Sequence[Mapping[str, float]], epoch: int) -> Metrics:
     """What target labels would have told of the epochs of a run, and of the one that was chosen without them.
 
     Args:

@@ -22,7 +22,7 @@ def reasons_against(
     config: RunConfig, run: Parts, callbacks: Iterable[pl.Callback], processes: int
 ) -> list[str]:
     """Why training on stored tensors would differ from training on images; empty where it would not."""
-    loading, module, plan = run
+    loading, module, plan = run.loading, run.module, run.plan
     drawn = not same_transform(loading.training, loading.evaluation)
     regularizer = module.regularizer
     against = {
