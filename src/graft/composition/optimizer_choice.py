@@ -21,7 +21,17 @@ OF_TRAINING = (
     *("check_val_every_n_epoch", "strategy", "num_nodes"),
 )
 # Options that leave the problem as it is.
-NEUTRAL = {"augment": "none", "mix": "none", "regularizer": "none", "scheduler": "cosine", "head": "linear"}
+NEUTRAL = {
+    "augment": ("none",),
+    "mix": ("none",),
+    "regularizer": ("none",),
+    "scheduler": ("cosine",),
+    "head": ("linear",),
+    # The second has no term.
+    "adapt": ("none", "adabn"),
+}
+# Whose keys say nothing of how to train.
+SAYS_NOTHING = ("head", "adapt")
 # Keys outside of groups, and the values that leave the problem as it is.
 AS_IT_IS: dict[str, tuple[object, ...]] = {
     "freeze.norm": (None, "frozen"),
@@ -87,9 +97,9 @@ def what_asks_for_training(cfg: DictConfig, hydra_cfg: DictConfig, shipped: Plai
     if launch := launched():
         asking.append(f"the {launch.size} processes of {launch.by}")
     for group, neutral in NEUTRAL.items():
-        if choices.get(group) != neutral:
+        if choices.get(group, neutral[0]) not in neutral:
             asking.append(f"{group}={choices.get(group)}")
-        elif group != "head":
+        elif group not in SAYS_NOTHING:
             asking += [key for key in changed if key.startswith(f"{group}.")]
     asking += [
         f"{key}={value}"

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from graft.configuration.building import build
+from graft.configuration.metric_names import SCORED
 from graft.configuration.run_config import RunConfig
 from graft.freezing.apply import apply
 from graft.objective.solving import Labelled, solve
@@ -20,6 +21,9 @@ from graft.runs.log import say
 from graft.training.assembly import Parts
 from graft.training.cache.feature_cache import FeatureCache
 from graft.training.ending import Trained
+
+# What is logged of a target domain.
+OF_TARGET = (SCORED, "scores/", "oracle/")
 
 
 def solve_head(
@@ -56,7 +60,22 @@ def solve_head(
         write_figure(folder.penalties_figure, pictures.penalty_curves(choice.path, choice.penalty))
         tensorboard.add_figure(trainer.loggers, "penalties", folder.penalties_figure)
     trainable = float(sum(p.numel() for p in module.parameters() if p.requires_grad))
+    scored = {} if loading.beside is None else _scored(parts, trainer)
     for logger in trainer.loggers:
-        logger.log_metrics({**choice.metrics, "trainable_parameters": trainable, "epoch": 0}, step=0)
+        logger.log_metrics(
+            {**choice.metrics, **scored, "trainable_parameters": trainable, "epoch": 0}, step=0
+        )
         logger.save()
     return Trained(module, 0, time.perf_counter() - started, choice.penalty)
+
+
+def _scored(parts: Parts, trainer: pl.Trainer) -> dict[str, float]:
+    """What a validation says of the target domain, as after an epoch."""
+    loggers = trainer.loggers
+    trainer.loggers = []
+    try:
+        trainer.validate(parts.module, datamodule=parts.loading, verbose=False)
+    finally:
+        trainer.loggers = loggers
+    metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    return {key: value for key, value in metrics.items() if key.startswith(OF_TARGET)}

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
+from graft.configuration.metric_names import SCORED
 from graft.processes.output import is_terminal
 from graft.runs.log import say
 
@@ -37,7 +38,7 @@ class Bar(RichProgressBar):
 class EpochLines(ProgressBar):
     """`epoch 3/10  train/loss 0.412  val/loss 0.398  val/accuracy 0.871  (4.1 s)`."""
 
-    shown: tuple[str, ...] = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+    shown: tuple[str, ...] = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", SCORED)
 
     def __init__(self) -> None:
         super().__init__()
