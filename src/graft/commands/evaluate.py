@@ -11,6 +11,7 @@ from graft.data.model_classes import in_order_of
 from graft.data.splits import to_test
 from graft.errors import GraftError
 from graft.evaluation.assessment import INTERVAL, Metrics, spelled
+from graft.evaluation.fall import fall, told_fall
 from graft.models import load_bundle
 from graft.models.wise_ft import move_towards_source
 from graft.reporting.console import PlainConsole
@@ -80,6 +81,9 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     temperature = bundle.temperature if config["calibrate"] or bundle.temperature != 1 else None
     metrics = write_test(folder, result, data, temperature)
     metrics |= counts | ({} if alpha is None else {"wise_ft/alpha": alpha})
+    # Of other samples, how much worse it does there than where it was tested.
+    own = {} if config.get("data") is None else RunFolder(config["run"]).metrics
+    metrics |= fall(own, metrics)
     write_json(folder.metrics_file, metrics)
     table = Table("metric", config["split"], "95 % interval", box=None)
     for key in metrics:
@@ -88,6 +92,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     PlainConsole().print(table)
     if few := few_errors(metrics):
         print(few)
+    if line := told_fall(own, metrics):
+        print(line)
     if temperature is not None:
         print(calibration_line(metrics))
     print(path)

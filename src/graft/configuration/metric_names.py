@@ -51,6 +51,8 @@ EACH_EPOCH = tuple(metric.name for metric in SINGLE_LABEL if metric.each_epoch)
 # How well a model does on a target domain, as far as can be told without its labels; see `adapt.select`.
 SCORE = Metric("score", each_epoch=True, assessed=False, most=math.inf)
 SCORED = f"val/{SCORE.name}"
+# What a test on a target with labels says.
+ON_TARGET = "target/accuracy"
 # Training and validation log these, so a callback can watch them.
 WATCHED = (*(f"{part}/{name}" for part in ("val", "train") for name in EACH_EPOCH), SCORED)
 VALIDATED = tuple(key for key in WATCHED if key.startswith("val/"))

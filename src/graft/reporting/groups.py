@@ -12,7 +12,7 @@ from scipy import stats
 
 from graft.configuration.key_table import TECHNICAL
 from graft.configuration.keys import key_of
-from graft.configuration.metric_names import lower_is_better, metric_of
+from graft.configuration.metric_names import ON_TARGET, SCORED, USUAL, lower_is_better, metric_of
 from graft.configuration.schema import spell, without
 from graft.errors import GraftError
 from graft.runs.records import Run
@@ -109,7 +109,11 @@ class Ranking:
 
     @property
     def tested(self) -> str:
-        """The test metric that is shown beside `sort`."""
+        """The test metric that is shown beside `sort`; where that scores a target, the target's accuracy."""
+        if self.sort == SCORED and any(group.spread(ON_TARGET).n for group in self.groups):
+            return ON_TARGET
+        if self.sort == SCORED:
+            return USUAL.replace("val/", "test/")
         return f"test/{self.sort.removeprefix('val/')}"
 
     @property

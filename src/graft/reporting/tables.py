@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from graft.configuration.metric_names import USUAL
+from graft.configuration.metric_names import ON_TARGET, USUAL
 from graft.configuration.plain_text import in_markdown
 from graft.configuration.schema import spell
 from graft.reporting.groups import ABSENT, Group, Ranking
@@ -12,7 +12,7 @@ from graft.reporting.pairs import Difference
 from graft.runs.records import Run, Skipped
 
 # Shown beside the metric that orders.
-ALWAYS = (USUAL, USUAL.replace("val/", "test/"))
+ALWAYS = (USUAL, USUAL.replace("val/", "test/"), ON_TARGET)
 NO_INTERVAL = {1: "none from one pair", 2: "none: all differ equally"}
 COSTS = {"trainable_parameters": "trainable parameters", "seconds": "seconds"}
 
