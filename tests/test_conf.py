@@ -47,7 +47,11 @@ GIVEN = {
 # What only some networks have, so that the files of others do not list it.
 RARE = {"backbone": {"drop_path", "model_args"}}
 # Keys that the code reads beside the target's own.
-READ = {"optimizer": {"head_lr", "layer_decay"}, "data": set(LOADING_KEYS)}
+READ = {
+    "optimizer": {"head_lr", "layer_decay"},
+    "data": set(LOADING_KEYS),
+    "adapt": {"select", "norm", "epoch", "batch_size"},
+}
 
 
 def name_of(path: Path) -> str:

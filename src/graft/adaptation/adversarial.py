@@ -18,7 +18,7 @@ class Dann(nn.Module):
     """Weight times the discriminator's cross-entropy on features whose gradient is reversed.
 
     Ganin et al. 2016, https://arxiv.org/abs/1505.07818. The discriminator descends on it, and the backbone
-    ascends, with the strength λ of `reversal_strength`; so λ is no factor of the discriminator's own gradient.
+    ascends, with the strength λ of `reversal_strength`, which is no factor of the discriminator's gradient.
 
     Args:
         weight: of the term, for both of them.

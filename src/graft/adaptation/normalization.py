@@ -36,7 +36,7 @@ class Afn:
 
 @dataclass(frozen=True)
 class AdaBN:
-    """No term: what the normalisation layers know of the target is measured when training ends.
+    """No term: the target's mean and variance, in the normalisation layers, are all that it takes.
 
     Li, Wang, Shi, Liu and Hou 2016, https://arxiv.org/abs/1603.04779.
     """

@@ -63,7 +63,8 @@ class SelfTraining:
 
 def entropies(probabilities: Tensor) -> Tensor:
     """The entropy of each row of `(B, C)`, in nats, detached: its slope at 0 is infinite."""
-    return torch.special.entr(probabilities.detach()).sum(1)
+    found: Tensor = torch.special.entr(probabilities.detach()).sum(1)
+    return found
 
 
 def certainty(probabilities: Tensor) -> Tensor:

@@ -121,7 +121,8 @@ def draw(validated: Validated, seed: int) -> Validated:
 
 def right(validated: Validated) -> Floats:
     """1 for a source sample whose class is predicted, 0 for another, `(N,)`."""
-    return (validated.source_logits.argmax(1) == validated.source_labels).astype(np.float64)
+    rights: Floats = (validated.source_logits.argmax(1) == validated.source_labels).astype(np.float64)
+    return rights
 
 
 def log_losses(validated: Validated) -> Floats:
@@ -193,5 +194,6 @@ def controlled_risk(losses: Floats, weights: Floats) -> float:
     """
     weighted = weights * losses
     covariance, variance = np.cov(weighted, weights)[1]
-    eta = -covariance / variance if variance > 0 else 0.0
+    # By rounding, the variance of equal numbers need not be 0.
+    eta = -covariance / variance if np.ptp(weights) > 0 else 0.0
     return float(weighted.mean() + eta * weights.mean() - eta)
