@@ -50,7 +50,7 @@ RARE = {"backbone": {"drop_path", "model_args"}}
 READ = {
     "optimizer": {"head_lr", "layer_decay"},
     "data": set(LOADING_KEYS),
-    "adapt": {"select", "norm", "epoch", "batch_size"},
+    "adapt": {"select", "norm", "epoch"},
 }
 
 

@@ -25,7 +25,7 @@ class Dann(nn.Module):
         hidden: units in each of the discriminator's two hidden layers.
     """
 
-    def __init__(self, weight: float = 1.0, hidden: int = 1024) -> None:
+    def __init__(self, weight: float = 1.0, hidden: int = 256) -> None:
         super().__init__()
         self.weight = weight
         self.hidden = hidden
@@ -65,7 +65,7 @@ class Cdan(nn.Module):
     map_predictions: Tensor
 
     def __init__(
-        self, weight: float = 1.0, hidden: int = 1024, entropy: bool = True, most: int = 4096
+        self, weight: float = 1.0, hidden: int = 256, entropy: bool = True, most: int = 4096
     ) -> None:
         super().__init__()
         self.weight = weight
