@@ -110,3 +110,20 @@ def test_each_position_is_in_one_batch_of_one_process(count: int, batch_size: in
     assert min(len(batch) for own in batches for batch in own) >= 1
     assert max(len(batch) for own in batches for batch in own) <= max(2, batch_size // size)
     assert sorted(item for own in batches for batch in own for item in batch) == list(range(count))
+
+
+@pytest.mark.parametrize("done", [0, 3])
+@pytest.mark.parametrize("steps", [2, 4, 5, 11])
+def test_a_stream_goes_round_from_epoch_to_epoch(steps: int, done: int) -> None:
+    """20 images in batches of 4, `steps` of them an epoch: one round after another, wherever it is cut."""
+
+    def batches(number: int, done: int = 0) -> list[list[tuple[int, int]]]:
+        return list(EpochBatches(20, 4, 7, lambda: (number, done), steps=steps))
+
+    whole = [batch for number in range(10) for batch in batches(number)]
+    assert len(EpochBatches(20, 4, 7, lambda: (0, 0), steps=steps)) == steps
+    assert len(whole) == 10 * steps
+    for turn in range(10 * steps // 5):
+        of_turn = whole[5 * turn : 5 * turn + 5]
+        assert of_turn == epoch(20, 4, number=turn, seed=7)
+    assert batches(3, min(done, steps)) == batches(3)[done:]

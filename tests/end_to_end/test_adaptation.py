@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import graft
+from graft.adaptation.selection import SELECTORS
+from graft.errors import GraftError
+from graft.models import load_bundle
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.training.callbacks.checkpoint_files import load_checked
@@ -119,3 +123,74 @@ def test_a_run_that_was_cut_within_an_epoch_ends_with_the_same_bits(
     assert read_csv(whole.epochs) == read_csv(resumed.epochs)
     ends = [{k: v for k, v in run.metrics.items() if k != "seconds"} for run in (whole, resumed)]
     assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("method", ["none", "coral"])
+def test_a_frozen_backbone_adapts_on_stored_features_of_both(trains: Trains, method: str) -> None:
+    words = [f"adapt={method}", "freeze=frozen", "optimizer.lr=0.01" if method == "coral" else "seed=0"]
+    stored = trains("stored", *words)
+    assert "cache: " in stored.log.read_text()
+    computed = trains("computed", *words, "cache.features=off")
+    for key in ("val/score", "val/loss", "scores/infomax", "oracle/accuracy"):
+        one, other = ([float(row[key]) for row in read_csv(run.epochs)] for run in (stored, computed))
+        assert one == pytest.approx(other, abs=1e-5), key
+    assert stored.metrics["target/accuracy"] == computed.metrics["target/accuracy"]
+
+
+def test_what_a_run_with_a_target_leaves(trains: Trains) -> None:
+    run = trains("run", "adapt=mcc", "adapt.select=infomax")
+    metrics, epochs = run.metrics, read_csv(run.epochs)
+    assert {"test/accuracy", "target/accuracy", "target/accuracy_ci", "target/f1_macro"} <= metrics.keys()
+    assert {f"scores/{name}" for name in SELECTORS} <= epochs[0].keys()
+    assert [row["val/score"] for row in epochs] == [row["scores/infomax"] for row in epochs]
+    best = max(range(len(epochs)), key=lambda epoch: float(epochs[epoch]["val/score"]))
+    assert metrics["epoch"] == best
+    known = [float(row["oracle/accuracy"]) for row in epochs]
+    assert (metrics["oracle/accuracy"], metrics["oracle/best_accuracy"]) == (known[best], max(known))
+    # Each loss is a term of its own, and the source's stays what it is.
+    assert 0 < float(epochs[0]["adapt/confusion"]) < 1
+    assert run.domains_figure.is_file()
+    # What the bundle says of the target's test samples is what was measured there.
+    inner = read_csv(RunFolder(run.target).predictions)
+    right = sum(row["label"] == row["predicted"] for row in inner) / len(inner)
+    assert right == pytest.approx(metrics["target/accuracy"])
+    # The split is recorded without labels.
+    assert {row["label"] for row in read_csv(run.target_split)} == {"unlabelled"}
+
+
+def test_the_target_sees_its_own_statistics(trains: Trains, target: Path) -> None:
+    words = ["backbone=timm", "backbone.name=test_resnet", "backbone.weights=null", "backbone.image_size=32"]
+    run = trains("run", "adapt=adabn", *words, "callbacks=none")
+    loaded = load_bundle(run.path)
+    layers = [layer for layer in loaded.backbone.modules() if isinstance(layer, nn.BatchNorm2d)]
+    recorded = {row["name"]: row["split"] for row in read_csv(run.target_split)}
+    trained = [name for name, split in recorded.items() if split == "train"]
+    with torch.no_grad():
+        images = torch.stack([loaded.transform(Image.open(target / name).convert("RGB")) for name in trained])
+        entered: list[torch.Tensor] = []
+        layers[0].register_forward_pre_hook(lambda _, given: entered.append(given[0]))
+        loaded.backbone.eval()(images)
+    # Batches of one size, so their mean is the mean of all.
+    assert torch.allclose(layers[0].running_mean, entered[0].mean((0, 2, 3)), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["adapt=dann"], "adapt=dann adapts to a target domain; name its samples"),
+        (["data@target=digits", "target.shots=3"], "target.shots=3: it goes by labels"),
+        (["data@target=digits", "callbacks=ema"], "callbacks=ema does not go with a target domain"),
+        (["data@target=digits", "adapt=adabn"], "adapt=adabn: the backbone has no BatchNorm"),
+        (["data@target=digits", "adapt.select=best"], "adapt.select=best is wrong"),
+        (["data@target=image_folder", "target.root=nowhere"], "target.root=nowhere: there is no such folder"),
+        (["data@target=digits", "target.val_fraction=0"], "target.val_fraction leaves 0 validation samples"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(words: list[str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(GraftError) as error:
+        graft.train(
+            ["data=digits", "trainer=cpu", "logger=none", *words, f"hydra.run.dir={tmp_path / 'run'}"]
+        )
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()

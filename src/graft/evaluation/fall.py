@@ -33,5 +33,6 @@ def told_fall(before: Mapping[str, Any], now: Metrics) -> str:
         return ""
     points = 100 * float(fallen["fall/accuracy"])  # type: ignore[arg-type]
     low, high = (100 * end for end in fallen[f"fall/accuracy{INTERVAL}"])  # type: ignore[union-attr]
-    how = f"{abs(points):.1f} points {'less' if points >= 0 else 'more'} than the {before[ACCURACY]:.4f} of its own test"
+    than = f"{'less' if points >= 0 else 'more'} than the {before[ACCURACY]:.4f} of its own test"
+    how = f"{abs(points):.1f} points {than}"
     return f"accuracy {now[ACCURACY]:.4f}: {how} (95 % interval of the fall {low:.1f} to {high:.1f})"

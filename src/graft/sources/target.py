@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,9 @@ def open_target(node: Mapping[str, Any], source: SampleData) -> TargetDomain:
             from graft.data.pictures import with_copies_known
 
             data = with_copies_known(data, near=kept != "exact", threads=node.get("num_workers"))
-        return TargetDomain(data, split_data(node, data), labels if unlabelled is None else None)
+        splits = split_data(node, data)
+        splits = replace(splits, rule=splits.rule.replace("data.", "target."))
+        return TargetDomain(data, splits, labels if unlabelled is None else None)
 
 
 def _in_order_of(data: SampleData, class_names: list[str]) -> SampleData:
@@ -59,7 +62,8 @@ def _in_order_of(data: SampleData, class_names: list[str]) -> SampleData:
         return in_order_of(data, class_names)
     except GraftError as error:
         said = str(error).replace("the model does not know", "the source has not", 1)
-        raise GraftError(f"data: {said}; a folder without class folders has no labels to match") from error
+        said = said.replace("; it knows", "; the source has", 1)
+        raise GraftError(f"{said}; a folder without class folders has no labels to match") from error
 
 
 @contextmanager

@@ -26,6 +26,8 @@ from graft.sources.target import open_target
 
 # Keys of `adapt` that say how two domains are trained on, whatever the method.
 OF_DOMAINS = ("select", "norm", "epoch")
+# Validation samples of each domain that every score can be computed of.
+FEWEST = 2
 # What tells the draws of a method's own weights from those of a new head.
 ADAPTATION = 1
 
@@ -67,8 +69,15 @@ def put_beside(adapt: Node, source: SampleDataModule, target: SampleDataModule, 
     """Let the target's batches stand beside the source's, for `size` processes that train together.
 
     Raises:
-        GraftError: the processes cannot share a batch of the target.
+        GraftError: a domain has too few validation samples, or the processes cannot share the target's
+            batches.
     """
+    for key, domain in (("data", source), ("target", target)):
+        if len(domain.splits["val"]) < FEWEST:
+            raise GraftError(
+                f"{key}.val_fraction leaves {len(domain.splits['val'])} validation samples; with a target it "
+                f"takes {FEWEST} of each domain to choose the epoch"
+            )
     source.beside = target
     method = str(adapt["_target_"])
     source.paired = method != UNADAPTED and not method.endswith(f".{AdaBN.__name__}")
