@@ -18,21 +18,28 @@ def fall(before: Mapping[str, Any], now: Mapping[str, Any]) -> Metrics:
     Returns:
         `fall/accuracy`, which is negative where it rises, and `fall/accuracy_ci`.
     """
-    tests = [(test.get(ACCURACY), test.get(f"{ACCURACY}{INTERVAL}")) for test in (before, now)]
-    if any(value is None or ends is None for value, ends in tests):
+    first, second = _known(before), _known(now)
+    if first is None or second is None:
         return {}
-    (first, (low, high)), (second, (least, most)) = tests  # type: ignore[misc]
-    difference = first - second
-    down, up = math.hypot(first - low, most - second), math.hypot(high - first, second - least)
+    difference = first[0] - second[0]
+    down = math.hypot(first[0] - first[1], second[2] - second[0])
+    up = math.hypot(first[2] - first[0], second[0] - second[1])
     return {"fall/accuracy": difference, f"fall/accuracy{INTERVAL}": [difference - down, difference + up]}
+
+
+def _known(test: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """A test's accuracy and both ends of its interval; None where either lacks."""
+    value, ends = test.get(ACCURACY), test.get(f"{ACCURACY}{INTERVAL}")
+    return None if value is None or ends is None else (value, *ends)
 
 
 def told_fall(before: Mapping[str, Any], now: Metrics) -> str:
     """The fall as a sentence; empty where nothing is known of it."""
-    if not (fallen := fall(before, now)):
+    fallen: Mapping[str, Any] = fall(before, now)
+    if not fallen:
         return ""
-    points = 100 * float(fallen["fall/accuracy"])  # type: ignore[arg-type]
-    low, high = (100 * end for end in fallen[f"fall/accuracy{INTERVAL}"])  # type: ignore[union-attr]
+    points = 100 * fallen["fall/accuracy"]
+    low, high = (100 * end for end in fallen[f"fall/accuracy{INTERVAL}"])
     than = f"{'less' if points >= 0 else 'more'} than the {before[ACCURACY]:.4f} of its own test"
     how = f"{abs(points):.1f} points {than}"
     return f"accuracy {now[ACCURACY]:.4f}: {how} (95 % interval of the fall {low:.1f} to {high:.1f})"
