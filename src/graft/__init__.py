@@ -38,6 +38,7 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
     Raises:
         GraftError: a word is wrong, or the data, weights or device are not what the words say.
     """
+    from graft.commands.importing import without_transformers
     from graft.composition.composing import compose
     from graft.composition.needed_paths import check_paths
     from graft.configuration.run_config import RunConfig
@@ -54,7 +55,8 @@ def train(overrides: Sequence[str] = ()) -> RunFolder:
         refuse_taken(path)
     check_paths(config.plain(), "train")
     with undisturbed():
-        from graft.commands import train as command
+        with without_transformers():
+            from graft.commands import train as command
 
         return command.run(config, path, list(overrides))
 
@@ -65,6 +67,7 @@ def advise(words: Sequence[str] = ()) -> Advice:
     Raises:
         GraftError: a word is wrong, or the images, the weights or the device are not what the words say.
     """
+    from graft.commands.importing import without_transformers
     from graft.composition.advice_words import holding_anywhere
     from graft.composition.composing import compose
     from graft.composition.needed_paths import check_paths
@@ -82,9 +85,10 @@ def advise(words: Sequence[str] = ()) -> Advice:
     check_paths(values, "advise")
     values, said = holding_anywhere(values, said, hydra_cfg)
     with undisturbed():
-        from graft.advice.advice import Advice
-        from graft.commands import advise as command
-        from graft.commands import train as training
+        with without_transformers():
+            from graft.advice.advice import Advice
+            from graft.commands import advise as command
+            from graft.commands import train as training
 
         return Advice(command.run(values, path, said, training.run))
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
+from graft.commands.importing import without_transformers
+
 COMMANDS = {
     "advise": "say which backbone, how much to retrain, how far to trust the number",
     "inspect": "look at images first: classes, sizes, damage, copies across splits, suspect labels",
@@ -23,7 +25,8 @@ COMMANDS = {
 def command(name: str) -> Callable[..., object]:
     """What a command calls with a configuration, a folder and the words; imported, and torch with it, now."""
     began = time.monotonic()
-    run: Callable[..., object] = import_module(f"graft.commands.{name}").run
+    with without_transformers():
+        run: Callable[..., object] = import_module(f"graft.commands.{name}").run
     if name == "advise":
         # What is imported takes of the time that the answer may take.
         return partial(run, train=command("train"), began=began)

@@ -1,0 +1,29 @@
+"""Commands are imported without what other libraries would import beside them."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+
+@contextmanager
+def without_transformers() -> Iterator[None]:
+    """Within the block torchmetrics takes transformers for not installed.
+
+    Where it is, torchmetrics imports it for its metrics of generated texts, which takes two seconds of every
+    command (torchmetrics 1.9, `torchmetrics/functional/text/__init__.py`). Graft uses none of them.
+    """
+    if "torchmetrics" in sys.modules or find_spec("transformers") is None:
+        yield
+        return
+    from unittest.mock import patch
+
+    from lightning_utilities.core.imports import RequirementCache
+
+    usual = RequirementCache.__bool__
+
+    def answer(self: RequirementCache) -> bool:
+        return not str(self.requirement).startswith("transformers") and usual(self)
+
+    with patch.object(RequirementCache, "__bool__", answer):
+        yield
