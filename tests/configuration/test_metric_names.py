@@ -40,8 +40,11 @@ def test_what_can_be_watched_is_what_epochs_log():
         "val/precision_macro",
         "val/recall_macro",
         "val/f1_macro",
+        "val/score",
     )
     assert {key.replace("train/", "val/") for key in WATCHED} == set(VALIDATED)
+    # It is validation's alone.
+    assert "train/score" not in WATCHED
     assert "loss" not in ASSESSED
 
 

@@ -114,7 +114,7 @@ def test_a_run_that_was_cut_within_an_epoch_ends_with_the_same_bits(
 ) -> None:
     batch_norm = ["backbone=timm", "backbone.name=test_resnet", "backbone.weights=null"]
     words = [f"adapt={method}", *(batch_norm if method == "adabn" else []), "callbacks.last.minutes=0.0"]
-    words += ["augment=light", "adapt.epoch=target"]
+    words += ["augment=light", "adapt.epoch_of=target"]
     whole = trains("whole", *words)
     with cut_at(5):
         trains("cut", *words)

@@ -10,7 +10,8 @@ import pytest
 
 from graft.cli.console import run
 from graft.data import sample_data
-from graft.inspection import labels, suspects
+from graft.inspection import asking as labels
+from graft.inspection import suspects
 from graft.runs.files import read_csv
 
 EXPECTED = {"inspect.md", "inspect.json", "images.csv", "classes.csv", "sheet.png", "suspects.csv"}

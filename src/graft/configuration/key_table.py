@@ -177,7 +177,7 @@ KEYS: dict[str, Key] = {
     "adapt": Key(part=Part.ONE),
     "adapt.select": Key(rules.one_of("source", "entropy", "snd", "iwv", "dev", "infomax")),
     "adapt.norm": Key(rules.one_of("joint", "separate", "source")),
-    "adapt.epoch": Key(rules.one_of("source", "target")),
+    "adapt.epoch_of": Key(rules.one_of("source", "target")),
     "adapt.weight": Key(rules.NOT_NEGATIVE),
     "adapt.hidden": Key(rules.whole(1)),
     "adapt.most": Key(rules.whole(1)),

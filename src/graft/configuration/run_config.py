@@ -68,6 +68,7 @@ class RunConfig:
 
     name: str
     seed: int
+    target: Node | None = None
     loss: Loss
     distill: Distill
     cache: Cache
@@ -87,12 +88,11 @@ class RunConfig:
     optimizer: Node
     scheduler: Node
     regularizer: Node
+    # An older Graft knew no other domain.
+    adapt: Node = field(default_factory=lambda: {"_target_": UNADAPTED})
     trainer: Node
     logger: Mapping[str, Node]
     callbacks: Mapping[str, Node]
-    # An older Graft knew no other domain.
-    target: Node | None = None
-    adapt: Node = field(default_factory=lambda: {"_target_": UNADAPTED})
     own: Mapping[str, object] = field(default_factory=dict)
     resume: str | None = None
     stop_after: int | None = None

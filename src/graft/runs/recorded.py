@@ -49,6 +49,8 @@ def option_of(group: str, node: Mapping[str, object]) -> str:
 
     A part of the user's own has the name of what is built.
     """
+    # A target domain is any option of `data`.
+    group = "data" if group == "target" else group
     target = node.get("_target_")
     values = flatten(node)
     nearest: tuple[int, str] | None = None

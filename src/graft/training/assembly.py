@@ -39,9 +39,14 @@ from graft.training.target import domain_settings, fingerprint_of, put_beside, r
 
 
 def make_loading(
-    config: RunConfig, node: Node, data: SampleData, splits: Splits, preprocessing: AnyPreprocessing
+    config: RunConfig,
+    data: SampleData,
+    splits: Splits,
+    preprocessing: AnyPreprocessing,
+    node: Node | None = None,
 ) -> SampleDataModule:
-    """The LightningDataModule of a run, or of its target; `node` is what the configuration says of it."""
+    """The LightningDataModule of a run; with the node of its target, of that."""
+    node = config.data if node is None else node
     return SampleDataModule(
         data,
         splits,
@@ -204,11 +209,11 @@ def prepare(config: RunConfig, begun: RunFolder | None = None) -> tuple[RunConfi
     if (revision := backbone.rebuilt.get("revision")) is not None:
         # The commit that a name of the hub, or a branch, has come to, so that it is the same for good.
         config = replace(config, backbone={**config.backbone, "revision": revision})
-    loading = make_loading(config, config.data, data, splits, backbone.preprocessing)
+    loading = make_loading(config, data, splits, backbone.preprocessing)
     if target is not None:
         assert config.target is not None
         preprocessing = backbone.preprocessing
-        beside = make_loading(config, config.target, target.data, target.splits, preprocessing)
+        beside = make_loading(config, target.data, target.splits, preprocessing, config.target)
         put_beside(config.adapt, loading, beside, size)
     plan = make_plan(config, backbone)
     module = make_module(config, backbone, loading, plan, target)

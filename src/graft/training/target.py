@@ -25,7 +25,7 @@ from graft.runs.files import read_csv
 from graft.sources.target import open_target
 
 # Keys of `adapt` that say how two domains are trained on, whatever the method.
-OF_DOMAINS = ("select", "norm", "epoch")
+OF_DOMAINS = ("select", "norm", "epoch_of")
 # Validation samples of each domain that every score can be computed of.
 FEWEST = 2
 # What tells the draws of a method's own weights from those of a new head.
@@ -88,7 +88,7 @@ def put_beside(adapt: Node, source: SampleDataModule, target: SampleDataModule, 
             f"target.batch_size={target.batch_size} is the batch of all {size} processes together; it must "
             f"be a multiple of {size}"
         )
-    longer = source if adapt["epoch"] == "source" else target
+    longer = source if adapt["epoch_of"] == "source" else target
     source.steps = target.steps = batch_count(len(longer.splits["train"]), longer.batch_size, size)
 
 
