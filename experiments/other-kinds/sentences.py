@@ -68,7 +68,7 @@ def folded(task: str, words: Sequence[str], path: Path) -> Iterator[Row]:
         if graft_command(["crossval", *given]):
             raise SystemExit(f"{path}: see above")
     for fold in range(1, FOLDS + 1):
-        metrics = RunFolder.open(path / f"fold-{fold:02d}").metrics
+        metrics = RunFolder.open(path / f"fold-{fold}").metrics
         yield row_of(task, f"fold {fold}", metrics["test/accuracy"], metrics["seconds"])
 
 
