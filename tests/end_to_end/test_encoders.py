@@ -74,7 +74,13 @@ def assert_same(one: RunFolder, other: RunFolder) -> None:
 )
 def test_stored_features_are_those_of_the_texts(train: Train, freeze: tuple[str, ...]) -> None:
     more = (*freeze, "optimizer=adamw", "trainer.max_epochs=2")
-    assert_same(train("on", *more), train("off", *more, "cache.features=off"))
+    one, other = train("on", *more), train("off", *more, "cache.features=off")
+    # Texts of about one length run together, so that what is beside a text changes the last bits.
+    ours, theirs = tensors(one), tensors(other)
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], atol=1e-4, rtol=1e-3, msg=name)
+    said = [[row["predicted"] for row in read_csv(run.predictions)] for run in (one, other)]
+    assert said[0] == said[1]
 
 
 def test_a_run_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
