@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from graft.data.domains import TargetDomain
 from graft.data.sample_data import SampleData
-from graft.evaluation.intervals.proportions import proportion_ends
 
 # As many samples of each domain are looked at.
 MOST = 2000
@@ -44,6 +43,9 @@ class DomainGap:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % of it."""
+        # Imported here: it brings torch.
+        from graft.evaluation.intervals.proportions import proportion_ends
+
         low, high = proportion_ends(self.right, self.of)
         return float(low), float(high)
 
