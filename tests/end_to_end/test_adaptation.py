@@ -108,7 +108,13 @@ def test_no_label_of_the_target_reaches_the_weights(
     assert "label" not in rows[0]
 
 
-@pytest.mark.parametrize("method", [*METHODS, "adabn", "none"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("dann", "mcc", "adabn", "none"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS if name not in ("dann", "mcc")),
+    ],
+)
 def test_a_run_that_was_cut_within_an_epoch_ends_with_the_same_bits(
     trains: Trains, cut_at: Callable[[int], AbstractContextManager[None]], tmp_path: Path, method: str
 ) -> None:
