@@ -55,7 +55,7 @@ format: .venv/.installed  ## put the code in order
 check: lint test  ## what CI runs
 
 constraints: $(filter .uv/bin/uv,$(UV))  ## choose new versions for constraints.txt
-	$(UV) pip compile --universal --python-version 3.10 --upgrade --generate-hashes --group dev --extra optuna --extra joblib --extra submitit --extra labels --extra timm --extra imagenet --extra audio --extra transformers --extra hf \
+	$(UV) pip compile --universal --python-version 3.10 --upgrade --generate-hashes --group dev --extra optuna --extra joblib --extra submitit --extra labels --extra timm --extra imagenet --extra audio --extra transformers --extra hf --extra onnx --extra serve \
 	  --no-header --no-annotate --no-emit-index-url --quiet pyproject.toml -o constraints.txt
 
 clean:  ## remove what was installed and built here (runs in outputs/ stay)
