@@ -9,7 +9,7 @@ import pytest
 from graft.data import SampleData, array_images
 from graft.data.domains import TargetDomain, without_labels
 from graft.errors import GraftError
-from graft.sources.opening import open_data
+from graft.sources.opening import open_data, split_data
 from graft.sources.target import open_target
 
 FOLDER = "graft.sources.image_folder"
@@ -109,3 +109,63 @@ def test_what_takes_labels_is_refused(
     with pytest.raises(GraftError) as error:
         open_target(node, source)
     assert str(error.value).startswith(said)
+
+
+def test_a_csv_without_a_column_of_classes_is_that_with_one(tmp_path: Path) -> None:
+    rows = [(f"some words {number}", "no" if number % 3 else "yes") for number in range(30)]
+    (tmp_path / "known.csv").write_text("\n".join(["text,label", *(f"{t},{c}" for t, c in rows)]))
+    (tmp_path / "unknown.csv").write_text("\n".join(["text", *(text for text, _ in rows)]))
+    node = {"_target_": "graft.sources.text_csv", "file": str(tmp_path / "known.csv")}
+    source = open_data(node)
+    known = open_target(node, source)
+    unknown = open_target({**node, "file": str(tmp_path / "unknown.csv"), "label": None}, source)
+    assert (known.labels is None, unknown.labels is None) == (False, True)
+    for split in ("train", "val", "test"):
+        assert contents(unknown, split) == contents(known, split)
+
+
+def test_rows_of_a_table_and_paths_of_a_csv_need_no_classes(photos: Path, tmp_path: Path) -> None:
+    node = table_node(tmp_path)
+    (tmp_path / "unknown.csv").write_text("\n".join(["a", *map(str, range(20))]))
+    table = open_target({**node, "file": str(tmp_path / "unknown.csv"), "label": None}, open_data(node))
+    assert table.labels is None
+    assert len(table.data.samples) == 20
+    images = sorted(photos.rglob("*.png"))
+    (tmp_path / "paths.csv").write_text("\n".join(["path", *map(str, images)]))
+    listed = {"_target_": "graft.sources.csv_manifest", "file": str(tmp_path / "paths.csv"), "label": None}
+    source = open_data({"_target_": FOLDER, "root": str(photos)})
+    target = open_target(listed, source)
+    assert target.labels is None
+    assert contents(target, "test") == contents(opened(photos, source), "test")
+
+
+def test_data_without_classes_is_nothing_to_learn_from(tmp_path: Path) -> None:
+    (tmp_path / "unknown.csv").write_text("text\none\ntwo\n")
+    data = open_data(
+        {"_target_": "graft.sources.text_csv", "file": str(tmp_path / "unknown.csv"), "label": None}
+    )
+    with pytest.raises(GraftError, match=r"data.label=null: to learn takes labels"):
+        split_data({}, data)
+    assert not data.labelled
+
+
+def test_a_folder_of_sounds_needs_no_class_folders(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    noise = np.random.default_rng(0)
+    for number in range(12):
+        for place in (tmp_path / "known" / f"class{number % 2}", tmp_path / "flat"):
+            place.mkdir(parents=True, exist_ok=True)
+            soundfile.write(place / f"{number}.wav", noise.normal(0, 0.1, 800), 8000)
+    node = {"_target_": "graft.sources.audio_folder", "root": str(tmp_path / "known")}
+    source = open_data(node)
+    target = open_target({**node, "root": str(tmp_path / "flat")}, source)
+    assert target.labels is None
+    assert len(target.data.samples) == 12
+    assert target.data.kind.noun == "sound"
+    with pytest.raises(GraftError, match="target: it has sounds, and the source has rows"):
+        open_target({**node, "root": str(tmp_path / "flat")}, open_data(table_node(tmp_path)))
+
+
+def table_node(folder: Path) -> dict[str, object]:
+    (folder / "table.csv").write_text("\n".join(["a,label", *(f"{n},{'xy'[n % 2]}" for n in range(20))]))
+    return {"_target_": "graft.sources.table_csv", "file": str(folder / "table.csv")}

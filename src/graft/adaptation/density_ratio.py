@@ -9,8 +9,6 @@ Floats = NDArray[np.float64]
 
 # scikit-learn's C, from a classifier that hardly says anything on; the samples left out decide which.
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-# Of the logarithm: e^30 says as much as any larger ratio, and its square is still a number.
-LARGEST = 30.0
 
 
 def density_ratio(source: Floats, target: Floats, seed: int = 0) -> Floats:
@@ -49,5 +47,7 @@ def density_ratio(source: Floats, target: Floats, seed: int = 0) -> Floats:
             logits[row, left_out] = model.decision_function(unknown)
     losses = np.logaddexp(0, np.where(domains, -logits, logits)).mean(1)
     best = (logits[losses.argmin()] - prior)[: len(source)]
-    ratio: Floats = np.exp(best.clip(-LARGEST, LARGEST))
+    # More than so many times, or fewer, as many samples cannot show.
+    most = np.log(len(features))
+    ratio: Floats = np.exp(best.clip(-most, most))
     return ratio

@@ -91,6 +91,13 @@ def without_labels(data: SampleData) -> tuple[SampleData, Indices]:
     whole = np.concatenate(orders)
     groups = None if data.groups is None else [data.groups[index] for index in whole]
     unlabelled = replace(
-        data, class_names=[NO_CLASS], parts=parts, groups=groups, pictures=None, labelled=False
+        data,
+        class_names=[NO_CLASS],
+        parts=parts,
+        groups=groups,
+        pictures=None,
+        labelled=False,
+        # What keeps others from training, such as one class alone, does not matter here.
+        untrainable=None,
     )
     return unlabelled, data.samples.labels[whole]

@@ -83,7 +83,7 @@ def split(
         raise GraftError(
             "data.shots and data.fraction are two ways to take less of the training part; give one"
         )
-    if data.labelled:
+    if data.labelled or data.untrainable:
         data.check_trainable()
     parts, labels, rules = _given(data), data.samples.labels, []
     plural = data.kind.plural

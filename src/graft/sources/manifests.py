@@ -6,17 +6,18 @@ from pathlib import Path
 
 from graft.configuration.names import nfc, on_disk
 from graft.configuration.paths import expanded
+from graft.data.domains import NO_CLASS
 from graft.data.formats import suffixes
 from graft.data.sample_data import SampleData
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
-from graft.sources.parts import PARTS, NamedFiles, divided, number_classes, part_of, parts_of
+from graft.sources.parts import PARTS, NamedFiles, divided, number_classes, part_of, parts_of, unlabelled
 
-# The columns that are read; the first two must be there.
-COLUMNS = ("path", "label", "split", "group")
+# Columns that are read where they are there.
+OPTIONAL = ("split", "group")
 
 
-def csv_manifest(file: str, root: str | None = None) -> SampleData:
+def csv_manifest(file: str, root: str | None = None, label: str | None = "label") -> SampleData:
     """Images listed in a CSV file with the columns path, label and, if there are such, split and group.
 
     Images of one group, such as a patient or a film, are never divided where a split is drawn. Without a
@@ -26,6 +27,7 @@ def csv_manifest(file: str, root: str | None = None) -> SampleData:
     Args:
         file: the CSV file, UTF-8, with a header.
         root: what the paths are relative to; None: the file's own folder.
+        label: the column of the classes; None: there is none (see `unlabelled`).
 
     Raises:
         GraftError: the file is missing or lacks a column or names one twice, a row does not fit the header,
@@ -33,12 +35,13 @@ def csv_manifest(file: str, root: str | None = None) -> SampleData:
             whatever path, or does not exist, or the classes are wrong as for `image_folder`.
     """
     source = f"data.file={file}"
-    folder, parts, notes = listed_files(source, file, root, "images", suffixes())
-    return number_classes(source, folder, parts, notes)
+    folder, parts, notes = listed_files(source, file, root, label, "images", suffixes())
+    data = number_classes(source, folder, parts, notes)
+    return unlabelled(data) if label is None else data
 
 
 def listed_files(
-    source: str, file: str, root: str | None, plural: str, suffixes: Collection[str]
+    source: str, file: str, root: str | None, label: str | None, plural: str, suffixes: Collection[str]
 ) -> tuple[Path, dict[str, NamedFiles], list[str]]:
     """The folder that the paths are relative to, the files of each part, and what is to be said of them.
 
@@ -46,6 +49,7 @@ def listed_files(
         source: the key and what was given there, for messages.
         file: the CSV file.
         root: what the paths are relative to; None: the file's own folder.
+        label: the column of the classes; None: there is none.
         plural: what the files are called.
         suffixes: of such files, in small letters.
 
@@ -54,7 +58,7 @@ def listed_files(
     """
     path = expanded(file)
     folder = path.parent if root is None else expanded(root)
-    rows = _rows(source, path, suffixes)
+    rows = _rows(source, path, label, suffixes)
     meant = parts_of({row["split"] for _, row in rows if "split" in row})
     parts: dict[str, NamedFiles] = {}
     lines: dict[str, int] = {}
@@ -69,7 +73,7 @@ def listed_files(
         lines[name] = line
         files = parts.setdefault(part_of(where, row.get("split"), meant), NamedFiles())
         files.names.append(name)
-        files.classes.append(nfc(row["label"]))
+        files.classes.append(nfc(row.get("label", NO_CLASS)))
         if "group" in row:
             files.groups.append(nfc(row["group"]))
     spelled = _on_disk(source, folder, lines, plural)
@@ -112,18 +116,23 @@ def _on_disk(source: str, folder: Path, lines: Mapping[str, int], plural: str) -
     return spelled
 
 
-def _rows(source: str, path: Path, suffixes: Collection[str]) -> list[tuple[int, dict[str, str]]]:
+def _rows(
+    source: str, path: Path, label: str | None, suffixes: Collection[str]
+) -> list[tuple[int, dict[str, str]]]:
     """Line number and cells, stripped, of every row."""
-    rows = Rows(path, source, COLUMNS, strict_text=True)
+    needed = {"path": "path", **({} if label is None else {"label": label})}
+    rows = Rows(path, source, [*needed.values(), *OPTIONAL], strict_text=True)
     if not rows.columns:
-        raise GraftError(f"{source}: the file is empty; its first line must name path and label")
-    for wanted in COLUMNS[:2]:
+        named = " and ".join(needed.values())
+        raise GraftError(f"{source}: the file is empty; its first line must name {named}")
+    for wanted in needed.values():
         if wanted not in rows.columns:
             raise GraftError(
                 f"{source}: no column {wanted}; the columns are {', '.join(rows.columns)}"
                 f"{did_you_mean(wanted, rows.columns)}"
             )
-    place_of = {column: rows.columns.index(column) for column in COLUMNS if column in rows.columns}
+    read = {**{name: name for name in OPTIONAL if name in rows.columns}, **needed}
+    place_of = {key: rows.columns.index(column) for key, column in read.items()}
     numbered = []
     for line, cells in rows:
         row = {column: cells[place].strip() for column, place in place_of.items()}

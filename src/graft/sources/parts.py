@@ -3,11 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from graft.configuration.names import nfc
+from graft.data.domains import NO_CLASS
 from graft.data.image_kind import IMAGES
 from graft.data.image_samples import file_images
 from graft.data.kinds import Kind
@@ -111,6 +112,12 @@ def numbered(
     groups = [group for images in parts.values() for group in images.groups]
     untrainable = untrainable or _untrainable(source, parts, class_names)
     return SampleData(class_names, lists, notes, groups or None, untrainable=untrainable, kind=kind)
+
+
+def unlabelled(data: SampleData) -> SampleData:
+    """The same samples, whose one class says nothing: of a target domain, or to have their features."""
+    why = "data.label=null: to learn takes labels; a target domain alone needs none"
+    return replace(data, class_names=[NO_CLASS], labelled=False, untrainable=why)
 
 
 def divided(parts: Mapping[str, NamedFiles]) -> list[str]:

@@ -14,7 +14,7 @@ from graft.data.sound_samples import file_sounds
 from graft.data.sounds import SUFFIXES, rate_and_seconds
 from graft.sources.folders import data_folder, find_classes
 from graft.sources.manifests import listed_files
-from graft.sources.parts import NamedFiles, number_classes
+from graft.sources.parts import NamedFiles, number_classes, unlabelled
 from graft.sources.walk import SOUND_FILES, Walk
 
 # Of all sounds, in percent, those that are shown whole where nobody says how many seconds are; and at most.
@@ -59,6 +59,7 @@ def audio_folder(
 def audio_csv(
     file: str,
     root: str | None = None,
+    label: str | None = "label",
     seconds: float | None = None,
     sample_rate: int | None = None,
     n_fft: int | None = None,
@@ -73,9 +74,10 @@ def audio_csv(
         GraftError: as `csv_manifest`, of sounds; or soundfile is not installed.
     """
     source = f"data.file={file}"
-    folder, parts, notes = listed_files(source, file, root, "sounds", SUFFIXES)
+    folder, parts, notes = listed_files(source, file, root, label, "sounds", SUFFIXES)
     kind = _kind(folder, parts, Sounds(sample_rate, n_fft, hop, mels, seconds, f_min, f_max))
-    return number_classes(source, folder, parts, notes, None, file_sounds, kind)
+    data = number_classes(source, folder, parts, notes, None, file_sounds, kind)
+    return unlabelled(data) if label is None else data
 
 
 def _kind(folder: Path, parts: Mapping[str, NamedFiles], asked: Sounds) -> Sounds:

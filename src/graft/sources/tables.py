@@ -10,6 +10,7 @@ import numpy as np
 from graft.backbones.columns import Value
 from graft.configuration.names import nfc
 from graft.configuration.paths import expanded
+from graft.data.domains import NO_CLASS
 from graft.data.held_rows import row_samples
 from graft.data.row_kind import BLANKS, ROWS
 from graft.data.row_transform import number_of
@@ -18,7 +19,7 @@ from graft.data.samples import Samples
 from graft.errors import GraftError
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows
-from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
+from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of, unlabelled
 from graft.sources.prediction import Found
 from graft.sources.texts import OPTIONAL, left_out, places
 
@@ -48,7 +49,7 @@ class _Read(NamedTuple):
 
 def table_csv(
     file: str,
-    label: str = "label",
+    label: str | None = "label",
     split: str | None = None,
     group: str | None = None,
     id: str | None = None,
@@ -66,7 +67,7 @@ def table_csv(
 
     Args:
         file: the CSV file (see `read_rows` for its forms).
-        label: the column of the classes.
+        label: the column of the classes; None: there is none (see `unlabelled`).
         split: the column of their parts; None: `split`, if there is such a column.
         group: the column of their groups; None: `group`, if there is such a column.
         id: a column whose values name the rows, which nothing learns from; None: a row is called by its line.
@@ -82,23 +83,22 @@ def table_csv(
             from, or the classes are wrong as for `image_folder`.
     """
     source = f"data.file={file}"
-    if not label:
-        raise GraftError("data.label=null: a table needs the name of the column of the classes")
-    read = _read(expanded(file), source, encoding, [label])
+    read = _read(expanded(file), source, encoding, [label] if label else [])
     asked = {"label": label, "split": split, "group": group, "id": id}
     place_of = places(source, read.columns, {key: column for key, column in asked.items() if column})
     for key, named in (("leave_out", leave_out), ("numbers", numbers), ("categories", categories)):
         for column in named:
             places(source, read.columns, {key: column})
-    unlabelled = [row.line for row in read.rows if not row.cells[place_of["label"]].strip()]
-    rows = [row for row in read.rows if row.cells[place_of["label"]].strip()]
-    notes = [*read.notes, *([left_out("label", unlabelled)] if unlabelled else [])]
+    rows = [row for row in read.rows if label is None or row.cells[place_of["label"]].strip()]
+    notes = list(read.notes)
+    if lacking := sorted({row.line for row in read.rows} - {row.line for row in rows}):
+        notes.append(left_out("label", lacking))
     parts, place_in = _parts(source, rows, place_of)
     learnt = [
         c for place, c in enumerate(read.columns) if place not in place_of.values() and c not in leave_out
     ]
     if not learnt:
-        raise GraftError(f"{source}: there is no column to learn from beside {label}")
+        raise GraftError(f"{source}: there is no column to learn from{f' beside {label}' if label else ''}")
     texts = _texts(read._replace(rows=rows), learnt, blanks)
     table = {
         column: _typed(
@@ -112,7 +112,8 @@ def table_csv(
         return row_samples(names, labels, {c: [values[p] for p in places] for c, values in table.items()})
 
     ordered = {part: parts[part] for part in PARTS if part in parts} or parts
-    return numbered(source, ordered, samples, ROWS, [*notes, *divided(ordered)])
+    numbers_of = numbered(source, ordered, samples, ROWS, [*notes, *divided(ordered)])
+    return unlabelled(numbers_of) if label is None else numbers_of
 
 
 def listed_rows(source: str, data: Mapping[str, Any]) -> Found:
@@ -191,7 +192,7 @@ def _parts(
         place_in[name] = place
         part = parts.setdefault(part_of(where, each.get("split"), meant), NamedFiles())
         part.names.append(name)
-        part.classes.append(nfc(each["label"]))
+        part.classes.append(nfc(each.get("label", NO_CLASS)))
         if "group" in each:
             part.groups.append(nfc(each["group"]))
     return parts, place_in

@@ -8,17 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from graft.data.domains import TargetDomain, without_labels
+from graft.data.domains import NO_CLASS, TargetDomain, without_labels
 from graft.data.image_samples import file_images
 from graft.data.model_classes import in_order_of
 from graft.data.sample_data import SampleData
+from graft.data.sound_samples import file_sounds
 from graft.errors import GraftError
 from graft.sources.folders import data_folder
 from graft.sources.opening import levels_of, open_data, split_data
 from graft.sources.parts import parts_of, word_in
-from graft.sources.walk import Walk, told
+from graft.sources.walk import IMAGE_FILES, SOUND_FILES, Walk, told
 
-FOLDER = "graft.sources.image_folder"
+# Options whose folder need hold no class folders.
+FOLDERS = {
+    "graft.sources.image_folder": (IMAGE_FILES, file_images),
+    "graft.sources.audio_folder": (SOUND_FILES, file_sounds),
+}
 
 
 def open_target(node: Mapping[str, Any], source: SampleData) -> TargetDomain:
@@ -40,11 +45,9 @@ def open_target(node: Mapping[str, Any], source: SampleData) -> TargetDomain:
                     f"{'; data.fraction takes fewer' if key == 'shots' else ''}"
                 )
         plain = {**node, "keep_copies_together": False}
-        unlabelled = _folder_without_classes(node, source) if node["_target_"] == FOLDER else None
-        opened = unlabelled or open_data(plain, source.levels)
-        if opened.kind.noun != source.kind.noun:
-            raise GraftError(f"data: it has {opened.kind.plural}, and the source has {source.kind.plural}")
-        if unlabelled is None:
+        opened = _folder_without_classes(node, source) or open_data(plain, source.levels)
+        _check_kind(opened.kind.plural, source)
+        if opened.labelled:
             opened = _in_order_of(opened, source.class_names)
         data, labels = without_labels(opened)
         if kept := node.get("keep_copies_together", False):
@@ -54,7 +57,12 @@ def open_target(node: Mapping[str, Any], source: SampleData) -> TargetDomain:
             data = with_copies_known(data, near=kept != "exact", threads=node.get("num_workers"))
         splits = split_data(node, data)
         splits = replace(splits, rule=splits.rule.replace("data.", "target."))
-        return TargetDomain(data, splits, labels if unlabelled is None else None)
+        return TargetDomain(data, splits, labels if opened.labelled else None)
+
+
+def _check_kind(plural: str, source: SampleData) -> None:
+    if plural != source.kind.plural:
+        raise GraftError(f"data: it has {plural}, and the source has {source.kind.plural}")
 
 
 def _in_order_of(data: SampleData, class_names: list[str]) -> SampleData:
@@ -77,9 +85,11 @@ def _as_target() -> Iterator[None]:
 
 
 def _folder_without_classes(node: Mapping[str, Any], source: SampleData) -> SampleData | None:
-    """Images of a folder in which, or in whose parts, images lie beside each other; None: it has classes."""
-    root = node["root"]
-    walk = Walk(folder := data_folder(root), f"data.root={root}")
+    """Files of a folder in which, or in whose parts, they lie beside each other; None: it has classes."""
+    if node["_target_"] not in FOLDERS:
+        return None
+    root, (sought, read) = node["root"], FOLDERS[node["_target_"]]
+    walk = Walk(folder := data_folder(root), f"data.root={root}", sought)
     top = walk.listing("")
     holding = [name for name in top.folders if walk.listing(name).files]
     said = {name: word for name in holding if (word := word_in(name)) and not word[1]}
@@ -90,11 +100,15 @@ def _folder_without_classes(node: Mapping[str, Any], source: SampleData) -> Samp
         places = {"all": ""}
     else:
         return None
+    _check_kind(sought.plural, source)
     files, left_out = walk.below(list(places.values()))
-    levels, notes = levels_of([folder / name for names in files.values() for name in names], source.levels)
     parts = {
-        part: file_images(folder, files[place], np.zeros(len(files[place]), np.int64), levels)
+        part: read(folder, files[place], np.zeros(len(files[place]), np.int64))
         for part, place in places.items()
     }
-    notes = [*notes, *told(left_out), "the folder has no class folders, so its images have no labels"]
-    return SampleData([source.class_names[0]], parts, notes, levels=levels)
+    notes = [*told(left_out), f"the folder has no class folders, so its {sought.plural} have no labels"]
+    data = SampleData([NO_CLASS], parts, notes, kind=source.kind, labelled=False)
+    if read is not file_images:
+        return data
+    paths = [folder / name for names in files.values() for name in names]
+    return data.levelled(*levels_of(paths, source.levels))

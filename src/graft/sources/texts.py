@@ -6,6 +6,7 @@ from typing import Any
 
 from graft.configuration.names import nfc
 from graft.configuration.paths import expanded
+from graft.data.domains import NO_CLASS
 from graft.data.held_texts import text_samples
 from graft.data.sample_data import SampleData
 from graft.data.samples import Samples
@@ -13,7 +14,7 @@ from graft.data.text_kind import TEXTS
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows, read_text
-from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
+from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of, unlabelled
 from graft.sources.prediction import Found
 
 # Columns that are read where they are there, if no others are named.
@@ -23,7 +24,7 @@ OPTIONAL = ("split", "group")
 def text_csv(
     file: str,
     text: str = "text",
-    label: str = "label",
+    label: str | None = "label",
     split: str | None = None,
     group: str | None = None,
     encoding: str | None = None,
@@ -36,7 +37,7 @@ def text_csv(
     Args:
         file: the CSV file (see `read_rows` for its forms).
         text: the column of the texts.
-        label: the column of their classes.
+        label: the column of their classes; None: they have none (see `unlabelled`).
         split: the column of their parts; None: `split`, if there is such a column.
         group: the column of their groups; None: `group`, if there is such a column.
         encoding: of the file; None: found out.
@@ -47,15 +48,15 @@ def text_csv(
             `image_folder`.
     """
     source = f"data.file={file}"
-    if not label:
-        raise GraftError("data.label=null: a CSV of texts needs the name of the column of the classes")
     named = {"text": text, "label": label, "split": split, "group": group}
     asked = {key: column for key, column in named.items() if column is not None}
     read = read_rows(expanded(file), source, list(asked.values()), encoding)
     if not read.rows:
-        raise GraftError(f"{source}: the file is empty; its first line must name {text} and {label}")
+        wanted = " and ".join(column for column in (text, label) if column)
+        raise GraftError(f"{source}: the file is empty; its first line must name {wanted}")
     place_of = places(source, [cell.strip() for cell in read.rows[0].cells], asked)
     rows = [(row.line, {key: row.cells[place] for key, place in place_of.items()}) for row in read.rows[1:]]
+    rows = [(line, {"label": NO_CLASS, **row}) for line, row in rows]
     lacking = {key: [line for line, row in rows if not row[key].strip()] for key in ("text", "label")}
     notes = [*read.notes, *(left_out(key, lines) for key, lines in lacking.items() if lines)]
     rows = [(line, row) for line, row in rows if row["text"].strip() and row["label"].strip()]
@@ -78,7 +79,8 @@ def text_csv(
         return text_samples(names, labels, [text_of[name] for name in names])
 
     ordered = {part: parts[part] for part in PARTS if part in parts} or parts
-    return numbered(source, ordered, samples, TEXTS, [*notes, *divided(ordered)])
+    numbers = numbered(source, ordered, samples, TEXTS, [*notes, *divided(ordered)])
+    return unlabelled(numbers) if label is None else numbers
 
 
 def places(source: str, columns: Sequence[str], asked: Mapping[str, str]) -> dict[str, int]:
