@@ -9,6 +9,7 @@ from graft.configuration.schema import Config
 from graft.data import SampleData, Splits
 from graft.data.model_classes import in_order_of
 from graft.data.splits import to_test
+from graft.data.views import views
 from graft.errors import GraftError
 from graft.evaluation.assessment import INTERVAL, Metrics, spelled
 from graft.evaluation.fall import fall, told_fall
@@ -22,6 +23,7 @@ from graft.runs.recorded import trusted_config
 from graft.runs.seen import Seen, counted, told
 from graft.sources.opening import open_for_model
 from graft.sources.recognition import Known, anywhere, in_place
+from graft.training.averaging import averaged, gained, told_gain
 from graft.training.checks import check_calibration, check_device
 from graft.training.mixed_statistics import images_of_run, take_anew
 from graft.training.testing import (
@@ -54,6 +56,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
                 "the temperature was fitted to other weights, so it is left out; calibrate=true fits it anew"
             )
             bundle.temperature = 1.0
+    others = views(config["tta"], bundle.preprocessing) if config["tta"] else []
     saved = trusted_config(config["run"], config["trust"])
     _, opened = open_for_model(config["run"], config.get("data"), saved, bundle.levels)
     data = in_order_of(opened, bundle.class_names)
@@ -77,9 +80,15 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
         check_calibration(config["split"], splits)
         calibrate(bundle, make_tester(bundle, config["accelerator"], path), loading.ordered_loader("val"))
     tester = make_tester(bundle, config["accelerator"], path)
-    result = run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
+    plain = run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
+    seen = [plain]
+    for view in others:
+        loading.evaluation = view
+        seen.append(run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"])))
+    result = averaged(seen) if others else plain
     temperature = bundle.temperature if config["calibrate"] or bundle.temperature != 1 else None
     metrics = write_test(folder, result, data, temperature)
+    metrics |= gained(plain, result, "tta") if others else {}
     metrics |= counts | ({} if alpha is None else {"wise_ft/alpha": alpha})
     # Of other samples, how much worse it does there than where it was tested.
     own = {} if config.get("data") is None else RunFolder(config["run"]).metrics
@@ -92,6 +101,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     PlainConsole().print(table)
     if few := few_errors(metrics):
         print(few)
+    if others:
+        print(told_gain(metrics, "tta", "the plain image alone"))
     if line := told_fall(own, metrics):
         print(line)
     if temperature is not None:

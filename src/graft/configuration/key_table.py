@@ -264,6 +264,7 @@ KEYS: dict[str, Key] = {
     "runs": Key(rules.or_null(rules.RUNS), text=True),
     "folds": Key(rules.whole(2)),
     "repeats": Key(rules.whole(1)),
+    "tta": Key(rules.one_of(None, "flip", "five")),
     "split": Key(rules.one_of("train", "val", "test", "all")),
     "accelerator": Key(rules.ACCELERATOR),
 }

@@ -29,6 +29,11 @@ def centre_boxes(sizes: Sizes, side: int) -> Boxes:
     return np.concatenate([corners, np.full_like(sizes, side)], 1)
 
 
+def corner_boxes(sizes: Sizes, side: int, corner: tuple[int, int]) -> Boxes:
+    """Squares in one corner, by 0 for top and left and 1 for bottom and right."""
+    return np.concatenate([(sizes - side) * np.array(corner), np.full_like(sizes, side)], 1)
+
+
 def random_boxes(sizes: Sizes, side: int, padding: int, uniform: Floats) -> Boxes:
     """Squares anywhere in the images with `padding` px added on each side: they may begin at `-padding`."""
     corners = _below(sizes + 2 * padding - side + 1, uniform[:, :2]) - padding

@@ -16,7 +16,15 @@ from torchvision.transforms.functional import pil_modes_mapping
 from torchvision.transforms.v2 import InterpolationMode, functional
 
 from graft.backbones.preprocessing import Preprocessing
-from graft.data.crops import DRAWS, LONGEST, Boxes, centre_boxes, random_boxes, random_resized_boxes
+from graft.data.crops import (
+    DRAWS,
+    LONGEST,
+    Boxes,
+    centre_boxes,
+    corner_boxes,
+    random_boxes,
+    random_resized_boxes,
+)
 from graft.data.randomness import random_stream, uniforms
 
 Pixels = NDArray[np.uint8]
@@ -37,6 +45,7 @@ class ImageTransform:
         shrinks: with a `crop_scale`, cut from the image with its shorter side brought down to
             `preprocessing.resize`, which takes less room to keep than the whole: the same crops, blurred
             where they are cut from less than they are resized to.
+        corner: cut a corner of the resized image, not its centre: 0 for top and left, 1 for bottom and right.
     """
 
     preprocessing: Preprocessing
@@ -45,6 +54,7 @@ class ImageTransform:
     horizontal_flip: float = 0.0
     policy: Callable[[Image.Image], Image.Image] | None = None
     shrinks: bool = False
+    corner: tuple[int, int] | None = None
 
     @property
     def at_least(self) -> int | None:
@@ -125,6 +135,8 @@ class ImageTransform:
             return random_resized_boxes(sizes, self.crop_scale, uniform)
         if self.crop_padding is not None:
             return random_boxes(sizes, self.preprocessing.crop, self.crop_padding, uniform)
+        if self.corner is not None:
+            return corner_boxes(sizes, self.preprocessing.crop, self.corner)
         return centre_boxes(sizes, self.preprocessing.crop)
 
     def _cut(self, into: Pixels, pixels: Pixels, box: NDArray[np.int64]) -> None:
