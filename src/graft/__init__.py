@@ -111,7 +111,7 @@ def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     """Load the model that a run left, or a bundle; it needs nothing but that folder.
 
     Args:
-        path: a run folder or a bundle.
+        path: a run folder, a bundle, or a cross-validation's folder, whose folds answer together.
         trust: packages of your own that the model was built from.
 
     Raises:
@@ -119,10 +119,10 @@ def load(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
     """
     import warnings
 
-    from graft.runs.bundles import bundle_folder
+    from graft.runs.bundles import model_folders
 
     # Told before torch is imported.
-    bundle_folder(path)
+    model_folders(path)
     with warnings.catch_warnings():
         from graft.models import load_bundle
         from graft.processes.host import kept_random, plain_torch

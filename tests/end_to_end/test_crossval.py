@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 
+import graft
 from graft.cli.console import run
 from graft.commands import train as train_command
 from graft.errors import GraftError
@@ -50,6 +52,28 @@ def test_folds_partition_the_data_and_are_whole_runs(crossed: Path, photos: Path
         begun.append(read_csv(folder.epochs)[0]["trainable_parameters"])
     assert sorted(tested) == sorted(p.relative_to(photos).as_posix() for p in photos.rglob("*.png"))
     assert len(set(begun)) == 1
+
+
+def test_the_folds_answer_as_one_model_to_what_none_has_seen(
+    crossed: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = next(photos.rglob("*.png"))
+    members = [graft.load(crossed / f"fold-{fold}").predict(image)[0] for fold in (1, 2, 3)]
+    whole = graft.load(crossed).predict(image)[0]
+    for name, probability in whole.probabilities.items():
+        mean = np.mean([member.probabilities[name] for member in members])
+        assert probability == pytest.approx(mean, abs=1e-6)
+    # All of its own images were seen by some fold; others may be tested.
+    assert run(["evaluate", f"run={crossed}", f"hydra.run.dir={tmp_path / 'own'}"]) == 2
+    assert "that the model has seen" in capsys.readouterr().err
+    for number, path in enumerate(sorted(photos.rglob("*.png"))[::4]):
+        other = tmp_path / "new" / path.parent.name / f"{number}.png"
+        other.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as opened:
+            ImageOps.flip(opened).rotate(1).save(other)
+    words = ["data=image_folder", f"data.root={tmp_path / 'new'}", "accelerator=cpu"]
+    assert run(["evaluate", f"run={crossed}", *words, f"hydra.run.dir={tmp_path / 'new-test'}"]) == 0
+    assert run(["predict", f"run={crossed}", f"source={image}", f"hydra.run.dir={tmp_path / 'said'}"]) == 0
 
 
 def test_the_tables_are_those_of_the_folds(crossed: Path) -> None:

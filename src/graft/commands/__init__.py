@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "test a run or bundle again, on its own or other images",
     "predict": "say what a run or bundle sees in images; writes a CSV",
     "compare": "put runs side by side: a table, intervals, paired tests, figures",
+    "soup": "average the weights of several fine-tuned runs, as far as validation says that it helps",
     "extract": "write the features that a backbone gives for each image",
     "rank": "say which backbone suits some images, before anything is trained",
     "cache": "list or remove what is kept of computed features",

@@ -18,6 +18,7 @@ from graft.models.wise_ft import move_towards_source
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
+from graft.runs.bundles import is_crossval
 from graft.runs.files import write_json
 from graft.runs.recorded import trusted_config
 from graft.runs.seen import Seen, counted, told
@@ -74,7 +75,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     if unfit:
         moved = config.get("data") is not None
         trained_on = images_of_run(config["run"], saved, bundle, loading) if moved else loading
-        take_anew(bundle, unfit, trained_on, config["accelerator"])
+        print(f"wise_ft: {take_anew(bundle, unfit, trained_on, config['accelerator'])}")
     folder = RunFolder(path)
     if config["calibrate"]:
         check_calibration(config["split"], splits)
@@ -114,6 +115,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
 def known_images(config: Config, data: SampleData, seen: Seen | None) -> Known:
     """What each image is for: in the run's own data as it recorded, in any other as far as it is known."""
     folder = RunFolder(config["run"])
-    if config.get("data") is None:
+    if config.get("data") is None and not is_crossval(folder.path):
         return in_place(folder, data, seen, config["split"])
     return anywhere(folder, data, seen, lambda: to_test(data))

@@ -10,7 +10,7 @@ from graft.configuration.network_names import TARGETS, is_word
 from graft.configuration.paths import check_room, existing, expanded, needed
 from graft.configuration.weights_place import file_and_place, is_address
 from graft.errors import GraftError
-from graft.runs.bundles import bundle_folder, weights_file
+from graft.runs.bundles import bundle_folder, model_folders, weights_file
 from graft.runs.records import run_folders
 
 # The form of torchvision's names for weights. torchvision says which of them a network has.
@@ -34,7 +34,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
     if str(backbone.get("_target_")).startswith("graft.backbones."):
         _check_backbone(backbone)
     if command in ("evaluate", "predict") or config.get("run") is not None:
-        bundle_folder(needed("run", config["run"]))
+        model_folders(needed("run", config["run"]))
     if command == "predict":
         _check_source(needed("source", config["source"]))
     if (teacher := (config.get("distill") or {}).get("teacher")) is not None:
@@ -43,7 +43,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
         for name, given in config["weights"].items():
             for weights in given if isinstance(given, list) else [given]:
                 check_weights(f"weights.{name}", weights)
-    if command in ("rank", "compare") and config["runs"] is not None:
+    if command in ("rank", "compare", "soup") and config["runs"] is not None:
         run_folders(config["runs"])
     if (kept := (config.get("cache") or {}).get("dir")) is not None:
         check_room("cache.dir", kept)

@@ -18,7 +18,8 @@ from graft.configuration.schema import Config
 from graft.data.levels import levels_from
 from graft.errors import GraftError, first_line
 from graft.models.bundle import Bundle, HowTested
-from graft.runs.bundles import BundleFolder, bundle_folder
+from graft.models.ensemble import ensemble
+from graft.runs.bundles import BundleFolder, model_folders
 from graft.runs.files import whole, write_yaml
 from graft.runs.seen import read_seen
 
@@ -53,16 +54,21 @@ def save_bundle(folder: Path, bundle: Bundle, config: Config) -> None:
 
 
 def load_bundle(path: str | Path, trust: Iterable[str] = ()) -> Bundle:
-    """Load a bundle, or a run folder's, on the CPU; needs nothing else.
+    """Load a bundle, or a run folder's, on the CPU; needs nothing else. All folds of a crossval are one.
 
     Args:
-        path: a bundle or a run folder.
+        path: a bundle, a run folder or a cross-validation's.
         trust: packages of your own that the model's backbone or head come from.
 
     Raises:
         GraftError: there is no bundle, its files do not fit, or it names code that is not trusted.
     """
-    folder = bundle_folder(path)
+    folders = model_folders(path)
+    bundles = [_load(folder, trust) for folder in folders]
+    return bundles[0] if len(bundles) == 1 else ensemble(bundles, f"run={path}")
+
+
+def _load(folder: BundleFolder, trust: Iterable[str]) -> Bundle:
     parts = read_description(folder)
     check_trusted(parts, trust, str(folder.description))
     state = _tensors(folder.weights)

@@ -4,6 +4,7 @@ What stands in them is known to `graft.models.bundle_files`. The names stand her
 checked before torch is imported, and backbones start from bundles. Imports no torch.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from graft.runs.folder import RunFolder
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.yaml"
+# A fold of a cross-validation.
+_FOLD = re.compile(r"(repeat-\d+-)?fold-\d+")
 
 
 class BundleFolder:
@@ -72,6 +75,29 @@ def bundle_folder(path: str | Path, key: str = "run") -> BundleFolder:
     if run.status_file.is_file():
         raise GraftError(f"{key}={path} left no model: its status is {run.status()['status']}")
     raise GraftError(f"{key}={path} is neither a run folder nor a bundle (no {DESCRIPTION} and {WEIGHTS})")
+
+
+def model_folders(path: str | Path, key: str = "run") -> list[BundleFolder]:
+    """The bundle's folder, as `bundle_folder`; of a cross-validation those of all its folds.
+
+    Raises:
+        GraftError: `path` is neither, or a fold left no model.
+    """
+    given = existing(key, path, "folder")
+    if not is_crossval(given):
+        return [bundle_folder(path, key)]
+    folds = sorted(fold for fold in given.iterdir() if _FOLD.fullmatch(fold.name))
+    for fold in folds:
+        if bundle_in(fold) is None:
+            raise GraftError(f"{key}={path}: {fold.name} left no model; graft crossval resume={path} goes on")
+    return [bundle_folder(fold, key) for fold in folds]
+
+
+def is_crossval(folder: Path) -> bool:
+    """Whether a folder is that of a finished cross-validation."""
+    return (folder / "crossval.csv").is_file() and any(
+        _FOLD.fullmatch(path.name) for path in folder.iterdir()
+    )
 
 
 def _candidates(folder: Path) -> tuple[BundleFolder, BundleFolder]:

@@ -143,6 +143,11 @@ class RunFolder:
         return dict(json.loads(self.metrics_file.read_text(encoding="utf-8")))
 
     @property
+    def drawn(self) -> list[Path]:
+        """The figures that the folder holds, in the order of their names."""
+        return sorted(self.figures.glob("*.png"))
+
+    @property
     def tested(self) -> bool:
         """Whether the final metrics hold some of the test images."""
         return any(key.startswith("test/") for key in self.metrics)

@@ -21,7 +21,18 @@ _MARKS = (
 )
 # Below `outputs` is a folder for each command, and in each of them a folder for each day.
 _OUTPUTS = "outputs"
-_COMMANDS = ("train", "sweeps", "crossval", "evaluate", "predict", "inspect", "compare", "extract", "rank")
+_COMMANDS = (
+    "train",
+    "sweeps",
+    "crossval",
+    "evaluate",
+    "predict",
+    "inspect",
+    "compare",
+    "extract",
+    "rank",
+    "soup",
+)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 

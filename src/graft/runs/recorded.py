@@ -10,6 +10,7 @@ from graft.configuration.key_table import BUILT
 from graft.configuration.keys import conf_dir, known_keys
 from graft.configuration.metric_names import USUAL
 from graft.configuration.schema import Plain, flatten
+from graft.runs.bundles import is_crossval
 from graft.runs.folder import RunFolder
 
 
@@ -31,14 +32,16 @@ def recorded(folder: RunFolder) -> dict[str, object]:
 
 
 def trusted_config(path: str | Path, trust: Sequence[str]) -> Plain:
-    """The configuration of the run at `path`, its targets checked; empty for a bundle without its run.
+    """The configuration of the run, or the cross-validation, at `path`, its targets checked; else empty.
 
     Raises:
         GraftError: it names code that is not trusted.
     """
-    if not RunFolder(path).status_file.is_file():
-        return {}
-    folder = RunFolder.open(path)
+    folder = RunFolder(path)
+    if not is_crossval(folder.path):
+        if not folder.status_file.is_file():
+            return {}
+        folder = RunFolder.open(path)
     config = folder.read_config()
     check_trusted(config, trust, str(folder.config))
     return config

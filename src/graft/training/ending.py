@@ -22,7 +22,7 @@ from graft.models.lineage import seen_among, seen_by
 from graft.reporting import model_card, pictures
 from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
-from graft.reporting.loggers import tensorboard
+from graft.reporting.loggers import tensorboard, tracking
 from graft.reporting.loggers.epoch_table import EpochTable
 from graft.runs import RunFolder
 from graft.runs.bundles import BundleFolder
@@ -117,8 +117,8 @@ def test_and_write(
     if config.test:
         tensorboard.add_figure(trainer.loggers, "confusion matrix", folder.confusion_figure)
     tensorboard.add_hyperparameters(trainer.loggers, flatten(config.recorded()), metrics, swept(folder))
-    for logger in trainer.loggers:
-        logger.finalize("success")
+    tracking.record(trainer.loggers, flatten(config.recorded()), metrics, folder.drawn)
+    tracking.end(trainer.loggers)
     kind = loading.data.kind
     card = model_card(config.recorded(), class_names, metrics, kind.noun, kind.plural)
     write_text(BundleFolder(folder.bundle).card, card)

@@ -32,13 +32,16 @@ def images_of_run(
 
 def take_anew(
     bundle: Bundle, layers: Sequence[str], loading: SampleDataModule | None, accelerator: str
-) -> None:
-    """Take some layers' running statistics from training images, in place; None: there are none."""
+) -> str:
+    """Take some layers' running statistics from training images, in place; None: there are none.
+
+    Returns:
+        What was done, for people.
+    """
     if loading is None:
-        print("wise_ft: the images that the run trained on are gone; norm layers' statistics are mixed too")
-        return
+        return "the images that the run trained on are gone; norm layers' statistics are mixed too"
     device = lone_device(accelerator)
     model, images = bundle.model.to(device), len(loading.splits["train"])
-    print(f"wise_ft: norm layers' statistics are taken anew, from {min(images, MOST):,} training images")
     batches = first(loading.train_dataloader(), MOST)
     take_statistics(model, layers, batches, lambda batch: model(moved(batch["input"], device)))
+    return f"norm layers' statistics are taken anew, from {min(images, MOST):,} training images"

@@ -1,6 +1,7 @@
 """Lightning's Trainer as a run wants it: its callbacks, its loggers, its way to many processes."""
 
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from graft.configuration.building import build, build_later
 from graft.configuration.locating import INSIDE
 from graft.configuration.plain_text import encodable
 from graft.configuration.run_config import Node, RunConfig
+from graft.configuration.version import DISTRIBUTION
 from graft.errors import GraftError
 from graft.processes.lightning import environment, quiet_lightning
 from graft.runs.log import say
 from graft.training.callbacks.checkpoint_files import CheckedIO
 
+# Loggers of which each is an extra of its own.
+TRACKERS = ("mlflow", "wandb")
 # Loggers that can drop what was logged after the checkpoint that a run goes on from.
 PURGING = ("TensorBoardLogger", "graft.training.StepTable")
 _NOTHING: AbstractContextManager[None] = nullcontext()
@@ -52,6 +56,8 @@ def make_loggers(config: RunConfig, folder: Path, purge_step: int | None = None)
             continue
         purged = target.endswith(PURGING) and purge_step is not None
         extra = {"purge_step": purge_step} if purged else {}
+        if name in TRACKERS and find_spec(name) is None:
+            raise GraftError(f"logger={name} needs {name}: pip install '{DISTRIBUTION}[{name}]'")
         made.append(build(_inside(node, folder), f"logger.{name}", **extra))
     return made
 
