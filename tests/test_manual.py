@@ -132,6 +132,7 @@ NOT_INSTALLED = "hydra/launcher=ray"
 # Which command has a key that `graft train` has not, and what that command wants beside it.
 ELSEWHERE = {
     "top_k": ["predict", "run=a", "source=b"],
+    "tta": ["evaluate", "run=a"],
     "split": ["evaluate", "run=a"],
     "strict": ["inspect", "data=digits"],
     "samples": ["inspect", "data=digits"],
@@ -156,6 +157,10 @@ BESIDE = {
     "augment.p": ["backbone=text_cnn", "augment=words"],
     "experiment=grey_microscopy": ["data.file=labels.csv"],
     "experiment=": ["data.root=photos"],
+    "target.label": [
+        *("data=text_csv", "data.file=reviews.csv", "backbone=text_cnn"),
+        *("data@target=text_csv", "target.file=inbox.csv"),
+    ],
     "adapt=": ["data=glyphs", "data@target=digits"],
     "adapt.": ["data=glyphs", "data@target=digits"],
     "backbone=": [],
