@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from graft.data import evaluation_transform
 from graft.data.kinds import kind_of
 from graft.data.levels import AllLevels
 from graft.evaluation.calibration import probabilities_of
+from graft.models.known import Judged, Known
 from graft.processes.host import plain_torch
 from graft.runs.seen import Seen
 
@@ -27,11 +28,20 @@ class Prediction:
         label: the most probable class.
         probability: its probability.
         probabilities: class name to probability, in the order of the model's classes.
+        known: how like what the model learnt it is, higher being more; as the next two, None where the bundle
+            cannot tell.
+        none_of_these: whether it is so unlike that it is none of the classes; None too where too few samples
+            validated.
+        set: the labels that it may have, the most probable first: of nine samples in ten they hold the true
+            one, unless that is none of the classes.
     """
 
     label: str
     probability: float
     probabilities: dict[str, float]
+    known: float | None = None
+    none_of_these: bool | None = None
+    set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,8 @@ class Bundle:
         temperature: what logits are divided by before the softmax; 1 unless it was fitted.
         levels: which values were black and white in its images of more than 8 bits; None: it had none.
         seen: the images that it learnt from, or was chosen by; None where that was not recorded.
+        known: says whether a sample is none of the classes; None where nothing validated it, or an older
+            Graft made it.
     """
 
     def __init__(
@@ -73,6 +85,7 @@ class Bundle:
         temperature: float = 1.0,
         levels: AllLevels | None = None,
         seen: Seen | None = None,
+        known: Known | None = None,
     ) -> None:
         self.model = nn.Sequential(OrderedDict(backbone=backbone, head=head)).eval()
         self.class_names = list(class_names)
@@ -81,6 +94,7 @@ class Bundle:
         self.temperature = temperature
         self.levels = levels
         self.seen = seen
+        self.known = known
         self.transform = evaluation_transform(preprocessing)
         self.kind = kind_of(preprocessing)
 
@@ -97,9 +111,13 @@ class Bundle:
     @torch.inference_mode()
     def probabilities(self, given: Input) -> Tensor:
         """Preprocessed samples, of images `(N, 3, H, W)`, to probabilities `(N, C)`, float32."""
+        return probabilities_of(self._passed(given)[1], self.temperature)
+
+    def _passed(self, given: Input) -> tuple[Tensor, Tensor]:
+        """Features `(N, D)` and logits `(N, C)` of preprocessed samples, float32."""
         weight = next(self.model.parameters())
-        logits = self.model(moved(given, weight.device, weight.dtype)).float().cpu()
-        return probabilities_of(logits, self.temperature)
+        features = self.backbone(moved(given, weight.device, weight.dtype))
+        return features.float().cpu(), self.head(features).float().cpu()
 
     def predict(self, images: Any, batch_size: int = 32) -> list[Prediction]:
         """Predict samples, one or many; always a list, in the same order.
@@ -117,14 +135,21 @@ class Bundle:
         with plain_torch():
             for start in range(0, len(images), batch_size):
                 batch = [self._prepare(image) for image in images[start : start + batch_size]]
-                predictions += [self.named(row) for row in self.probabilities(self._finished(batch))]
+                with torch.inference_mode():
+                    features, logits = self._passed(self._finished(batch))
+                    judged = None if self.known is None else self.known.judge(features, logits)
+                predictions += self.named(probabilities_of(logits, self.temperature), judged)
         return predictions
 
-    def named(self, probabilities: Tensor) -> Prediction:
-        """Probabilities `(C,)` of one image as a `Prediction`."""
-        values = dict(zip(self.class_names, probabilities.tolist(), strict=True))
-        best = max(values, key=values.__getitem__)
-        return Prediction(best, values[best], values)
+    def named(self, probabilities: Tensor, judged: Judged | None = None) -> list[Prediction]:
+        """Probabilities `(N, C)` of N samples, and what else is said of them, as `Prediction`s."""
+        named = []
+        for place, row in enumerate(probabilities.tolist()):
+            values = dict(zip(self.class_names, row, strict=True))
+            best = max(values, key=values.__getitem__)
+            prediction = Prediction(best, values[best], values)
+            named.append(prediction if judged is None else _with(prediction, judged, place))
+        return named
 
     def _prepare(self, given: object) -> Any:
         return self.transform.prepare(self.kind.sample(given, self.levels))
@@ -132,3 +157,12 @@ class Bundle:
     def _finished(self, prepared: Sequence[Any]) -> Input:
         nothing = np.zeros(len(prepared), np.int64)
         return self.transform.finish(prepared, None, nothing, nothing)
+
+
+def _with(prediction: Prediction, judged: Judged, place: int) -> Prediction:
+    """The prediction with what is said of the sample at this place."""
+    held = zip(prediction.probabilities.items(), judged.sets[place].tolist(), strict=True)
+    ranked = sorted((item for item, inside in held if inside), key=lambda item: -item[1])
+    none = None if judged.none_of_these is None else bool(judged.none_of_these[place])
+    labels = tuple(name for name, _ in ranked)
+    return replace(prediction, known=float(judged.known[place]), none_of_these=none, set=labels)

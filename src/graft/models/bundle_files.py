@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -17,8 +18,10 @@ from graft.configuration.building import build, build_later, check_trusted
 from graft.configuration.schema import Config
 from graft.data.levels import levels_from
 from graft.errors import GraftError, first_line
+from graft.evaluation.knowing import packed
 from graft.models.bundle import Bundle, HowTested
 from graft.models.ensemble import ensemble
+from graft.models.known import ARRAYS_OF, Known, read_settings
 from graft.runs.bundles import BundleFolder, model_folders
 from graft.runs.files import whole, write_yaml
 from graft.runs.seen import read_seen
@@ -35,6 +38,10 @@ def save_bundle(folder: Path, bundle: Bundle, config: Config) -> None:
         save_file(state, part)
     if bundle.seen is not None:
         bundle.seen.write(files.seen)
+    if bundle.known is not None and bundle.known.arrays:
+        remembered = {key: torch.from_numpy(value) for key, value in packed(bundle.known.arrays).items()}
+        with whole(files.known) as part:
+            save_file(remembered, part)
     # One of the hub's is built again without it.
     backbone = {**config["backbone"], **getattr(bundle.backbone, "rebuilt", {})}
     for key in {"weights", "sha256"} & set(backbone):
@@ -48,6 +55,7 @@ def save_bundle(folder: Path, bundle: Bundle, config: Config) -> None:
         "tested": asdict(bundle.tested),
         "temperature": bundle.temperature,
         "levels": None if bundle.levels is None else {key: list(ends) for key, ends in bundle.levels.items()},
+        "known": None if bundle.known is None else asdict(bundle.known.settings),
         "trained_from": config["backbone"].get("weights"),
     }
     write_yaml(files.description, description)
@@ -79,7 +87,8 @@ def _load(folder: BundleFolder, trust: Iterable[str]) -> Bundle:
     # Bundles of older versions have none.
     temperature = parts.get("temperature", 1.0)
     tested, levels, seen = HowTested(**parts["tested"]), levels_from(parts), read_seen(folder.seen)
-    bundle = Bundle(backbone, head, names, preprocessing, tested, temperature, levels, seen)
+    known = _known(folder, parts)
+    bundle = Bundle(backbone, head, names, preprocessing, tested, temperature, levels, seen, known)
     # As it was trained, which need not be single precision.
     bundle.model.to(next(value.dtype for value in state.values() if value.is_floating_point()))
     try:
@@ -131,6 +140,19 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     except OSError as error:
         # Safetensors says that a file does not exist which this user may not read.
         raise GraftError(f"{file} cannot be read ({first_line(error)})") from error
+
+
+def _known(folder: BundleFolder, parts: Config) -> Known | None:
+    """How the bundle says that a sample is none of its classes; None where it cannot, as older ones."""
+    if parts.get("known") is None:
+        return None
+    settings = read_settings(parts["known"], str(folder.description))
+    wanted = ARRAYS_OF[settings.score]
+    tensors = _tensors(folder.known) if wanted else {}
+    shapes = [tensor.ndim for tensor in tensors.values()]
+    if set(tensors) != wanted or shapes != [2] * len(wanted):
+        raise GraftError(f"{folder.known} does not fit known.score={settings.score} in the file beside it")
+    return Known(settings, {key: tensor.double().numpy() for key, tensor in tensors.items()})
 
 
 def _backbone(folder: BundleFolder, parts: Config, state: dict[str, Tensor]) -> Any:

@@ -24,7 +24,8 @@ _FOLD = re.compile(r"(repeat-\d+-)?fold-\d+")
 class BundleFolder:
     """Where a bundle's files are: its tensors, how the model is built and used, and what else there may be.
 
-    Beside weights and description there may be `seen`, the images that the model has seen, and its card.
+    Beside weights and description there may be `seen`, the images that the model has seen, `known`, what it
+    remembers of them to say that another is none of its classes, and its card.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -32,6 +33,7 @@ class BundleFolder:
         self.weights = self.path / WEIGHTS
         self.description = self.path / DESCRIPTION
         self.seen = self.path / "seen.csv"
+        self.known = self.path / "known.safetensors"
         self.card = self.path / "README.md"
 
     def read_description(self) -> Any:
