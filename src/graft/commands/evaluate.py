@@ -19,7 +19,7 @@ from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.bundles import is_crossval
-from graft.runs.files import write_json
+from graft.runs.files import write_csv, write_json
 from graft.runs.recorded import trusted_config
 from graft.runs.seen import Seen, counted, told
 from graft.sources.opening import open_for_model
@@ -36,6 +36,7 @@ from graft.training.testing import (
     tested_module,
     write_test,
 )
+from graft.training.unknown import able, test_on_unknown
 
 
 def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
@@ -57,7 +58,12 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
                 "the temperature was fitted to other weights, so it is left out; calibrate=true fits it anew"
             )
             bundle.temperature = 1.0
+        if alpha != 1:
+            # What was fitted to features and logits of other weights says nothing of these.
+            bundle.known = None
     others = views(config["tta"], bundle.preprocessing) if config["tta"] else []
+    if (unknown := config["unknown"]) is not None:
+        able(bundle, unknown, alpha)
     saved = trusted_config(config["run"], config["trust"])
     _, opened = open_for_model(config["run"], config.get("data"), saved, bundle.levels)
     data = in_order_of(opened, bundle.class_names)
@@ -79,7 +85,8 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     folder = RunFolder(path)
     if config["calibrate"]:
         check_calibration(config["split"], splits)
-        calibrate(bundle, make_tester(bundle, config["accelerator"], path), loading.ordered_loader("val"))
+        validator = make_tester(bundle, config["accelerator"], path)
+        calibrate(bundle, run_test(validator, tested_module(bundle), loading.ordered_loader("val")))
     tester = make_tester(bundle, config["accelerator"], path)
     plain = run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
     seen = [plain]
@@ -88,16 +95,22 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
         seen.append(run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"])))
     result = averaged(seen) if others else plain
     temperature = bundle.temperature if config["calibrate"] or bundle.temperature != 1 else None
-    metrics = write_test(folder, result, data, temperature)
+    metrics = write_test(folder, result, data, temperature, bundle.known)
     metrics |= gained(plain, result, "tta") if others else {}
     metrics |= counts | ({} if alpha is None else {"wise_ft/alpha": alpha})
     # Of other samples, how much worse it does there than where it was tested.
     own = {} if config.get("data") is None else RunFolder(config["run"]).metrics
     metrics |= fall(own, metrics)
+    if unknown is not None:
+        sizes = {key: config[key] for key in ("batch_size", "num_workers")}
+        on_unknown = test_on_unknown(bundle, unknown, saved, tester, result, **sizes)
+        write_csv(path / "unknown.csv", on_unknown.rows)
+        metrics |= on_unknown.metrics
+        print("\n".join(on_unknown.notes))
     write_json(folder.metrics_file, metrics)
     table = Table("metric", config["split"], "95 % interval", box=None)
     for key in metrics:
-        if key.startswith("test/") and not key.endswith((INTERVAL, "/errors")):
+        if key.startswith(("test/", "unknown/")) and not key.endswith((INTERVAL, "/errors", "/samples")):
             table.add_row(key.removeprefix("test/"), *spelled(metrics, key))
     PlainConsole().print(table)
     if few := few_errors(metrics):

@@ -60,7 +60,7 @@ def show(rows: list[Row], unreadable: list[tuple[str, str]], notes: list[str], k
     if rows:
         table = Table(kind.noun, "predicted", "probability", box=None)
         for row in rows[:SHOWN]:
-            probability = max(value for value in row.values() if isinstance(value, float))
+            probability = max(float(value) for key, value in row.items() if key.startswith("p_"))
             table.add_row(str(row["path"]), str(row["predicted"]), f"{probability:.3f}")
         PlainConsole().print(table)
     if len(rows) > SHOWN:
@@ -69,4 +69,7 @@ def show(rows: list[Row], unreadable: list[tuple[str, str]], notes: list[str], k
         print(f"unreadable: {reason if file in reason else f'{file}: {reason}'}")
     for note in notes:
         print(note)
+    if any(row["none_of_these"] for row in rows):
+        none = sum(row["none_of_these"] == "true" for row in rows)
+        print(f"{none} of {len(rows)} {kind.plural} are none of these classes, as far as the model can tell")
     print(f"{len(rows)} {kind.plural} predicted, {len(unreadable)} unreadable")

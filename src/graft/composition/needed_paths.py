@@ -36,7 +36,9 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
     if command in ("evaluate", "predict") or config.get("run") is not None:
         model_folders(needed("run", config["run"]))
     if command == "predict":
-        _check_source(needed("source", config["source"]))
+        _check_source("source", needed("source", config["source"]))
+    if config.get("unknown") is not None:
+        _check_source("unknown", config["unknown"])
     if (teacher := (config.get("distill") or {}).get("teacher")) is not None:
         bundle_folder(teacher, "distill.teacher")
     if command in ("rank", "advise"):
@@ -99,10 +101,10 @@ def check_weights(key: str, given: str | None) -> None:
     weights_file(existing(key, file_and_place(given)[0], "file or folder"), f"{key}={given}")
 
 
-def _check_source(source: str) -> None:
+def _check_source(key: str, source: str) -> None:
     pattern = str(expanded(source))
     if not os.path.lexists(pattern) and glob.has_magic(pattern):
         if next(glob.iglob(pattern, recursive=True), None) is None:  # noqa: PTH207
-            raise GraftError(f"source={source}: nothing matches")
+            raise GraftError(f"{key}={source}: nothing matches")
         return
-    existing("source", source, "file or folder")
+    existing(key, source, "file or folder")

@@ -73,6 +73,8 @@ class RunConfig:
     distill: Distill
     cache: Cache
     calibrate: bool
+    # An older Graft's runs say nothing of what they do not know.
+    known: str | None = None
     lr_find: bool
     channels_last: bool
     threads: int | None

@@ -1,7 +1,7 @@
 """Which images train, validate and test."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Splits:
 
     def __getitem__(self, split: str) -> Indices:
         return self.indices[split]
+
+    def beside(self, name: str, indices: Indices) -> "Splits":
+        """These, and some images of theirs under a further name."""
+        return replace(self, indices={**self.indices, name: indices})
 
     def of_each(self) -> dict[int, str]:
         """The split of every image, by its index."""

@@ -146,5 +146,12 @@ def judge(
         `known` `(N,)`; `none_of_these` `(N,)` or None; and `(N, C)` which labels are in each sample's set.
     """
     scores = known_scores(features, logits, settings, arrays)
+    return scores, *judge_scores(scores, logits, settings)
+
+
+def judge_scores(
+    scores: ArrayLike, logits: ArrayLike, settings: Mapping[str, Any]
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_]]:
+    """As `judge`, of samples whose `known_scores` `(N,)` are there already."""
     sets = label_sets(softmax(logits, settings["temperature"]), settings["limit"])
-    return scores, none_of_these(scores, settings["threshold"]), sets
+    return none_of_these(scores, settings["threshold"]), sets

@@ -12,7 +12,7 @@ from torch import Tensor
 from graft.errors import GraftError
 from graft.evaluation.knowing import COVERS, PASSES, SCORES, Arrays, limit_of, threshold_of
 from graft.evaluation.metrics import Floats, Labels
-from graft.evaluation.none_of_these import judge, known_scores, softmax
+from graft.evaluation.none_of_these import judge, judge_scores, known_scores, softmax
 
 
 class Judged(NamedTuple):
@@ -75,6 +75,11 @@ class Known:
     def judge(self, features: Tensor, logits: Tensor) -> Judged:
         """What is said of samples of features `(N, D)` and logits `(N, C)`."""
         return Judged(*judge(rows_of(features), rows_of(logits), asdict(self.settings), self.arrays))
+
+    def judge_scores(self, scores: Tensor, logits: Tensor) -> Judged:
+        """As `judge`, of samples whose scores `(N,)` are there already."""
+        known: Floats = scores.double().numpy()
+        return Judged(known, *judge_scores(known, rows_of(logits), asdict(self.settings)))
 
 
 def scores_by(score: str, neighbours: int | None, arrays: Arrays, features: Tensor, logits: Tensor) -> Tensor:

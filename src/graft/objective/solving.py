@@ -4,6 +4,7 @@ What a head of one dense layer should be is a convex problem, so there is nothin
 and that is chosen among a path of them by images that the solution was not made of.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -123,6 +124,37 @@ def solve(
     # What was minimised, as in every run: with class weights and smoothing.
     metrics["train/loss"] = minimum.loss
     return Choice(minimum.penalty, rows, judge, metrics)
+
+
+@torch.no_grad()
+def logits_by_folds(
+    head: nn.Sequential, solver: LBFGS, train: Labelled, penalty: float, folds: Sequence[Fold], *, task: Task
+) -> Tensor:
+    """`(N, C)`: what heads that a sample was no part of say of it; NaN where no fold judges it.
+
+    Args:
+        head: the solved one, which stays as it is.
+        solver: as in `solve`.
+        train: N samples.
+        penalty: of each head.
+        folds: in which each sample is judged once at most.
+        task: says the loss.
+    """
+    other = copy.deepcopy(head)
+    dense = other[-1]
+    assert isinstance(dense, nn.Linear)
+    logits = torch.full((len(train.labels), dense.out_features), torch.nan, dtype=torch.float64)
+    for learn, judge in folds:
+        wanted = train.labels[learn]
+        inputs = _before(other, train.features[learn], fit=True)
+
+        def loss(logits: Tensor, wanted: Tensor = wanted) -> Tensor:
+            return task.loss(logits, wanted)[0]
+
+        minima = solver.minima(inputs, dense.out_features, loss, (penalty,), bias=dense.bias is not None)
+        minimum = next(iter(minima))
+        logits[judge] = _before(other, train.features[judge]).double() @ minimum.weight.T + minimum.bias
+    return logits
 
 
 @torch.no_grad()

@@ -30,7 +30,9 @@ def finish_test(folder: RunFolder, config: RunConfig) -> None:
     with log_to(folder.log):
         tester = make_tester(bundle, config.trainer["accelerator"], folder.path)
         result = run_test(tester, tested_module(bundle), loading.ordered_loader("test"))
-        tested = write_test(folder, result, data, bundle.temperature if config.calibrate else None)
+        tested = write_test(
+            folder, result, data, bundle.temperature if config.calibrate else None, bundle.known
+        )
         if bundle.seen is not None:
             tested |= seen_among(bundle.seen, data, splits["test"])
         recorded = folder.metrics

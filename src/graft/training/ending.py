@@ -18,6 +18,7 @@ from graft.freezing.apply import apply
 from graft.freezing.lora import merge
 from graft.models.bundle import Bundle, HowTested
 from graft.models.bundle_files import save_bundle
+from graft.models.known import Known
 from graft.models.lineage import seen_among, seen_by
 from graft.reporting import model_card, pictures
 from graft.reporting.console import PlainConsole
@@ -34,9 +35,10 @@ from graft.training.assembly import Parts, prepare
 from graft.training.callbacks.checkpoint_files import LAST, load_checked
 from graft.training.callbacks.progress import progress_bar
 from graft.training.domain_figure import Shown, domain_figure, shown
+from graft.training.knowing import settle
 from graft.training.module import TransferModule
 from graft.training.target_test import oracle_of, seen_of, test_on_target
-from graft.training.testing import calibrate, calibration_line, run_test, tested_module, write_test
+from graft.training.testing import calibration_line, run_test, tested_module, write_test
 from graft.training.trainer import make_trainer
 
 
@@ -49,6 +51,7 @@ class Trained(NamedTuple):
         seconds: how long it took.
         penalty: of a head that was solved.
         before: what the backbone made of samples of two domains before it trained.
+        known: of a head that was solved without validation, what says that a sample is none of the classes.
     """
 
     module: TransferModule
@@ -56,6 +59,7 @@ class Trained(NamedTuple):
     seconds: float
     penalty: float | None = None
     before: Shown | None = None
+    known: Known | None = None
 
 
 def test_and_write(
@@ -79,9 +83,15 @@ def test_and_write(
         seen = seen.with_(seen_of(target))
     bundle = Bundle(module.backbone, module.head, class_names, preprocessing, how, levels=levels, seen=seen)
     in_order = loading.cache.in_test if loading.cache else loading.ordered_loader
-    if config.calibrate:
-        # Without loggers: what is measured here is no test.
-        calibrate(bundle, alone(config, folder, trainer, []), in_order("val"))
+    settle(
+        bundle,
+        loading,
+        in_order,
+        alone(config, folder, trainer, []),
+        calibrates=config.calibrate,
+        score=config.known,
+        crossed=trained.known,
+    )
     save_bundle(folder.bundle, bundle, config.recorded())
 
     tested: Metrics = {}
@@ -89,7 +99,7 @@ def test_and_write(
         tester = trainer if trainer.world_size == 1 else alone(config, folder, trainer, trainer.loggers)
         result = run_test(tester, tested_module(bundle), in_order("test"))
         temperature = bundle.temperature if config.calibrate else None
-        tested = write_test(folder, result, loading.data, temperature)
+        tested = write_test(folder, result, loading.data, temperature, bundle.known)
         tested |= seen_among(seen, loading.data, loading.splits["test"])
         if target is not None:
             assert loading.beside is not None

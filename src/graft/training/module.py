@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import pytorch_lightning as pl
 import torch
@@ -47,6 +47,24 @@ class Batch(Labels, total=False):
     unlabelled: "Batch"
 
 
+class Predicted(NamedTuple):
+    """What is predicted of a batch of samples, some of which could not be read.
+
+    Attributes:
+        indices: of the B that could be.
+        probabilities: `(B, C)`, float64.
+        failures: index of each of the others, and why.
+        logits: `(B, C)`, float32.
+        kept: `(B, …)`, what the module keeps beside them.
+    """
+
+    indices: list[int]
+    probabilities: Tensor
+    failures: list[tuple[int, str]]
+    logits: Tensor
+    kept: Tensor
+
+
 class Rates(TypedDict):
     """What the parameter groups are made by; see `graft.optim.parameter_groups`."""
 
@@ -73,6 +91,8 @@ class TransferModule(pl.LightningModule):
         channels_last: lay images and convolutions' weights out as NHWC, which is faster on most hardware.
         regularizer: gives the term that is added to the training loss; None adds nothing.
         temperature: what logits are divided by where images are predicted.
+        keep: what a test or a prediction keeps beside the logits, `(B, …)` of features `(B, D)` and logits
+            `(B, C)`; None keeps nothing.
     """
 
     backbone: Backbone
@@ -94,6 +114,7 @@ class TransferModule(pl.LightningModule):
         channels_last: bool = False,
         regularizer: Regularizer | None = None,
         temperature: float = 1.0,
+        keep: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -117,8 +138,9 @@ class TransferModule(pl.LightningModule):
         self.terms = MeanMetric(nan_strategy="disable")
         self.tallies = nn.ModuleDict({f"{name}_tally": task.tally() for name in ("train", "val", "test")})
         self.temperature = temperature
-        # Of a test: index, label and logits, `(B,)`, `(B,)` and `(B, C)`, of each batch.
-        self.outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.keep = keep
+        # Of a test: index, label and logits, `(B,)`, `(B,)` and `(B, C)`, of each batch, and what is kept.
+        self.outputs: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As any module's, but quick for the name of the hook that runs: Lightning sets it often."""
@@ -218,17 +240,28 @@ class TransferModule(pl.LightningModule):
         (given, start), labels = entering(batch), batch["target"]
         # As when boundary tensors are computed for the cache, so that both give the same bits.
         loader: Any = self.trainer.test_dataloaders
-        logits = self(filled_up(given, loader.batch_size), start)[: len(labels)]
+        logits, kept = self._answered(filled_up(given, loader.batch_size), start, len(labels))
         self.tally("test").update(logits, labels)
-        self.outputs.append((batch["index"].cpu(), labels.cpu(), logits.float().cpu()))
+        self.outputs.append((batch["index"].cpu(), labels.cpu(), logits.float().cpu(), kept))
 
-    def predict_step(self, batch: ReadableBatch, batch_index: int) -> ReadableBatch:
-        """A batch of `collate_readable` with predictions `(B, C)` in place of its inputs."""
+    def predict_step(self, batch: ReadableBatch, batch_index: int) -> Predicted:
+        """What is predicted of a batch of `collate_readable`."""
         indices, given, failures = batch
         if not indices:
-            return batch
-        outputs = self(given).float().cpu().double()
-        return indices, self.task.predictions(outputs, self.temperature), failures
+            return Predicted(indices, torch.empty(0), failures, torch.empty(0), torch.empty(0))
+        outputs, kept = self._answered(given, 0, len(indices))
+        logits = outputs.float().cpu()
+        probabilities = self.task.predictions(logits.double(), self.temperature)
+        return Predicted(indices, probabilities, failures, logits, kept)
+
+    def _answered(self, given: Input, start: int, count: int) -> tuple[Tensor, Tensor]:
+        """The logits `(count, C)` of the first inputs, and on the CPU what is kept of them, `(count, …)`."""
+        features = self.backbone(self.laid_out(given), start=start)
+        logits: Tensor = self.head(features)
+        if self.keep is None:
+            return logits[:count], torch.empty(count, 0)
+        kept = self.keep(features[:count].float().cpu(), logits[:count].float().cpu())
+        return logits[:count], kept
 
     def on_train_epoch_end(self) -> None:  # noqa: D102
         self._check_sums()

@@ -1,7 +1,6 @@
 """What a bundle says of samples of no known label, and which of them it has seen before."""
 
 from contextlib import suppress
-from typing import Any
 
 import pytorch_lightning as pl
 
@@ -11,9 +10,10 @@ from graft.models import Bundle, Prediction
 from graft.runs.seen import counted, told
 from graft.sources import ReadableSamples, collate_readable
 from graft.tasks.single_label import probability_columns
+from graft.training.module import Predicted
 from graft.training.testing import tested_module
 
-# Of `predictions.csv`: the only numbers are probabilities.
+# Of `predictions.csv`.
 Row = dict[str, str | float]
 
 
@@ -57,20 +57,33 @@ def predict_samples(
     )
     rows: list[Row] = []
     unreadable: list[tuple[str, str]] = []
-    batches: Any = tester.predict(tested_module(bundle), loader)
-    for indices, probabilities, failures in batches:
-        unreadable += [(names[index], reason) for index, reason in failures]
-        for index, row in zip(indices, probabilities, strict=True):
-            rows.append(row_of(names[index], bundle.named(row), top_k))
+    batches: list[Predicted] = tester.predict(tested_module(bundle), loader)  # type: ignore[assignment]
+    for batch in batches:
+        unreadable += [(names[index], reason) for index, reason in batch.failures]
+        if not batch.indices:
+            continue
+        judged = None if bundle.known is None else bundle.known.judge_scores(batch.kept, batch.logits)
+        predictions = bundle.named(batch.probabilities, judged)
+        for index, prediction in zip(batch.indices, predictions, strict=True):
+            rows.append(row_of(names[index], prediction, top_k))
     return rows, unreadable
 
 
 def row_of(name: str, prediction: Prediction, top_k: int | None) -> Row:
-    """Path, predicted class, and the probability of every class or of the `top_k` most probable."""
+    """Path, predicted class, the probability of every class or of the `top_k` most probable, what is known.
+
+    The last three columns are empty where the bundle cannot tell.
+    """
     row: Row = {"path": name, "predicted": prediction.label}
     if top_k is None:
-        return row | probability_columns(prediction.probabilities)
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top_k]
-    for place, (name, probability) in enumerate(ranked, start=1):
-        row |= {f"class_{place}": name, f"p_{place}": probability}
-    return row
+        row |= probability_columns(prediction.probabilities)
+    else:
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:top_k]
+        for place, (label, probability) in enumerate(ranked, start=1):
+            row |= {f"class_{place}": label, f"p_{place}": probability}
+    none = prediction.none_of_these
+    return row | {
+        "known": "" if prediction.known is None else prediction.known,
+        "none_of_these": "" if none is None else str(none).lower(),
+        "set": "|".join(prediction.set or ()),
+    }

@@ -5,12 +5,16 @@ import time
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from graft.configuration.building import build
 from graft.configuration.metric_names import SCORED
 from graft.configuration.run_config import RunConfig
+from graft.data.samples import Indices
 from graft.freezing.apply import apply
-from graft.objective.solving import Labelled, solve
+from graft.models.known import Known
+from graft.objective.folding import folds_of
+from graft.objective.solving import Labelled, logits_by_folds, solve
 from graft.optim import LBFGS
 from graft.processes.interruption import is_pending, raise_pending
 from graft.reporting import pictures
@@ -21,6 +25,8 @@ from graft.runs.log import say
 from graft.training.assembly import Parts
 from graft.training.cache.feature_cache import FeatureCache
 from graft.training.ending import Trained
+from graft.training.knowing import known_by_folds
+from graft.training.module import TransferModule
 
 # What is logged of a target domain.
 OF_TARGET = (SCORED, "scores/", "oracle/")
@@ -66,7 +72,28 @@ def solve_head(
             {**choice.metrics, **scored, "trainable_parameters": trainable, "epoch": 0}, step=0
         )
         logger.save()
-    return Trained(module, 0, time.perf_counter() - started, choice.penalty)
+    seconds = time.perf_counter() - started
+    known = (
+        None if len(splits["val"]) else _known(config, module, solver, labelled[0], choice.penalty, groups)
+    )
+    return Trained(module, 0, seconds, choice.penalty, known=known)
+
+
+def _known(
+    config: RunConfig,
+    module: TransferModule,
+    solver: LBFGS,
+    train: Labelled,
+    penalty: float,
+    groups: Indices | None,
+) -> Known | None:
+    """What says that a sample is none of the classes, by cross-validation of the training samples."""
+    if config.known is None:
+        return None
+    folds = folds_of(train.labels.numpy(), groups, config.data.get("split_seed", 0))
+    head: nn.Sequential = module.head  # type: ignore[assignment]
+    logits = logits_by_folds(head, solver, train, penalty, folds, task=module.task)
+    return known_by_folds(config.known, train, logits.shape[1], folds, logits)
 
 
 def _scored(parts: Parts, trainer: pl.Trainer) -> dict[str, float]:

@@ -43,7 +43,7 @@ def test_on_target(
         rows = result.task.rows(result.answers(data, temperature or 1.0))
         write_csv(inner.predictions, [{k: v for k, v in row.items() if k != "label"} for row in rows])
         return {}
-    measured = write_test(inner, result, data, temperature)
+    measured = write_test(inner, result, data, temperature, bundle.known)
     return {
         f"target/{key.removeprefix('test/')}": value
         for key, value in measured.items()

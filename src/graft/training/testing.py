@@ -1,6 +1,6 @@
 """Testing a model once on a list of images: the metrics, and what it said of each image."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,9 @@ from graft.errors import GraftError
 from graft.evaluation.answers import Answers
 from graft.evaluation.assessment import Metrics
 from graft.evaluation.calibration import at_bound, fit_temperature
+from graft.evaluation.unknown import known_metrics
 from graft.models.bundle import Bundle
+from graft.models.known import Known
 from graft.processes.lightning import lone_trainer
 from graft.runs import RunFolder
 from graft.runs.log import say
@@ -31,6 +33,8 @@ class ModelOutputs(NamedTuple):
         indices: `(N,)` which image each row of `logits` belongs to.
         labels: `(N,)` true classes.
         logits: `(N, C)`, float32.
+        kept: `(N, …)`, what the module keeps beside them; of a bundle that can say that a sample is none of
+            its classes, `(N,)` scores.
     """
 
     task: Task
@@ -38,6 +42,7 @@ class ModelOutputs(NamedTuple):
     indices: Tensor
     labels: Tensor
     logits: Tensor
+    kept: Tensor
 
     def answers(self, data: SampleData, temperature: float = 1.0) -> Answers:
         """What the model said of each image of the data that was tested."""
@@ -48,14 +53,21 @@ class ModelOutputs(NamedTuple):
 def tested_module(bundle: Bundle) -> TransferModule:
     """The bundle's model as it is tested at a run's end and by every later command.
 
-    It is the same in both, and compiled in neither, so that both give the same bits.
+    It is the same in both, and compiled in neither, so that both give the same bits. Beside logits it keeps
+    the scores by which samples are known, if the bundle has them.
     """
+    return module_keeping(bundle, None if bundle.known is None else bundle.known.scores)
+
+
+def module_keeping(bundle: Bundle, keep: Callable[[Tensor, Tensor], Tensor] | None) -> TransferModule:
+    """As `tested_module`, with something else that is kept; see `TransferModule`."""
     return TransferModule(
         bundle.backbone,
         bundle.head,
         task=SingleLabel(bundle.class_names),
         channels_last=bundle.tested.channels_last,
         temperature=bundle.temperature,
+        keep=keep,
     )
 
 
@@ -96,13 +108,12 @@ def run_test(trainer: pl.Trainer, module: TransferModule, loader: Iterable[Batch
     """Run the module over the loader's images, in order."""
     trainer.test(module, dataloaders=loader, verbose=False)
     metrics = {f"test/{key}": value for key, value in module.tally("test").compute().items()}
-    indices, labels, logits = (torch.cat(column) for column in zip(*module.outputs, strict=True))
-    return ModelOutputs(module.task, metrics, indices, labels, logits)
+    columns = (torch.cat(column) for column in zip(*module.outputs, strict=True))
+    return ModelOutputs(module.task, metrics, *columns)
 
 
-def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Batch]) -> None:
-    """Fit the bundle's temperature to the answers for the loader's images, which must validate, not test."""
-    outputs = run_test(tester, tested_module(bundle), loader)
+def calibrate(bundle: Bundle, outputs: ModelOutputs) -> None:
+    """Fit the bundle's temperature to its answers for images that validate, and are not tested."""
     temperature = fit_temperature(outputs.logits, outputs.labels)
     if temperature is None:
         say(
@@ -119,13 +130,18 @@ def calibrate(bundle: Bundle, tester: pl.Trainer, loader: Iterable[Batch]) -> No
 
 
 def write_test(
-    folder: RunFolder, result: ModelOutputs, data: SampleData, temperature: float | None
+    folder: RunFolder,
+    result: ModelOutputs,
+    data: SampleData,
+    temperature: float | None,
+    known: Known | None = None,
 ) -> Metrics:
     """Write what the task makes of a test on `data`, whose classes are the model's.
 
     Returns:
-        The metrics: those that were tallied, those of `Task.write`, and the temperature of the model's
-        softmax where it was calibrated.
+        The metrics: those that were tallied, those of `Task.write`, those of `known_metrics` where the model
+        can say that a sample is none of its classes, and the temperature of its softmax where it was
+        calibrated.
     """
     plain = result.answers(data)
     answers = plain if temperature is None else result.answers(data, temperature)
@@ -138,6 +154,10 @@ def write_test(
     )
     # What the tally has too is the tally's, to the last digit as validation has it.
     metrics: Metrics = {**result.metrics, **measured, **result.metrics}
+    if known is not None:
+        _, none, sets = known.judge_scores(result.kept, result.logits)
+        told = known_metrics(none, sets, result.labels.numpy())
+        metrics |= {f"test/{key}": value for key, value in told.items()}
     return metrics if temperature is None else {**metrics, "temperature": temperature}
 
 
