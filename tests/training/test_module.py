@@ -258,11 +258,12 @@ def test_testing_twice_counts_each_image_once(transfer, trainer, loader):
 def test_predicting_keeps_what_could_not_be_read(transfer):
     module = transfer().eval()
     images = torch.randn(2, 3, 16, 16)
-    indices, probabilities, failures = module.predict_step(([4, 7], images, [(5, "no image")]), 0)
-    assert (indices, failures) == ([4, 7], [(5, "no image")])
-    torch.testing.assert_close(probabilities, module(images).double().softmax(1))
-    nothing = ([], torch.empty(0), [(5, "no image")])
-    assert module.predict_step(nothing, 0) is nothing
+    predicted = module.predict_step(([4, 7], images, [(5, "no image")]), 0)
+    assert (predicted.indices, predicted.failures) == ([4, 7], [(5, "no image")])
+    torch.testing.assert_close(predicted.probabilities, module(images).double().softmax(1))
+    torch.testing.assert_close(predicted.logits, module(images))
+    nothing = module.predict_step(([], torch.empty(0), [(5, "no image")]), 0)
+    assert (nothing.indices, nothing.failures) == ([], [(5, "no image")])
 
 
 def test_channels_last_changes_the_layout_and_no_answer(tiny):

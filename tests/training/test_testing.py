@@ -145,17 +145,20 @@ def test_what_rounds_to_one_is_ranked_by_its_logits(data):
     labels = torch.tensor([0, 0, 1, 1])
     images = array_images(list("wxyz"), labels.numpy(), np.zeros((4, 2, 2), np.uint8))
     two = SampleData(["a", "b"], {"all": images})
-    result = testing.ModelOutputs(SingleLabel(two.class_names), {}, torch.arange(4), labels, logits)
+    result = testing.ModelOutputs(
+        SingleLabel(two.class_names), {}, torch.arange(4), labels, logits, torch.empty(4, 0)
+    )
     for temperature in (1.0, 0.01):
         assert assess(result.answers(two, temperature))[0]["auroc"] == 1.0
 
 
 def test_a_temperature_at_its_bound_is_told(bundle, loader, trainer, capsys, monkeypatch):
     monkeypatch.setattr(testing, "fit_temperature", lambda *_: 99.99)
-    testing.calibrate(bundle, trainer(), loader(4, 4))
+    outputs = testing.run_test(trainer(), testing.tested_module(bundle), loader(4, 4))
+    testing.calibrate(bundle, outputs)
     said = capsys.readouterr()
     assert "calibrate: the temperature 99.99 is at the bound of its search" in said.out + said.err
     assert bundle.temperature == 99.99
     monkeypatch.setattr(testing, "fit_temperature", lambda *_: 3.0)
-    testing.calibrate(bundle, trainer(), loader(4, 4))
+    testing.calibrate(bundle, outputs)
     assert "bound" not in capsys.readouterr().out
