@@ -23,10 +23,10 @@ from graft.sources.opening import open_for_model
 from graft.sources.recognition import in_place
 from graft.training.averaging import gained, told_gain
 from graft.training.checks import check_device
+from graft.training.knowing import settle
 from graft.training.mixed_statistics import take_anew
 from graft.training.testing import (
     ModelOutputs,
-    calibrate,
     loading_for,
     make_tester,
     run_test,
@@ -87,11 +87,12 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     calibrated = any(b.temperature != 1 for b in bundles)
     put(taken)
     bundle.temperature = 1.0
-    if calibrated:
-        calibrate(bundle, tester, loading.ordered_loader("val"))
+    score = recorded.get("known")
+    settle(bundle, loading, loading.ordered_loader, tester, calibrates=calibrated, score=score)
     if plain is not None:
         result = tested(bundle, tester, loading, "test")
-        metrics |= write_test(folder, result, data, bundle.temperature if calibrated else None)
+        temperature = bundle.temperature if calibrated else None
+        metrics |= write_test(folder, result, data, temperature, bundle.known)
         metrics |= gained(plain, result, "soup")
     for other in bundles[1:]:
         bundle.seen = None if bundle.seen is None or other.seen is None else bundle.seen.with_(other.seen)
