@@ -17,6 +17,7 @@ FLOORS = (
     {"commands"},
     {"advice"},
     {"sweeps"},
+    {"deploy"},
     {"training"},
     {"ranking", "inspection"},
     {"adaptation", "objective"},

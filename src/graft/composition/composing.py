@@ -40,6 +40,7 @@ WITHOUT_EFFECT = {
         tuple(f"data.{key}" for key in LOADING_KEYS),
         "has split, batch_size and num_workers",
     ),
+    "export": (tuple(f"data.{key}" for key in LOADING_KEYS), "loads images as it must"),
     "inspect": (("data.cache_images",), "reads each image once"),
     "rank": (("data.cache_images",), "reads each image once"),
     "advise": (("data.folds", "data.fold", "trainer.max_epochs"), "cuts folds and sets lengths itself"),
@@ -218,6 +219,8 @@ def check(cfg: DictConfig, hydra_cfg: DictConfig, command: str) -> Plain:
         check_network(config["backbone"])
     if command == "extract":
         _check_sources(config)
+    if command == "export" and config["int8"] is not None and config["format"] != "onnx":
+        raise GraftError(f"int8={config['int8']} is for format=onnx, not format={config['format']}")
     if command == "inspect" and config.get("data") is None:
         raise GraftError("graft inspect looks at images; give data=…")
     if command == "inspect" and config["target"] is not None and config.get("backbone") is None:

@@ -15,7 +15,7 @@ from graft.runs.folder import RunFolder
 from graft.runs.resuming import find_run
 
 # The word by which a command names the run whose data it takes.
-NAMED_BY = {"evaluate": "run", "extract": "run", "train": "resume", "crossval": "resume"}
+NAMED_BY = {"evaluate": "run", "extract": "run", "export": "run", "train": "resume", "crossval": "resume"}
 
 
 def kept_from_hydra(command: str, words: Sequence[str]) -> list[str]:

@@ -33,9 +33,9 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
     backbone = config.get("backbone") or {}
     if str(backbone.get("_target_")).startswith("graft.backbones."):
         _check_backbone(backbone)
-    if command in ("evaluate", "predict") or config.get("run") is not None:
+    if command in ("evaluate", "predict", "export") or config.get("run") is not None:
         model_folders(needed("run", config["run"]))
-    if command == "predict":
+    if command == "predict" or (command == "export" and config["source"] is not None):
         _check_source("source", needed("source", config["source"]))
     if config.get("unknown") is not None:
         _check_source("unknown", config["unknown"])

@@ -252,6 +252,8 @@ KEYS: dict[str, Key] = {
     "precision": Key(rules.one_of("float32", "fast")),
     "num_workers": Key(rules.or_null(rules.whole(0))),
     "batch_size": Key(rules.or_null(rules.whole(1))),
+    "format": Key(rules.one_of("onnx", "torch_export")),
+    "int8": Key(rules.or_null(rules.one_of("static", "dynamic"))),
     "top_k": Key(rules.or_null(rules.whole(1))),
     "minutes": Key(rules.POSITIVE),
     "goal": Key(

@@ -89,6 +89,10 @@ class ImageSamples(Samples):
         """The paths of no more than `most` images, evenly spaced; none where they are no files."""
         return [] if self._root is None else [self._root / name for name in some_of(self.names, most)]
 
+    def file(self, index: int) -> Path | None:
+        """The path of an image; None where it is no file."""
+        return None if self._root is None else self._root / self.names[index]
+
     def mode(self, index: int) -> str:
         """The mode that an image is stored in, such as L, CMYK or RGBA; `read` makes RGB of all.
 

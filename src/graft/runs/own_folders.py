@@ -15,6 +15,7 @@ _MARKS = (
     ("metrics.json", "predictions.csv"),
     ("summary.csv", "summary.md"),
     ("inspect.json", "inspect.md"),
+    ("check.json", "model.json"),
     ("rank.csv", "rank.md"),
     ("compare.csv", "compare.md"),
     ("features.csv", "features.safetensors"),
@@ -22,16 +23,8 @@ _MARKS = (
 # Below `outputs` is a folder for each command, and in each of them a folder for each day.
 _OUTPUTS = "outputs"
 _COMMANDS = (
-    "train",
-    "sweeps",
-    "crossval",
-    "evaluate",
-    "predict",
-    "inspect",
-    "compare",
-    "extract",
-    "rank",
-    "soup",
+    *("train", "sweeps", "crossval", "evaluate", "predict", "inspect", "compare", "extract", "rank"),
+    *("soup", "export"),
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 

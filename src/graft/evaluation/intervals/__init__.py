@@ -6,6 +6,7 @@ does, there is no interval.
 """
 
 from graft.evaluation.intervals.every import Intervals, intervals
+from graft.evaluation.intervals.paired import paired_ends
 from graft.evaluation.intervals.proportions import Interval
 
-__all__ = ["Interval", "Intervals", "intervals"]
+__all__ = ["Interval", "Intervals", "intervals", "paired_ends"]
