@@ -2,9 +2,7 @@
 
 import copy
 import json
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ NAMES = {"onnx": "model.onnx", "torch_export": "model.pt2"}
 MOST_BYTES = 2**31 - 2**25
 # Of the images to trace with: a batch of 1 would be taken for no batch.
 _EXAMPLE = 2
+_SIZES = {"images": {0: torch.export.Dim("batch")}}
 
 
 class Network(nn.Module):
@@ -54,14 +53,13 @@ def traced(bundle: Bundle) -> torch.export.ExportedProgram:
     """
     network = network_of(bundle)
     images = bundle.transform.blank(_EXAMPLE)
-    sizes = {"images": {0: torch.export.Dim("batch")}}
     reason = ""
     # The second way follows attention that the first takes for one of a fixed batch (vit_b_16). Torch's ONNX
     # exporter, which tries both by itself, ends with a third that fixes the batch without a word.
     for strict in (False, True):
         try:
-            with _quiet(), torch.no_grad():
-                return torch.export.export(network, (images,), dynamic_shapes=sizes, strict=strict)
+            with torch.no_grad():
+                return torch.export.export(network, (images,), dynamic_shapes=_SIZES, strict=strict)
         # Tracing runs the network's own code, which may raise anything.
         except Exception as error:
             reason = first_line(error)
@@ -134,25 +132,17 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
 def _write_onnx(program: torch.export.ExportedProgram, file: Path, card: Mapping[str, Any]) -> None:
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    with _quiet():
-        exported = torch.onnx.export(
-            program,
-            dynamo=True,
-            input_names=["images"],
-            output_names=["logits", "features"],
-            external_data=False,
-            verbose=False,
-        )
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        input_names=["images"],
+        output_names=["logits", "features"],
+        dynamic_shapes=_SIZES,
+        external_data=False,
+        verbose=False,
+    )
     assert exported is not None
     # It notes for each operation where in whose folders the code stands that made it.
     ClearMetadataAndDocStringPass()(exported.model)
     exported.model.metadata_props.update({key: json.dumps(value) for key, value in card.items()})
     exported.save(str(file), external_data=False)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Within the block, torch's tracing warns of nothing: what it cannot trace it raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

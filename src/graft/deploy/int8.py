@@ -133,7 +133,7 @@ def kept(known: Reference, said: Said, labels: Mapping[str, str]) -> Kept:
     result = Kept(len(before), float(before.mean()), float(after.mean()), fall, paired_ends(before, after))
     # A fall of just so much is none too many, whatever the last digit.
     if fall > FALL + 1e-9:
-        raise GraftError(f"int8 is refused: {told(result)}; at most {100 * FALL:g} may be lost")
+        raise GraftError(f"int8 is refused: {told(result)}; at most {100 * FALL:g} may be")
     return result
 
 
@@ -141,7 +141,5 @@ def told(kept: Kept) -> str:
     """The accuracy in 8 bits as a clause."""
     low, high = (100 * end for end in kept.interval)
     on = f"on {kept.images:,} validation images, {kept.float_accuracy:.4f} in floats"
-    return (
-        f"accuracy {kept.accuracy:.4f} {on}: {100 * kept.fall:.2f} points lost (95 % interval {low:.2f} "
-        f"to {high:.2f})"
-    )
+    change = f"{100 * abs(kept.fall):.2f} points {'less' if kept.fall >= 0 else 'more'}"
+    return f"accuracy {kept.accuracy:.4f} {on}: {change} (95 % interval of the fall {low:.2f} to {high:.2f})"

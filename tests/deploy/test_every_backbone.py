@@ -1,0 +1,59 @@
+"""Every listed network of images passes the gate of an export, with statistics that a new one has not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from graft.composition.composing import compose
+from graft.configuration.building import build_later
+from graft.configuration.keys import conf_dir
+from graft.deploy import gate
+from graft.deploy.files import card_of, write_card, write_network
+from graft.deploy.script import write_script
+from graft.models import Bundle, HowTested, linear
+
+pytest.importorskip("onnxruntime")
+# Of other kinds; and those that stand for a library, whose networks are known by name.
+LEFT_OUT = {"table_mlp", "text_cnn", "timm", "torchvision", "transformers"}
+NAMES = sorted({path.stem for path in (conf_dir() / "backbone").glob("[!_]*.yaml")} - LEFT_OUT)
+# Smaller images take less time, where the weights do not fix their size.
+SIZES = {"simple_cnn": 32, "vit_b_16": 224, "inception_v3": 96}
+
+
+def moved_statistics(name: str, photos: list[str]) -> Bundle:
+    """A network of random weights that has seen photos in training mode, and a head of logits of about 1."""
+    if name.startswith("efficientnet_lite"):
+        pytest.importorskip("timm")
+    words = ["data=digits", f"backbone={name}", "backbone.weights=null"]
+    words += [] if name == "vit_b_16" else [f"backbone.image_size={SIZES.get(name, 64)}"]
+    torch.manual_seed(0)
+    backbone = build_later(compose("train", words)[0]["backbone"], "backbone")()
+    head = linear(backbone.width, 3)
+    bundle = Bundle(backbone, head, ["a", "b", "c"], backbone.preprocessing, HowTested(16))
+    inputs = [bundle._finished([bundle._prepare(photo) for photo in photos[start::4]]) for start in range(4)]
+    before = [buffer.clone() for buffer in backbone.buffers()]
+    with torch.no_grad():
+        backbone.train()
+        for images in inputs:
+            backbone(images)
+        backbone.eval()
+        next(bundle.head.parameters()).normal_(std=backbone.width**-0.5)
+    if before:
+        assert any(not torch.equal(*pair) for pair in zip(before, backbone.buffers(), strict=True))
+    return bundle
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_it_passes_the_gate(name: str, photos: Path, tmp_path: Path) -> None:
+    images = sorted(map(str, photos.rglob("*.png")))
+    bundle = moved_statistics(name, images)
+    card = card_of(bundle, "onnx")
+    write_network(bundle, "onnx", tmp_path, card)
+    write_card(tmp_path, card)
+    write_script(tmp_path, "onnx")
+    known = gate.reference(bundle, images)
+    assert known.logits.std() > 0.1
+    passed = gate.pass_gate(tmp_path, "onnx", known)
+    print(f"{name}: {passed.differences}")
