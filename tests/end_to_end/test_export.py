@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from graft.backbones.words import TextPreprocessing
 from graft.cli.console import run
 from graft.deploy import export as making
 from graft.deploy import files, gate
+from graft.deploy.closed import modules_of
 from graft.deploy.images import spaced
 from graft.errors import GraftError
 from graft.models import load_bundle
@@ -193,6 +195,8 @@ def test_another_kind_is_refused_before_any_work(calibrated, tmp_path, capsys, m
 @pytest.mark.slow
 def test_images_that_are_no_files_are_checked_as_files(tmp_path: Path, capsys) -> None:
     words = ["data=digits", "data.fraction=0.05", "trainer.max_epochs=1", "trainer=cpu", "logger=none"]
+    # Adapters, which an export has in its weights.
+    words += ["freeze=lora", "freeze.r=2"]
     assert run(["train", *words, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
     assert run(["export", f"run={tmp_path / 'run'}", f"hydra.run.dir={tmp_path / 'export'}"]) == 0
     assert "256 images at batch sizes 1, 5, 32: every top-1 as the run's" in capsys.readouterr().out
@@ -201,6 +205,22 @@ def test_images_that_are_no_files_are_checked_as_files(tmp_path: Path, capsys) -
 def test_the_images_that_are_compared_are_spread_and_the_others_follow() -> None:
     assert spaced(range(10), 3) == [0, 3, 6, 1, 2, 4, 5, 7, 8, 9]
     assert spaced("abc", 5) == ["a", "b", "c"]
+
+
+@pytest.mark.slow
+def test_it_runs_in_a_new_environment(exported: Path, photos: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "env")
+    site = next((tmp_path / "env").glob("lib/*/site-packages"))
+    # As installed, but from no network: the packages that it names and what these need, and nothing else.
+    for name in modules_of(["onnxruntime", "numpy", "pillow"]):
+        for found in (path for folder in sys.path for path in Path(folder).glob(f"{name}*")):
+            if found.name.split(".")[0] == name and not (site / found.name).exists():
+                (site / found.name).symlink_to(found)
+    python, words = tmp_path / "env" / "bin" / "python", [exported / "predict.py", photos]
+    for absent in ("torch", "graft"):
+        assert subprocess.run([python, "-I", "-c", f"import {absent}"], capture_output=True).returncode
+    done = subprocess.run([python, "-I", *words], capture_output=True, check=True)
+    assert list(csv.DictReader(done.stdout.decode().splitlines())) == predicted(exported, str(photos))
 
 
 @pytest.mark.slow

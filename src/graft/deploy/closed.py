@@ -21,16 +21,18 @@ from graft.errors import GraftError
 
 # Told by standard input, which takes more words than a command line: what may be imported, and the words.
 _RUN = """
-import importlib.abc, json, runpy, sys
+import importlib.machinery as machinery, json, runpy, sys
 
 told = json.load(sys.stdin)
 
-class Closed(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in told["open"]:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+class Open(machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        # What Python knows of its own build has a name of each system.
+        if name.partition(".")[0] in told["open"] or name.startswith("_sysconfigdata"):
+            return super().find_spec(name, path, target)
 
-sys.meta_path.insert(0, Closed())
+sys.meta_path[:] = [machinery.BuiltinImporter, machinery.FrozenImporter, Open]
 sys.path[:] = told["path"]
 sys.argv = told["argv"]
 runpy.run_path(sys.argv[0], run_name="__main__")

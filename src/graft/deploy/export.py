@@ -113,7 +113,6 @@ def _record(
         "images": passed.images,
         "largest_difference_of_a_logit": {str(size): apart for size, apart in passed.differences.items()},
         "allowed": TOLERANCE,
-        "same_top_1": 1.0,
         "int8": None
         if kept is None
         else {"how": config["int8"], **kept._asdict(), "allowed_fall": int8.FALL},

@@ -14,7 +14,7 @@ from graft.configuration.version import DISTRIBUTION, __version__
 from graft.deploy.program import CARD
 from graft.errors import GraftError, first_line
 from graft.models.bundle import Bundle
-from graft.runs.files import whole, write_json
+from graft.runs.files import write_json
 
 # What a network is called in the folder, by format.
 NAMES = {"onnx": "model.onnx", "torch_export": "model.pt2"}
@@ -81,11 +81,10 @@ def write_network(bundle: Bundle, form: str, folder: Path, card: Mapping[str, An
                 "format=torch_export takes it"
             )
     program = traced(bundle)
-    with whole(file) as part:
-        if form == "onnx":
-            _write_onnx(program, part, card)
-        else:
-            torch.export.save(program, str(part))
+    if form == "onnx":
+        _write_onnx(program, file, card)
+    else:
+        torch.export.save(program, file)
     return file
 
 
