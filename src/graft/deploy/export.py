@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from graft.configuration.version import DISTRIBUTION, __version__
 from graft.data import SampleData, Splits
@@ -97,7 +98,9 @@ def _batches(bundle: Bundle, data: SampleData, indices: Indices) -> Iterator[int
             prepared.append(bundle.transform.prepare(data.samples[index]))
         if prepared and (len(prepared) == _BATCH or place == len(chosen)):
             nothing = np.zeros(len(prepared), np.int64)
-            yield bundle.transform.finish(prepared, None, nothing, nothing).numpy()
+            batch = bundle.transform.finish(prepared, None, nothing, nothing)
+            assert isinstance(batch, Tensor)
+            yield batch.numpy()
             prepared.clear()
 
 

@@ -71,7 +71,7 @@ def quantize_static(file: Path, to: Path, batches: Iterator[Floats]) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
     from onnxruntime.quantization import quantize_static as quantize
 
-    class Batches(CalibrationDataReader):  # type: ignore[misc]
+    class Batches(CalibrationDataReader):
         def get_next(self) -> dict[str, Floats] | None:
             batch = next(batches, None)
             return None if batch is None else {"images": batch}

@@ -52,17 +52,23 @@ def main(engine: Engine, folder: Path, words: Sequence[str] | None = None) -> in
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")  # type: ignore[union-attr]
     try:
         network = engine(folder / (given.model or card["model"]), given.threads)
-        answered = predict(network, card, given, sys.stdout)
+        answers = predict(network, card, given, sys.stdout)
     except GraftError as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
     if given.arrays is not None:
-        np.savez(given.arrays, names=answered.names, logits=answered.logits, features=answered.features)
+        names, logits, features = (np.concatenate(column) for column in zip(*answers, strict=True))
+        np.savez(given.arrays, names=names, logits=logits, features=features)
     return 0
 
 
-def predict(network: Network, card: Mapping[str, Any], given: argparse.Namespace, to: TextIO) -> Answered:
+def predict(
+    network: Network, card: Mapping[str, Any], given: argparse.Namespace, to: TextIO
+) -> list[Answered]:
     """Write what the network says of the images that were named, a batch at a time.
+
+    Returns:
+        The same by batch, where it is wanted as arrays.
 
     Raises:
         GraftError: there is no image, or none that can be read.
@@ -76,31 +82,32 @@ def predict(network: Network, card: Mapping[str, Any], given: argparse.Namespace
     levels, said = levels_of(some_of(paths, MOST), levels_in(card))
     notes += [*said_of_several(some_of(paths, MOST), len(paths)), *said]
     size = given.batch_size or card["batch_size"]
-    writer, answers = None, []
+    writer = None
+    kept: list[Answered] = []
     for start in range(0, len(paths), size):
-        names, pixels = [], []
+        read: list[str] = []
+        pixels: list[NDArray[np.uint8]] = []
         for path in paths[start : start + size]:
             try:
                 pixels.append(resized(read_image(path, levels=levels), card["preprocessing"]))
-                names.append(str(path))
+                read.append(str(path))
             except SampleError as error:
                 print(f"unreadable: {error}", file=sys.stderr)
-        if not names:
+        if not read:
             continue
-        answers.append(Answered(names, *network(network_input(pixels, card["preprocessing"]))))
-        rows = rows_of(answers[-1], card, given.top_k)
+        answered = Answered(read, *network(network_input(pixels, card["preprocessing"])))
+        if given.arrays is not None:
+            kept.append(answered)
+        rows = rows_of(answered, card, given.top_k)
         if writer is None:
             writer = csv.DictWriter(to, list(rows[0]), lineterminator="\n")
             writer.writeheader()
         writer.writerows(rows)
     for note in notes:
         print(note, file=sys.stderr)
-    if not answers:
+    if writer is None:
         raise GraftError(f"none of {len(paths)} images could be read")
-    names, logits, features = zip(*answers, strict=True)
-    return Answered(
-        [name for part in names for name in part], np.concatenate(logits), np.concatenate(features)
-    )
+    return kept
 
 
 def rows_of(

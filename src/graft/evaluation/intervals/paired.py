@@ -39,7 +39,7 @@ def _correlation(both: int, only_first: int, only_second: int, neither: int) -> 
     margins = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
     if not margins:
         return 0.0
-    product = both * neither - only_first * only_second
+    product: float = both * neither - only_first * only_second
     if product > 0:
         product = max(product - (both + only_first + only_second + neither) / 2, 0)
     return product / math.sqrt(margins)
