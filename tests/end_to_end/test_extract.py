@@ -1,5 +1,6 @@
 """`graft extract` writes what a backbone gives for images; `graft cache` shows and removes what is kept."""
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from safetensors.torch import load_file
 
 import graft
 from graft.cli.console import run
+from graft.commands import extract
 from graft.errors import GraftError
-from graft.features import sample_features
+from graft.features import sample_features, whole_backbone
 from graft.runs.files import read_csv
 
 
@@ -64,6 +66,71 @@ def test_a_backbone_by_name(photos: Path, trained: Path, tmp_path: Path) -> None
     assert sum(row["split"] == "val" for row in rows) == 14
     by_run, _ = extracted(tmp_path, f"run={trained}")
     torch.testing.assert_close(features, by_run)
+
+
+def test_what_comes_out_of_a_stage(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, rows = extracted(tmp_path, f"run={trained}")
+    maps, named = extracted(tmp_path, f"run={trained}", "stage=conv2")
+    assert "36 images, 16 × 5 × 5 values each" in capsys.readouterr().out
+    assert (maps.shape, named) == ((36, 16, 5, 5), rows)
+    bundle = graft.load(trained)
+    with torch.no_grad():
+        torch.testing.assert_close(bundle.backbone(maps, start=2), whole)
+    # Larger than what is made of it, so it stands in the file alone.
+    again, _ = extracted(tmp_path, f"run={trained}", "stage=conv2")
+    assert "computing" in capsys.readouterr().out
+    assert torch.equal(maps, again)
+    means, _ = extracted(tmp_path, f"run={trained}", "stage=conv2", "pool=mean")
+    torch.testing.assert_close(means, maps.mean((2, 3)))
+    # What is small is kept, and read a few images at a time.
+    monkeypatch.setattr(whole_backbone, "AT_ONCE", 5 * 16 * 4)
+    capsys.readouterr()
+    again, _ = extracted(tmp_path, f"run={trained}", "stage=conv2", "pool=mean")
+    assert "computing" not in capsys.readouterr().out
+    assert torch.equal(means, again)
+    last, _ = extracted(tmp_path, f"run={trained}", "stage=dense2", "pool=mean")
+    assert torch.equal(last, whole)
+    fast, _ = extracted(tmp_path, f"run={trained}", "stage=conv2", "pool=mean", "precision=fast")
+    assert 0 < (fast - means).norm() / means.norm() < 0.03
+    wrong = ["extract", f"run={trained}", "stage=conv3", f"hydra.run.dir={tmp_path / 'none'}"]
+    assert run(wrong) == 2
+    assert "it has conv1, conv2, dense1, dense2; did you mean conv2?" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_held_of_many_images_is_what_is_held_of_few(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """Every batch of features that is alive at a time is counted, with the cache and without."""
+    alive: list[weakref.ref[torch.Tensor]] = []
+    most = {}
+    write = extract.write_tensor
+
+    def write_tensor(path, name, count, batches, about):
+        def watched():
+            for batch in batches:
+                alive.append(weakref.ref(batch))
+                most[count] = max(
+                    most.get(count, 0), sum(len(b) for ref in alive if (b := ref()) is not None)
+                )
+                yield batch
+
+        return write(path, name, count, watched(), about)
+
+    monkeypatch.setattr(extract, "write_tensor", write_tensor)
+    monkeypatch.setattr(whole_backbone, "AT_ONCE", 4 * 84 * 4)
+    more = ["batch_size=4", *([] if kept else ["cache.max_bytes=10"])]
+    extracted(tmp_path, f"run={trained}", "split=val", *more)
+    extracted(tmp_path, f"run={trained}", *more)
+    assert most.keys() == {len(read_split(trained, "val")), 36}
+    assert max(most.values()) <= 12
+
+
+def read_split(folder: Path, split: str) -> list[dict[str, str]]:
+    return [row for row in read_csv(folder / "split.csv") if row["split"] == split]
 
 
 def test_training_and_extracting_share(

@@ -15,6 +15,7 @@ from graft.backbones import at_hand, torchvision_backbone
 from graft.cli.console import run
 from graft.commands import rank
 from graft.data import evaluation_transform, read_image, sample_data
+from graft.features import sample_features
 from graft.ranking import costs
 from graft.runs.files import read_csv
 from graft.transferability import leep, logme, nce
@@ -189,6 +190,51 @@ def test_scores_are_those_of_the_extracted_features(photos: Path, trained: Path)
     features = load_file("features/features.safetensors")["features"].double().numpy()[kept]
     labels = np.unique([row["label"] for row in table], return_inverse=True)[1][kept]
     assert float(rows[0]["logme"]) == pytest.approx(logme(features, labels), rel=1e-5)
+
+
+def test_stage_by_stage(
+    photos: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passes = []
+    inner = sample_features.SampleFeatures.compute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            sample_features.SampleFeatures,
+            "compute",
+            lambda self, *given: passes.append(given) or inner(self, *given),
+        )
+        rows = ranked(photos, f"weights.simple_cnn=[{trained},null]", "stages=true")
+    # One pass of each network collects all stages.
+    assert len(passes) == 2
+    names = [f"simple_cnn ({trained.name})", "simple_cnn (untrained)"]
+    stages = ["conv1", "conv2", "dense1", "dense2"]
+    assert {(row["backbone"], row["stage"]) for row in rows} == {(n, s) for n in names for s in stages}
+    assert [row["place"] for row in rows] == [str(place) for place in range(1, 9)]
+    assert sorted(map(float, (row["probe"] for row in rows)), reverse=True) == [
+        float(row["probe"]) for row in rows
+    ]
+    by = {row["stage"]: row for row in rows if row["backbone"] == names[0]}
+    assert [by[stage]["features"] for stage in stages] == ["6", "16", "120", "84"]
+    assert [by[stage]["stages"] for stage in stages] == ["1", "2", "3", "4"]
+    assert [bool(by[stage]["leep"]) for stage in stages] == [False, False, False, True]
+    assert float(by["conv1"]["parameters"]) == 456
+    said = capsys.readouterr().out
+    assert f"{names[0]} conv1" in said
+    assert "# Backbones, stage by stage, ranked" in Path("out/rank.md").read_text()
+    # The last stage's scores are the backbone's own, of features that are there now.
+    (plain,) = ranked(photos, f"weights.simple_cnn={trained}", out="plain")
+    assert "is all stored already" in capsys.readouterr().out
+    scores = ("probe", "knn", "logme", "h_score", "leep", "nce", "transrate", "features", "parameters")
+    assert {name: plain[name] for name in scores} == {name: by["dense2"][name] for name in scores}
+    # An inner one's are those of what is extracted.
+    words = ["data=image_folder", f"data.root={photos}", "accelerator=cpu", "stage=conv2", "pool=mean"]
+    own = ["backbone=simple_cnn", f"backbone.weights={trained}"]
+    assert run(["extract", *words, *own, "hydra.run.dir=features"]) == 0
+    table = read_csv(Path("features/features.csv"))
+    kept = np.array([row["split"] in ("train", "val") for row in table])
+    features = load_file("features/features.safetensors")["features"].double().numpy()[kept]
+    labels = np.unique([row["label"] for row in table], return_inverse=True)[1][kept]
+    assert float(by["conv2"]["logme"]) == pytest.approx(logme(features, labels), rel=1e-4)
 
 
 def test_a_head_that_takes_maps_is_asked_with_what_follows_it(photos: Path, tmp_path: Path) -> None:

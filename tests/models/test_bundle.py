@@ -96,6 +96,31 @@ def test_a_bundle_moved_elsewhere_answers_to_the_bit(tmp_path, kind, channels_la
     assert not any(module.training for module in again.model.modules())
 
 
+def test_features_of_a_stage(tmp_path):
+    bundle = trained("simple_cnn")
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for _ in range(3)]
+    whole = bundle.features(images)
+    with torch.no_grad():
+        said = torch.softmax(bundle.head(whole), 1)
+    told = torch.tensor([list(found.probabilities.values()) for found in bundle.predict(images)])
+    torch.testing.assert_close(said, told)
+    maps = bundle.features(images, stage="conv1", batch_size=2)
+    assert maps.shape == (3, 6, 6, 6)
+    torch.testing.assert_close(bundle.backbone(maps, start=1), whole)
+    torch.testing.assert_close(bundle.features(images, "conv1", "mean"), maps.mean((2, 3)))
+    assert torch.equal(bundle.features(images, pool="mean"), whole)
+    # One alone, and what is computed from it may be trained on.
+    single = bundle.features(images[1])
+    torch.testing.assert_close(single, whole[1:2])
+    linear(84, 2)(single).sum().backward()
+    for wrong, match in (({"stage": "conv3"}, "did you mean conv2"), ({"pool": "max"}, "none of none, mean")):
+        with pytest.raises(GraftError, match=match):
+            bundle.features(images, **wrong)
+    with pytest.raises(GraftError, match="no sample"):
+        bundle.features([])
+
+
 def test_saving_leaves_two_files_and_no_pickle(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["model.safetensors", "model.yaml"]
     with pytest.raises(pickle.UnpicklingError):

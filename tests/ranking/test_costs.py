@@ -1,11 +1,13 @@
 """Operations are those that are published, and counting and measuring leave the network as it was."""
 
+import numpy as np
 import pytest
 import torch
 
 from graft.backbones import simple_cnn, timm_backbone, torchvision_backbone
+from graft.processes import timing
 from graft.ranking import costs
-from graft.ranking.costs import cost_of, images_per_second, macs
+from graft.ranking.costs import cost_of, costs_of_stages, images_per_second, macs
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,21 @@ def test_the_network_stays_as_it_was(monkeypatch) -> None:
 
 def test_the_first_batches_are_not_counted(monkeypatch) -> None:
     """T48: they are slow, and a single slow one later does not show either."""
-    times = iter([9.0, 9.0, 0.25, 7.0, 0.25])
-    monkeypatch.setattr(costs, "_timed", lambda backbone, given, device: next(times))
+    clock = iter(np.cumsum([0, 9, 0, 9, 0, 0.25, 0, 7, 0, 0.25]) * 10**9)
+    monkeypatch.setattr(timing.time, "perf_counter_ns", lambda: int(next(clock)))
+    # Each of the two is over as soon as it may be.
+    monkeypatch.setattr(costs, "SECONDS", 0)
     assert images_per_second(simple_cnn(), 8) == 16
+
+
+def test_the_last_stage_costs_what_all_do_and_each_no_less_than_the_one_before(monkeypatch) -> None:
+    monkeypatch.setattr(costs, "SECONDS", 0)
+    backbone = torchvision_backbone("resnet18", image_size=64)
+    whole, device = cost_of(backbone, torch.device("cpu"), 2), torch.device("cpu")
+    found = costs_of_stages(backbone, device, 2)
+    assert found[-1][:2] == pytest.approx(whole[:2])
+    assert [cost.parameters for cost in found[:2]] == [9536, 9536 + 147_968]
+    speeds = [cost.images_per_second for cost in found]
+    assert speeds == sorted(speeds, reverse=True)
+    # A stem alone is many times as fast, wherever it is measured.
+    assert speeds[0] > 2 * speeds[-1] > 0

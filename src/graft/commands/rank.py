@@ -9,9 +9,9 @@ from graft.configuration.schema import Config
 from graft.data import data_facts
 from graft.data.backbone_for import backbone_for
 from graft.data.grouping import one_of_each_picture, together_of
-from graft.features.whole_backbone import features_of
+from graft.features.whole_backbone import features_of, features_of_stages
 from graft.ranking.candidates import candidates
-from graft.ranking.measuring import row_of
+from graft.ranking.measuring import row_of, stage_rows
 from graft.ranking.reached import fine_tuned
 from graft.ranking.table import correlated, placed, with_reached
 from graft.reporting import ranking
@@ -29,7 +29,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     """Rank backbones on the training and validation images; write table, page and figure to `path`.
 
     Returns:
-        `rank.csv`, a backbone a row, the best linear probe first.
+        `rank.csv`, a row a backbone, or a stage of one, the best linear probe first.
 
     Raises:
         GraftError: the data or the device cannot be had, or none of the backbones could be ranked.
@@ -49,22 +49,25 @@ def run(config: Config, path: Path, overrides: list[str]) -> Path:
     print("\n".join([f"{splits.describe()}; {ranked_on}", *data.notes]), flush=True)
     labels, batch_size = data.samples.labels[indices], node.get("batch_size", 32)
     seed, accelerator = config["seed"], config["accelerator"]
-    features = partial(
-        features_of,
-        data=data,
-        indices=indices,
-        accelerator=accelerator,
-        cache=config["cache"],
-        batch_size=batch_size,
-        num_workers=node.get("num_workers"),
-    )
+    how = {
+        "data": data,
+        "indices": indices,
+        "accelerator": accelerator,
+        "cache": config["cache"],
+        "batch_size": batch_size,
+        "num_workers": node.get("num_workers"),
+    }
+    features, each_stage = partial(features_of, **how), partial(features_of_stages, **how)
     # No more at a time than there will ever be.
     most = min(batch_size, len(data.samples))
     make = partial(backbone_for, data=data, trained=splits["train"], seed=seed)
     groups = together_of(data, indices)
-    rows = placed(
-        [row_of(candidate, make, features, labels, seed, accelerator, most, groups) for candidate in asked]
-    )
+    settled = (labels, seed, accelerator, most, groups)
+    if config["stages"]:
+        found = [stage_rows(candidate, make, features, each_stage, *settled) for candidate in asked]
+    else:
+        found = [[row_of(candidate, make, features, *settled)] for candidate in asked]
+    rows = placed([row for rows in found for row in rows])
     tuned = fine_tuned(runs, data_facts(data, splits).fingerprint) if runs else []
     rows = with_reached(rows, asked, tuned)
     correlations = correlated(rows)

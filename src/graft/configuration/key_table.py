@@ -250,6 +250,8 @@ KEYS: dict[str, Key] = {
     "sort": Key(rules.or_null(rules.SORT)),
     "over": Key(rules.NAMES),
     "precision": Key(rules.one_of("float32", "fast")),
+    "stage": Key(rules.or_null(rules.NAME), text=True),
+    "pool": Key(rules.one_of("none", "mean")),
     "num_workers": Key(rules.or_null(rules.whole(0))),
     "batch_size": Key(rules.or_null(rules.whole(1))),
     "format": Key(rules.one_of("onnx", "torch_export")),

@@ -1,7 +1,7 @@
 """Boundary tensors of samples: read from the store, computed by a backbone's first stages where they lack."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -78,15 +78,31 @@ class SampleFeatures:
             SampleError: an image cannot be read.
             OSError: the store cannot be written to.
         """
+        return self._kept(
+            stop, indices, view, lambda missing: self.compute(stop, indices[missing], view), image_bytes
+        )
+
+    def keep(self, stop: int, indices: Indices, tensors: Tensor) -> None:
+        """Keep what the first `stop` stages make of these images, `(N, …)`, which is known already.
+
+        Raises:
+            OSError: the store cannot be written to.
+        """
+        size = tensors[0].numel() * tensors.element_size()
+        self._kept(stop, indices, None, lambda missing: [tensors[missing]], size)
+
+    def _kept(
+        self,
+        stop: int,
+        indices: Indices,
+        view: int | None,
+        compute: Callable[[list[int]], Iterable[Tensor]],
+        image_bytes: int,
+    ) -> Stored:
         name = self.backbone.stage_names[stop - 1]
         about = {"backbone": self.label, "after": name, **self.how, "augmented": view is not None}
-        return self.store.get_or_compute(
-            self.keys[stop - 1],
-            self._ids(indices, view),
-            lambda missing: self.compute(stop, indices[missing], view),
-            about,
-            image_bytes,
-        )
+        ids = self._ids(indices, view)
+        return self.store.get_or_compute(self.keys[stop - 1], ids, compute, about, image_bytes)
 
     def _ids(self, indices: Indices, view: int | None) -> Sequence[bytes]:
         if view is None:

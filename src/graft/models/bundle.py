@@ -1,7 +1,7 @@
 """The bundle: what a run leaves for use, from samples to classes. `bundle_files` writes and reads it."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,9 @@ from graft.backbones.preprocessings import AnyPreprocessing
 from graft.data import evaluation_transform
 from graft.data.kinds import kind_of
 from graft.data.levels import AllLevels
+from graft.errors import GraftError
 from graft.evaluation.calibration import probabilities_of
+from graft.features.stage_outputs import check_pool, mean_over_places, stop_at
 from graft.models.known import Judged, Known
 from graft.processes.host import plain_torch
 from graft.runs.seen import Seen
@@ -129,17 +131,53 @@ class Bundle:
         Raises:
             GraftError: a sample cannot be read; the message names it.
         """
-        if not isinstance(images, Sequence) or isinstance(images, str):
-            images = [images]
         predictions: list[Prediction] = []
         with plain_torch():
-            for start in range(0, len(images), batch_size):
-                batch = [self._prepare(image) for image in images[start : start + batch_size]]
+            for batch in self._batches(images, batch_size):
                 with torch.inference_mode():
-                    features, logits = self._passed(self._finished(batch))
+                    features, logits = self._passed(batch)
                     judged = None if self.known is None else self.known.judge(features, logits)
                 predictions += self.named(probabilities_of(logits, self.temperature), judged)
         return predictions
+
+    @torch.no_grad()
+    def features(
+        self, images: Any, stage: str | None = None, pool: str = "none", batch_size: int = 32
+    ) -> Tensor:
+        """What a stage of the backbone gives for samples, one or many: `(N, …)` float32, on the CPU.
+
+        Args:
+            images: as `predict` takes them.
+            stage: its name, such as `layer2`, which gives maps or tokens; None: the last one, whose features
+                `(N, D)` the head takes.
+            pool: `none`, or `mean` over the places of maps or tokens, which gives `(N, C)`.
+            batch_size: how many at a time.
+
+        Raises:
+            GraftError: there is no such stage or way to pool, no sample, or one that cannot be read.
+        """
+        check_pool(pool)
+        backbone = self.backbone
+        stop = stop_at(backbone, stage, "this backbone")
+        weight = next(self.model.parameters())
+        found = []
+        with plain_torch():
+            for batch in self._batches(images, batch_size):
+                given = moved(batch, weight.device, weight.dtype)
+                tensor = backbone(given) if stage is None else backbone(given, stop=stop)
+                if pool == "mean" and stage is not None:
+                    tensor = mean_over_places(tensor, list(backbone.stages.values())[stop - 1])
+                found.append(tensor.float().cpu())
+        if not found:
+            raise GraftError("features: no sample is given")
+        return torch.cat(found)
+
+    def _batches(self, given: Any, size: int) -> Iterator[Input]:
+        """Samples, one or many, as preprocessed batches."""
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            given = [given]
+        for start in range(0, len(given), size):
+            yield self._finished([self._prepare(sample) for sample in given[start : start + size]])
 
     def named(self, probabilities: Tensor, judged: Judged | None = None) -> list[Prediction]:
         """Probabilities `(N, C)` of N samples, and what else is said of them, as `Prediction`s."""

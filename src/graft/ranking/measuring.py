@@ -1,6 +1,7 @@
 """What is said of each backbone that is ranked: its scores, its costs, or why it is left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -12,13 +13,15 @@ from graft.errors import GraftError, reason_of
 from graft.models.source_head import known_source_head
 from graft.processes.lightning import lone_device
 from graft.ranking.candidates import Candidate
-from graft.ranking.costs import Cost, cost_of
+from graft.ranking.costs import Cost, cost_of, costs_of_stages
 from graft.reporting.ranking import Row
 from graft.transferability import all_scores
 from graft.transferability.scores import NAMES
 
 # Of a backbone and what it is called `(N, D)`: what it gives for the images to rank on.
 Features = Callable[[Backbone, str], Tensor]
+# By stage `(N, C)`: what it gives for them, the mean over its places.
+StageFeatures = Callable[[Backbone, str], Mapping[str, Tensor]]
 
 
 def row_of(
@@ -40,20 +43,96 @@ def row_of(
     that is built is not built again, and a cost that is known not measured. What `groups` names alike no fold
     of the probe divides.
     """
-    row = {"place": None, "backbone": candidate.label, "weights": candidate.weights, **dict.fromkeys(NAMES)}
-    try:
-        if candidate.problem is not None:
-            raise GraftError(candidate.problem)
-        print(f"{candidate.label}:", flush=True)
-        backbone = backbone or make(candidate.node)
+    row = _empty(candidate)
+    with _failures(candidate) as reasons:
+        backbone = backbone or _built(candidate, make)
         scores = scores_of(backbone, candidate, features, labels, seed, groups)
         cost = cost or cost_of(backbone, lone_device(accelerator), batch_size)
         return {**row, **scores, "features": backbone.width, **cost._asdict(), "reason": None}
+    return {**row, "reason": reasons[0]}
+
+
+def stage_rows(
+    candidate: Candidate,
+    make: Callable[[Node], Backbone],
+    features: Features,
+    each_stage: StageFeatures,
+    labels: np.ndarray,
+    seed: int,
+    accelerator: str,
+    batch_size: int,
+    groups: Sequence[str] | None = None,
+) -> list[Row]:
+    """As `row_of`, a row a stage: the scores of what it gives, and the costs of all stages up to it.
+
+    Only the last stage's features enter the source's head, so only they have what is said of that. A backbone
+    that runs as one block has a row.
+    """
+    row = {"stage": None, "stages": None, **_empty(candidate)}
+    with _failures(candidate) as reasons:
+        backbone = _built(candidate, make)
+        names = backbone.stage_names
+        whole = not backbone.splits
+        given = (
+            {names[-1]: features(backbone, candidate.name)} if whole else each_stage(backbone, candidate.name)
+        )
+
+        def last(network: Backbone, label: str) -> Tensor:
+            return given[names[-1]] if network is backbone else features(network, label)
+
+        scores: list[Mapping[str, float | None]] = [
+            all_scores(found.double().numpy(), labels, None, seed, groups)
+            for found in list(given.values())[:-1]
+        ]
+        scores.append(scores_of(backbone, candidate, last, labels, seed, groups))
+        device = lone_device(accelerator)
+        costs = (
+            [cost_of(backbone, device, batch_size)]
+            if whole
+            else costs_of_stages(backbone, device, batch_size)
+        )
+        widths = [found.shape[1] for found in given.values()]
+        return [
+            {
+                **row,
+                "stage": name,
+                "stages": names.index(name) + 1,
+                **said,
+                "features": width,
+                **cost._asdict(),
+                "reason": None,
+            }
+            for name, said, width, cost in zip(given, scores, widths, costs, strict=True)
+        ]
+    return [{**row, "reason": reasons[0]}]
+
+
+def _empty(candidate: Candidate) -> Row:
+    return {"place": None, "backbone": candidate.label, "weights": candidate.weights, **dict.fromkeys(NAMES)}
+
+
+def _built(candidate: Candidate, make: Callable[[Node], Backbone]) -> Backbone:
+    """The backbone, told of.
+
+    Raises:
+        GraftError: it cannot be built.
+    """
+    if candidate.problem is not None:
+        raise GraftError(candidate.problem)
+    print(f"{candidate.label}:", flush=True)
+    return make(candidate.node)
+
+
+@contextmanager
+def _failures(candidate: Candidate) -> Iterator[list[str]]:
+    """Tell what goes wrong in the block, and go on behind it with the reason in the list."""
+    reasons: list[str] = []
+    try:
+        yield reasons
     # What a network, its weights, its files or the memory may do; anything else is a fault of ours.
     except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
-        reason = reason_of(error)
-        print(f"{candidate.label} is left out: {reason}", flush=True)
-        return {**row, "reason": reason}
+        reasons.append(reason_of(error))
+        print(f"{candidate.label} is left out: {reasons[0]}", flush=True)
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -35,11 +35,19 @@ def placed(rows: Sequence[Row]) -> list[Row]:
 def with_reached(
     rows: Sequence[Row], candidates: Sequence[Candidate], tuned: Sequence[tuple[Config, float]]
 ) -> list[Row]:
-    """Each candidate's row with what fine-tuning its backbone reached, `fine_tuned`, and in how many runs."""
+    """Each candidate's row with what fine-tuning its backbone reached, `fine_tuned`, and in how many runs.
+
+    Where a row is a stage's, that of the last stage, whose features a head was trained on.
+    """
     node_of = {candidate.label: candidate.node for candidate in candidates}
+    last: dict[str, int] = {}
+    for row in rows:
+        last[row["backbone"]] = max(last.get(row["backbone"], 0), row.get("stages") or 0)
     reached: list[Row] = []
     for row in rows:
-        accuracy, runs = reached_by(node_of[row["backbone"]], tuned) or (None, None)
+        inner = (row.get("stages") or 0) < last[row["backbone"]]
+        found = None if inner else reached_by(node_of[row["backbone"]], tuned)
+        accuracy, runs = found or (None, None)
         reached.append({**row, "fine_tuned": accuracy, "runs": runs})
     return reached
 

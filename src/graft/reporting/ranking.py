@@ -1,7 +1,8 @@
 """A ranking of backbones as a table, a page and a figure.
 
 A row is a mapping: `backbone`, `weights`, the scores, `features`, `parameters`, `gmacs`, `images_per_second`,
-`fine_tuned`, `runs`; of a backbone that failed, `reason`.
+`fine_tuned`, `runs`; of a backbone that failed, `reason`. Of one stage of a backbone also `stage`, and
+`stages`, how many there are up to it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +44,16 @@ NOTES = """\
   attention; **images/s**: forward passes on this machine, without reading and decoding."""
 
 
+STAGE_NOTE = """\
+- A row is a **stage**: the scores are of the mean over the places of what it gives, the costs of all stages
+  up to it. What the source's head says, and what fine-tuning reached, are of the last stage."""
+
+
+def label_of(row: Row) -> str:
+    """What a row is called: its backbone, and the stage where it is one's."""
+    return f"{row['backbone']} {row['stage']}" if row.get("stage") else str(row["backbone"])
+
+
 def csv_rows(rows: Iterable[Row]) -> list[dict[str, object]]:
     """The rows with numbers of six digits; what is not known is left empty."""
     return [{key: _six_digits(value) for key, value in row.items()} for row in rows]
@@ -72,7 +83,7 @@ def show(rows: Sequence[Row], correlations: Sequence[Row], console: Console) -> 
         for _, heading, _ in part:
             table.add_column(heading, justify="right", no_wrap=True)
         for row in ranked:
-            table.add_row(row["backbone"], *_cells(row, part))
+            table.add_row(label_of(row), *_cells(row, part))
         console.print(table)
     for row in failed:
         console.print(f"not ranked: {_failure(row)}", soft_wrap=True)
@@ -98,9 +109,21 @@ def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
     ranked, failed = [row for row in rows if not row["reason"]], [row for row in rows if row["reason"]]
     columns = _filled(ranked)
     head = ["backbone", *(heading for _, heading, _ in columns)]
-    table = markdown(head, [[row["backbone"], *_cells(row, columns)] for row in ranked])
+    table = markdown(head, [[label_of(row), *_cells(row, columns)] for row in ranked])
     picture = "![Score against cost](figure.png)"
-    lines = [f"# Backbones ranked on {data}", "", table, "", picture, "", NOTES, ""]
+    of_stages = any(row.get("stage") for row in ranked)
+    what = "Backbones, stage by stage," if of_stages else "Backbones"
+    lines = [
+        f"# {what} ranked on {data}",
+        "",
+        table,
+        "",
+        picture,
+        "",
+        NOTES,
+        *([STAGE_NOTE] if of_stages else []),
+        "",
+    ]
     if failed:
         lines += ["Not ranked:", "", *(f"- {in_markdown(_failure(row))}" for row in failed), ""]
     if correlations:
@@ -111,7 +134,9 @@ def page(rows: Sequence[Row], correlations: Sequence[Row], data: str) -> str:
 
 
 def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
-    """The probe's accuracy against operations and against time, a backbone a point.
+    """The probe's accuracy against operations and against time, a point a backbone or a stage of one.
+
+    A line joins the stages of a backbone.
 
     Args:
         rows: the ranking, best first.
@@ -120,21 +145,28 @@ def figure(rows: Sequence[Row], images: int, largest: float) -> Figure:
             it is near.
     """
     ranked = [row for row in rows if not row["reason"]]
+    names = list(dict.fromkeys(row["backbone"] for row in ranked))
     # The legend below has three names a line.
-    drawn = Figure(figsize=(9.5, 4.2 + 0.2 * (len(ranked) // 3)), layout="constrained")
+    drawn = Figure(figsize=(9.5, 4.2 + 0.2 * (len(names) // 3)), layout="constrained")
     best = ranked[0]
-    finding = (
-        f"{best['backbone']} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
-    )
+    finding = f"{label_of(best)} has the best linear probe, {best['probe']:.3f}, at {best['gmacs']:.3g} GMACs"
     drawn.suptitle(in_figure(finding))
     left, right = drawn.subplots(1, 2, sharey=True)
-    for place, row in enumerate(ranked):
-        error = (row["probe"] * (1 - row["probe"]) / images) ** 0.5
+    for place, name in enumerate(names):
+        points = sorted(
+            (row for row in ranked if row["backbone"] == name), key=lambda row: row.get("stages") or 0
+        )
+        probes = [row["probe"] for row in points]
+        errors = [(probe * (1 - probe) / images) ** 0.5 for probe in probes]
         # Both marker and colour, for people who tell few colours apart.
-        look = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 3}
-        label = in_figure(row["backbone"])
-        left.errorbar(row["gmacs"], row["probe"], error, **look, label=label)
-        right.errorbar(1000 / row["images_per_second"], row["probe"], error, **look)
+        look: dict[str, Any] = {
+            "color": COLOURS[place % len(COLOURS)],
+            "fmt": f"{MARKERS[place % len(MARKERS)]}-",
+            "capsize": 3,
+            "linewidth": 1,
+        }
+        left.errorbar([row["gmacs"] for row in points], probes, errors, **look, label=in_figure(name))
+        right.errorbar([1000 / row["images_per_second"] for row in points], probes, errors, **look)
     for axes, cost in ((left, "operations, GMACs an image"), (right, "time here, ms an image")):
         axes.set(xscale="log", xlabel=cost)
         axes.margins(x=0.1, y=0.1)
