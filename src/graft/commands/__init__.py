@@ -18,6 +18,7 @@ COMMANDS = {
     "soup": "average the weights of several fine-tuned runs, as far as validation says that it helps",
     "extract": "write the features that a backbone gives for each image",
     "export": "write a model as files that run without Graft, checked against it",
+    "latency": "time how long models take to answer, in torch, compiled and exported",
     "rank": "say which backbone suits some images, before anything is trained",
     "cache": "list or remove what is kept of computed features",
     "list": "name what there is to choose: graft list backbones [pattern], graft list data, …",

@@ -35,7 +35,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
         _check_backbone(backbone)
     if command in ("evaluate", "predict", "export") or config.get("run") is not None:
         model_folders(needed("run", config["run"]))
-    if command == "predict" or (command == "export" and config["source"] is not None):
+    if command == "predict" or (command in ("export", "latency") and config["source"] is not None):
         _check_source("source", needed("source", config["source"]))
     if config.get("unknown") is not None:
         _check_source("unknown", config["unknown"])
@@ -45,7 +45,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
         for name, given in config["weights"].items():
             for weights in given if isinstance(given, list) else [given]:
                 check_weights(f"weights.{name}", weights)
-    if command in ("rank", "compare", "soup") and config["runs"] is not None:
+    if command in ("rank", "compare", "soup", "latency") and config["runs"] is not None:
         run_folders(config["runs"])
     if (kept := (config.get("cache") or {}).get("dir")) is not None:
         check_room("cache.dir", kept)

@@ -27,9 +27,17 @@ def made_ready(command: str, words: Sequence[str]) -> list[str]:
     for key, folder in named_folders(words):
         if "${" not in folder:
             existing(key, folder, "folder")
+    if command == "latency" and not {"-m", "--multirun"} & set(words):
+        words = [_listed(word, "engine") for word in words]
     mine = ("weights.", "weights=") if command in ("rank", "advise") else ()
     words = [f"++{word}" if word.startswith(mine) else word for word in map(_as_text, words)]
     return kept_from_hydra(command, words)
+
+
+def _listed(word: str, key: str) -> str:
+    """The word of a key that holds a list, whose brackets need not be typed."""
+    value = word.removeprefix(f"{key}=")
+    return word if value == word or value.startswith("[") else f"{key}=[{value}]"
 
 
 def quoted(key: str, value: str) -> str:

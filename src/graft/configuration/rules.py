@@ -156,6 +156,12 @@ BACKBONES = Rule(
     "at_hand, or a list of names, each once, such as [resnet18, resnet50]",
     lambda value: value == "at_hand" or (_is_names(value) and 0 < len(value) == len(set(value))),
 )
+_ENGINES = ("torch", "compile", "onnx", "int8")
+ENGINES = Rule(
+    f"one or several of {', '.join(_ENGINES)}, each once, such as [torch, onnx]",
+    lambda value: _is_names(value) and 0 < len(value) == len(set(value)) and set(value) <= set(_ENGINES),
+    _ENGINES,
+)
 FILES = Rule("a mapping such as {resnet18: file.pth}", lambda value: isinstance(value, Mapping))
 RUNS = Rule(
     "a path or pattern, or several as [a,b]",

@@ -177,7 +177,7 @@ class Bundle:
         if not isinstance(given, Sequence) or isinstance(given, str):
             given = [given]
         for start in range(0, len(given), size):
-            yield self._finished([self._prepare(sample) for sample in given[start : start + size]])
+            yield self.finished([self._prepare(sample) for sample in given[start : start + size]])
 
     def named(self, probabilities: Tensor, judged: Judged | None = None) -> list[Prediction]:
         """Probabilities `(N, C)` of N samples, and what else is said of them, as `Prediction`s."""
@@ -192,7 +192,8 @@ class Bundle:
     def _prepare(self, given: object) -> Any:
         return self.transform.prepare(self.kind.sample(given, self.levels))
 
-    def _finished(self, prepared: Sequence[Any]) -> Input:
+    def finished(self, prepared: Sequence[Any]) -> Input:
+        """What the first step of `transform` gave for each of some samples, as one input of the model."""
         nothing = np.zeros(len(prepared), np.int64)
         return self.transform.finish(prepared, None, nothing, nothing)
 

@@ -16,7 +16,7 @@ def describe_environment() -> dict[str, object]:
         "command": sys.argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": cores(),
         "git": _git(),
         "packages": _packages(),
@@ -36,12 +36,23 @@ def _packages() -> dict[str, str]:
     return dict(sorted({**installed, DISTRIBUTION: __version__}.items()))
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor; empty where nothing says it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor()
+
+
+def megahertz() -> float | None:
+    """The rate at which a core runs now, which changes with heat and load; None where nothing says it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+            rates = [float(line.split(":", 1)[1]) for line in file if line.startswith("cpu MHz")]
+    except (OSError, ValueError):
+        return None
+    return max(rates, default=None)
 
 
 def _git() -> dict[str, str | bool] | None:

@@ -18,13 +18,14 @@ _MARKS = (
     ("check.json", "model.json"),
     ("rank.csv", "rank.md"),
     ("compare.csv", "compare.md"),
+    ("latency.csv", "latency.md"),
     ("features.csv", "features.safetensors"),
 )
 # Below `outputs` is a folder for each command, and in each of them a folder for each day.
 _OUTPUTS = "outputs"
 _COMMANDS = (
     *("train", "sweeps", "crossval", "evaluate", "predict", "inspect", "compare", "extract", "rank"),
-    *("soup", "export"),
+    *("soup", "export", "latency"),
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
