@@ -141,6 +141,8 @@ ELSEWHERE = {
     "samples": ["inspect", "data=digits"],
     "weights.resnet18": ["advise", "data=digits"],
     "image_size": ["advise", "data=digits"],
+    "engine": ["latency", "runs=a"],
+    "accelerator": ["latency", "runs=a"],
 }
 # What a key of `graft train` wants beside it.
 BESIDE = {
