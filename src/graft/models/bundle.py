@@ -131,14 +131,32 @@ class Bundle:
         Raises:
             GraftError: a sample cannot be read; the message names it.
         """
+        if not isinstance(images, Sequence) or isinstance(images, str):
+            images = [images]
         predictions: list[Prediction] = []
         with plain_torch():
-            for batch in self._batches(images, batch_size):
-                with torch.inference_mode():
-                    features, logits = self._passed(batch)
-                    judged = None if self.known is None else self.known.judge(features, logits)
-                predictions += self.named(probabilities_of(logits, self.temperature), judged)
+            for start in range(0, len(images), batch_size):
+                batch = images[start : start + batch_size]
+                predictions += self.answers([self.prepare(image) for image in batch])
         return predictions
+
+    def prepare(self, given: object) -> Any:
+        """The first half of predicting a sample, which any thread may do: what `answers` takes.
+
+        Args:
+            given: as one of `predict`'s.
+
+        Raises:
+            GraftError: it cannot be read; the message names it.
+        """
+        return self.transform.prepare(self.kind.sample(given, self.levels))
+
+    def answers(self, prepared: Sequence[Any]) -> list[Prediction]:
+        """The second half, for samples as `prepare` gave them, all in one batch."""
+        with plain_torch(), torch.inference_mode():
+            features, logits = self._passed(self.finished(prepared))
+            judged = None if self.known is None else self.known.judge(features, logits)
+            return self.named(probabilities_of(logits, self.temperature), judged)
 
     @torch.no_grad()
     def features(
@@ -177,7 +195,7 @@ class Bundle:
         if not isinstance(given, Sequence) or isinstance(given, str):
             given = [given]
         for start in range(0, len(given), size):
-            yield self.finished([self._prepare(sample) for sample in given[start : start + size]])
+            yield self.finished([self.prepare(sample) for sample in given[start : start + size]])
 
     def named(self, probabilities: Tensor, judged: Judged | None = None) -> list[Prediction]:
         """Probabilities `(N, C)` of N samples, and what else is said of them, as `Prediction`s."""
@@ -188,9 +206,6 @@ class Bundle:
             prediction = Prediction(best, values[best], values)
             named.append(prediction if judged is None else _with(prediction, judged, place))
         return named
-
-    def _prepare(self, given: object) -> Any:
-        return self.transform.prepare(self.kind.sample(given, self.levels))
 
     def finished(self, prepared: Sequence[Any]) -> Input:
         """What the first step of `transform` gave for each of some samples, as one input of the model."""
