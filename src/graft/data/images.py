@@ -20,6 +20,20 @@ Result = TypeVar("Result")
 File = str | Path | BytesIO
 
 
+class InMemory(BytesIO):
+    """What stands in an image file that lies nowhere; messages call it by its name."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.called = name
+
+    def __str__(self) -> str:
+        return self.called
+
+    def __repr__(self) -> str:
+        return repr(self.called)
+
+
 def read_image(path: File, at_least: int | None = None, levels: AllLevels | None = None) -> Image.Image:
     """Read an image file as RGB, upright.
 

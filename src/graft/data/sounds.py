@@ -109,6 +109,18 @@ def decoded(content: bytes) -> Sound:
     return _opened(content, whole)
 
 
+def values_of(content: bytes) -> int:
+    """How many values, all channels together, a sound file of this content says that it holds.
+
+    Decodes nothing.
+
+    Raises:
+        SampleError: it is no sound.
+        GraftError: the library that decodes it is not installed.
+    """
+    return _opened(content, lambda sound: int(sound.frames * sound.channels))
+
+
 def rate_and_seconds(path: Path) -> tuple[int, float] | None:
     """Samples a second, and how long a sound file says that it is; None where it cannot be read.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,10 @@ from PIL import Image
 
 from graft.data.image_kind import IMAGES
 from graft.data.image_samples import ImageSamples
-from graft.data.images import read_image, stored_mode
+from graft.data.images import InMemory, read_image, stored_mode
 from graft.data.kinds import Kind
 from graft.data.samples import SampleError, Samples
 from graft.errors import GraftError
-
-
-class _Named(BytesIO):
-    """A file in memory, which messages call by its name."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.called = name
-
-    def __str__(self) -> str:
-        return self.called
-
-    def __repr__(self) -> str:
-        return repr(self.called)
 
 
 def _content(rows: Any, column: str, index: int) -> bytes:
@@ -56,11 +41,11 @@ def _images(names: Sequence[str], labels: Sequence[int], rows: Any, column: str)
 def _load_image(
     names: list[str], rows: Any, column: str, index: int, at_least: int | None = None
 ) -> Image.Image:
-    return read_image(_Named(_content(rows, column, index), names[index]), at_least)
+    return read_image(InMemory(_content(rows, column, index), names[index]), at_least)
 
 
 def _image_mode(names: list[str], rows: Any, column: str, index: int) -> str:
-    return stored_mode(_Named(_content(rows, column, index), names[index]))
+    return stored_mode(InMemory(_content(rows, column, index), names[index]))
 
 
 def _sounds(names: Sequence[str], labels: Sequence[int], rows: Any, column: str) -> Samples:
