@@ -19,7 +19,7 @@ FLOORS = (
     {"sweeps"},
     {"deploy"},
     {"training"},
-    {"ranking", "inspection"},
+    {"ranking", "inspection", "serve"},
     {"adaptation", "objective"},
     {"models"},
     {"tasks"},

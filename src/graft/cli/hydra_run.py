@@ -24,8 +24,10 @@ def run_hydra(command: str, words: Sequence[str]) -> None:
     from graft.composition.hydra_apart import hydra_apart
     from graft.composition.words import made_ready
     from graft.configuration.keys import conf_dir
-    from graft.sweeps.job import Job
+    from graft.sweeps.job import WITHOUT_FOLDER, Job
 
+    if command in WITHOUT_FOLDER and {"-m", "--multirun"} & set(words):
+        raise GraftError(f"graft {command} takes one run at a time; leave out -m")
     words = made_ready(command, _flags_first(words))
     register_resolvers()
     job = Job(command, look_up)

@@ -14,6 +14,7 @@ COMMANDS = {
     "crossval": "train anew on each of several folds: mean, deviation, interval",
     "evaluate": "test a run or bundle again, on its own or other images",
     "predict": "say what a run or bundle sees in images; writes a CSV",
+    "serve": "let you try a run or bundle on a page of your own, and by HTTP",
     "compare": "put runs side by side: a table, intervals, paired tests, figures",
     "soup": "average the weights of several fine-tuned runs, as far as validation says that it helps",
     "extract": "write the features that a backbone gives for each image",

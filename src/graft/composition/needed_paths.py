@@ -33,7 +33,7 @@ def check_paths(config: Mapping[str, Any], command: str) -> None:
     backbone = config.get("backbone") or {}
     if str(backbone.get("_target_")).startswith("graft.backbones."):
         _check_backbone(backbone)
-    if command in ("evaluate", "predict", "export") or config.get("run") is not None:
+    if command in ("evaluate", "predict", "export", "serve") or config.get("run") is not None:
         model_folders(needed("run", config["run"]))
     if command == "predict" or (command in ("export", "latency") and config["source"] is not None):
         _check_source("source", needed("source", config["source"]))

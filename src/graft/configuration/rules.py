@@ -151,6 +151,7 @@ SORT = Rule(
     "a validation metric such as val/accuracy, because the test set is for the end",
     lambda value: isinstance(value, str) and re.fullmatch(r"val/\w+", value) is not None,
 )
+PORT = Rule("a whole number from 0 to 65535", lambda value: _is_whole(value) and 0 <= value < 2**16)
 NEAR = Rule("a whole number from 0 to 16", lambda value: _is_whole(value) and 0 <= value <= 16)
 BACKBONES = Rule(
     "at_hand, or a list of names, each once, such as [resnet18, resnet50]",

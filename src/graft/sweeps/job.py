@@ -25,6 +25,10 @@ from graft.runs.folder import RunFolder, refuse_taken, remove_empty
 from graft.runs.restarting import going_on
 
 
+# Commands that leave nothing, and so have no folder of their own.
+WITHOUT_FOLDER = ("serve",)
+
+
 class JobFailed(GraftError):
     """What a failed job of a sweep raises: the reason in one line, and nothing that its memory hangs on."""
 
@@ -98,7 +102,7 @@ class Job:
             values, overrides = crossval_folder.going_on(values, overrides)
         elif self.command == "advise" and values["resume"]:
             values, overrides = advice_folder.going_on(values, overrides)
-        if not values.get("resume"):
+        if not values.get("resume") and self.command not in WITHOUT_FOLDER:
             refuse_taken(folder)
         check_paths(values, self.command)
         if self.command == "advise":
