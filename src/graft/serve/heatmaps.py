@@ -1,9 +1,10 @@
 """What a network looked at: which places of an image speak for a class.
 
-HiResCAM (Draelos and Carin, 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional
-neural networks"): activation times gradient, place by place, summed over channels, what is below 0 cut off.
-Where one linear layer follows, these sums are what each place adds to the class; Grad-CAM, which takes the mean
-of the gradient over all places, loses that where a head knows places, as after a flattening.
+HiResCAM (Draelos and Carin, 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of
+convolutional neural networks"): activation times gradient, place by place, summed over channels, what is
+below 0 cut off. Where one linear layer follows, these sums are what each place adds to the class; Grad-CAM,
+which takes the mean of the gradient over all places, loses that where a head knows places, as after a
+flattening.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -192,7 +193,7 @@ class Heatmaps:
 
 
 def _strongest(moved: Tensor, corner: int) -> bool:
-    """Whether the mean of a map `(H, W)` is greatest in the quarter of a corner; those in rows are counted."""
+    """Whether the mean of a map `(H, W)` is greatest in the quarter of a corner, counted in rows."""
     half = moved.shape[0] // 2
     ends = (slice(0, half), slice(moved.shape[0] - half, None))
     quarters = [float(moved[rows, columns].mean()) for rows in ends for columns in ends]

@@ -24,7 +24,6 @@ from graft.runs.fingerprint import fingerprint
 from graft.runs.folder import RunFolder, refuse_taken, remove_empty
 from graft.runs.restarting import going_on
 
-
 # Commands that leave nothing, and so have no folder of their own.
 WITHOUT_FOLDER = ("serve",)
 
