@@ -13,8 +13,8 @@ from graft.serve.limits import Limits, Refused, spelled_bytes
 
 # The field that files come in.
 FIELD = "files"
-# Parts of a request beside its files, bytes of the headers of one, and of one that is no file of ours.
-OTHER_PARTS, HEADER_BYTES, OTHER_BYTES = 8, 8192, 65536
+# Parts of a request beside its files, and bytes of one of these.
+OTHER_PARTS, OTHER_BYTES = 8, 65536
 
 
 class Upload(NamedTuple):
@@ -81,7 +81,6 @@ class _Parser(MultiPartParser):
         )
         self.limits = limits
         self.parts = 0
-        self.of_header = 0
         self.of_part = 0
         self.most = 0
 
@@ -90,15 +89,7 @@ class _Parser(MultiPartParser):
         self.parts += 1
         if self.parts > self.limits.files + OTHER_PARTS:
             raise Refused(413, _too_many(self.limits))
-        self.of_header = self.of_part = 0
-
-    def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
-        super().on_header_field(data, start, end)
-
-    def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._count_header(end - start)
-        super().on_header_value(data, start, end)
+        self.of_part = 0
 
     def on_headers_finished(self) -> None:
         super().on_headers_finished()
@@ -112,11 +103,6 @@ class _Parser(MultiPartParser):
             name = part.file.filename if part.file and part.file.filename else part.field_name
             raise Refused(413, f"{name}: a file may have {spelled_bytes(self.most)}, and this has more")
         super().on_part_data(data, start, end)
-
-    def _count_header(self, count: int) -> None:
-        self.of_header += count
-        if self.of_header > HEADER_BYTES:
-            raise Refused(400, f"the header of a part has more than {HEADER_BYTES:,} bytes")
 
 
 async def read_uploads(request: Request, limits: Limits, room: Room) -> list[Upload]:
@@ -141,18 +127,21 @@ async def read_uploads(request: Request, limits: Limits, room: Room) -> list[Upl
     except UnicodeError as error:
         # A request may name any of Python's codecs.
         raise Refused(400, "the request cannot be read in the charset that it names") from error
-    uploads = []
-    for place, given in enumerate(form.getlist(FIELD), start=1):
-        if isinstance(given, UploadFile):
-            uploads.append(Upload(given.filename or f"{place}", await given.read()))
-            await given.close()
-        else:
-            uploads.append(Upload(f"{place}", given.encode("utf-8", "surrogatepass")))
+    try:
+        uploads = [await _upload(given, place) for place, given in enumerate(form.getlist(FIELD), start=1)]
+    finally:
+        await form.close()
     if not uploads:
         raise Refused(422, f"there is no file; send each in a field {FIELD}")
     if len(uploads) > limits.files:
         raise Refused(413, _too_many(limits))
     return uploads
+
+
+async def _upload(given: UploadFile | str, place: int) -> Upload:
+    if isinstance(given, str):
+        return Upload(f"{place}", given.encode("utf-8", "surrogatepass"))
+    return Upload(given.filename or f"{place}", await given.read())
 
 
 async def _counted(request: Request, limits: Limits, room: Room) -> AsyncIterator[bytes]:
