@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from graft.configuration.version import __version__
 from graft.serve import schema
 from graft.serve.limits import Refused
 from graft.serve.service import Service
-from graft.serve.uploads import Held, Upload, read_uploads
+from graft.serve.uploads import Held, Upload, drained, read_uploads
 
 # Path to the file of the page, and what it is.
 PAGE = {
@@ -64,10 +63,7 @@ def make_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
 
     @app.exception_handler(Refused)
     async def refuse(request: Request, error: Refused) -> JSONResponse:
-        # What is left of the body is not read.
-        headers = {"Connection": "close"}
-        if error.status == 503:
-            headers["Retry-After"] = str(math.ceil(min(limits.seconds, 1)))
+        headers = {"Retry-After": "1"} if error.status == 503 else None
         return JSONResponse({"detail": error.detail}, error.status, headers)
 
     @app.exception_handler(HTTPException)
@@ -78,10 +74,14 @@ def make_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
     async def uploads_of(request: Request) -> AsyncIterator[list[Upload]]:
         with held.room() as room:
             try:
-                yield await asyncio.wait_for(read_uploads(request, limits, room), limits.seconds)
+                uploads = await asyncio.wait_for(read_uploads(request, limits, room), limits.seconds)
             except (asyncio.TimeoutError, TimeoutError):
                 reason = f"the request did not arrive within {limits.seconds:g} s"
                 raise Refused(408, reason) from None
+            except Refused:
+                await drained(request, limits)
+                raise
+            yield uploads
 
     @app.post(
         "/predict",

@@ -1,9 +1,10 @@
 """Files out of a multipart request, in memory alone: nothing is spooled to a disk. Imports no torch."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+import anyio
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -136,6 +137,19 @@ async def read_uploads(request: Request, limits: Limits, room: Room) -> list[Upl
     if len(uploads) > limits.files:
         raise Refused(413, _too_many(limits))
     return uploads
+
+
+async def drained(request: Request, limits: Limits) -> None:
+    """Throw away what is still to come of a request, up to what one may have and as long as it may take.
+
+    A client that is answered while it sends may find the connection reset, and not the answer.
+    """
+    left = 2 * limits.bytes
+    # A RuntimeError where the whole of it was read before.
+    with anyio.move_on_after(limits.seconds), suppress(RuntimeError, ClientDisconnect):
+        async for chunk in request.stream():
+            if (left := left - len(chunk)) < 0:
+                return
 
 
 async def _upload(given: UploadFile | str, place: int) -> Upload:
