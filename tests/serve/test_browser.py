@@ -162,9 +162,7 @@ def test_pictures_and_a_text_are_dropped(page: Any) -> None:
     looked = card.get_by_role("img", name="What the network saw of")
     looked.wait_for()
     assert page.get_by_role("status").inner_text().startswith("Shown: what the network looked at")
-    page.wait_for_function(
-        "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
-    )
+    page.wait_for_function("() => [...document.images].every(image => image.complete && image.width > 0)")
     card.get_by_role("button", name="All 6 classes").click()
     assert card.locator(".bar").count() == 6
     files = [("notes.txt", "text/plain", b"hello"), ("huge.png", "image/png", bytes(250_000))]
@@ -185,9 +183,7 @@ def test_the_keyboard_is_enough(page: Any, tmp_path_factory: pytest.TempPathFact
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "choose"
     # The system's own window, which the click on the field opens, is nothing of a page.
-    page.evaluate(
-        "document.getElementById('files').onclick = (click) => click.preventDefault(window.asked = 1)"
-    )
+    page.evaluate("document.getElementById('files').onclick = () => { window.asked = 1; return false; }")
     page.keyboard.press("Enter")
     assert page.evaluate("window.asked") == 1
     page.locator("#files").set_input_files(file)

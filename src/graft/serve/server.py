@@ -19,11 +19,12 @@ def listening(host: str, port: int) -> socket.socket:
     Raises:
         GraftError: the port is taken or not allowed, or there is no such host.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     except socket.gaierror as error:
         raise GraftError(f"host={host}: there is no such address ({error.strerror})") from error
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise GraftError(

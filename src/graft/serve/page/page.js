@@ -109,7 +109,7 @@ function answered(card, file, result) {
   card.append(bars);
   if (result.set) card.append(make("p", "tag", `Not ruled out: ${result.set.join(", ")}`));
   const more = make("div", "row more");
-  if (about.shows_places) more.append(looker(views, file, result.predicted));
+  if (about.shows_places) views.append(looker(views, file, result.predicted));
   if (ranked.length > SHOWN) {
     const button = make("button", "", `All ${ranked.length} classes`);
     button.type = "button";
@@ -127,16 +127,16 @@ function answered(card, file, result) {
 
 // The button that asks what the network looked at, and shows it once.
 function looker(views, file, label) {
-  const button = make("button", "", "What it looked at");
+  const button = make("button", "tile", "What it looked at");
   button.type = "button";
   button.addEventListener("click", async () => {
     button.disabled = true;
+    say("Asking …");
     try {
       const response = await ask(`/looked_at?label=${encodeURIComponent(label)}`, [file]);
       const url = URL.createObjectURL(await response.blob());
       const text = `Bright places speak for ${label}`;
-      views.append(figure(url, text, `What the network saw of ${file.name}. ${text}.`));
-      button.remove();
+      button.replaceWith(figure(url, text, `What the network saw of ${file.name}. ${text}.`));
       say(`Shown: what the network looked at in ${file.name}.`);
     } catch (error) {
       button.disabled = false;
