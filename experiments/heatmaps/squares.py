@@ -1,4 +1,4 @@
-"""Is the brightest place of a vision transformer's map the square that its answer hangs on? Ours and Grad-CAM.
+"""Is the brightest place of a transformer's map the square that its answer hangs on? Ours and Grad-CAM.
 
 `python experiments/heatmaps/squares.py`; three minutes on a core. The README has what it said.
 """

@@ -4,6 +4,7 @@
 """
 
 import http.client
+import itertools
 import json
 import random
 import subprocess
@@ -63,6 +64,7 @@ def load(port: int, server: int, files: list[bytes], seconds: float, clients: in
     statuses: Counter[object] = Counter()
     wrong = Counter[str]()
     memory: list[tuple[float, float]] = []
+    asked = itertools.count(1)
     end = time.monotonic() + seconds
 
     def client(number: int) -> None:
@@ -70,7 +72,7 @@ def load(port: int, server: int, files: list[bytes], seconds: float, clients: in
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         while time.monotonic() < end:
-            damaged = stream.random() < BAD / 100
+            damaged = next(asked) % 100 < BAD
             began = time.perf_counter()
             try:
                 connection.request("POST", "/predict", stream.choice(bad if damaged else bodies), headers)
