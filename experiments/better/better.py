@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import graft
 from graft.cli.console import run as graft_command
-from graft.evaluation.gain import gain
+from graft.evaluation.intervals import paired_ends
 from graft.reporting.figures import COLOURS, GREY
 from graft.reporting.groups import spread
 from graft.runs import RunFolder
@@ -145,8 +145,9 @@ def row_of(task: str, repetition: int, way: str, plain: dict[str, bool], other: 
     """A row, over the images that both have tested."""
     both = sorted(plain.keys() & other.keys())
     before, after = (np.array([said[image] for image in both]) for said in (plain, other))
-    value, low, high = gain(before, after)
-    told = {"images": len(both), "plain": before.mean(), "gain": value, "low": low, "high": high}
+    low, high = paired_ends(after, before)
+    gain = float(after.mean() - before.mean())
+    told = {"images": len(both), "plain": float(before.mean()), "gain": gain, "low": low, "high": high}
     row = {"task": task, "repetition": repetition, "way": way, **told}
     return {key: f"{number:.4f}" if isinstance(number, float) else number for key, number in row.items()}
 
