@@ -1,5 +1,6 @@
 """The command line of an export says what it can of all files, in the bytes of `graft predict`."""
 
+import csv
 import io
 import json
 import sys
@@ -27,6 +28,7 @@ CARD = {
     "temperature": 2.0,
     "preprocessing": PREPROCESSING,
     "levels": None,
+    "known": None,
     "batch_size": 2,
 }
 
@@ -67,7 +69,7 @@ def test_one_file_that_cannot_be_read_stops_no_other(folder, capsys, monkeypatch
     said = capsys.readouterr()
     assert engine.batches == [2, 1, 1]
     assert (engine.file, engine.threads) == (folder / "model.onnx", 0)
-    assert said.out.splitlines()[0] == 'path,predicted,p_dark,"p_light, or so"'
+    assert said.out.splitlines()[0] == 'path,predicted,p_dark,"p_light, or so",known,none_of_these,set'
     assert [line.split(",")[0] for line in said.out.splitlines()[1:]] == [f"photos/{i}.png" for i in range(4)]
     assert said.err.startswith("unreadable: photos/1a.png: cannot be read as an image")
     # The logits of black are 1 and -1; at temperature 2 one is e times as likely.
@@ -80,13 +82,25 @@ def test_the_most_probable_classes_and_the_batch_size_are_the_callers(folder, ca
     words = ["--top-k", "1", "--batch-size", "1", "--threads", "3", "--model", "other.onnx"]
     assert main(engine, folder, [*photos, *words, "--arrays", str(arrays)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "path,predicted,class_1,p_1"
+    assert lines[0] == "path,predicted,class_1,p_1,known,none_of_these,set"
     assert [line.split(",")[0] for line in lines[1:]] == photos
     assert (engine.file.name, engine.threads, engine.batches) == ("other.onnx", 3, [1, 1])
     with np.load(arrays) as held:
         assert held["names"].tolist() == photos
         assert held["logits"].tolist() == [[-1, 1], [1, -1]]
         assert held["features"].shape == (2, 5)
+
+
+def test_what_is_known_is_said_of_each_image(folder, capsys) -> None:
+    known = {"score": "knn", "neighbours": 1, "temperature": 2.0, "threshold": -0.5, "limit": 0.5}
+    (folder / "model.json").write_text(json.dumps({**CARD, "known": known}))
+    # Features of images as light as white.
+    np.savez(folder / "known.npz", bank=np.ones((3, 5), np.float32))
+    assert main(Engine(), folder, [str(folder.parent / "photos")]) == 0
+    rows = list(csv.reader(capsys.readouterr().out.splitlines()[1:]))
+    assert [row[-2] for row in rows] == ["true", "true", "false", "false"]
+    assert [float(row[-3]) for row in rows] == pytest.approx([-2, -2, 0, 0], abs=1e-6)
+    assert rows[0][-1] == "dark"
 
 
 @pytest.mark.parametrize(

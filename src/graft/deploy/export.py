@@ -17,7 +17,7 @@ from graft.data.headers import some_of
 from graft.data.samples import Indices, SampleError
 from graft.deploy import gate, int8
 from graft.deploy.closed import run_closed
-from graft.deploy.files import card_of, check_onnx, write_card, write_network
+from graft.deploy.files import card_of, check_onnx, write_card, write_known, write_network
 from graft.deploy.gate import TOLERANCE, Passed
 from graft.deploy.images import files_of, to_compare, with_splits
 from graft.deploy.script import write_script
@@ -60,6 +60,7 @@ def export(config: Mapping[str, Any], bundle: Bundle, folder: Path) -> tuple[Pas
         card = card_of(bundle, form)
         network = write_network(bundle, form, target, card)
         write_card(target, card)
+        write_known(target, bundle)
         write_script(target, form)
         passed = gate.pass_gate(target, form, known)
         kept = None if to_quantize is None else _quantized(how, bundle, *to_quantize, network, scratch)

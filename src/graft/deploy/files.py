@@ -3,16 +3,19 @@
 import copy
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from graft.configuration.version import DISTRIBUTION, __version__
-from graft.deploy.program import CARD
+from graft.deploy.program import CARD, KNOWN
 from graft.errors import GraftError, first_line
+from graft.evaluation.knowing import packed
 from graft.models.bundle import Bundle
 from graft.runs.files import write_json
 
@@ -118,6 +121,7 @@ def card_of(bundle: Bundle, form: str) -> dict[str, Any]:
         "temperature": bundle.temperature,
         "preprocessing": bundle.preprocessing.to_dict(),
         "levels": levels,
+        "known": None if bundle.known is None else asdict(bundle.known.settings),
         "batch_size": bundle.tested.batch_size,
         "int8": None,
     }
@@ -126,6 +130,13 @@ def card_of(bundle: Bundle, form: str) -> dict[str, Any]:
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     """Write `model.json`."""
     write_json(folder / CARD, card)
+
+
+def write_known(folder: Path, bundle: Bundle) -> None:
+    """Write what says that an image is none of the classes and is no plain value, if there is such."""
+    if bundle.known is not None and bundle.known.arrays:
+        arrays: Any = packed(bundle.known.arrays)
+        np.savez(folder / KNOWN, **arrays)
 
 
 def _write_onnx(program: torch.export.ExportedProgram, file: Path, card: Mapping[str, Any]) -> None:

@@ -23,13 +23,14 @@ from graft.data.samples import SampleError
 from graft.deploy.engines import Engine, Network
 from graft.deploy.pixels import network_input, resized
 from graft.errors import GraftError
-from graft.models.bundle import Prediction
+from graft.evaluation.none_of_these import judge
+from graft.models.prediction import Judged, named
 from graft.sources.opening import levels_of
 from graft.sources.prediction import find_files
 from graft.sources.walk import IMAGE_FILES
 from graft.training.predicting import row_of
 
-CARD = "model.json"
+CARD, KNOWN = "model.json", "known.npz"
 
 
 class Answered(NamedTuple):
@@ -52,7 +53,7 @@ def main(engine: Engine, folder: Path, words: Sequence[str] | None = None) -> in
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")  # type: ignore[union-attr]
     try:
         network = engine(folder / (given.model or card["model"]), given.threads)
-        answers = predict(network, card, given, sys.stdout)
+        answers = predict(network, card, remembered(folder), given, sys.stdout)
     except GraftError as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
@@ -63,9 +64,20 @@ def main(engine: Engine, folder: Path, words: Sequence[str] | None = None) -> in
 
 
 def predict(
-    network: Network, card: Mapping[str, Any], given: argparse.Namespace, to: TextIO
+    network: Network,
+    card: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[np.float64]],
+    given: argparse.Namespace,
+    to: TextIO,
 ) -> list[Answered]:
     """Write what the network says of the images that were named, a batch at a time.
+
+    Args:
+        network: of the export.
+        card: of the export.
+        arrays: as `rows_of`'s.
+        given: the command line.
+        to: takes the CSV.
 
     Returns:
         The same by batch, where it is wanted as arrays.
@@ -98,7 +110,7 @@ def predict(
         answered = Answered(read, *network(network_input(pixels, card["preprocessing"])))
         if given.arrays is not None:
             kept.append(answered)
-        rows = rows_of(answered, card, given.top_k)
+        rows = rows_of(answered, card, arrays, given.top_k)
         if writer is None:
             writer = csv.DictWriter(to, list(rows[0]), lineterminator="\n")
             writer.writeheader()
@@ -111,15 +123,26 @@ def predict(
 
 
 def rows_of(
-    answered: Answered, card: Mapping[str, Any], top_k: int | None = None
+    answered: Answered,
+    card: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[np.float64]],
+    top_k: int | None = None,
 ) -> list[dict[str, str | float]]:
-    """One row an image, as in the CSV of `graft predict`."""
-    rows = []
-    for name, values in zip(answered.names, probabilities(answered.logits, card["temperature"]), strict=True):
-        of_class = dict(zip(card["class_names"], values.tolist(), strict=True))
-        best = max(of_class, key=of_class.__getitem__)
-        rows.append(row_of(name, Prediction(best, of_class[best], of_class), top_k))
-    return rows
+    """One row an image, as in the CSV of `graft predict`; `arrays` is what `remembered` gave."""
+    judged = None
+    if card["known"] is not None:
+        judged = Judged(*judge(answered.features, answered.logits, card["known"], arrays))
+    shares = probabilities(answered.logits, card["temperature"])
+    predictions = named(card["class_names"], shares.tolist(), judged)
+    return [row_of(name, said, top_k) for name, said in zip(answered.names, predictions, strict=True)]
+
+
+def remembered(folder: Path) -> dict[str, NDArray[np.float64]]:
+    """What the score of what is known remembers; empty where it needs nothing."""
+    if not (folder / KNOWN).is_file():
+        return {}
+    with np.load(folder / KNOWN) as arrays:
+        return {name: arrays[name].astype(np.float64) for name in arrays.files}
 
 
 def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:

@@ -2,8 +2,8 @@
 
 from graft.models.bundle import Bundle as Bundle
 from graft.models.bundle import HowTested as HowTested
-from graft.models.bundle import Prediction as Prediction
 from graft.models.bundle_files import load_bundle as load_bundle
 from graft.models.bundle_files import save_bundle as save_bundle
 from graft.models.head import linear as linear
 from graft.models.head import mlp as mlp
+from graft.models.prediction import Prediction as Prediction

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,33 +17,10 @@ from graft.data.levels import AllLevels
 from graft.errors import GraftError
 from graft.evaluation.calibration import probabilities_of
 from graft.features.stage_outputs import check_pool, mean_over_places, stop_at
-from graft.models.known import Judged, Known
+from graft.models.known import Known
+from graft.models.prediction import Judged, Prediction, named
 from graft.processes.host import plain_torch
 from graft.runs.seen import Seen
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model says of one sample.
-
-    Attributes:
-        label: the most probable class.
-        probability: its probability.
-        probabilities: class name to probability, in the order of the model's classes.
-        known: how like what the model learnt it is, higher being more; as the next two, None where the bundle
-            cannot tell.
-        none_of_these: whether it is so unlike that it is none of the classes; None too where too few samples
-            validated.
-        set: the labels that it may have, the most probable first: of nine samples in ten they hold the true
-            one, unless that is none of the classes.
-    """
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    known: float | None = None
-    none_of_these: bool | None = None
-    set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -199,24 +176,9 @@ class Bundle:
 
     def named(self, probabilities: Tensor, judged: Judged | None = None) -> list[Prediction]:
         """Probabilities `(N, C)` of N samples, and what else is said of them, as `Prediction`s."""
-        named = []
-        for place, row in enumerate(probabilities.tolist()):
-            values = dict(zip(self.class_names, row, strict=True))
-            best = max(values, key=values.__getitem__)
-            prediction = Prediction(best, values[best], values)
-            named.append(prediction if judged is None else _with(prediction, judged, place))
-        return named
+        return named(self.class_names, probabilities.tolist(), judged)
 
     def finished(self, prepared: Sequence[Any]) -> Input:
         """What the first step of `transform` gave for each of some samples, as one input of the model."""
         nothing = np.zeros(len(prepared), np.int64)
         return self.transform.finish(prepared, None, nothing, nothing)
-
-
-def _with(prediction: Prediction, judged: Judged, place: int) -> Prediction:
-    """The prediction with what is said of the sample at this place."""
-    held = zip(prediction.probabilities.items(), judged.sets[place].tolist(), strict=True)
-    ranked = sorted((item for item, inside in held if inside), key=lambda item: -item[1])
-    none = None if judged.none_of_these is None else bool(judged.none_of_these[place])
-    labels = tuple(name for name, _ in ranked)
-    return replace(prediction, known=float(judged.known[place]), none_of_these=none, set=labels)

@@ -2,31 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from graft.errors import GraftError
 from graft.evaluation.knowing import COVERS, PASSES, SCORES, Arrays, limit_of, threshold_of
 from graft.evaluation.metrics import Floats, Labels
 from graft.evaluation.none_of_these import judge, judge_scores, known_scores, softmax
-
-
-class Judged(NamedTuple):
-    """What is said of N samples beside their probabilities.
-
-    Attributes:
-        known: `(N,)` scores; higher: more like what the model learnt.
-        none_of_these: `(N,)`; None where too few samples validated to tell.
-        sets: `(N, C)`, the labels that each may have.
-    """
-
-    known: Floats
-    none_of_these: NDArray[np.bool_] | None
-    sets: NDArray[np.bool_]
+from graft.models.prediction import Judged
 
 
 @dataclass(frozen=True)
