@@ -1,6 +1,7 @@
 """What a run leaves can say that a sample is none of its classes: in predict, in evaluate, from Python."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def answers_of(path: Path, split: str) -> tuple[torch.Tensor, torch.Tensor, np.n
     """Features, logits and labels of a run's split, by its bundle."""
     bundle, data = load_bundle(path), digits()
     places = split_from_rows(read_csv(RunFolder(path).split), data)[split]
-    given = torch.stack([bundle.transform(data.samples[int(place)]) for place in places])
+    transform: Any = bundle.transform
+    given = torch.stack([transform(data.samples[int(place)]) for place in places])
     with torch.inference_mode():
         features = bundle.backbone(given)
         return features, bundle.head(features), data.samples.labels[places]
