@@ -89,6 +89,7 @@ def measured(task: Task, split: int) -> tuple[list[Row], list[Row]]:
     scores = []
     for way, found in ways.items():
         threshold = threshold_of(found["val"])
+        assert threshold is not None
         passed = float((found["test"] >= threshold).mean())
         for name in task.unknown:
             told = unknown_metrics(found["test"], found[name], threshold)
@@ -97,8 +98,8 @@ def measured(task: Task, split: int) -> tuple[list[Row], list[Row]]:
     temperature = fit_temperature(torch.from_numpy(logits["val"]), torch.from_numpy(labels[val])) or 1.0
     p = {name: softmax(logits[name], temperature) for name in ("val", "test")}
     sets = []
-    for rule, found in rules(p["val"], labels[val], p["test"]).items():
-        held, size = found[np.arange(len(test)), labels[test]], found.sum(1)
+    for rule, members in rules(p["val"], labels[val], p["test"]).items():
+        held, size = members[np.arange(len(test)), labels[test]], members.sum(1)
         numbers = {"covered": held.mean(), "size": size.mean(), "single": (size == 1).mean()}
         numbers |= {"empty": (size == 0).mean(), "accuracy": (p["test"].argmax(1) == labels[test]).mean()}
         sets.append({"rule": rule, **{key: f"{value:.4f}" for key, value in numbers.items()}})
