@@ -134,11 +134,9 @@ ELSEWHERE = {
     "top_k": ["predict", "run=a", "source=b"],
     "tta": ["evaluate", "run=a"],
     "split": ["evaluate", "run=a"],
-<<<<<<< HEAD
     "int8": ["export", "run=a"],
     "format": ["export", "run=a"],
     "source": ["export", "run=a"],
-=======
     **{
         key: ["serve", "run=a"]
         for key in (
@@ -146,7 +144,6 @@ ELSEWHERE = {
             *(f"limits.{limit}" for limit in ("files", "file_bytes", "bytes", "pixels", "seconds", "queue")),
         )
     },
->>>>>>> 7d77e63 (The keys of graft serve in the manual are understood)
     "strict": ["inspect", "data=digits"],
     "samples": ["inspect", "data=digits"],
     "weights.resnet18": ["advise", "data=digits"],
