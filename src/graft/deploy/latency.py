@@ -103,12 +103,12 @@ def measured(run: Run, label: str, engines: Sequence[str], config: Mapping[str, 
         print(f"{label}: {', '.join(processes)}", flush=True)
         found = _rows(asked, processes, how)
         for engine in engines:
-            reason = failed.get(engine) or found.get(engine)
-            if isinstance(reason, str):
-                print(f"{label}: {engine} is left out: {reason}", flush=True)
-                rows.append({**about, "engine": engine, "reason": reason})
+            outcome = failed.get(engine) or found[engine]
+            if isinstance(outcome, str):
+                print(f"{label}: {engine} is left out: {outcome}", flush=True)
+                rows.append({**about, "engine": engine, "reason": outcome})
             else:
-                rows += [{**about, **row, "reason": None} for row in found[engine]]
+                rows += [{**about, **row, "reason": None} for row in outcome]
     return rows
 
 

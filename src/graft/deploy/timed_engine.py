@@ -56,12 +56,12 @@ def torch_engine(job: Mapping[str, Any]) -> Engine:
     eager = bundle.model.to(device)
     weight = next(eager.parameters())
     inputs = moved(torch.load(job["inputs"], weights_only=True), device, weight.dtype)
-    if job["compiled"]:
-        bundle.model = torch.compile(eager)
+    model: Any = torch.compile(eager) if job["compiled"] else eager
+    bundle.model = model
 
-    def running(model: torch.nn.Module, count: int) -> Call:
+    def running(network: torch.nn.Module, count: int) -> Call:
         given = changed(inputs, lambda tensor: tensor[list(islice(cycle(range(len(tensor))), count))])
-        return torch.inference_mode()(lambda: model(given))
+        return torch.inference_mode()(lambda: network(given))
 
     def whole(count: int) -> Call:
         following = cycle(job["samples"])
@@ -71,7 +71,7 @@ def torch_engine(job: Mapping[str, Any]) -> Engine:
         return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
     return Engine(
-        lambda count: running(bundle.model, count),
+        lambda count: running(model, count),
         whole if job["samples"] else None,
         waiting_for(device),
         lambda count: running(eager, count),

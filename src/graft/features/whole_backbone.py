@@ -114,7 +114,7 @@ class Extraction:
             4 * sum(widths),
             {"pool": "mean of each stage"},
         )
-        found = joined(self._batches(taken), len(self.indices)).split(widths, 1)
+        found = torch.split(joined(self._batches(taken), len(self.indices)), widths, 1)
         plain = self._features(self._taken(len(stages), "none"))
         with suppress(OSError):
             if plain.store.room_for(found[-1].numel() * 4) is None:

@@ -1,7 +1,7 @@
 """What is said of each backbone that is ranked: its scores, its costs, or why it is left out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from graft.reporting.ranking import Row
 from graft.transferability import all_scores
 from graft.transferability.scores import NAMES
 
+Found = TypeVar("Found")
 # Of a backbone and what it is called `(N, D)`: what it gives for the images to rank on.
 Features = Callable[[Backbone, str], Tensor]
 # By stage `(N, C)`: what it gives for them, the mean over its places.
@@ -44,12 +45,15 @@ def row_of(
     of the probe divides.
     """
     row = _empty(candidate)
-    with _failures(candidate) as reasons:
-        backbone = backbone or _built(candidate, make)
-        scores = scores_of(backbone, candidate, features, labels, seed, groups)
-        cost = cost or cost_of(backbone, lone_device(accelerator), batch_size)
-        return {**row, **scores, "features": backbone.width, **cost._asdict(), "reason": None}
-    return {**row, "reason": reasons[0]}
+
+    def measure() -> Row:
+        built = _built(candidate, make if backbone is None else lambda node: backbone)
+        scores = scores_of(built, candidate, features, labels, seed, groups)
+        spent = cost or cost_of(built, lone_device(accelerator), batch_size)
+        return {**row, **scores, "features": built.width, **spent._asdict(), "reason": None}
+
+    found = _or_reason(candidate, measure)
+    return {**row, "reason": found} if isinstance(found, str) else found
 
 
 def stage_rows(
@@ -69,7 +73,8 @@ def stage_rows(
     that runs as one block has a row.
     """
     row = {"stage": None, "stages": None, **_empty(candidate)}
-    with _failures(candidate) as reasons:
+
+    def measure() -> list[Row]:
         backbone = _built(candidate, make)
         names = backbone.stage_names
         whole = not backbone.splits
@@ -104,7 +109,9 @@ def stage_rows(
             }
             for name, said, width, cost in zip(given, scores, widths, costs, strict=True)
         ]
-    return [{**row, "reason": reasons[0]}]
+
+    rows = _or_reason(candidate, measure)
+    return [{**row, "reason": rows}] if isinstance(rows, str) else rows
 
 
 def _empty(candidate: Candidate) -> Row:
@@ -123,16 +130,15 @@ def _built(candidate: Candidate, make: Callable[[Node], Backbone]) -> Backbone:
     return make(candidate.node)
 
 
-@contextmanager
-def _failures(candidate: Candidate) -> Iterator[list[str]]:
-    """Tell what goes wrong in the block, and go on behind it with the reason in the list."""
-    reasons: list[str] = []
+def _or_reason(candidate: Candidate, measure: Callable[[], Found]) -> Found | str:
+    """What is measured of a candidate, or why it is left out, which is told."""
     try:
-        yield reasons
+        return measure()
     # What a network, its weights, its files or the memory may do; anything else is a fault of ours.
     except (GraftError, RuntimeError, MemoryError, OSError, ValueError) as error:
-        reasons.append(reason_of(error))
-        print(f"{candidate.label} is left out: {reasons[0]}", flush=True)
+        reason = reason_of(error)
+        print(f"{candidate.label} is left out: {reason}", flush=True)
+        return reason
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -135,7 +135,7 @@ def figure(rows: Sequence[Row]) -> Figure:
     figure = Figure(figsize=(10, 4.6 + 0.22 * len(runs)), layout="constrained")
     for axes, what in zip(figure.subplots(1, 2, sharey=True), WHATS, strict=True):
         _panel(axes, [row for row in drawn if row.get(f"{what}_p50_ms") is not None], what, runs, engines)
-    marks = {
+    marks: dict[str, dict[str, Any]] = {
         **{
             in_figure(run): {"color": COLOURS[place % len(COLOURS)], "marker": "s"}
             for place, run in enumerate(runs)
