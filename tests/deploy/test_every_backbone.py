@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from graft.composition.composing import compose
 from graft.configuration.building import build_later
@@ -32,6 +33,10 @@ def moved_statistics(name: str, photos: list[str]) -> Bundle:
     head = linear(backbone.width, 3)
     bundle = Bundle(backbone, head, ["a", "b", "c"], backbone.preprocessing, HowTested(16))
     inputs = [bundle._finished([bundle._prepare(photo) for photo in photos[start::4]]) for start in range(4)]
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            # The mean of all batches: after a few, a running one is still that of a new network.
+            module.momentum = None
     before = [buffer.clone() for buffer in backbone.buffers()]
     with torch.no_grad():
         backbone.train()
@@ -54,6 +59,7 @@ def test_it_passes_the_gate(name: str, photos: Path, tmp_path: Path) -> None:
     write_card(tmp_path, card)
     write_script(tmp_path, "onnx")
     known = gate.reference(bundle, images)
-    assert known.logits.std() > 0.1
+    # The network tells the images apart, so that a difference would show.
+    assert known.logits.std(0).max() > 0.01
     passed = gate.pass_gate(tmp_path, "onnx", known)
     print(f"{name}: {passed.differences}")
