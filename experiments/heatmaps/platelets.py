@@ -100,7 +100,7 @@ def mask_of(boxes: list[Box]) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]
 
 def candidates(heatmaps: Heatmaps, chosen: Layer) -> list[Layer]:
     """The layer that is chosen, and the last of each finer grid before it."""
-    layers = {}
+    layers: dict[int, Layer] = {}
     for layer in heatmaps._layers(SIDE):
         if layer.place <= chosen.place and layer.layout is chosen.layout and chosen.side <= layer.side <= 40:
             layers.setdefault(layer.side, layer)

@@ -37,7 +37,7 @@ def main() -> None:
         images, labels, _ = drawn(BATCH, stream)
         loss = nn.functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     model.eval()
     images, labels, places = drawn(TESTED, stream)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,10 @@ BOUNDARY = "graft-load"
 def main() -> None:
     """Measure the bare network, then the server, then the bare network again."""
     run, images = sys.argv[1], sorted(Path(sys.argv[2]).rglob("*.jpg"))[:200]
-    seconds, clients = (float(sys.argv[3]) if len(sys.argv) > 3 else 600.0), int((*sys.argv, 32)[4:][0])
+    seconds, clients = (
+        (float(sys.argv[3]) if len(sys.argv) > 3 else 600.0),
+        int(sys.argv[4]) if len(sys.argv) > 4 else 32,
+    )
     bundle = load_bundle(run)
     size = best_size(lambda count: bundle.probabilities(bundle.transform.blank(count)))
     before = bare_rate(bundle, size)
@@ -56,7 +60,7 @@ def bare_rate(bundle: Bundle, size: int, seconds: float = 10.0) -> float:
     return count / (time.perf_counter() - began)
 
 
-def load(port: int, server: int, files: list[bytes], seconds: float, clients: int) -> dict[str, object]:
+def load(port: int, server: int, files: list[bytes], seconds: float, clients: int) -> dict[str, Any]:
     """Ask for so long with so many clients; what came of it."""
     bodies = [body_of(content) for content in files]
     bad = [body_of(content[: len(content) // 3]) for content in files[:20]] + [body_of(b"no image")]

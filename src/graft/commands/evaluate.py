@@ -91,7 +91,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
     plain = run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"]))
     seen = [plain]
     for view in others:
-        loading.evaluation = view
+        loading.evaluation = view  # type: ignore[assignment]
         seen.append(run_test(tester, tested_module(bundle), loading.ordered_loader(config["split"])))
     result = averaged(seen) if others else plain
     temperature = bundle.temperature if config["calibrate"] or bundle.temperature != 1 else None

@@ -17,7 +17,7 @@ def views(tta: str, preprocessing: AnyPreprocessing) -> list[ImageTransform]:
     Raises:
         GraftError: samples of this kind have no such views, or crops leave nothing out.
     """
-    plain = evaluation_transform(preprocessing)
+    plain: object = evaluation_transform(preprocessing)
     if not isinstance(plain, ImageTransform):
         raise GraftError(f"tta={tta}: it mirrors and cuts images, and the model takes none")
     if tta == "flip":

@@ -84,8 +84,8 @@ def _features(backbone: Backbone, label: str, data: SampleData, indices: Indices
     features = features_of(
         backbone,
         label,
-        data,
-        indices,
+        data=data,
+        indices=indices,
         accelerator=config["accelerator"],
         cache=config["cache"],
         batch_size=config["data"].get("batch_size", 32),

@@ -53,7 +53,7 @@ class MeanOfHeads(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`(N, ΣD)` to logits `(N, C)`."""
-        parts = features.split(self.widths, 1)
+        parts = torch.split_with_sizes(features, self.widths, 1)
         said = [
             torch.log_softmax(head(part).float() / temperature, 1)
             for head, part, temperature in zip(self.members, parts, self.temperatures, strict=True)

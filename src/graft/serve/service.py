@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from graft.backbones.preprocessing import Preprocessing
 from graft.data.received import TooLarge, sample_from
 from graft.errors import GraftError
 from graft.models import Bundle, Prediction
@@ -161,7 +162,7 @@ class Service:
 
 def heatmaps_of(bundle: Bundle) -> Heatmaps | None:
     """What says where the network looked; None where that cannot be said."""
-    if bundle.kind.noun != "image":
+    if not isinstance(bundle.preprocessing, Preprocessing):
         return None
     heatmaps = Heatmaps(bundle.backbone, bundle.head, bundle.preprocessing.crop)
     if heatmaps.layer is None:

@@ -1,6 +1,7 @@
 """Several answers to the same samples, averaged: those to an image's views."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -29,7 +30,7 @@ def gained(plain: ModelOutputs, other: ModelOutputs, name: str) -> Metrics:
     return {f"{name}/gain": value, f"{name}/gain{INTERVAL}": list(paired_ends(after, before))}
 
 
-def told_gain(metrics: Metrics, name: str, over: str) -> str:
+def told_gain(metrics: Mapping[str, Any], name: str, over: str) -> str:
     """The gain as a sentence."""
     value, (low, high) = (metrics[f"{name}/gain{end}"] for end in ("", INTERVAL))
     points = f"{100 * value:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
