@@ -86,7 +86,7 @@ def make_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
     @app.post(
         "/predict",
         responses={200: {"model": schema.Results}, **schema.refusals(400, 408, 413, 415, 422, 503)},
-        openapi_extra=schema.multipart(1, limits.files),
+        openapi_extra=schema.multipart(),
     )
     async def predict(request: Request) -> Response:
         """What the model says of each file. One that cannot be read has an `error` in its place."""
@@ -102,17 +102,23 @@ def make_app(service: Service, host: str = "127.0.0.1") -> FastAPI:
             200: {"content": {"image/png": {}}, "description": "The picture; X-Class names the class."},
             **schema.refusals(400, 404, 408, 413, 415, 422, 503),
         },
-        openapi_extra=schema.multipart(1, 1),
+        openapi_extra=schema.multipart(1),
     )
     async def looked_at(
         request: Request,
-        label: Annotated[str | None, Query(description="the class; none: the most probable one")] = None,
+        label: Annotated[
+            str | None,
+            Query(
+                description="the class; none: the most probable one",
+                json_schema_extra={"enum": [*bundle.class_names]},
+            ),
+        ] = None,
         bare: Annotated[bool, Query(description="the map alone, grey, white where it is strongest")] = False,
     ) -> Response:
         """Which places of an image speak for a class, laid over the picture that the network saw."""
         async with uploads_of(request) as uploads:
             if len(uploads) > 1:
-                raise Refused(413, "one file at a time")
+                raise Refused(422, "one file at a time")
             drawn, chosen = await service.looked_at(uploads[0], label, bare)
             return Response(drawn, media_type="image/png", headers={"X-Class": quote(chosen)})
 

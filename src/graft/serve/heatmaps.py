@@ -45,7 +45,7 @@ class PatchTokens:
 
     def __call__(self, tokens: Tensor) -> Tensor:  # noqa: D102
         patches = tokens[:, tokens.shape[1] - self.side**2 :]
-        return patches.transpose(1, 2).reshape(len(patches), -1, self.side, self.side)
+        return patches.transpose(1, 2).reshape(len(tokens), -1, self.side, self.side)
 
 
 @dataclass(frozen=True)

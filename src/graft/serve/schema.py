@@ -81,9 +81,9 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 # The body of a request, which no parameter of Python's describes: it is read part by part.
-def multipart(least: int, most: int) -> dict[str, Any]:
-    """A body of so many files."""
+def multipart(most: int | None = None) -> dict[str, Any]:
+    """A body of one file or more, and no more than `most`; limits that are answered with 413 are not told."""
     file = {"type": "string", "format": "binary"}
-    files = {"type": "array", "items": file, "minItems": least, "maxItems": most}
+    files = {"type": "array", "items": file, "minItems": 1} | ({} if most is None else {"maxItems": most})
     schema = {"type": "object", "properties": {"files": files}, "required": ["files"]}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
