@@ -299,6 +299,7 @@ def test_what_it_looked_at(client: TestClient) -> None:
     assert (grey.mode, grey.size) == ("L", (16, 16))
     assert int(np.asarray(grey).max()) >= 254
     refused(client.post("/looked_at", files=several(1), params={"label": "cat"}), 422, "no such class")
+    refused(client.post("/looked_at", files=several(1), params={"bare": "perhaps"}), 422, "bare: ")
     refused(client.post("/looked_at", files=several(2)), 422, "one file")
     refused(client.post("/looked_at", files=[("files", ("a.png", b"x"))]), 422, "a.png", "cannot be read")
 
