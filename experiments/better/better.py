@@ -79,7 +79,7 @@ def main(words: Sequence[str]) -> None:
         photos, cifar, runs = (Path(word).resolve() for word in words)
         done = {(row["task"], int(row["repetition"]), row["way"]) for row in rows}
         done_with(["data=glyphs", "data.size=2000", "freeze=full", "optimizer=adamw"], runs / "glyphs")
-        for (name, task), repetition in product(tasks(photos, cifar, runs).items(), REPETITIONS):
+        for repetition, (name, task) in product(REPETITIONS, tasks(photos, cifar, runs).items()):
             if not all((name, repetition, way) in done for way in WAYS):
                 found = list(measured(name, task, repetition, runs / f"{name}-{repetition}"))
                 rows += [row for row in found if (name, repetition, row["way"]) not in done]

@@ -21,7 +21,7 @@ from graft.composition.composing import compose
 from graft.configuration.run_config import Node, RunConfig
 from graft.data import SampleData
 from graft.data.samples import Indices
-from graft.processes import interruption
+from graft.processes import interruption, timing
 from graft.processes.interruption import is_pending, raise_pending
 from graft.ranking import costs
 from graft.runs.files import read_csv, write_csv, write_json, write_yaml
@@ -44,6 +44,9 @@ class SetForward:
     def perf_counter(self) -> float:
         return time.perf_counter() + SetForward.by
 
+    def perf_counter_ns(self) -> int:
+        return time.perf_counter_ns() + int(1e9 * SetForward.by)
+
 
 def asks_on_and_on(*arguments: object) -> None:
     """What would help, of so many images that the time is up before it is known."""
@@ -58,7 +61,7 @@ def asks_on_and_on(*arguments: object) -> None:
 def _set_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "SECONDS", 0)
     monkeypatch.setattr(steps, "what_would_help", asks_on_and_on)
-    for module in (advise, clock, climbing, costs, interruption, speed, steps, trainings):
+    for module in (advise, clock, climbing, interruption, steps, timing, trainings):
         monkeypatch.setattr(module, "time", SetForward())
     SetForward.by = 0.0
 

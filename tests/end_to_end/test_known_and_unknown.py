@@ -87,8 +87,14 @@ def test_the_test_says_how_often_sets_hold_the_label(plain: RunFolder, tmp_path:
 
 @pytest.mark.parametrize("word", ["top_k=null", "top_k=2"])
 def test_predict_writes_three_further_columns(
-    plain: RunFolder, strange: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
+    plain: RunFolder,
+    strange: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    word: str,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     words = ["predict", f"run={plain.path}", f"source={strange}", "accelerator=cpu", word]
     assert run([*words, f"hydra.run.dir={tmp_path}/out"]) == 0
     rows = read_csv(tmp_path / "out" / "predictions.csv")

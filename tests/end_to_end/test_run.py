@@ -25,6 +25,9 @@ from graft.errors import GraftError
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 
+# The last columns of what is predicted.
+KNOWN = ("known", "none_of_these", "set")
+
 
 def test_the_folder_is_complete(trained: Path) -> None:
     names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
@@ -213,10 +216,10 @@ def test_predictions_name_the_unreadable_and_go_on(
     assert "2 images predicted, 1 unreadable" in out
     rows = read_csv(tmp_path / "out/predictions.csv")
     assert [Path(row["path"]).name for row in rows] == ["blue.png", "red.png"]
-    assert list(rows[0]) == ["path", "predicted", "p_blue", "p_green", "p_red"]
+    assert list(rows[0]) == ["path", "predicted", "p_blue", "p_green", "p_red", *KNOWN]
     assert run(["predict", f"run={trained}", f"source={mixed}/r*.png", "top_k=2", "hydra.run.dir=top"]) == 0
     rows = read_csv(tmp_path / "top/predictions.csv")
-    assert list(rows[0]) == ["path", "predicted", "class_1", "p_1", "class_2", "p_2"]
+    assert list(rows[0]) == ["path", "predicted", "class_1", "p_1", "class_2", "p_2", *KNOWN]
 
 
 def test_predictions_say_what_was_left_out_and_fail_where_nothing_can_be_read(
@@ -276,7 +279,7 @@ def test_predictions_are_those_that_the_run_reported(
     for before, now in zip(reported, read_csv(tmp_path / "out/predictions.csv"), strict=True):
         assert now["path"] == f"test/{before['path']}"
         # As text: to the last digit.
-        assert {key: now[key] for key in now if key != "path"} == {
+        assert {key: now[key] for key in now if key not in ("path", *KNOWN)} == {
             key: before[key] for key in before if key not in ("path", "label")
         }
 

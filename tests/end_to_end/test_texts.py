@@ -80,7 +80,7 @@ def test_a_run_its_bundle_and_its_predictions(source: RunFolder, reviews: Path, 
     assert tested == {row["path"]: row["p_pos"] for row in read_csv(source.predictions)}
     assert run(["predict", f"run={source.path}", f"source={reviews}", "hydra.run.dir=said"]) == 0
     said = read_csv(tmp_path / "said/predictions.csv")
-    assert list(said[0]) == ["path", "predicted", "p_neg", "p_pos"]
+    assert list(said[0]) == ["path", "predicted", "p_neg", "p_pos", "known", "none_of_these", "set"]
     assert len(said) == 40
     predicted = {row["path"]: float(row["p_pos"]) for row in said}
     assert all(predicted[name] == pytest.approx(float(tested[name]), abs=1e-6) for name in tested)

@@ -9,6 +9,25 @@ from pytorch_lightning.loggers import Logger, MLFlowLogger, WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment  # type: ignore[attr-defined]
 
 
+def wandb_logger(
+    save_dir: str,
+    project: str = "graft",
+    name: str | None = None,
+    offline: bool = False,
+    log_model: bool = False,
+) -> WandbLogger:
+    """Lightning's logger for Weights & Biases.
+
+    Args:
+        save_dir: where wandb makes a folder of its own.
+        project: that the run belongs to.
+        name: of the run; None: wandb makes one up.
+        offline: whether all stays in the folder, as with WANDB_MODE=offline.
+        log_model: whether checkpoints are sent too.
+    """
+    return WandbLogger(name=name, save_dir=save_dir, offline=offline, project=project, log_model=log_model)
+
+
 def mlflow_logger(
     save_dir: str,
     experiment_name: str = "graft",
