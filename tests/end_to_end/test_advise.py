@@ -135,6 +135,7 @@ def test_the_page_has_a_section_a_question(advised: Path) -> None:
         assert (advised / name).is_file()
 
 
+@pytest.mark.slow
 def test_from_python_it_is_the_same(words: list[str], advised: Path, tmp_path: Path) -> None:
     advice = graft.advise([*words, f"hydra.run.dir={tmp_path / 'again'}"])
     assert advice.path == tmp_path / "again"
@@ -195,6 +196,7 @@ def test_stopped_it_leaves_the_answer_so_far_and_goes_on(
     assert head.status()["started"] == began["started"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_folds")
 def test_it_goes_on_from_another_folder_though_paths_were_relative(
     noisy: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -220,6 +222,7 @@ def test_it_goes_on_from_another_folder_though_paths_were_relative(
     assert f'backbone.weights="{tmp_path}/source"' in answer["advice"]["words"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_folds")
 def test_all_of_it_sees_the_pixels_that_are_asked_for(
     words: list[str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
