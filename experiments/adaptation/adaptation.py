@@ -3,20 +3,22 @@
     .venv/bin/python experiments/adaptation/adaptation.py DIGITS outputs/adaptation [digits|glyphs ...]
     .venv/bin/python experiments/adaptation/adaptation.py --report
 
-`DIGITS` holds `mnist/{train,test}/<digit>/` and `usps/{train,test}/<digit>/`. A row a run in
+`DIGITS` holds `mnist/{train,test}/<digit>/` and `usps/{train,test}/<digit>/`; beside it lies CIFAR-10 as
+`cifar10/{train,test}/<class>/`, for the part `corrupted`. A row a run in
 `adaptation.csv`, with the target's validation accuracy of the epoch that each score would have chosen; what
 is there is not computed again. All parts, or those that are named, then the tables as Markdown; `--report`
 computes nothing.
 """
 
 import csv
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageEnhance, ImageFilter
 
 import graft
 from graft.adaptation.selection import SELECTORS
@@ -26,25 +28,31 @@ from graft.runs.files import read_csv, write_csv
 
 FILE = Path(__file__).with_name("adaptation.csv")
 SEEDS = (0, 1, 2)
-# In the order in which they are computed, in all tasks and with all seeds.
-METHODS = (("none", "mcc"), ("cdan", "dann", "self_training"), ("dan", "coral", "afn"))
+FIRST, OTHERS = ("none", "mcc"), ("dann", "cdan", "self_training", "dan", "coral", "afn")
 COMMON = (
     "trainer=cpu",
     "logger=none",
     "callbacks.last.minutes=60",
-    "backbone=simple_cnn",
     "adapt.select=infomax",
 )
 # ADDA's protocol: so many training images of each.
 DRAWN = {"mnist": 2000, "usps": 1800}
+GLYPHS = "glyphs → digits"
 TASKS = {"mnist → usps": ("mnist", "usps"), "usps → mnist": ("usps", "mnist")}
 HOW = (
+    "backbone=simple_cnn",
     *("optimizer=adamw", "optimizer.lr=0.001", "optimizer.head_lr=null"),
     *("data.batch_size=64", "target.batch_size=64", "trainer.max_epochs=80"),
 )
-# Settings beside the method: as the images are, or cut from them at many sizes.
-SETTINGS = {"plain": (), "crops": ("augment=light", "augment.horizontal_flip=0")}
-CROPPED = ("none", "mcc")
+# Settings beside the method: as the images are, cut from them at many sizes, or drawn smaller and larger.
+SIZES = (
+    "_target_: torchvision.transforms.v2.RandomAffine, degrees: 10, translate: [0.1, 0.1], scale: [0.6, 1.4]"
+)
+SETTINGS = {
+    "plain": (),
+    "crops": ("augment=light", "augment.horizontal_flip=0"),
+    "sizes": (f"augment.policy={{{SIZES}}}",),
+}
 Row = dict[str, Any]
 Case = tuple[str, str, str, int]
 
@@ -85,6 +93,8 @@ def trained(path: Path, words: Iterable[str]) -> RunFolder:
     """A run, or the one that is there."""
     if (path / "metrics.json").is_file():
         return RunFolder.open(path)
+    # One that was stopped begins again.
+    shutil.rmtree(path, ignore_errors=True)
     return graft.train([*COMMON, *words, f"hydra.run.dir={path}"])
 
 
@@ -102,9 +112,9 @@ def drawn(data: Path, domain: str, seed: int, runs: Path) -> Path:
     return file
 
 
-def digits(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
+def digits(data: Path, runs: Path, done: set[Case], methods: Sequence[str] = FIRST) -> Iterator[Row]:
     """MNIST and USPS, both ways: 2,000 and 1,800 training images, all official test images."""
-    for methods, seed in product(METHODS, SEEDS):
+    for seed in SEEDS:
         files = {domain: drawn(data, domain, seed, runs) for domain in DRAWN}
         for task, (source, target) in TASKS.items():
             words = ["data=csv", f"data.file={files[source]}", f"data.root={data}", *HOW, f"seed={seed}"]
@@ -112,19 +122,24 @@ def digits(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
             yield from each(task, methods, seed, words, runs, done)
 
 
-def glyphs(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
+def glyphs(data: Path, runs: Path, done: set[Case], methods: Sequence[str] = FIRST) -> Iterator[Row]:
     """Drawn digits to scikit-learn's handwritten ones; and what labels of these would give."""
     words = ["data=glyphs", "data.size=2000", *HOW, "trainer.max_epochs=40"]
     for seed in SEEDS:
         split = [f"seed={seed}", f"data.split_seed={seed}", f"target.split_seed={seed}"]
-        beside = [*words, "data@target=digits", *split]
-        yield from each("glyphs → digits", sum(METHODS, ()), seed, beside, runs, done)
-        case = ("glyphs → digits", "labels", "plain", seed)
-        if case not in done:
+        yield from each(GLYPHS, methods, seed, [*words, "data@target=digits", *split], runs, done)
+        if (case := (GLYPHS, "labels", "plain", seed)) not in done:
             # What labels of the target give: it is a source, and tested as such.
             own = ["data=digits", "data@target=digits", *HOW, "trainer.max_epochs=40", *split]
             row = row_of(case, trained(folder(runs, case), own))
+            done.add(case)
             yield {**row, "target": row["source"]}
+
+
+def others(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
+    """The other methods, on both."""
+    yield from digits(data, runs, done, OTHERS)
+    yield from glyphs(data, runs, done, OTHERS)
 
 
 def each(
@@ -132,7 +147,7 @@ def each(
 ) -> Iterator[Row]:
     """Some methods, and the settings of those that have more than one."""
     for setting, more in SETTINGS.items():
-        for method in methods if setting == "plain" else [name for name in methods if name in CROPPED]:
+        for method in methods if setting == "plain" else [name for name in methods if name in FIRST]:
             case = (task, method, setting, seed)
             if case not in done:
                 yield row_of(case, trained(folder(runs, case), [*words, *more, f"adapt={method}"]))
@@ -143,7 +158,73 @@ def folder(runs: Path, case: Case) -> Path:
     return runs / "-".join(map(str, case)).replace(" → ", "-to-")
 
 
-PARTS = {"digits": digits, "glyphs": glyphs}
+def everything(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
+    """MNIST to USPS, all images of both, in as many steps as are usual."""
+    words = ["data=image_folder", f"data.root={data / 'mnist'}", *HOW, "trainer.max_epochs=6"]
+    words += ["data@target=image_folder", f"target.root={data / 'usps'}"]
+    for seed in SEEDS:
+        yield from each("mnist → usps, all", ("none", "mcc"), seed, [*words, f"seed={seed}"], runs, done)
+
+
+def corrupted(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
+    """CIFAR-10 to CIFAR-10 in noise, blurred and of low contrast: ImageNet's lite0, retrained at 64 px."""
+    cifar = data.parent / "cifar10"
+    for seed in SEEDS:
+        source = spoilt(cifar, runs / f"cifar-as-is-{seed}", seed, lambda image, _: image)
+        for name, spoil in SPOILT.items():
+            target = spoilt(cifar, runs / f"cifar-{name}-{seed}", seed + 100, spoil)
+            words = ["data=image_folder", f"data.root={source}", "data@target=image_folder"]
+            words += [f"target.root={target}", "backbone=efficientnet_lite0", "backbone.image_size=64"]
+            words += ["freeze=full", "trainer.max_epochs=6", "data.batch_size=32", "target.batch_size=32"]
+            for method in ("none", "adabn", "mcc", "self_training"):
+                case = (f"cifar10 → {name}", method, "plain", seed)
+                if case not in done:
+                    found = trained(folder(runs, case), [*words, f"seed={seed}", f"adapt={method}"])
+                    yield row_of(case, found)
+
+
+def noisy(image: Image.Image, seed: int) -> Image.Image:
+    """With Gaussian noise of a deviation of 30 of 255."""
+    pixels = np.asarray(image).astype(float)
+    noise = np.random.default_rng(seed).normal(0, 30, pixels.shape)
+    return Image.fromarray((pixels + noise).clip(0, 255).round().astype(np.uint8))
+
+
+def blurred(image: Image.Image, seed: int) -> Image.Image:
+    """By a Gaussian of 1.5 px."""
+    return image.filter(ImageFilter.GaussianBlur(1.5))
+
+
+def faint(image: Image.Image, seed: int) -> Image.Image:
+    """With a fifth of its contrast."""
+    return ImageEnhance.Contrast(image).enhance(0.2)
+
+
+SPOILT = {"noise": noisy, "blur": blurred, "low contrast": faint}
+
+
+def spoilt(cifar: Path, root: Path, seed: int, spoil: Callable[[Image.Image, int], Image.Image]) -> Path:
+    """A folder of 100 training and 100 test images a class, drawn by the seed and spoilt."""
+    if not root.is_dir():
+        part = root.with_suffix(".part")
+        for split in ("train", "test"):
+            for place, of_class in enumerate(sorted((cifar / split).iterdir())):
+                files = sorted(of_class.iterdir())
+                for index in np.random.default_rng([seed, place]).permutation(len(files))[:100]:
+                    (into := part / split / of_class.name).mkdir(parents=True, exist_ok=True)
+                    with Image.open(files[index]) as image:
+                        spoil(image.convert("RGB"), int(index)).save(into / f"{files[index].stem}.png")
+        part.rename(root)
+    return root
+
+
+PARTS: dict[str, Callable[[Path, Path, set[Case]], Iterator[Row]]] = {
+    "digits": digits,
+    "glyphs": glyphs,
+    "everything": everything,
+    "corrupted": corrupted,
+    "others": others,
+}
 
 
 def told(found: Sequence[float]) -> str:

@@ -8,6 +8,7 @@ source alone, and from nothing. A row a run in `few_labels.csv`; what is there i
 table as Markdown and `few_labels.png`.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -73,6 +74,8 @@ def trained(
     """A run on so many labels a class of the target, or the one that is there."""
     if (path / "metrics.json").is_file():
         return RunFolder.open(path)
+    # One that was stopped begins again.
+    shutil.rmtree(path, ignore_errors=True)
     if task == "mnist → usps":
         words = ["data=csv", f"data.file={drawn(data, 'usps', seed, runs)}", f"data.root={data}"]
     else:
@@ -82,6 +85,7 @@ def trained(
     return graft.train(
         [
             *(word for word in COMMON if not word.startswith("adapt.")),
+            "backbone=simple_cnn",
             *words,
             f"data.shots={shots}",
             "data.val_fraction=0",

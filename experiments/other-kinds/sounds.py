@@ -9,6 +9,7 @@ then the table as Markdown and `sounds.png`; `--report` computes nothing.
 """
 
 import csv
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -88,6 +89,8 @@ def trained(path: Path, *words: str) -> RunFolder:
     """A run, or the one that is there."""
     if (path / "metrics.json").is_file():
         return RunFolder.open(path)
+    # One that was stopped begins again.
+    shutil.rmtree(path, ignore_errors=True)
     return graft.train([*COMMON, *words, f"hydra.run.dir={path}"])
 
 

@@ -8,8 +8,10 @@
 Markdown and `texts.png`; `--report` computes nothing.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,16 +73,18 @@ def main(words: Sequence[str]) -> None:
     done = {(row["target"], row["way"], int(row["labels"]), int(row["seed"])) for row in rows}
     if words[0] != "--report":
         sentences, runs = Path(words[0]).resolve(), Path(words[1]).resolve()
-        for target in words[2:] or TARGETS:
-            for row in computed(target, sentences, runs, done):
+        for seed, target in product(SEEDS, words[2:] or TARGETS):
+            for row in computed(target, seed, sentences, runs, done):
                 rows.append(row)
                 write_csv(FILE, rows)
     print("\n".join(table(rows)))
     figure(rows).savefig(FILE.with_suffix(".png"), dpi=120)
 
 
-def computed(name: str, sentences: Path, runs: Path, done: set[tuple[str, str, int, int]]) -> Iterator[Row]:
-    """The source's network, and then the target's of each way, number of labels and seed."""
+def computed(
+    name: str, seed: int, sentences: Path, runs: Path, done: set[tuple[str, str, int, int]]
+) -> Iterator[Row]:
+    """The source's network, and then the target's of each way and number of labels."""
     target = TARGETS[name]
     files = {"films": sentences / "mr.csv", "reviews": sentences / "cr.csv"}
     for place, task in enumerate(("family", "motifs", "unrelated")):
@@ -88,21 +92,20 @@ def computed(name: str, sentences: Path, runs: Path, done: set[tuple[str, str, i
         if not files[task].is_file():
             runs.mkdir(parents=True, exist_ok=True)
             write_csv(files[task], sequences(task, 500, place))
-    for seed in SEEDS:
-        of_source = [f"data.file={files[target.source]}", "data.test_fraction=0.1", "data.test_seed=0"]
-        how = [*target.network, *RATE, "freeze=full", "augment=words", f"trainer.max_epochs={target.epochs}"]
-        source = trained(runs / f"{target.source}-{seed}", *of_source, *how, f"seed={seed}")
-        if (name, "source", 0, seed) not in done:
-            yield row_of(name, "source", 0, seed, source)
-        for way in WAYS:
-            for labels in SHOTS:
-                if (name, way, labels, seed) in done:
-                    continue
-                few = [f"data.file={files[name]}", "data.test_fraction=0.3", "data.test_seed=0"]
-                few += [f"data.shots={labels}", "data.val_fraction=0", f"data.split_seed={seed}"]
-                few += [*target.network, f"seed={seed}", *words_of(way, target, labels, source.path)]
-                found = trained(runs / f"{name}-{way}-{labels}-{seed}", *few)
-                yield row_of(name, way, labels, seed, found)
+    of_source = [f"data.file={files[target.source]}", "data.test_fraction=0.1", "data.test_seed=0"]
+    how = [*target.network, *RATE, "freeze=full", "augment=words", f"trainer.max_epochs={target.epochs}"]
+    source = trained(runs / f"{target.source}-{seed}", *of_source, *how, f"seed={seed}")
+    if (name, "source", 0, seed) not in done:
+        yield row_of(name, "source", 0, seed, source)
+    for way in WAYS:
+        for labels in SHOTS:
+            if (name, way, labels, seed) in done:
+                continue
+            few = [f"data.file={files[name]}", "data.test_fraction=0.3", "data.test_seed=0"]
+            few += [f"data.shots={labels}", "data.val_fraction=0", f"data.split_seed={seed}"]
+            few += [*target.network, f"seed={seed}", *words_of(way, target, labels, source.path)]
+            found = trained(runs / f"{name}-{way}-{labels}-{seed}", *few)
+            yield row_of(name, way, labels, seed, found)
 
 
 def words_of(way: str, target: Target, labels: int, source: Path) -> list[str]:
@@ -122,6 +125,8 @@ def trained(path: Path, *words: str) -> RunFolder:
     """A run, or the one that is there."""
     if (path / "metrics.json").is_file():
         return RunFolder.open(path)
+    # One that was stopped begins again.
+    shutil.rmtree(path, ignore_errors=True)
     return graft.train([*COMMON, *words, f"hydra.run.dir={path}"])
 
 
@@ -161,12 +166,17 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     for name, target in TARGETS.items():
         for way, called in WAYS.items():
             spreads = [values(rows, name, way, labels) for labels in SHOTS]
-            told = [f"{s.mean:.3f} ± {s.deviation or 0:.3f}" if s else "–" for s in spreads]
-            yield f"| {target.name} | {called} | {' | '.join(told)} |"
+            yield f"| {target.name} | {called} | {' | '.join(map(told, spreads))} |"
     for name, target in TARGETS.items():
         if source := values(rows, name, "source", 0):
-            reached = f"{source.mean:.3f} ± {source.deviation or 0:.3f}"
-            yield f"\n{target.source}, the source of {name}, tested: {reached}"
+            yield f"\n{target.source}, the source of {name}, tested: {told(source)}"
+
+
+def told(of: Any) -> str:
+    """Mean and deviation, where there is one."""
+    if of is None:
+        return "–"
+    return f"{of.mean:.3f}" if of.deviation is None else f"{of.mean:.3f} ± {of.deviation:.3f}"
 
 
 def values(rows: Sequence[Row], target: str, way: str, labels: int) -> Any:
@@ -197,7 +207,7 @@ def figure(rows: Sequence[Row]) -> Figure:
         axes.xaxis.set_major_formatter("{x:.0f}")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy (share of texts)")
-    panels[1].set_xlabel(f"labels a class (log scale); means of {len(SEEDS)} seeds, bands ± 1 deviation")
+    panels[1].set_xlabel(f"labels a class (log scale); means of up to {len(SEEDS)} seeds, bands ± 1 deviation")
     handles, names = panels[0].get_legend_handles_labels()
     drawn.legend(handles, names, loc="outside lower center", ncols=len(handles))
     return drawn
