@@ -1,6 +1,6 @@
 """What finished runs give without another training: views of an image, soups, folds as one model.
 
-    .venv/bin/python experiments/better/better.py PHOTOS CIFAR10 outputs/better
+    .venv/bin/python experiments/better/better.py PHOTOS CIFAR10 outputs/better [photos|digits ...]
     .venv/bin/python experiments/better/better.py --report
 
 `PHOTOS` holds `{train,val}/{ants,bees}/`, `CIFAR10` holds `{train,test}/<class>/`. A row a task, repetition
@@ -76,11 +76,12 @@ def main(words: Sequence[str]) -> None:
     """Compute what is missing, then tell."""
     rows: list[Row] = list(read_csv(FILE)) if FILE.exists() else []
     if words[0] != "--report":
-        photos, cifar, runs = (Path(word).resolve() for word in words)
+        photos, cifar, runs = (Path(word).resolve() for word in words[:3])
         done = {(row["task"], int(row["repetition"]), row["way"]) for row in rows}
         done_with(["data=glyphs", "data.size=2000", "freeze=full", "optimizer=adamw"], runs / "glyphs")
         for repetition, (name, task) in product(REPETITIONS, tasks(photos, cifar, runs).items()):
-            if not all((name, repetition, way) in done for way in WAYS):
+            wanted = name in (words[3:] or (name,))
+            if wanted and not all((name, repetition, way) in done for way in WAYS):
                 found = list(measured(name, task, repetition, runs / f"{name}-{repetition}"))
                 rows += [row for row in found if (name, repetition, row["way"]) not in done]
                 write_csv(FILE, rows)
