@@ -187,7 +187,9 @@ def figure(rows: Sequence[Row]) -> Figure:
     """Gains with their paired intervals, a panel a task."""
     names = list(dict.fromkeys(row["task"] for row in rows))
     drawn = Figure(figsize=(4 * len(names), 3.6), layout="constrained")
-    for axes, task in zip(drawn.subplots(1, len(names), sharex=True, squeeze=False)[0], names, strict=True):
+    for axes, task in zip(
+        drawn.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0], names, strict=True
+    ):
         axes.axvline(0, color=GREY, linewidth=1)
         for place, way in enumerate(WAYS):
             own = [row for row in rows if (row["task"], row["way"]) == (task, way)]

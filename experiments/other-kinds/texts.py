@@ -207,7 +207,9 @@ def figure(rows: Sequence[Row]) -> Figure:
         axes.xaxis.set_major_formatter("{x:.0f}")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy (share of texts)")
-    panels[1].set_xlabel(f"labels a class (log scale); means of up to {len(SEEDS)} seeds, bands ± 1 deviation")
+    panels[1].set_xlabel(
+        f"labels a class (log scale); means of up to {len(SEEDS)} seeds, bands ± 1 deviation"
+    )
     handles, names = panels[0].get_legend_handles_labels()
     drawn.legend(handles, names, loc="outside lower center", ncols=len(handles))
     return drawn
