@@ -7,6 +7,7 @@
 and way in `better.csv`; what is there is not computed again. Then the table as Markdown and `better.png`.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -93,6 +94,8 @@ def done_with(words: Sequence[str], path: Path) -> RunFolder:
     """A run, or the one that is there."""
     if (path / "metrics.json").is_file():
         return RunFolder.open(path)
+    # One that was stopped begins again.
+    shutil.rmtree(path, ignore_errors=True)
     return graft.train([*COMMON, *words, f"hydra.run.dir={path}"])
 
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from graft.data.levels import AS_DECLARED, Levels
-from graft.deploy.program import levels_in, main, probabilities
+from graft.deploy.program import levels_in, main
+from graft.evaluation.none_of_these import softmax
 
 PREPROCESSING = {
     "resize": 8,
@@ -140,5 +141,5 @@ def test_levels_without_an_end_are_read_back() -> None:
 
 
 def test_probabilities_of_large_logits_are_numbers() -> None:
-    found = probabilities(np.array([[1e4, 0.0], [-1e4, -1e4]], np.float32), 1.0)
+    found = softmax(np.array([[1e4, 0.0], [-1e4, -1e4]], np.float32), 1.0)
     assert found.tolist() == [[1.0, 0.0], [0.5, 0.5]]

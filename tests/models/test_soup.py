@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from graft.models.soup import Tried, greedy, mean_state, unfit
+from graft.models.soup import Tried, greedy, mean_state
+from graft.models.wise_ft import unfit
 
 
 def test_ingredients_are_tried_from_the_best_and_stay_where_nothing_is_lost() -> None:

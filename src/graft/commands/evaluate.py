@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
 
 from graft.configuration.schema import Config
 from graft.data import SampleData, Splits
@@ -11,11 +10,10 @@ from graft.data.model_classes import in_order_of
 from graft.data.splits import to_test
 from graft.data.views import views
 from graft.errors import GraftError
-from graft.evaluation.assessment import INTERVAL, Metrics, spelled
+from graft.evaluation.assessment import Metrics
 from graft.evaluation.fall import fall, told_fall
 from graft.models import load_bundle
 from graft.models.wise_ft import move_towards_source
-from graft.reporting.console import PlainConsole
 from graft.reporting.few import few_errors
 from graft.runs import RunFolder
 from graft.runs.bundles import is_crossval
@@ -33,6 +31,7 @@ from graft.training.testing import (
     loading_for,
     make_tester,
     run_test,
+    show_test,
     tested_module,
     write_test,
 )
@@ -108,11 +107,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> Metrics:
         metrics |= on_unknown.metrics
         print("\n".join(on_unknown.notes))
     write_json(folder.metrics_file, metrics)
-    table = Table("metric", config["split"], "95 % interval", box=None)
-    for key in metrics:
-        if key.startswith(("test/", "unknown/")) and not key.endswith((INTERVAL, "/errors", "/samples")):
-            table.add_row(key.removeprefix("test/"), *spelled(metrics, key))
-    PlainConsole().print(table)
+    show_test(metrics, config["split"])
     if few := few_errors(metrics):
         print(few)
     if others:

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
-from rich.table import Table
 
 from graft.configuration.schema import Config
 from graft.data import SampleDataModule
 from graft.data.model_classes import in_order_of
 from graft.errors import GraftError
-from graft.evaluation.assessment import INTERVAL, Metrics, spelled
+from graft.evaluation.assessment import Metrics
 from graft.models import Bundle, load_bundle, save_bundle
-from graft.models.soup import Tried, check_alike, greedy, mean_state, unfit
-from graft.reporting.console import PlainConsole
+from graft.models.soup import Tried, check_alike, greedy, mean_state
+from graft.models.wise_ft import unfit
 from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv, write_json, write_yaml
+from graft.runs.folder import refuse_taken
 from graft.runs.recorded import trusted_config
 from graft.runs.records import find_runs
 from graft.sources.opening import open_for_model
@@ -30,6 +30,7 @@ from graft.training.testing import (
     loading_for,
     make_tester,
     run_test,
+    show_test,
     tested_module,
     write_test,
 )
@@ -45,6 +46,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
             cannot be had.
     """
     check_device(config["accelerator"], key="accelerator")
+    refuse_taken(path)
     folders = ingredients(config["runs"])
     names = [folder.path.name for folder in folders]
     bundles = [load_bundle(folder.path, config["trust"]) for folder in folders]
@@ -76,7 +78,6 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     tried = greedy(scores, validated)
     for line in told(tried, names, scores):
         print(line)
-    folder = RunFolder.claim(path)
     taken = [each.ingredient for each in tried if each.taken]
     metrics: Metrics = {"val/accuracy": max(each.score for each in tried if each.taken)}
     plain = None
@@ -89,6 +90,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     bundle.temperature = 1.0
     score = recorded.get("known")
     settle(bundle, loading, loading.ordered_loader, tester, calibrates=calibrated, score=score)
+    folder = RunFolder.claim(path)
     if plain is not None:
         result = tested(bundle, tester, loading, "test")
         temperature = bundle.temperature if calibrated else None
@@ -114,7 +116,7 @@ def run(config: Config, path: Path, overrides: list[str]) -> RunFolder:
     write_csv(path / "soup.csv", rows)
     write_json(folder.metrics_file, metrics)
     folder.set_status("finished")
-    show(metrics)
+    show_test(metrics, "test")
     if plain is not None:
         print(told_gain(metrics, "soup", f"{names[tried[0].ingredient]}, the best on validation"))
     print(path)
@@ -165,13 +167,3 @@ def told(tried: Sequence[Tried], names: Sequence[str], scores: Sequence[float]) 
         f"{'taken' if each.taken else 'left out'}"
         for each in tried
     ]
-
-
-def show(metrics: Metrics) -> None:
-    """One table of the test."""
-    table = Table("metric", "test", "95 % interval", box=None)
-    for key in metrics:
-        if key.startswith("test/") and not key.endswith((INTERVAL, "/errors")):
-            table.add_row(key.removeprefix("test/"), *spelled(metrics, key))
-    if table.row_count:
-        PlainConsole().print(table)

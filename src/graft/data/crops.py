@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Boxes = NDArray[np.int64]
 Sizes = NDArray[np.int64]
@@ -57,6 +58,24 @@ def random_resized_boxes(sizes: Sizes, scale: Sequence[float], uniform: Floats) 
     extents = np.where(any_fits, first, _largest(sizes))
     corners = np.where(any_fits, _below(sizes - extents + 1, uniform[:, :2]), (sizes - extents) // 2)
     return np.concatenate([corners, extents], 1)
+
+
+def middle_resized(image: Image.Image, side: int, sampling: int) -> Image.Image:
+    """The middle of a long image's resized version, `LONGEST` times as long as wide, without the rest of it.
+
+    Its centre, and so the crop that evaluation takes, is that of the whole, but for rounding. `sampling` is
+    Pillow's number.
+    """
+    shorter, longer = min(image.size), max(image.size)
+    whole = side * longer // shorter
+    # An even number of px is left out on each side, so the centre is rounded as in the whole image.
+    kept = LONGEST * side + (whole - LONGEST * side) % 4
+    before = (whole - kept) // 2
+    start, end = (place * longer / whole for place in (before, before + kept))
+    across = image.width > image.height
+    box = (start, 0, end, image.height) if across else (0, start, image.width, end)
+    size = (kept, side) if across else (side, kept)
+    return image.resize(size, sampling, box)
 
 
 def _largest(sizes: Sizes) -> Sizes:

@@ -22,6 +22,7 @@ from graft.data.crops import (
     Boxes,
     centre_boxes,
     corner_boxes,
+    middle_resized,
     random_boxes,
     random_resized_boxes,
 )
@@ -79,7 +80,7 @@ class ImageTransform:
         resizes = self.crop_scale is None or (self.shrinks and min(image.size) > side)
         squashes = self.crop_scale is None and self.preprocessing.squash
         if resizes and not squashes and max(image.size) > LONGEST * min(image.size):
-            image = _middle_resized(image, side, mode)
+            image = middle_resized(image, side, pil_modes_mapping[mode])
         elif self.crop_scale is None:
             sides = [side, side] if squashes else [side]
             image = functional.resize(image, sides, mode, antialias=True)
@@ -167,23 +168,6 @@ class ImageTransform:
             for values in (self.preprocessing.mean, self.preprocessing.std)
         )
         return mean, std
-
-
-def _middle_resized(image: Image.Image, side: int, mode: InterpolationMode) -> Image.Image:
-    """The middle of a long image's resized version, `LONGEST` times as long as wide, without the rest of it.
-
-    Its centre, and so the crop that evaluation takes, is that of the whole, but for rounding.
-    """
-    shorter, longer = min(image.size), max(image.size)
-    whole = side * longer // shorter
-    # An even number of px is left out on each side, so the centre is rounded as in the whole image.
-    kept = LONGEST * side + (whole - LONGEST * side) % 4
-    before = (whole - kept) // 2
-    start, end = (place * longer / whole for place in (before, before + kept))
-    across = image.width > image.height
-    box = (start, 0, end, image.height) if across else (0, start, image.width, end)
-    size = (kept, side) if across else (side, kept)
-    return image.resize(size, pil_modes_mapping[mode], box)
 
 
 def _tensor_or_image(pixels: Pixels, mode: InterpolationMode) -> Tensor | Image.Image:

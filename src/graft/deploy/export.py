@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from graft.configuration.version import DISTRIBUTION, __version__
@@ -98,8 +97,7 @@ def _batches(bundle: Bundle, data: SampleData, indices: Indices) -> Iterator[int
         with suppress(SampleError):
             prepared.append(bundle.transform.prepare(data.samples[index]))
         if prepared and (len(prepared) == _BATCH or place == len(chosen)):
-            nothing = np.zeros(len(prepared), np.int64)
-            batch = bundle.transform.finish(prepared, None, nothing, nothing)
+            batch = bundle.finished(prepared)
             assert isinstance(batch, Tensor)
             yield batch.numpy()
             prepared.clear()

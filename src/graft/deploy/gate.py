@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graft.backbones.inputs import moved
 from graft.data.images import read_image
 from graft.data.samples import SampleError
 from graft.deploy.closed import Said, run_closed
@@ -58,12 +57,9 @@ def reference(bundle: Bundle, images: Sequence[str], most: int = IMAGES) -> Refe
     prepared: list[object] = []
 
     def answer() -> None:
-        nothing = np.zeros(len(prepared), np.int64)
-        given = moved(bundle.transform.finish(prepared, None, nothing, nothing), weight.device, weight.dtype)
-        logits.append(bundle.model(given).float().cpu().numpy())
+        logits.append(bundle.passed(bundle.finished(prepared))[1].numpy())
         prepared.clear()
 
-    weight = next(bundle.model.parameters())
     with plain_torch(), torch.inference_mode():
         for name in images:
             if len(names) == most:

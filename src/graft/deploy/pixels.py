@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from graft.data.crops import LONGEST, centre_boxes
+from graft.data.crops import LONGEST, centre_boxes, middle_resized
 
 
 def resized(image: Image.Image, how: Mapping[str, Any]) -> NDArray[np.uint8]:
@@ -26,7 +26,7 @@ def resized(image: Image.Image, how: Mapping[str, Any]) -> NDArray[np.uint8]:
     if how["squash"]:
         size = side, side
     elif longer > LONGEST * shorter:
-        return np.array(_middle_resized(image, side, sampling))
+        return np.array(middle_resized(image, side, sampling))
     else:
         long_side = int(side * longer / shorter)
         size = (side, long_side) if image.width <= image.height else (long_side, side)
@@ -45,15 +45,3 @@ def network_input(pixels: Sequence[NDArray[np.uint8]], how: Mapping[str, Any]) -
         into -= mean
         into /= std
     return normalised
-
-
-def _middle_resized(image: Image.Image, side: int, sampling: Image.Resampling) -> Image.Image:
-    """The middle of a long image's resized version, as `graft.data.image_transform` cuts it."""
-    shorter, longer = min(image.size), max(image.size)
-    whole = side * longer // shorter
-    kept = LONGEST * side + (whole - LONGEST * side) % 4
-    before = (whole - kept) // 2
-    start, end = (place * longer / whole for place in (before, before + kept))
-    across = image.width > image.height
-    box = (start, 0, end, image.height) if across else (0, start, image.width, end)
-    return image.resize((kept, side) if across else (side, kept), sampling, box)

@@ -23,7 +23,7 @@ from graft.data.samples import SampleError
 from graft.deploy.engines import Engine, Network
 from graft.deploy.pixels import network_input, resized
 from graft.errors import GraftError
-from graft.evaluation.none_of_these import judge
+from graft.evaluation.none_of_these import judge, softmax
 from graft.models.prediction import Judged, named
 from graft.sources.opening import levels_of
 from graft.sources.prediction import find_files
@@ -132,7 +132,7 @@ def rows_of(
     judged = None
     if card["known"] is not None:
         judged = Judged(*judge(answered.features, answered.logits, card["known"], arrays))
-    shares = probabilities(answered.logits, card["temperature"])
+    shares = softmax(answered.logits, card["temperature"])
     predictions = named(card["class_names"], shares.tolist(), judged)
     return [row_of(name, said, top_k) for name, said in zip(answered.names, predictions, strict=True)]
 
@@ -143,14 +143,6 @@ def remembered(folder: Path) -> dict[str, NDArray[np.float64]]:
         return {}
     with np.load(folder / KNOWN) as arrays:
         return {name: arrays[name].astype(np.float64) for name in arrays.files}
-
-
-def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    """softmax(z / T) of logits `(N, C)`, in double precision as `graft predict` has it."""
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
-    return shares
 
 
 def levels_in(card: Mapping[str, Any]) -> AllLevels | None:

@@ -110,7 +110,7 @@ def script_engine(job: Mapping[str, Any]) -> Engine:
             paths = map(Path, islice(following, count))
             pixels = [script.resized(script.read_image(path, levels=levels), how) for path in paths]
             logits = network(script.network_input(pixels, how))[0]
-            return script.probabilities(logits, card["temperature"])
+            return script.softmax(logits, card["temperature"])
 
         return call
 

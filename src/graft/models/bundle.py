@@ -90,9 +90,9 @@ class Bundle:
     @torch.inference_mode()
     def probabilities(self, given: Input) -> Tensor:
         """Preprocessed samples, of images `(N, 3, H, W)`, to probabilities `(N, C)`, float32."""
-        return probabilities_of(self._passed(given)[1], self.temperature)
+        return probabilities_of(self.passed(given)[1], self.temperature)
 
-    def _passed(self, given: Input) -> tuple[Tensor, Tensor]:
+    def passed(self, given: Input) -> tuple[Tensor, Tensor]:
         """Features `(N, D)` and logits `(N, C)` of preprocessed samples, float32."""
         weight = next(self.model.parameters())
         features = self.backbone(moved(given, weight.device, weight.dtype))
@@ -131,7 +131,7 @@ class Bundle:
     def answers(self, prepared: Sequence[Any]) -> list[Prediction]:
         """The second half, for samples as `prepare` gave them, all in one batch."""
         with plain_torch(), torch.inference_mode():
-            features, logits = self._passed(self.finished(prepared))
+            features, logits = self.passed(self.finished(prepared))
             judged = None if self.known is None else self.known.judge(features, logits)
             return self.named(probabilities_of(logits, self.temperature), judged)
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from graft.errors import GraftError
 from graft.models.bundle import Bundle
@@ -56,21 +55,6 @@ def mean_state(states: Sequence[State]) -> dict[str, Tensor]:
         else:
             mean[key] = first.clone()
     return mean
-
-
-def unfit(model: torch.nn.Module, states: Sequence[State]) -> list[str]:
-    """The layers whose running statistics differ among state dicts, so that their mean fits none."""
-    return [
-        name
-        for name, layer in model.named_modules()
-        if isinstance(layer, _BatchNorm)
-        and layer.running_mean is not None
-        and any(
-            not torch.equal(state[f"{name}.{statistic}"], states[0][f"{name}.{statistic}"])
-            for state in states[1:]
-            for statistic in ("running_mean", "running_var")
-        )
-    ]
 
 
 def check_alike(bundles: Mapping[str, Bundle]) -> None:

@@ -1,10 +1,10 @@
 """WiSE-FT: weights between those that a fine-tune began with and those that it ended with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from graft.configuration.building import build
@@ -60,10 +60,19 @@ def move_towards_source(bundle: Bundle, path: str | Path, alpha: float) -> list[
     backbone.load_state_dict(between(source_state, tuned_state, alpha))
     if alpha in (0, 1):
         return []
+    return [f"backbone.{name}" for name in unfit(backbone, [source_state, tuned_state])]
+
+
+def unfit(model: nn.Module, states: Sequence[Mapping[str, Tensor]]) -> list[str]:
+    """The layers whose running statistics differ among state dicts, so that their mean fits none."""
     return [
-        f"backbone.{name}"
-        for name, layer in backbone.named_modules()
+        name
+        for name, layer in model.named_modules()
         if isinstance(layer, _BatchNorm)
         and layer.running_mean is not None
-        and not torch.equal(source_state[key := f"{name}.running_mean"], tuned_state[key])
+        and any(
+            not torch.equal(state[f"{name}.{statistic}"], states[0][f"{name}.{statistic}"])
+            for state in states[1:]
+            for statistic in ("running_mean", "running_var")
+        )
     ]

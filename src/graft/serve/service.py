@@ -4,8 +4,9 @@ import asyncio
 import io
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -70,14 +71,9 @@ class Service:
         Raises:
             Refused: there is no room for them, they take too long, or one would unpack to too much.
         """
-        try:
-            with self.batches.announced(len(uploads)) as place:
-                answers = [self._predicted(upload, place) for upload in uploads]
-                return await asyncio.wait_for(_all(answers), self.limits.seconds)
-        except Full:
-            raise Refused(503, f"{self.batches.held:,} files wait for an answer; try again") from None
-        except (asyncio.TimeoutError, TimeoutError):
-            raise Refused(503, f"no answer within {self.limits.seconds:g} s; try again") from None
+        with self._announced(len(uploads)) as place:
+            answers = [self._predicted(upload, place) for upload in uploads]
+            return await asyncio.wait_for(_all(answers), self.limits.seconds)
 
     async def looked_at(self, upload: Upload, label: str | None, bare: bool) -> tuple[bytes, str]:
         """What the network looked at, as a PNG, and the class that it speaks for.
@@ -96,20 +92,30 @@ class Service:
             raise Refused(404, f"what this network looked at in {self.bundle.kind.plural} cannot be shown")
         if label is not None and label not in names:
             raise Refused(422, "there is no such class; GET /about names them")
+        with self._announced(1) as place:
+            # It takes its turn at the network by the lock; no batch is to wait for it.
+            place.leave()
+            draw = partial(self._drawn, upload, label, bare)
+            drawing = asyncio.get_running_loop().run_in_executor(self._readers, draw)
+            drawn = await asyncio.wait_for(drawing, self.limits.seconds)
+        if isinstance(drawn, Unreadable):
+            raise Refused(422, f"{upload.name}: {drawn.error}")
+        return drawn
+
+    @contextmanager
+    def _announced(self, count: int) -> Iterator[Place]:
+        """Room for so many samples within the block, which is to end in time.
+
+        Raises:
+            Refused: there is none, or it took too long.
+        """
         try:
-            with self.batches.announced(1) as place:
-                # It takes its turn at the network by the lock; no batch is to wait for it.
-                place.leave()
-                draw = partial(self._drawn, upload, label, bare)
-                drawing = asyncio.get_running_loop().run_in_executor(self._readers, draw)
-                drawn = await asyncio.wait_for(drawing, self.limits.seconds)
+            with self.batches.announced(count) as place:
+                yield place
         except Full:
             raise Refused(503, f"{self.batches.held:,} files wait for an answer; try again") from None
         except (asyncio.TimeoutError, TimeoutError):
             raise Refused(503, f"no answer within {self.limits.seconds:g} s; try again") from None
-        if isinstance(drawn, Unreadable):
-            raise Refused(422, f"{upload.name}: {drawn.error}")
-        return drawn
 
     async def _predicted(self, upload: Upload, place: Place) -> Prediction | Unreadable:
         read = partial(self._prepared, upload)
@@ -148,8 +154,7 @@ class Service:
         prepared = self._prepared(upload)
         if isinstance(prepared, Unreadable):
             return prepared
-        nothing = np.zeros(1, np.int64)
-        inputs: Any = self.bundle.transform.finish([prepared], None, nothing, nothing)
+        inputs: Any = self.bundle.finished([prepared])
         with self._network:
             chosen = label or self.bundle.answers([prepared])[0].label
             strength = self.heatmaps.maps(inputs, [self.bundle.class_names.index(chosen)])[0]

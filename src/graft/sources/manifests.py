@@ -11,7 +11,7 @@ from graft.data.formats import suffixes
 from graft.data.sample_data import SampleData
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Rows
-from graft.sources.parts import PARTS, NamedFiles, divided, number_classes, part_of, parts_of, unlabelled
+from graft.sources.parts import PARTS, NamedFiles, divided, number_classes, part_of, parts_of
 
 # Columns that are read where they are there.
 OPTIONAL = ("split", "group")
@@ -36,8 +36,7 @@ def csv_manifest(file: str, root: str | None = None, label: str | None = "label"
     """
     source = f"data.file={file}"
     folder, parts, notes = listed_files(source, file, root, label, "images", suffixes())
-    data = number_classes(source, folder, parts, notes)
-    return unlabelled(data) if label is None else data
+    return number_classes(source, folder, parts, notes, labelled=label is not None)
 
 
 def listed_files(

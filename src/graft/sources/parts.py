@@ -70,9 +70,10 @@ def number_classes(
     untrainable: str | None = None,
     read: Callable[[Path, Sequence[str], Sequence[int]], Samples] = file_images,
     kind: Kind = IMAGES,
+    labelled: bool = True,
 ) -> SampleData:
     """As `numbered`, of files below `root`; `read` makes samples of root, names and labels."""
-    return numbered(source, parts, partial(read, root), kind, notes, untrainable)
+    return numbered(source, parts, partial(read, root), kind, notes, untrainable, labelled)
 
 
 def numbered(
@@ -82,6 +83,7 @@ def numbered(
     kind: Kind = IMAGES,
     notes: Sequence[str] = (),
     untrainable: str | None = None,
+    labelled: bool = True,
 ) -> SampleData:
     """Give every class its index, in the sorted order of the names.
 
@@ -95,6 +97,7 @@ def numbered(
         kind: of the samples.
         notes: as `SampleData`'s.
         untrainable: as `SampleData`'s, if it is known already.
+        labelled: whether the classes say anything; else there is one, `NO_CLASS` (see `unlabelled`).
 
     Raises:
         GraftError: there are no samples.
@@ -111,7 +114,8 @@ def numbered(
         lists[part] = samples(images.names, [index_of[name] for name in images.classes])
     groups = [group for images in parts.values() for group in images.groups]
     untrainable = untrainable or _untrainable(source, parts, class_names)
-    return SampleData(class_names, lists, notes, groups or None, untrainable=untrainable, kind=kind)
+    data = SampleData(class_names, lists, notes, groups or None, untrainable=untrainable, kind=kind)
+    return data if labelled else unlabelled(data)
 
 
 def unlabelled(data: SampleData) -> SampleData:

@@ -14,7 +14,7 @@ from graft.data.sound_samples import file_sounds
 from graft.data.sounds import SUFFIXES, rate_and_seconds
 from graft.sources.folders import data_folder, find_classes
 from graft.sources.manifests import listed_files
-from graft.sources.parts import NamedFiles, number_classes, unlabelled
+from graft.sources.parts import NamedFiles, number_classes
 from graft.sources.walk import SOUND_FILES, Walk
 
 # Of all sounds, in percent, those that are shown whole where nobody says how many seconds are; and at most.
@@ -76,8 +76,7 @@ def audio_csv(
     source = f"data.file={file}"
     folder, parts, notes = listed_files(source, file, root, label, "sounds", SUFFIXES)
     kind = _kind(folder, parts, Sounds(sample_rate, n_fft, hop, mels, seconds, f_min, f_max))
-    data = number_classes(source, folder, parts, notes, None, file_sounds, kind)
-    return unlabelled(data) if label is None else data
+    return number_classes(source, folder, parts, notes, None, file_sounds, kind, label is not None)
 
 
 def _kind(folder: Path, parts: Mapping[str, NamedFiles], asked: Sounds) -> Sounds:

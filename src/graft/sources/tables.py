@@ -19,7 +19,7 @@ from graft.data.samples import Samples
 from graft.errors import GraftError
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows
-from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of, unlabelled
+from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
 from graft.sources.prediction import Found
 from graft.sources.texts import OPTIONAL, left_out, places
 
@@ -112,8 +112,8 @@ def table_csv(
         return row_samples(names, labels, {c: [values[p] for p in places] for c, values in table.items()})
 
     ordered = {part: parts[part] for part in PARTS if part in parts} or parts
-    numbers_of = numbered(source, ordered, samples, ROWS, [*notes, *divided(ordered)])
-    return unlabelled(numbers_of) if label is None else numbers_of
+    notes = [*notes, *divided(ordered)]
+    return numbered(source, ordered, samples, ROWS, notes, labelled=label is not None)
 
 
 def listed_rows(source: str, data: Mapping[str, Any]) -> Found:

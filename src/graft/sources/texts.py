@@ -14,7 +14,7 @@ from graft.data.text_kind import TEXTS
 from graft.errors import GraftError, did_you_mean
 from graft.runs.csv_rows import Row
 from graft.sources.delimited import read_rows, read_text
-from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of, unlabelled
+from graft.sources.parts import PARTS, NamedFiles, divided, numbered, part_of, parts_of
 from graft.sources.prediction import Found
 
 # Columns that are read where they are there, if no others are named.
@@ -79,8 +79,8 @@ def text_csv(
         return text_samples(names, labels, [text_of[name] for name in names])
 
     ordered = {part: parts[part] for part in PARTS if part in parts} or parts
-    numbers = numbered(source, ordered, samples, TEXTS, [*notes, *divided(ordered)])
-    return unlabelled(numbers) if label is None else numbers
+    notes = [*notes, *divided(ordered)]
+    return numbered(source, ordered, samples, TEXTS, notes, labelled=label is not None)
 
 
 def places(source: str, columns: Sequence[str], asked: Mapping[str, str]) -> dict[str, int]:

@@ -6,17 +6,19 @@ from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from rich.table import Table
 from torch import Tensor
 
 from graft.data import SampleData, SampleDataModule, Splits, evaluation_transform
 from graft.errors import GraftError
 from graft.evaluation.answers import Answers
-from graft.evaluation.assessment import Metrics
+from graft.evaluation.assessment import INTERVAL, Metrics, spelled
 from graft.evaluation.calibration import at_bound, fit_temperature
 from graft.evaluation.unknown import known_metrics
 from graft.models.bundle import Bundle
 from graft.models.known import Known
 from graft.processes.lightning import lone_trainer
+from graft.reporting.console import PlainConsole
 from graft.runs import RunFolder
 from graft.runs.log import say
 from graft.tasks import SingleLabel, Task
@@ -159,6 +161,16 @@ def write_test(
         told = known_metrics(none, sets, result.labels.numpy())
         metrics |= {f"test/{key}": value for key, value in told.items()}
     return metrics if temperature is None else {**metrics, "temperature": temperature}
+
+
+def show_test(metrics: Metrics, heading: str) -> None:
+    """Print one table of a test's numbers with their intervals, where there are some."""
+    table = Table("metric", heading, "95 % interval", box=None)
+    for key in metrics:
+        if key.startswith(("test/", "unknown/")) and not key.endswith((INTERVAL, "/errors", "/samples")):
+            table.add_row(key.removeprefix("test/"), *spelled(metrics, key))
+    if table.row_count:
+        PlainConsole().print(table)
 
 
 def calibration_line(metrics: Metrics) -> str:
