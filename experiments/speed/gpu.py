@@ -65,7 +65,7 @@ class Batches:
             if self.cached:
                 at = (step % 2) * self.batch
                 images = normalised(images[at : at + self.batch].to(self.device, non_blocking=True))
-            yield {"image": images, "label": self.labels, "index": self.labels}
+            yield {"input": images, "target": self.labels, "index": self.labels}
         self.seconds /= self.steps - 1 - warm
 
 

@@ -115,7 +115,7 @@ class InMemory:
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randint(0, len(self.images), (len(self), self.case.batch))
-        return self.timed({"image": self.images[at], "label": self.labels[at], "index": at} for at in order)
+        return self.timed({"input": self.images[at], "target": self.labels[at], "index": at} for at in order)
 
     def timed(self, batches: Iterator[Any]) -> Iterator[Any]:
         """The batches, with the time of each request written down."""

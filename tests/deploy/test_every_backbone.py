@@ -32,7 +32,7 @@ def moved_statistics(name: str, photos: list[str]) -> Bundle:
     backbone = build_later(compose("train", words)[0]["backbone"], "backbone")()
     head = linear(backbone.width, 3)
     bundle = Bundle(backbone, head, ["a", "b", "c"], backbone.preprocessing, HowTested(16))
-    inputs = [bundle._finished([bundle._prepare(photo) for photo in photos[start::4]]) for start in range(4)]
+    inputs = [bundle.finished([bundle.prepare(photo) for photo in photos[start::4]]) for start in range(4)]
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             # The mean of all batches: after a few, a running one is still that of a new network.

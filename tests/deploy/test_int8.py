@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from graft.deploy.closed import Said
 from graft.deploy.gate import Reference
-from graft.deploy.int8 import check_dynamic, kept, told
+from graft.deploy.int8 import check_dynamic, kept, settings_anew, told
 from graft.errors import GraftError
+from graft.evaluation.none_of_these import label_sets, softmax, unit
+from graft.models.known import Known, Settings
 
 NAMES = [f"{place:03d}.png" for place in range(200)]
 LABELS = {name: "ant" if place % 2 else "bee" for place, name in enumerate(NAMES)}
@@ -46,6 +49,24 @@ def test_other_images_are_refused() -> None:
     said = Said(NAMES[1:], with_wrong(set())[1:], NOTHING[1:], NOTHING[1:])
     with pytest.raises(GraftError, match="other validation images"):
         kept(known, said, LABELS)
+
+
+def test_8_bits_are_judged_by_what_they_say_themselves() -> None:
+    """Their features lie off those of the floats, whose threshold would call most of them unknown."""
+    stream = np.random.default_rng(0)
+    bank = stream.normal(size=(100, 8)) + 3
+    features = (bank[stream.integers(100, size=200)] + stream.normal(size=(200, 8))).astype(np.float32)
+    logits = stream.normal(size=(200, 2)).astype(np.float32)
+    in_floats = Settings("knn", 5, 0.7, threshold=-0.01, limit=1.0, samples=200)
+    known = Known(in_floats, {"bank": unit(bank)})
+    anew = settings_anew(known, Said(NAMES, with_wrong(set()), logits, features), LABELS, ["ant", "bee"])
+    scores = known.scores(torch.from_numpy(features), torch.from_numpy(logits)).numpy()
+    assert (scores >= in_floats.threshold).mean() < 0.1
+    assert 0.93 < (scores >= anew.threshold).mean() < 0.98
+    sets = label_sets(softmax(logits, 0.7), anew.limit)
+    true = [["ant", "bee"].index(LABELS[name]) for name in NAMES]
+    assert 0.88 < sets[np.arange(200), true].mean() < 0.93
+    assert (anew.score, anew.neighbours, anew.temperature) == ("knn", 5, 0.7)
 
 
 def test_dynamic_is_for_linear_layers_and_patches_alone() -> None:

@@ -141,6 +141,7 @@ def test_what_a_library_prints_is_no_answer(monkeypatch, tmp_path: Path) -> None
         "    print('a library greets')\n"
         "    return lambda images: print('and goes on')\n"
         "def levels_in(card):\n    return None\n"
+        "def known_by(folder, card, model):\n    return None\n"
     )
     (tmp_path / "predict.py").write_text(engine)
     (tmp_path / "model.json").write_text(json.dumps({"preprocessing": {}}))

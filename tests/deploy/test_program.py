@@ -29,7 +29,7 @@ CARD = {
     "temperature": 2.0,
     "preprocessing": PREPROCESSING,
     "levels": None,
-    "known": None,
+    "known": {},
     "batch_size": 2,
 }
 
@@ -94,7 +94,7 @@ def test_the_most_probable_classes_and_the_batch_size_are_the_callers(folder, ca
 
 def test_what_is_known_is_said_of_each_image(folder, capsys) -> None:
     known = {"score": "knn", "neighbours": 1, "temperature": 2.0, "threshold": -0.5, "limit": 0.5}
-    (folder / "model.json").write_text(json.dumps({**CARD, "known": known}))
+    (folder / "model.json").write_text(json.dumps({**CARD, "known": {"model.onnx": known}}))
     # Features of images as light as white.
     np.savez(folder / "known.npz", bank=np.ones((3, 5), np.float32))
     assert main(Engine(), folder, [str(folder.parent / "photos")]) == 0

@@ -23,6 +23,7 @@ from graft.deploy.closed import modules_of
 from graft.deploy.images import spaced
 from graft.errors import GraftError
 from graft.models import load_bundle
+from graft.runs.files import read_csv
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -123,6 +124,15 @@ def test_the_network_tells_how_it_is_used_and_nothing_of_where_it_was_made(expor
     # One a channel, not one a layer.
     assert any(value.dims and value.dims[0] > 1 for value in scales)
     assert "QuantizeLinear" in {node.op_type for node in quantized.graph.node}
+
+
+def test_each_network_has_what_it_is_judged_by(calibrated: Path, exported: Path) -> None:
+    card = json.loads((exported / "model.json").read_text())
+    assert list(card["known"]) == ["model.onnx", "model.int8.onnx"]
+    validated = [row for row in read_csv(calibrated / "split.csv") if row["split"] == "val"]
+    assert card["known"]["model.int8.onnx"]["samples"] == len(validated)
+    model = onnx.load(exported / "model.int8.onnx")
+    assert {entry.key: json.loads(entry.value) for entry in model.metadata_props} == card
 
 
 def test_the_export_of_a_wrong_resize_does_not_pass(
@@ -230,5 +240,6 @@ def test_it_runs_in_a_new_environment(exported: Path, photos: Path, tmp_path: Pa
 def test_torchs_own_format_passes_without_graft(calibrated: Path, photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "export"
     assert run(["export", f"run={calibrated}", "format=torch_export", f"hydra.run.dir={path}"]) == 0
-    assert {file.name for file in path.iterdir()} == {"check.json", "model.json", "model.pt2", "predict.py"}
+    names = {file.name for file in path.iterdir()}
+    assert names - {"known.npz"} == {"check.json", "model.json", "model.pt2", "predict.py"}
     assert len(predicted(path, str(photos))) == 36

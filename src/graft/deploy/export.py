@@ -4,6 +4,7 @@ import platform
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,19 @@ def _quantized(
         int8.quantize_static(network, quantized, _batches(bundle, data, splits["train"]))
     else:
         int8.quantize_dynamic(network, quantized)
-    write_card(network.parent, {**card_of(bundle, "onnx"), "model": int8.NAME, "int8": how})
+    card = {**card_of(bundle, "onnx"), "model": int8.NAME, "int8": how}
+    write_card(network.parent, card)
     files = files_of(data, splits["val"], scratch)
     labels = {file: data.class_names[data.samples.labels[index]] for index, file in files.items()}
     known = gate.reference(bundle, list(labels), len(labels))
     said = run_closed(network.parent, "onnx", known.names, bundle.tested.batch_size)
-    return int8.kept(known, said, labels)
+    kept = int8.kept(known, said, labels)
+    if bundle.known is not None:
+        settings = int8.settings_anew(bundle.known, said, labels, bundle.class_names)
+        card["known"] = {**card["known"], int8.NAME: asdict(settings)}
+        write_card(network.parent, card)
+    int8.write_metadata(quantized, card)
+    return kept
 
 
 def _batches(bundle: Bundle, data: SampleData, indices: Indices) -> Iterator[int8.Floats]:

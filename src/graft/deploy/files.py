@@ -121,7 +121,8 @@ def card_of(bundle: Bundle, form: str) -> dict[str, Any]:
         "temperature": bundle.temperature,
         "preprocessing": bundle.preprocessing.to_dict(),
         "levels": levels,
-        "known": None if bundle.known is None else asdict(bundle.known.settings),
+        # By model file: in 8 bits features and logits are others.
+        "known": {} if bundle.known is None else {NAMES[form]: asdict(bundle.known.settings)},
         "batch_size": bundle.tested.batch_size,
         "int8": None,
     }

@@ -1,13 +1,15 @@
 """An ONNX network in whole numbers of 8 bits, and whether it is as good as the one in floats."""
 
+import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -15,6 +17,7 @@ from graft.deploy.closed import Said
 from graft.deploy.gate import Reference
 from graft.errors import GraftError
 from graft.evaluation.intervals import paired_ends
+from graft.models.known import Known, Settings, fit_settings
 from graft.runs.files import whole
 
 NAME = "model.int8.onnx"
@@ -135,6 +138,34 @@ def kept(known: Reference, said: Said, labels: Mapping[str, str]) -> Kept:
     if fall > FALL + 1e-9:
         raise GraftError(f"int8 is refused: {told(result)}; at most {100 * FALL:g} may be")
     return result
+
+
+def settings_anew(
+    known: Known, said: Said, labels: Mapping[str, str], class_names: Sequence[str]
+) -> Settings:
+    """By what the network in 8 bits tells what it knows: its features and logits are not those of the floats.
+
+    Args:
+        known: of the run; its score and what that remembers stay.
+        said: what `predict.py` says of validation images with the network in 8 bits.
+        labels: the true class of each by its path.
+        class_names: of the run.
+    """
+    old, features, logits = known.settings, torch.from_numpy(said.features), torch.from_numpy(said.logits)
+    true = np.array([class_names.index(labels[name]) for name in said.names])
+    scores = known.scores(features, logits)
+    return fit_settings(old.score, old.neighbours, scores, logits, true, old.temperature)
+
+
+def write_metadata(file: Path, card: Mapping[str, object]) -> None:
+    """Write the card into the metadata of an ONNX file, in the place of the one that it was made from."""
+    import onnx
+
+    model = onnx.load(file)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in card.items()})
+    with whole(file) as part:
+        onnx.save(model, part)
 
 
 def told(kept: Kept) -> str:

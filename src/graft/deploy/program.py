@@ -41,6 +41,13 @@ class Answered(NamedTuple):
     features: NDArray[np.float32]
 
 
+class Knows(NamedTuple):
+    """How a model tells what is none of its classes: `judge`'s settings and arrays."""
+
+    settings: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[np.float64]]
+
+
 def main(engine: Engine, folder: Path, words: Sequence[str] | None = None) -> int:
     """Predict the images that the words name, by the model in a folder, and print them as CSV.
 
@@ -52,8 +59,9 @@ def main(engine: Engine, folder: Path, words: Sequence[str] | None = None) -> in
     # The bytes of `graft predict`, whatever the terminal's own encoding; names need not be UTF-8.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")  # type: ignore[union-attr]
     try:
-        network = engine(folder / (given.model or card["model"]), given.threads)
-        answers = predict(network, card, remembered(folder), given, sys.stdout)
+        model = given.model or card["model"]
+        network = engine(folder / model, given.threads)
+        answers = predict(network, card, known_by(folder, card, model), given, sys.stdout)
     except GraftError as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
@@ -66,7 +74,7 @@ def main(engine: Engine, folder: Path, words: Sequence[str] | None = None) -> in
 def predict(
     network: Network,
     card: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[np.float64]],
+    knows: Knows | None,
     given: argparse.Namespace,
     to: TextIO,
 ) -> list[Answered]:
@@ -75,7 +83,7 @@ def predict(
     Args:
         network: of the export.
         card: of the export.
-        arrays: as `rows_of`'s.
+        knows: as `rows_of`'s.
         given: the command line.
         to: takes the CSV.
 
@@ -110,7 +118,7 @@ def predict(
         answered = Answered(read, *network(network_input(pixels, card["preprocessing"])))
         if given.arrays is not None:
             kept.append(answered)
-        rows = rows_of(answered, card, arrays, given.top_k)
+        rows = rows_of(answered, card, knows, given.top_k)
         if writer is None:
             writer = csv.DictWriter(to, list(rows[0]), lineterminator="\n")
             writer.writeheader()
@@ -123,26 +131,24 @@ def predict(
 
 
 def rows_of(
-    answered: Answered,
-    card: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[np.float64]],
-    top_k: int | None = None,
+    answered: Answered, card: Mapping[str, Any], knows: Knows | None, top_k: int | None = None
 ) -> list[dict[str, str | float]]:
-    """One row an image, as in the CSV of `graft predict`; `arrays` is what `remembered` gave."""
-    judged = None
-    if card["known"] is not None:
-        judged = Judged(*judge(answered.features, answered.logits, card["known"], arrays))
+    """One row an image, as in the CSV of `graft predict`; `knows` is what `known_by` gave."""
+    judged = None if knows is None else Judged(*judge(answered.features, answered.logits, *knows))
     shares = softmax(answered.logits, card["temperature"])
     predictions = named(card["class_names"], shares.tolist(), judged)
     return [row_of(name, said, top_k) for name, said in zip(answered.names, predictions, strict=True)]
 
 
-def remembered(folder: Path) -> dict[str, NDArray[np.float64]]:
-    """What the score of what is known remembers; empty where it needs nothing."""
+def known_by(folder: Path, card: Mapping[str, Any], model: str) -> Knows | None:
+    """How a model file of a folder tells what is none of its classes; None where it cannot."""
+    settings = card["known"].get(Path(model).name)
+    if settings is None:
+        return None
     if not (folder / KNOWN).is_file():
-        return {}
+        return Knows(settings, {})
     with np.load(folder / KNOWN) as arrays:
-        return {name: arrays[name].astype(np.float64) for name in arrays.files}
+        return Knows(settings, {name: arrays[name].astype(np.float64) for name in arrays.files})
 
 
 def levels_in(card: Mapping[str, Any]) -> AllLevels | None:

@@ -28,8 +28,8 @@ class Engine(NamedTuple):
 
     Attributes:
         network: a number of inputs to the call that runs them, prepared, through the network.
-        whole: a number of samples to the call that takes them from their files to probabilities; None where
-            there are no files.
+        whole: a number of samples to the call that takes them from their files to what is said of them; None
+            where there are no files.
         wait: returns when all that was called is done.
         searched: as `network`, of what a search for a batch size runs, where another one is dear to begin.
         device_bytes: the most that its device has held of its tensors; None: it has no memory of its own.
@@ -97,6 +97,7 @@ def script_engine(job: Mapping[str, Any]) -> Engine:
         script.levels_in(card),
         card["preprocessing"],
     )
+    knows = script.known_by(folder, card, job["model"])
     inputs = np.load(job["inputs"])
 
     def running(count: int) -> Call:
@@ -107,10 +108,10 @@ def script_engine(job: Mapping[str, Any]) -> Engine:
         following = cycle(job["samples"])
 
         def call() -> object:
-            paths = map(Path, islice(following, count))
-            pixels = [script.resized(script.read_image(path, levels=levels), how) for path in paths]
-            logits = network(script.network_input(pixels, how))[0]
-            return script.softmax(logits, card["temperature"])
+            paths = list(islice(following, count))
+            pixels = [script.resized(script.read_image(Path(path), levels=levels), how) for path in paths]
+            answered = script.Answered(paths, *network(script.network_input(pixels, how)))
+            return script.rows_of(answered, card, knows)
 
         return call
 
