@@ -7,20 +7,26 @@ what it said.
 import csv
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy.stats import binomtest
+from torch import Tensor
 
 from graft import train
 from graft.models import load_bundle
-from graft.serve.heatmaps import Heatmaps, Layer
+from graft.serve.heatmaps import Heatmaps
 
 # px of a side that the network sees, and of the picture whose centre that is (the backbone's own ratio).
 SIDE, WHOLE = 320, 366
 CLASSES = ("none", "platelets")
 Box = tuple[float, float, float, float]
+# Images and labels to maps.
+Maps = Callable[[Tensor, Sequence[int]], Any]
 
 
 def main() -> None:
@@ -43,23 +49,28 @@ def main() -> None:
         f"{len(right)} of {len(tested)} test images with platelets are told; boxes cover {area:.2%} of these"
     )
     heatmaps = Heatmaps(bundle.backbone, bundle.head, SIDE)
-    assert heatmaps.layer is not None
-    chosen = heatmaps.layer
-    inputs = [bundle.prepare(work / path) for path in right]
+    inputs = [bundle.finished([bundle.prepare(work / path)]) for path in right]
     label = bundle.class_names.index(CLASSES[1])
-    print("layer  places  hits  share (95 %)  times the boxes' share")
-    for layer in candidates(heatmaps, chosen):
-        heatmaps.layer = layer
+    for name, maps in ways(heatmaps, SIDE):
         hits = 0
-        for path, prepared in zip(right, inputs, strict=True):
-            nothing = np.zeros(1, np.int64)
-            images = bundle.transform.finish([prepared], None, nothing, nothing)
-            (strength,) = heatmaps.maps(images, [label])  # type: ignore[arg-type]
+        for path, images in zip(right, inputs, strict=True):
+            (strength,) = maps(images, [label])  # type: ignore[arg-type]
             hits += bool(mask_of(boxes[path])[np.unravel_index(int(strength.argmax()), strength.shape)])
-        share, (low, high) = hits / len(right), binomtest(hits, len(right)).proportion_ci(method="wilson")
-        mark = "*" if layer == chosen else " "
-        name = f"{layer.place:5}{mark} {layer.side:4}²"
-        print(f"{name}  {hits:4}  {share:.0%} ({low:.0%} to {high:.0%})  {share / area:.1f}")
+        print(f"{name}: {told(hits, len(right))}, {hits / len(right) / area:.1f} times the boxes' share")
+
+
+def ways(heatmaps: Heatmaps, side: int) -> Iterator[tuple[str, Maps]]:
+    """What makes maps of the layers of up to 40 places a side, each alone; and of those that are taken."""
+    for layer in heatmaps.of_use(side):
+        if layer.side <= 40:
+            yield f"{layer.side:3}² places", partial(heatmaps.maps_at, layer)
+    yield f"as graft serve, {' x '.join(f'{layer.side}²' for layer in heatmaps.layers)}", heatmaps.maps
+
+
+def told(hits: int, count: int) -> str:
+    """Hits as a share with Wilson's interval."""
+    low, high = binomtest(hits, count).proportion_ci(method="wilson")
+    return f"{hits} of {count}, {hits / count:.0%} ({low:.0%} to {high:.0%})"
 
 
 def prepare(source: Path, work: Path, rows: list[dict[str, str]]) -> None:
@@ -96,15 +107,6 @@ def mask_of(boxes: list[Box]) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]
     for left, top, right, bottom in boxes:
         mask[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
     return mask
-
-
-def candidates(heatmaps: Heatmaps, chosen: Layer) -> list[Layer]:
-    """The layer that is chosen, and the last of each finer grid before it."""
-    layers: dict[int, Layer] = {}
-    for layer in heatmaps._layers(SIDE):
-        if layer.place <= chosen.place and layer.layout is chosen.layout and chosen.side <= layer.side <= 40:
-            layers.setdefault(layer.side, layer)
-    return list(layers.values())
 
 
 if __name__ == "__main__":

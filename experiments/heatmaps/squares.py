@@ -45,10 +45,10 @@ def main() -> None:
         right = (model(images).argmax(1) == labels) & (labels == 1)
     images, places = images[right], places[right]
     heatmaps = Heatmaps(backbone, head, SIDE)
-    assert heatmaps.layer is not None
+    (layer,) = heatmaps.layers
     ours = heatmaps.maps(images, [1] * len(images))
-    watched = Watched(heatmaps._steps or [], heatmaps.layer.place, head)
-    cam = GradCAM(watched, [watched.watched], reshape_transform=heatmaps.layer.layout)
+    watched = Watched(heatmaps._steps or [], layer.place, head)
+    cam = GradCAM(watched, [watched.watched], reshape_transform=layer.layout)
     for name, maps in (("HiResCAM", ours), ("Grad-CAM", cam(images, [Margin(1)] * len(images)))):
         hits = sum(is_near(strength, *place) for strength, place in zip(maps, places.tolist(), strict=True))
         print(f"{name}: {hits} of {len(images)} brightest places on the square")

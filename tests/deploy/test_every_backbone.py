@@ -23,7 +23,11 @@ SIZES = {"simple_cnn": 32, "vit_b_16": 224, "inception_v3": 96}
 
 
 def moved_statistics(name: str, photos: list[str]) -> Bundle:
-    """A network of random weights that has seen photos in training mode, and a head of logits of about 1."""
+    """A network of random weights that has seen photos in training mode, and a head of logits of about 0.1.
+
+    Random weights magnify rounding from layer to layer: of logits of about 1, torch's own in single precision
+    are up to 3e-4 off those in double (inception_v3). What is wrong shows as well in smaller ones.
+    """
     if name.startswith("efficientnet_lite"):
         pytest.importorskip("timm")
     words = ["data=digits", f"backbone={name}", "backbone.weights=null"]
@@ -33,19 +37,18 @@ def moved_statistics(name: str, photos: list[str]) -> Bundle:
     head = linear(backbone.width, 3)
     bundle = Bundle(backbone, head, ["a", "b", "c"], backbone.preprocessing, HowTested(16))
     inputs = [bundle.finished([bundle.prepare(photo) for photo in photos[start::4]]) for start in range(4)]
-    for module in backbone.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            # The mean of all batches: after a few, a running one is still that of a new network.
-            module.momentum = None
-    before = [buffer.clone() for buffer in backbone.buffers()]
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms]
+    for norm in norms:
+        # The mean of all batches: after a few, a running one is still that of a new network.
+        norm.momentum = None
     with torch.no_grad():
         backbone.train()
         for images in inputs:
             backbone(images)
         backbone.eval()
-        next(bundle.head.parameters()).normal_(std=backbone.width**-0.5)
-    if before:
-        assert any(not torch.equal(*pair) for pair in zip(before, backbone.buffers(), strict=True))
+        next(bundle.head.parameters()).normal_(std=0.1 * backbone.width**-0.5)
+    assert all(not torch.equal(old, norm.running_mean) for old, norm in zip(before, norms, strict=True))
     return bundle
 
 

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import graft
 from graft.cli.console import run
+from graft.models.soup import Tried
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 
@@ -82,3 +85,37 @@ def test_tta_averages_the_answers_to_the_mirrored_image(
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert run(["evaluate", *words[:2], "tta=five", f"hydra.run.dir={tmp_path / 'five'}"]) == 2
     assert "leaves no corners; tta=flip" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_soups_batch_statistics_are_those_of_its_own_weights(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of two networks' running statistics fits neither of them, nor the mean of their weights."""
+    words = ["data=image_folder", f"data.root={photos}", *SHORT, "backbone=mobilenet_v3_small"]
+    words += ["backbone.weights=null", "backbone.image_size=32", "data.batch_size=100"]
+    runs = [tmp_path / "runs" / name for name in ("slow", "fast")]
+    for path, rate in zip(runs, (0.001, 0.05), strict=True):
+        graft.train([*words, f"optimizer.lr={rate}", f"hydra.run.dir={path}"])
+    # Both are taken, whatever validation says of them.
+    both = [Tried(0, 0.5, True), Tried(1, 0.5, True)]
+    monkeypatch.setattr("graft.commands.soup.greedy", lambda scores, score_of: both)
+    soup = tmp_path / "soup"
+    assert run(["soup", f"runs={tmp_path / 'runs'}", "accelerator=cpu", f"hydra.run.dir={soup}"]) == 0
+    members, made = [graft.load(path).backbone for path in runs], graft.load(soup)
+    convolution, norm = first_norm(made.backbone)
+    mean = torch.stack([first_norm(member)[0].weight for member in members]).mean(0)
+    torch.testing.assert_close(convolution.weight, mean)
+    train = [row["name"] for row in read_csv(soup / "split.csv") if row["split"] == "train"]
+    images = torch.stack([made.transform(made.kind.sample(str(photos / path), None)) for path in train])
+    by_hand = convolution(images).mean((0, 2, 3)).detach()
+    torch.testing.assert_close(norm.running_mean, by_hand, rtol=1e-3, atol=1e-4)
+    averaged = torch.stack([first_norm(member)[1].running_mean for member in members]).mean(0)
+    assert not torch.allclose(averaged, by_hand, rtol=1e-2, atol=1e-3)
+
+
+def first_norm(backbone: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    """The first BatchNorm of a network, and the convolution before it."""
+    layers = list(backbone.modules())
+    place = next(place for place, layer in enumerate(layers) if isinstance(layer, nn.BatchNorm2d))
+    return layers[place - 1], layers[place]

@@ -30,15 +30,15 @@ def quarter_of_the_most(strength: "np.ndarray[tuple[int, ...], np.dtype[np.float
 
 
 class Grid(nn.Module):
-    """Images to the mean brightness of each of 8 x 8 patches, in a layout."""
+    """Images to the mean brightness of each patch, so many pixels a side, in a layout."""
 
-    def __init__(self, layout: str) -> None:
+    def __init__(self, layout: str, patch: int = 8) -> None:
         super().__init__()
-        self.layout = layout
+        self.layout, self.patch = layout, patch
         self.scale = nn.Parameter(torch.ones(2))
 
     def forward(self, images: Tensor) -> Tensor:
-        bright = nn.functional.avg_pool2d(images.mean(1, keepdim=True), 8)
+        bright = nn.functional.avg_pool2d(images.mean(1, keepdim=True), self.patch)
         maps = torch.cat([bright.relu(), (1 - bright).relu()], 1) * self.scale[:, None, None]
         if self.layout == "last":
             return maps.permute(0, 2, 3, 1)
@@ -71,8 +71,7 @@ def bright_or_dark(layout: str) -> Heatmaps:
 @pytest.mark.parametrize("layout", ["first", "last", "tokens"])
 def test_the_most_is_where_the_evidence_stands(layout: str) -> None:
     heatmaps = bright_or_dark(layout)
-    assert heatmaps.layer is not None
-    assert heatmaps.layer.side == 8
+    assert [layer.side for layer in heatmaps.layers] == [8]
     for corner in CORNERS:
         (strength,) = heatmaps.maps(lit(corner), [0])
         assert strength.shape == (SIDE, SIDE)
@@ -81,6 +80,37 @@ def test_the_most_is_where_the_evidence_stands(layout: str) -> None:
         (against,) = heatmaps.maps(lit(corner), [1])
         assert against[strength > 0.9].max() < 0.2
         assert against[strength < 0.1].mean() > 0.8
+
+
+def test_a_thing_smaller_than_a_late_layers_place_is_found_where_it_lies() -> None:
+    """The late layer's brightest point is the middle of its place, where the thing need not be."""
+    stages = {"fine": Grid("first", 4), "late": nn.AvgPool2d(4), "pooled": Pooled("first")}
+    head = nn.Linear(2, 2, bias=False)
+    head.weight.data = torch.diag(torch.tensor([1.0, 0.0]))
+    heatmaps = Heatmaps(Backbone(stages, 2, Preprocessing(SIDE, SIDE)), head, SIDE)
+    assert [layer.side for layer in heatmaps.layers] == [SIDE // 16, SIDE // 4]
+    image = torch.zeros(1, 3, SIDE, SIDE)
+    image[..., 16:20, 16:20] = 1
+    late, fine = (heatmaps.maps_at(layer, image, [0])[0] for layer in heatmaps.layers)
+    (strength,) = heatmaps.maps(image, [0])
+    assert not lies_within(late, 16, 20)
+    assert lies_within(strength, 16, 20)
+    np.testing.assert_allclose(strength, np.sqrt(late * fine) / np.sqrt(late * fine).max(), atol=1e-6)
+
+
+def lies_within(strength: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", start: int, end: int) -> bool:
+    """Whether the most of a map lies in a square on the diagonal."""
+    return all(start <= place < end for place in np.unravel_index(int(strength.argmax()), strength.shape))
+
+
+def test_where_two_layers_agree_on_nothing_the_late_one_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    heatmaps = bright_or_dark("first")
+    late, fine = np.zeros((2, 1, 4, 4), np.float32)
+    late[0, 0, 0] = fine[0, 3, 3] = 1
+    found = {"late": late, "fine": fine}
+    heatmaps.layers = ("late", "fine")
+    monkeypatch.setattr(heatmaps, "maps_at", lambda layer, images, labels: found[layer])
+    assert np.array_equal(heatmaps.maps(lit(0), [0]), late)
 
 
 def test_a_head_that_knows_places_is_asked_place_by_place() -> None:
@@ -133,9 +163,8 @@ def check_network(name: str) -> None:
     head = nn.Linear(backbone.width, 3)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}
     heatmaps = Heatmaps(backbone, head, SIDE)
-    assert heatmaps.layer is not None
-    assert heatmaps.layer.layout == LAYOUTS[name]
-    assert heatmaps.layer.side == 4
+    assert [layer.layout for layer in heatmaps.layers] == [LAYOUTS[name]] * len(heatmaps.layers)
+    assert [layer.side for layer in heatmaps.layers] == ([4] if "vit" in name or name == "deit" else [4, 8])
     images = torch.cat([lit(corner) for corner in CORNERS])
     strengths = heatmaps.maps(images, [0, 1, 2, 0])
     assert strengths.shape == (4, SIDE, SIDE)
@@ -144,7 +173,8 @@ def check_network(name: str) -> None:
     # Nothing of the network is changed, and nothing of it would be trained.
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
     assert not [parameter for parameter in backbone.parameters() if parameter.grad is not None]
-    for image, label, strength in zip(images, [0, 1, 2, 0], strengths, strict=True):
+    late = heatmaps.maps_at(heatmaps.layers[0], images, [0, 1, 2, 0])
+    for image, label, strength in zip(images, [0, 1, 2, 0], late, strict=True):
         expected = by_hand(backbone, head, image[None], label, PLACES_OF[name])
         most = np.unravel_index(int(expected.argmax()), (4, 4))
         centre = strength[most[0] * 16 + 7 : most[0] * 16 + 9, most[1] * 16 + 7 : most[1] * 16 + 9]
@@ -191,7 +221,7 @@ def test_a_network_that_keeps_no_places_has_no_maps() -> None:
     # A stage of a class of its own is not opened.
     stages["grid"] = Whole(stages["grid"])
     heatmaps = Heatmaps(Backbone(stages, 2, Preprocessing(SIDE, SIDE)), nn.Linear(2, 2), SIDE)
-    assert heatmaps.layer is None
+    assert not heatmaps.layers
 
 
 class Whole(nn.Module):

@@ -5,6 +5,10 @@ convolutional neural networks"): activation times gradient, place by place, summ
 below 0 cut off. Where one linear layer follows, these sums are what each place adds to the class; Grad-CAM,
 which takes the mean of the gradient over all places, loses that where a head knows places, as after a
 flattening.
+
+A late layer says which thing it is and hardly where, an earlier one where and hardly which; so the map is the
+product of theirs, as in Poly-CAM (Englebert and others, 2022, arXiv:2204.13359); what that is worth stands in
+experiments/heatmaps.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +24,8 @@ from torch import Tensor, nn
 Layout = Callable[[Tensor], Tensor]
 # Places a side that a map should have; a later layer with fewer is passed over while an earlier one has them.
 ENOUGH = 4
+# How many times the places of a late layer the finer one may have: the pixels themselves would be noise.
+FINER = 4
 # Images that are tried, and the share of places at which a gradient must stand for a layer to be of use.
 TRIED, SHARE = 4, 0.25
 
@@ -104,7 +110,8 @@ class Heatmaps:
         side: S, px.
 
     Attributes:
-        layer: where the maps are taken; None: no layer of this network keeps the places of an image.
+        layers: where maps are taken: the last with places enough, then the last with more places, if there is
+            such; none where no layer of this network keeps the places of an image.
     """
 
     def __init__(self, backbone: Any, head: nn.Module, side: int) -> None:
@@ -114,7 +121,7 @@ class Heatmaps:
         self._dtype = next(head.parameters()).dtype
         for parameter in (*backbone.parameters(), *head.parameters()):
             parameter.requires_grad_(False)
-        self.layer = None if self._steps is None else self._found(side)
+        self.layers = () if self._steps is None else self._found(side)
 
     def maps(self, images: Tensor, labels: Sequence[int]) -> NDArray[np.float32]:
         """For each image, how much each place speaks for the class.
@@ -126,14 +133,21 @@ class Heatmaps:
         Returns:
             `(N, S, S)`, from 0 to 1, the most of each image being 1; all 0 where nothing speaks for it.
         """
+        maps = [self.maps_at(layer, images, labels) for layer in self.layers]
+        both = np.prod(maps, 0) ** (1 / len(maps))
+        most = both.max((1, 2), keepdims=True)
+        # Where they agree on nothing, the late one is what speaks for the class.
+        return np.where(most > 0, both / np.where(most > 0, most, 1), maps[0])
+
+    def maps_at(self, layer: Layer, images: Tensor, labels: Sequence[int]) -> NDArray[np.float32]:
+        """As `maps`, of one layer alone."""
         # Imported here: it is slow, and of an extra.
         from pytorch_grad_cam import HiResCAM
 
-        assert self.layer is not None
         assert self._steps is not None
-        model = Watched(self._steps, self.layer.place, self._head)
+        model = Watched(self._steps, layer.place, self._head)
         # Not in a `with`, which would swallow an IndexError.
-        cam = HiResCAM(model, [model.watched], reshape_transform=self.layer.layout)
+        cam = HiResCAM(model, [model.watched], reshape_transform=layer.layout)
         with torch.enable_grad():
             maps: NDArray[np.float32] = cam(self._given(images), [Margin(label) for label in labels])
         return maps
@@ -141,15 +155,22 @@ class Heatmaps:
     def _given(self, images: Tensor) -> Tensor:
         return images.to(self._device, self._dtype)
 
-    def _found(self, side: int) -> Layer | None:
-        """The last layer with places enough, else the one with most, of those that are of use."""
-        best = None
+    def _found(self, side: int) -> tuple[Layer, ...]:
+        """Of the layers that are of use the last with places enough, or with most, and the next finer one."""
+        late: Layer | None = None
+        for layer in self.of_use(side):
+            if late is not None and late.side >= ENOUGH:
+                return (late, layer) if layer.side <= FINER * late.side else (late,)
+            late = layer
+        return () if late is None else (late,)
+
+    def of_use(self, side: int) -> Iterator[Layer]:
+        """From the last on back, the first of each number of places that is of use, each with more places."""
+        most = 0
         for layer in self._layers(side):
-            if (best is None or layer.side > best.side) and self._is_of_use(layer, side):
-                best = layer
-                if layer.side >= ENOUGH:
-                    break
-        return best
+            if layer.side > most and self._is_of_use(layer, side):
+                most = layer.side
+                yield layer
 
     def _layers(self, side: int) -> Iterator[Layer]:
         """What may be maps, from the last step on back."""

@@ -170,7 +170,7 @@ def heatmaps_of(bundle: Bundle) -> Heatmaps | None:
     if not isinstance(bundle.preprocessing, Preprocessing):
         return None
     heatmaps = Heatmaps(bundle.backbone, bundle.head, bundle.preprocessing.crop)
-    if heatmaps.layer is None:
+    if not heatmaps.layers:
         return None
     # Once now, since what draws takes seconds to import.
     heatmaps.maps(bundle.transform.blank(1), [0])  # type: ignore[arg-type]
