@@ -155,7 +155,7 @@ def each(
 
 def folder(runs: Path, case: Case) -> Path:
     """Of a run."""
-    return runs / "-".join(map(str, case)).replace(" → ", "-to-")
+    return runs / "-".join(map(str, case)).replace(" → ", "-to-").replace(", ", "-").replace(" ", "-")
 
 
 def everything(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
@@ -176,6 +176,7 @@ def corrupted(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
             words = ["data=image_folder", f"data.root={source}", "data@target=image_folder"]
             words += [f"target.root={target}", "backbone=efficientnet_lite0", "backbone.image_size=64"]
             words += ["freeze=full", "trainer.max_epochs=6", "data.batch_size=32", "target.batch_size=32"]
+            words += ["channels_last=true"]
             for method in ("none", "adabn", "mcc", "self_training"):
                 case = (f"cifar10 → {name}", method, "plain", seed)
                 if case not in done:

@@ -50,7 +50,13 @@ class Task(NamedTuple):
 
 def tasks(photos: Path, cifar: Path, runs: Path) -> dict[str, Task]:
     """The three, by a short name."""
-    lite = ("backbone=efficientnet_lite0", "freeze=full", "trainer.max_epochs=6", "data.batch_size=32")
+    lite = (
+        "backbone=efficientnet_lite0",
+        "freeze=full",
+        "trainer.max_epochs=6",
+        "data.batch_size=32",
+        "channels_last=true",
+    )
     small = ("backbone.image_size=96", "augment=light")
     return {
         "photos": Task("ants and bees", ("data=image_folder", f"data.root={photos}", *lite, *small), 0.0005),
