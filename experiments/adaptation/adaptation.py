@@ -53,6 +53,11 @@ SETTINGS = {
     "crops": ("augment=light", "augment.horizontal_flip=0"),
     "sizes": (f"augment.policy={{{SIZES}}}",),
 }
+# A pretrained network keeps its BatchNorm statistics, unless told; those of AdaBN are new.
+CORRUPTED = (
+    *((method, "plain") for method in ("none", "adabn", "mcc", "self_training")),
+    *((method, "statistics") for method in ("none", "adabn")),
+)
 Row = dict[str, Any]
 Case = tuple[str, str, str, int]
 
@@ -177,10 +182,11 @@ def corrupted(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
             words += [f"target.root={target}", "backbone=efficientnet_lite0", "backbone.image_size=64"]
             words += ["freeze=full", "trainer.max_epochs=6", "data.batch_size=32", "target.batch_size=32"]
             words += ["channels_last=true"]
-            for method in ("none", "adabn", "mcc", "self_training"):
-                case = (f"cifar10 → {name}", method, "plain", seed)
+            for method, setting in CORRUPTED:
+                case = (f"cifar10 → {name}", method, setting, seed)
                 if case not in done:
-                    found = trained(folder(runs, case), [*words, f"seed={seed}", f"adapt={method}"])
+                    more = ["freeze.norm=train"] if setting == "statistics" else []
+                    found = trained(folder(runs, case), [*words, *more, f"seed={seed}", f"adapt={method}"])
                     yield row_of(case, found)
 
 
