@@ -21,13 +21,13 @@ NAMES = sorted({path.stem for path in (conf_dir() / "backbone").glob("[!_]*.yaml
 # Smaller images take less time, where the weights do not fix their size.
 SIZES = {"simple_cnn": 32, "vit_b_16": 224, "inception_v3": 96}
 
+# Random weights of these magnify rounding: of logits of about 1, torch's own in single precision are up to
+# 3e-4 off those in double (inception_v3). Theirs are a tenth of that; what is wrong shows as well.
+MAGNIFYING = {"efficientnet_lite1", "googlenet", "inception_v3", "resnet50"}
+
 
 def moved_statistics(name: str, photos: list[str]) -> Bundle:
-    """A network of random weights that has seen photos in training mode, and a head of logits of about 0.1.
-
-    Random weights magnify rounding from layer to layer: of logits of about 1, torch's own in single precision
-    are up to 3e-4 off those in double (inception_v3). What is wrong shows as well in smaller ones.
-    """
+    """A network of random weights that has seen photos in training mode, and a head of logits of about 1."""
     if name.startswith("efficientnet_lite"):
         pytest.importorskip("timm")
     words = ["data=digits", f"backbone={name}", "backbone.weights=null"]
@@ -47,7 +47,7 @@ def moved_statistics(name: str, photos: list[str]) -> Bundle:
         for images in inputs:
             backbone(images)
         backbone.eval()
-        next(bundle.head.parameters()).normal_(std=0.1 * backbone.width**-0.5)
+        next(bundle.head.parameters()).normal_(std=(0.1 if name in MAGNIFYING else 1) * backbone.width**-0.5)
     assert all(not torch.equal(old, norm.running_mean) for old, norm in zip(before, norms, strict=True))
     return bundle
 

@@ -133,6 +133,11 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
     write_json(folder / CARD, card)
 
 
+def metadata_of(card: Mapping[str, object]) -> dict[str, str]:
+    """The card as an ONNX file holds it: by key the value as JSON."""
+    return {key: json.dumps(value) for key, value in card.items()}
+
+
 def write_known(folder: Path, bundle: Bundle) -> None:
     """Write what says that an image is none of the classes and is no plain value, if there is such."""
     if bundle.known is not None and bundle.known.arrays:
@@ -155,5 +160,5 @@ def _write_onnx(program: torch.export.ExportedProgram, file: Path, card: Mapping
     assert exported is not None
     # It notes for each operation where in whose folders the code stands that made it.
     ClearMetadataAndDocStringPass()(exported.model)
-    exported.model.metadata_props.update({key: json.dumps(value) for key, value in card.items()})
+    exported.model.metadata_props.update(metadata_of(card))
     exported.save(str(file), external_data=False)

@@ -1,6 +1,5 @@
 """An ONNX network in whole numbers of 8 bits, and whether it is as good as the one in floats."""
 
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from graft.deploy.closed import Said
+from graft.deploy.files import metadata_of
 from graft.deploy.gate import Reference
 from graft.errors import GraftError
 from graft.evaluation.intervals import paired_ends
@@ -163,7 +163,7 @@ def write_metadata(file: Path, card: Mapping[str, object]) -> None:
 
     model = onnx.load(file)
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in card.items()})
+    onnx.helper.set_model_props(model, metadata_of(card))
     with whole(file) as part:
         onnx.save(model, part)
 
