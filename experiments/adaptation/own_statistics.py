@@ -1,7 +1,7 @@
 """What it costs a retrained network to take its BatchNorm statistics anew, from its own training images.
 
-`python experiments/adaptation/own_statistics.py outputs/adaptation`, where `adaptation.py` has left the runs of
-its part `corrupted`.
+`python experiments/adaptation/own_statistics.py outputs/adaptation`, where `adaptation.py` has left the runs
+of its part `corrupted`.
 """
 
 import sys
