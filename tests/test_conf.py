@@ -27,7 +27,8 @@ OPTIONS = [path for path in FILES if path.parent != conf_dir() and not path.name
 GIVEN = {
     "optimizer": {"params"},
     "scheduler": {"optimizer", "span"},
-    "head": {"width", "classes"},
+    # all but the width and number of classes are for the source's own
+    "head": {"width", "classes", "class_names", "weights"},
     "augment": {"preprocessing"},
     # of an encoder's bundle, and the samples to train on
     "backbone": {"config", "training"},

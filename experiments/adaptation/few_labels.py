@@ -3,9 +3,9 @@
     .venv/bin/python experiments/adaptation/few_labels.py DIGITS outputs/adaptation
     .venv/bin/python experiments/adaptation/few_labels.py --report
 
-The folders are those of `adaptation.py`, whose runs are the starts: adapted (what infomax chose), from the
-source alone, and from nothing. A row a run in `few_labels.csv`; what is there is not computed again. Then the
-table as Markdown and `few_labels.png`.
+The folders are those of `adaptation.py`, whose runs are the starts: adapted (what infomax chose), and from
+the source alone, each with a new head and with its own; and nothing. A row a run in `few_labels.csv`; what
+is there is not computed again. Then the table as Markdown and `few_labels.png`.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import graft
-from adaptation import COMMON, candidates, case_of, drawn, folder
+from adaptation import COMMON, candidates, case_of, chosen, drawn, folder
 from adaptation import FILE as CHOICES
 from graft.reporting.figures import COLOURS, LINES, MARKERS
 from graft.reporting.groups import spread
@@ -26,10 +26,16 @@ from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv
 
 FILE = Path(__file__).with_name("few_labels.csv")
-SEEDS, SHOTS = (0, 1, 2), (1, 3, 10)
+SHOTS = (1, 3, 10)
 # So many steps of so many samples; nothing validates, for that would be labels too.
 STEPS, BATCH = 150, 20
-STARTS = {"adapted": "adapted without labels", "source": "the source alone", "nothing": "from nothing"}
+STARTS = {
+    "adapted": "adapted without labels, new head",
+    "source": "the source alone, new head",
+    "nothing": "from nothing",
+    "adapted, its head": "adapted without labels, its head",
+    "source, its head": "the source alone, its head",
+}
 Row = dict[str, Any]
 
 
@@ -53,12 +59,14 @@ def missing(data: Path, runs: Path, done: set[tuple[str, str, int, int]]) -> Ite
             seed = int(some[0]["seed"])
             best = max(some, key=lambda row: float(row["infomax score"]))
             alone = next(row for row in some if (row["method"], row["setting"]) == ("none", "plain"))
-            starts = {"adapted": best, "source": alone, "nothing": None}
-            for (start, row), shots in product(starts.items(), SHOTS):
+            starts = {"adapted": best, "source": alone}
+            for start, shots in product(STARTS, SHOTS):
                 if (task, start, shots, seed) not in done:
+                    row = starts.get(start.partition(",")[0])
                     weights = None if row is None else folder(runs, case_of(row))
-                    name = f"few-{task}-{start}-{shots}-{seed}".replace(" → ", "-to-")
-                    run = trained(runs / name, task, weights, shots, seed, data, runs)
+                    name = f"few-{task}-{start}-{shots}-{seed}".replace(" → ", "-to-").replace(", ", "-")
+                    head = "source" if start.endswith("its head") else "linear"
+                    run = trained(runs / name.replace(" ", "-"), task, weights, head, shots, seed, data, runs)
                     yield {
                         "task": task,
                         "start": start,
@@ -69,7 +77,14 @@ def missing(data: Path, runs: Path, done: set[tuple[str, str, int, int]]) -> Ite
 
 
 def trained(
-    path: Path, task: str, weights: Path | None, shots: int, seed: int, data: Path, runs: Path
+    path: Path,
+    task: str,
+    weights: Path | None,
+    head: str,
+    shots: int,
+    seed: int,
+    data: Path,
+    runs: Path,
 ) -> RunFolder:
     """A run on so many labels a class of the target, or the one that is there."""
     if (path / "metrics.json").is_file():
@@ -97,6 +112,7 @@ def trained(
             "optimizer.head_lr=null",
             f"trainer.max_epochs={-(-STEPS // batches)}",
             f"backbone.weights={'null' if weights is None else weights}",
+            f"head={head}",
             f"hydra.run.dir={path}",
         ]
     )
@@ -130,7 +146,7 @@ def told(found: Sequence[float]) -> str:
 
 def figure(rows: Sequence[Row]) -> Figure:
     """Accuracy against labels a class, a panel a task: means with a band of one deviation."""
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    tasks, choices = list(dict.fromkeys(row["task"] for row in rows)), read_csv(CHOICES)
     drawn_figure = Figure(figsize=(4.5 * len(tasks), 4), layout="constrained")
     for axes, task in zip(drawn_figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         for place, (start, name) in enumerate(STARTS.items()):
@@ -139,6 +155,8 @@ def figure(rows: Sequence[Row]) -> Figure:
             axes.plot(SHOTS, [value.mean for value in of], label=name, **style)
             low, high = ([v.mean + sign * (v.deviation or 0) for v in of] for sign in (-1, 1))
             axes.fill_between(SHOTS, low, high, color=COLOURS[place], alpha=0.2)
+        without = spread([float(row["target"]) for row in chosen(choices, task, "infomax")]).mean
+        axes.axhline(without, color="black", linewidth=1, linestyle=":", label="adapted, no label at all")
         axes.set(title=task, xscale="log", ylim=(0, 1), xlabel="labels of the target a class (log scale)")
         axes.set_ylabel("test accuracy on the target")
         axes.set_xticks(SHOTS, [str(shots) for shots in SHOTS])

@@ -180,12 +180,35 @@ def test_the_target_sees_its_own_statistics(trains: Trains, target: Path) -> Non
     assert torch.allclose(layers[0].running_mean, entered[0].mean((0, 2, 3)), atol=0.05)
 
 
+def test_a_few_labels_go_on_where_the_adaptation_ended(trains: Trains, target: Path, tmp_path: Path) -> None:
+    adapted = trains("adapted", "adapt=mcc")
+    words = ["data=image_folder", f"data.root={target}", *QUICK[:3], "data.shots=1", "data.val_fraction=0"]
+    words += [f"backbone.weights={adapted.path}", "head=source", "optimizer.lr=1e-9"]
+    run = graft.train([*words, f"hydra.run.dir={tmp_path / 'few'}"])
+    images = sorted(target.rglob("*.png"))
+    before, after = (
+        [one.probabilities for one in load_bundle(path).predict(images)] for path in (adapted.path, run.path)
+    )
+    assert np.allclose([list(p.values()) for p in before], [list(p.values()) for p in after], atol=1e-4)
+    # A resumed run asks for the source's head again, a bundle is built without it.
+    assert "graft.models.kept_head" in run.config.read_text()
+    assert "graft.models.linear" in (run.path / "model" / "model.yaml").read_text()
+    new = graft.train([*words[:-2], "optimizer.lr=1e-9", f"hydra.run.dir={tmp_path / 'new'}"])
+    hint = "backbone.weights knows the same classes: head=source would"
+    assert [hint in one.log.read_text() for one in (run, new)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["adapt=dann"], "adapt=dann adapts to a target domain; name its samples"),
         (["data@target=digits", "target.shots=3"], "target.shots=3: it goes by labels"),
         (["data@target=digits", "callbacks=ema"], "callbacks=ema does not go with a target domain"),
+        (["head=source"], "head=source goes on with the head of backbone.weights, and there are none"),
+        (
+            ["head=source", "backbone.weights=x", "freeze=frozen", "optimizer=lbfgs"],
+            "optimizer=lbfgs solves the head at once and has no use for head=source",
+        ),
         (["data@target=digits", "adapt=adabn"], "adapt=adabn: the backbone has no BatchNorm"),
         (["data@target=digits", "adapt.select=best"], "adapt.select=best is wrong"),
         (["data@target=image_folder", "target.root=nowhere"], "target.root=nowhere: there is no such folder"),

@@ -28,7 +28,15 @@ from graft.configuration.keys import (
 )
 from graft.configuration.network_names import check_network, nodes_by_name, with_weights_named
 from graft.configuration.rules import clean_name
-from graft.configuration.schema import Config, Plain, check_targets, check_together, check_values, get
+from graft.configuration.schema import (
+    KEPT_HEAD,
+    Config,
+    Plain,
+    check_targets,
+    check_together,
+    check_values,
+    get,
+)
 from graft.errors import GraftError, first_line
 
 # Their networks learnt ImageNet or more, and their norm layers' statistics with it.
@@ -56,6 +64,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("graft.pretrained", _pretrained, replace=True)
     OmegaConf.register_new_resolver("graft.adapted", _adapted, replace=True)
     OmegaConf.register_new_resolver("graft.frozen", _frozen, replace=True)
+    OmegaConf.register_new_resolver("graft.new_head", _new_head, replace=True)
     OmegaConf.register_new_resolver("graft.norm", _norm, replace=True)
 
 
@@ -117,6 +126,11 @@ def _pretrained(trained: object, scratch: object, other: object = None, *, _root
 def _adapted(with_target: object, without: object, *, _root_: DictConfig) -> object:
     """The first value where there is a target domain, the second where there is none."""
     return without if OmegaConf.select(_root_, "target") is None else with_target
+
+
+def _new_head(rate: object, *, _root_: DictConfig) -> object:
+    """The value for a head that is new; null, the backbone's, for one that has been trained with it."""
+    return None if OmegaConf.select(_root_, "head._target_") == KEPT_HEAD else rate
 
 
 def _norm(*, _root_: DictConfig) -> str | None:

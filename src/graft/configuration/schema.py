@@ -17,6 +17,8 @@ Config = Mapping[str, Any]
 Plain = dict[str, Any]
 # What `adapt=none` builds.
 UNADAPTED = "graft.adaptation.none"
+# What `head=source` builds: the head that the weights came with.
+KEPT_HEAD = "graft.models.kept_head"
 # What `optimizer=lbfgs` builds: it solves the head.
 SOLVER = "graft.optim.LBFGS"
 
@@ -116,6 +118,11 @@ def check_together(config: Config) -> None:
         raise GraftError(
             "regularizer=co_tuning asks the head that the backbone was trained with, and"
             " backbone.weights=null has none; give torchvision's weights, or a Graft run or bundle"
+        )
+    if get(config, "head._target_") == KEPT_HEAD and backbone.get("weights") is None:
+        raise GraftError(
+            "head=source goes on with the head of backbone.weights, and there are none;"
+            " give a Graft run or bundle, or head=linear"
         )
     _check_adapting(config)
     if (metric := get(config, "sweep.metric")) is not None and metric not in VALIDATED:

@@ -7,3 +7,4 @@ from graft.models.bundle_files import save_bundle as save_bundle
 from graft.models.head import linear as linear
 from graft.models.head import mlp as mlp
 from graft.models.prediction import Prediction as Prediction
+from graft.models.source_head import kept_head as kept_head

@@ -49,7 +49,8 @@ def save_bundle(folder: Path, bundle: Bundle, config: Config) -> None:
         backbone[key] = None
     description = {
         "backbone": backbone,
-        "head": config["head"],
+        # The source's own is built as it was there.
+        "head": getattr(bundle.head, "rebuilt", config["head"]),
         "preprocessing": bundle.preprocessing.to_dict(),
         "class_names": bundle.class_names,
         "tested": asdict(bundle.tested),

@@ -13,6 +13,7 @@ from graft.backbones.preprocessings import AnyPreprocessing
 from graft.configuration.building import build, build_later
 from graft.configuration.locating import located
 from graft.configuration.run_config import Node, RunConfig
+from graft.configuration.schema import KEPT_HEAD
 from graft.data import SampleData, SampleDataModule, Splits
 from graft.data.backbone_for import backbone_for
 from graft.data.domains import TargetDomain
@@ -22,7 +23,7 @@ from graft.data.workers import check_workers
 from graft.errors import GraftError
 from graft.freezing import FreezePlan, FreezeStrategy
 from graft.freezing.strategies import Prepares
-from graft.models.source_head import source_head
+from graft.models.source_head import kept_head, source_head
 from graft.objective import CoTuning
 from graft.objective.distillation import make_distillation
 from graft.processes import starting
@@ -97,10 +98,14 @@ def make_module(
     plan: FreezePlan,
     target: TargetDomain | None = None,
 ) -> TransferModule:
-    """The LightningModule: the backbone with a new head, and how both are trained."""
-    classes = len(loading.data.class_names)
-    with random_stream(config.seed, fingerprint_of(backbone)):
-        head = build_later(config.head, "head")(backbone.width, classes)
+    """The LightningModule: the backbone with its head, and how both are trained."""
+    class_names = loading.data.class_names
+    classes = len(class_names)
+    if config.head["_target_"] == KEPT_HEAD:
+        head = kept_head(backbone.width, class_names, config.backbone["weights"])
+    else:
+        with random_stream(config.seed, fingerprint_of(backbone)):
+            head = build_later(config.head, "head")(backbone.width, classes)
     regularizer = build(config.regularizer, "regularizer")
     if isinstance(regularizer, CoTuning):
         regularizer.adopt(source_head(backbone, config.backbone.get("weights")), backbone.width, classes)
@@ -117,7 +122,7 @@ def make_module(
         rates=None if optimizer is None else rates(config.optimizer),
         plan=plan,
         mix=mix,
-        distill=make_distillation(config.distill, backbone.preprocessing, loading.data.class_names),
+        distill=make_distillation(config.distill, backbone.preprocessing, class_names),
         channels_last=config.channels_last,
         regularizer=regularizer,
         **adapting,

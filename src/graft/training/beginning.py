@@ -1,17 +1,22 @@
 """What is known of a run before its first step: written into its folder, and said."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import pytorch_lightning as pl
 
+from graft.configuration.paths import expanded
 from graft.configuration.run_config import RunConfig
+from graft.configuration.schema import KEPT_HEAD
 from graft.data import recorded_rows
 from graft.freezing.table import freeze_table, printed
+from graft.models.bundle_files import read_description
 from graft.models.lineage import seen_among, seen_by
 from graft.reporting import pictures
 from graft.reporting.console import PlainConsole
 from graft.reporting.loggers import tensorboard
 from graft.runs import RunFolder
+from graft.runs.bundles import bundle_in
 from graft.runs.environment import describe_environment
 from graft.runs.files import write_csv, write_figure, write_json, write_yaml
 from graft.runs.log import say
@@ -42,11 +47,23 @@ def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], par
     *backbone, head = rows
     trains, total = (sum(row[key] for row in backbone) for key in ("trainable", "parameters"))
     say(f"trains {trains:,} of the backbone's {total:,} parameters and the head's {head['parameters']:,}")
+    if not config.solves and knows_the_classes(config, loading.data.class_names):
+        say("backbone.weights knows the same classes: head=source would go on with its head, too")
     waits = config.freeze.get("at", config.freeze.get("epochs"))
     if isinstance(waits, int) and waits >= epochs:
         say(f"warning: the backbone would begin to train after epoch {waits}, but there are {epochs}")
     if trains < total and config.backbone.get("weights", "") is None:
         say("warning: what is frozen was never trained (backbone.weights=null), so its features are random")
+
+
+def knows_the_classes(config: RunConfig, class_names: Sequence[str]) -> bool:
+    """Whether a new head is trained for classes that the source of the weights has a head for."""
+    weights = config.backbone.get("weights")
+    if config.head["_target_"] == KEPT_HEAD or not isinstance(weights, str):
+        return False
+    folder = expanded(weights)
+    bundle = bundle_in(folder) if folder.is_dir() else None
+    return bundle is not None and set(read_description(bundle)["class_names"]) == set(class_names)
 
 
 def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, resumed: bool) -> None:
