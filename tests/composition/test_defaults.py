@@ -28,6 +28,15 @@ def test_the_statistics_of_a_library_s_network_stay(backbone: str, freeze: str) 
     assert said([*words, "freeze.norm=train"], "freeze.norm") == ["train"]
 
 
+@pytest.mark.parametrize("word", ["adapt=adabn", "adapt=dann adapt.norm=separate"])
+def test_where_the_target_has_statistics_of_its_own_the_source_learns_some(word: str) -> None:
+    words = ["backbone=resnet18", "freeze=full", "data@target=glyphs"]
+    assert said([*words, *word.split()], "freeze.norm") == [None]
+    assert said([*words, "adapt=dann"], "freeze.norm") == ["affine"]
+    with pytest.raises(GraftError, match=r"separate keeps statistics that freeze\.norm=affine holds still"):
+        compose("train", ["data=digits", *words, "adapt=dann", "adapt.norm=separate", "freeze.norm=affine"])
+
+
 @pytest.mark.parametrize("freeze", STRATEGIES)
 def test_those_of_other_networks_move(freeze: str) -> None:
     assert said([*OWN, f"freeze={freeze}"], "freeze.norm") == [None]

@@ -42,6 +42,7 @@ from graft.errors import GraftError, first_line
 # Their networks learnt ImageNet or more, and their norm layers' statistics with it.
 LIBRARIES = ("graft.backbones.torchvision_backbone", "graft.backbones.timm_backbone")
 STOCH_NORM = "graft.objective.StochNorm"
+ADABN = "graft.adaptation.AdaBN"
 # By command: keys that do nothing there, and why.
 WITHOUT_EFFECT = {
     "evaluate": (
@@ -137,12 +138,15 @@ def _norm(*, _root_: DictConfig) -> str | None:
     """What norm layers do where the stage trains: with a library's weights their statistics stay.
 
     Statistics of few images are worth less than ImageNet's (experiments/norm-policies). StochNorm is about
-    the images' own, so it has them.
+    the images' own, so it has them; and where the target is to have its own, a network whose source has none
+    falls (experiments/adaptation).
     """
     trained = OmegaConf.select(_root_, "backbone.weights") is not None
     library = OmegaConf.select(_root_, "backbone._target_") in LIBRARIES
     mixes = OmegaConf.select(_root_, "regularizer._target_") == STOCH_NORM
-    return "affine" if trained and library and not mixes else None
+    adabn = OmegaConf.select(_root_, "adapt._target_") == ADABN
+    apart = adabn or OmegaConf.select(_root_, "adapt.norm") == "separate"
+    return "affine" if trained and library and not (mixes or apart) else None
 
 
 def _frozen(head_only: object, more: object, *, _root_: DictConfig) -> object:

@@ -157,6 +157,11 @@ def _check_adapting(config: Config) -> None:
         "trainer=fsdp": get(config, "trainer.strategy") == "fsdp",
         "lr_find=true": bool(config.get("lr_find")),
     }
+    if adapt.get("norm") == "separate" and get(config, "freeze.norm") in ("affine", "frozen"):
+        raise GraftError(
+            f"adapt.norm=separate keeps statistics that freeze.norm={get(config, 'freeze.norm')} holds still;"
+            " give freeze.norm=train"
+        )
     if word := next((word for word, holds in refused.items() if holds), None):
         raise GraftError(f"{word} does not go with a target domain; leave one of them out")
 
