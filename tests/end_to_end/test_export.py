@@ -21,6 +21,7 @@ from graft.deploy import export as making
 from graft.deploy import files, gate
 from graft.deploy.closed import modules_of
 from graft.deploy.images import spaced
+from graft.deploy.timed_engine import script_engine
 from graft.errors import GraftError
 from graft.models import load_bundle
 from graft.runs.files import read_csv
@@ -91,6 +92,23 @@ def test_it_prints_what_graft_predicts(calibrated: Path, exported: Path, tmp_pat
         for column in list(mine)[2:-2]:
             if mine[column] or other[column]:
                 assert float(mine[column]) == pytest.approx(float(other[column]), rel=1e-4, abs=1e-6)
+
+
+def test_what_latency_times_of_an_export_is_all_that_it_says(exported: Path, tmp_path: Path) -> None:
+    stream = np.random.default_rng(5)
+    images = [tmp_path / f"{index}.png" for index in range(2)]
+    for path in images:
+        Image.fromarray(stream.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(path)
+    np.save(tmp_path / "inputs.npy", np.zeros((1, 3, 32, 32), np.float32))
+    job = {"folder": str(exported), "threads": 1, "inputs": str(tmp_path / "inputs.npy")}
+    for model in ("model.onnx", "model.int8.onnx"):
+        engine = script_engine({**job, "model": model, "samples": [str(path) for path in images]})
+        assert engine.whole is not None
+        rows = engine.whole(2)()
+        said = predicted(exported, "--model", model, *map(str, images))
+        assert isinstance(rows, list)
+        assert [{key: str(value) for key, value in row.items()} for row in rows] == said
+        assert all(row["known"] for row in said)
 
 
 def test_the_folder_tells_what_it_holds(exported: Path) -> None:
