@@ -28,7 +28,7 @@ GIVEN = {
     "optimizer": {"params"},
     "scheduler": {"optimizer", "span"},
     # all but the width and number of classes are for the source's own
-    "head": {"width", "classes", "class_names", "weights"},
+    "head": {"width", "classes", "class_names", "weights", "trust"},
     "augment": {"preprocessing"},
     # of an encoder's bundle, and the samples to train on
     "backbone": {"config", "training"},

@@ -13,7 +13,7 @@ computes nothing.
 import csv
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ SETTINGS = {
     "crops": ("augment=light", "augment.horizontal_flip=0"),
     "sizes": (f"augment.policy={{{SIZES}}}",),
 }
+# For glyphs, whose epochs are short, two and a half times as many.
+LONGER = {"sizes, longer": (*SETTINGS["sizes"], "trainer.max_epochs=100")}
 # A pretrained network keeps its BatchNorm statistics, unless told; those of AdaBN are new.
 CORRUPTED = (
     *((method, "plain") for method in ("none", "adabn", "mcc", "self_training")),
@@ -132,7 +134,8 @@ def glyphs(data: Path, runs: Path, done: set[Case], methods: Sequence[str] = FIR
     words = ["data=glyphs", "data.size=2000", *HOW, "trainer.max_epochs=40"]
     for seed in SEEDS:
         split = [f"seed={seed}", f"data.split_seed={seed}", f"target.split_seed={seed}"]
-        yield from each(GLYPHS, methods, seed, [*words, "data@target=digits", *split], runs, done)
+        domains = [*words, "data@target=digits", *split]
+        yield from each(GLYPHS, methods, seed, domains, runs, done, {**SETTINGS, **LONGER})
         if (case := (GLYPHS, "labels", "plain", seed)) not in done:
             # What labels of the target give: it is a source, and tested as such.
             own = ["data=digits", "data@target=digits", *HOW, "trainer.max_epochs=40", *split]
@@ -148,10 +151,16 @@ def others(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
 
 
 def each(
-    task: str, methods: Sequence[str], seed: int, words: Sequence[str], runs: Path, done: set[Case]
+    task: str,
+    methods: Sequence[str],
+    seed: int,
+    words: Sequence[str],
+    runs: Path,
+    done: set[Case],
+    settings: Mapping[str, Sequence[str]] = SETTINGS,
 ) -> Iterator[Row]:
     """Some methods, and the settings of those that have more than one."""
-    for setting, more in SETTINGS.items():
+    for setting, more in settings.items():
         for method in methods if setting == "plain" else [name for name in methods if name in FIRST]:
             case = (task, method, setting, seed)
             if case not in done:

@@ -32,7 +32,8 @@ def test_the_statistics_of_a_library_s_network_stay(backbone: str, freeze: str) 
 def test_where_the_target_has_statistics_of_its_own_the_source_learns_some(word: str) -> None:
     words = ["backbone=resnet18", "freeze=full", "data@target=glyphs"]
     assert said([*words, *word.split()], "freeze.norm") == [None]
-    assert said([*words, "adapt=dann"], "freeze.norm") == ["affine"]
+    for other in (["adapt=dann"], ["adapt=none", "adapt.norm=separate"]):
+        assert said([*words, *other], "freeze.norm") == ["affine"]
     with pytest.raises(GraftError, match=r"separate keeps statistics that freeze\.norm=affine holds still"):
         compose("train", ["data=digits", *words, "adapt=dann", "adapt.norm=separate", "freeze.norm=affine"])
 

@@ -30,6 +30,7 @@ from graft.configuration.network_names import check_network, nodes_by_name, with
 from graft.configuration.rules import clean_name
 from graft.configuration.schema import (
     KEPT_HEAD,
+    UNADAPTED,
     Config,
     Plain,
     check_targets,
@@ -144,8 +145,9 @@ def _norm(*, _root_: DictConfig) -> str | None:
     trained = OmegaConf.select(_root_, "backbone.weights") is not None
     library = OmegaConf.select(_root_, "backbone._target_") in LIBRARIES
     mixes = OmegaConf.select(_root_, "regularizer._target_") == STOCH_NORM
-    adabn = OmegaConf.select(_root_, "adapt._target_") == ADABN
-    apart = adabn or OmegaConf.select(_root_, "adapt.norm") == "separate"
+    method = OmegaConf.select(_root_, "adapt._target_")
+    separate = OmegaConf.select(_root_, "adapt.norm") == "separate" and method != UNADAPTED
+    apart = separate or method == ADABN
     return "affine" if trained and library and not (mixes or apart) else None
 
 

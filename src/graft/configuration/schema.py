@@ -142,8 +142,9 @@ def _check_adapting(config: Config) -> None:
     if (adapt := config.get("adapt")) is None:
         return
     target = config.get("target")
+    adapts = adapt.get("_target_") not in (None, UNADAPTED)
     if target is None:
-        if adapt.get("_target_") not in (None, UNADAPTED):
+        if adapts:
             option = str(adapt["_target_"]).rpartition(".")[2].lower()
             raise GraftError(
                 f"adapt={option} adapts to a target domain; name its samples, such as "
@@ -157,7 +158,7 @@ def _check_adapting(config: Config) -> None:
         "trainer=fsdp": get(config, "trainer.strategy") == "fsdp",
         "lr_find=true": bool(config.get("lr_find")),
     }
-    if adapt.get("norm") == "separate" and get(config, "freeze.norm") in ("affine", "frozen"):
+    if adapts and adapt.get("norm") == "separate" and get(config, "freeze.norm") in ("affine", "frozen"):
         raise GraftError(
             f"adapt.norm=separate keeps statistics that freeze.norm={get(config, 'freeze.norm')} holds still;"
             " give freeze.norm=train"

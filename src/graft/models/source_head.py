@@ -1,7 +1,7 @@
 """The head that a backbone was trained with on the source task."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def known_source_head(backbone: Backbone, weights: str | None) -> SourceHead | N
     return None
 
 
-def kept_head(width: int, class_names: Sequence[str], weights: str) -> nn.Module:
+def kept_head(width: int, class_names: Sequence[str], weights: str, trust: Iterable[str] = ()) -> nn.Module:
     """What `head=source` is: the head of a bundle, whole, to go on with; draws nothing.
 
     Its attribute `rebuilt` is the node that builds it. A `Standardize` of it is put into the layer behind,
@@ -71,17 +71,18 @@ def kept_head(width: int, class_names: Sequence[str], weights: str) -> nn.Module
         width: D, of the backbone that has loaded the same weights.
         class_names: the C classes, in the order that the logits are to have.
         weights: the bundle or run folder.
+        trust: packages of your own that its backbone or head come from.
 
     Raises:
-        GraftError: it is no bundle, its classes are others, its head is code that is not Graft's, or takes
-            other features.
+        GraftError: it is no bundle, its classes are others, its code is not trusted, or its head takes other
+            features.
     """
     begin = f"head=source goes on with the head of backbone.weights={weights}"
     if not expanded(weights).is_dir():
         raise GraftError(f"{begin}, which is no Graft run or bundle; give one, or head=linear")
     folder = bundle_folder(weights, "backbone.weights")
     with torch.random.fork_rng(devices=[]):
-        bundle = load_bundle(folder.path)
+        bundle = load_bundle(folder.path, trust)
     names = bundle.class_names
     if len(names) != len(class_names) or set(names) != set(class_names):
         of_one = ", ".join(sorted(set(class_names) ^ set(names))[:5])

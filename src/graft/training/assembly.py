@@ -102,7 +102,7 @@ def make_module(
     class_names = loading.data.class_names
     classes = len(class_names)
     if config.head["_target_"] == KEPT_HEAD:
-        head = kept_head(backbone.width, class_names, config.backbone["weights"])
+        head = kept_head(backbone.width, class_names, config.backbone["weights"], config.trust)
     else:
         with random_stream(config.seed, fingerprint_of(backbone)):
             head = build_later(config.head, "head")(backbone.width, classes)
