@@ -27,7 +27,7 @@ from graft.runs import RunFolder
 from graft.runs.files import read_csv, write_csv
 
 FILE = Path(__file__).with_name("adaptation.csv")
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 FIRST, OTHERS = ("none", "mcc"), ("dann", "cdan", "self_training", "dan", "coral", "afn")
 COMMON = (
     "trainer=cpu",

@@ -96,7 +96,7 @@ def test_from_python_the_folder_is_a_search_path(own: Path) -> None:
     assert graft.train(words).metrics["test/accuracy"] >= 0
 
 
-@pytest.mark.parametrize("from_python", [False, True])
+@pytest.mark.parametrize("from_python", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_advice_finds_own_options_and_goes_on_in_any_folder(
     own: Path, from_python: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ NEEDED = {
     "regularizer=l2_sp": ["optimizer.weight_decay=0"],
     "regularizer=co_tuning": ["backbone=resnet18"],
     "data=hf": ["data.name=x"],
+    "head=source": ["backbone.weights=x"],
     "data=audio_csv": ["data.file=x"],
     "data=audio_folder": ["data.root=x"],
     "data=table_csv": ["data.file=x", "backbone=table_mlp"],
