@@ -16,6 +16,7 @@ import graft
 from graft.adaptation.selection import SELECTORS
 from graft.errors import GraftError
 from graft.models import load_bundle
+from graft.processes.interruption import Paused
 from graft.runs import RunFolder
 from graft.runs.files import read_csv
 from graft.training.callbacks.checkpoint_files import load_checked
@@ -190,9 +191,12 @@ def test_a_few_labels_go_on_where_the_adaptation_ended(trains: Trains, target: P
         [one.probabilities for one in load_bundle(path).predict(images)] for path in (adapted.path, run.path)
     )
     assert np.allclose([list(p.values()) for p in before], [list(p.values()) for p in after], atol=1e-4)
-    # A resumed run asks for the source's head again, a bundle is built without it.
-    assert "graft.models.kept_head" in run.config.read_text()
+    # A bundle is built without the source; a run that goes on asks for it again, and ends with the same bits.
     assert "graft.models.linear" in (run.path / "model" / "model.yaml").read_text()
+    whole = graft.train([*words[:-1], f"hydra.run.dir={tmp_path / 'whole'}"])
+    with pytest.raises(Paused):
+        graft.train([*words[:-1], "stop_after=1", f"hydra.run.dir={tmp_path / 'paused'}"])
+    assert same_weights(whole, graft.train([f"resume={tmp_path / 'paused'}"]))
     new = graft.train([*words[:-2], "optimizer.lr=1e-9", f"hydra.run.dir={tmp_path / 'new'}"])
     hint = "backbone.weights knows the same classes: head=source would"
     assert [hint in one.log.read_text() for one in (run, new)] == [False, True]

@@ -31,6 +31,7 @@ HOMES = (
     "graft.optim.",
     "graft.objective.",
     "graft.models.head.",
+    "graft.models.source_head.kept_head",
     "graft.training.callbacks.",
     "graft.reporting.loggers.",
     "torch.nn.modules.",
