@@ -55,7 +55,7 @@ SETTINGS = {
 }
 # For glyphs, whose epochs are short, two and a half times as many.
 LONGER = {"sizes, longer": (*SETTINGS["sizes"], "trainer.max_epochs=100")}
-# A pretrained network keeps its BatchNorm statistics, unless told; those of AdaBN are new.
+# The network keeps ImageNet's BatchNorm statistics, or learns with its own; those of AdaBN are new.
 CORRUPTED = (
     *((method, "plain") for method in ("none", "adabn", "mcc", "self_training")),
     *((method, "statistics") for method in ("none", "adabn")),
@@ -194,8 +194,8 @@ def corrupted(data: Path, runs: Path, done: set[Case]) -> Iterator[Row]:
             for method, setting in CORRUPTED:
                 case = (f"cifar10 → {name}", method, setting, seed)
                 if case not in done:
-                    more = ["freeze.norm=train"] if setting == "statistics" else []
-                    found = trained(folder(runs, case), [*words, *more, f"seed={seed}", f"adapt={method}"])
+                    norm = f"freeze.norm={'train' if setting == 'statistics' else 'affine'}"
+                    found = trained(folder(runs, case), [*words, norm, f"seed={seed}", f"adapt={method}"])
                     yield row_of(case, found)
 
 
