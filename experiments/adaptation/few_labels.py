@@ -55,9 +55,8 @@ def missing(data: Path, runs: Path, done: set[tuple[str, str, int, int]]) -> Ite
     """Rows that are not there, of the tasks and seeds whose starts are."""
     choices = read_csv(CHOICES)
     for task in ("mnist → usps", "glyphs → digits"):
-        for some in candidates(choices, task):
-            seed = int(some[0]["seed"])
-            best = max(some, key=lambda row: float(row["infomax score"]))
+        for some, best in zip(candidates(choices, task), chosen(choices, task, "infomax"), strict=True):
+            seed = int(best["seed"])
             alone = next(row for row in some if (row["method"], row["setting"]) == ("none", "plain"))
             starts = {"adapted": best, "source": alone}
             for start, shots in product(STARTS, SHOTS):

@@ -5,12 +5,15 @@ of its part `corrupted`.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from graft.models import Bundle, load_bundle
+from graft.training.running_statistics import take_statistics
 
 BATCH = 100
 
@@ -21,19 +24,14 @@ def main() -> None:
     bundle = load_bundle(runs / "cifar10-to-low-contrast-none-plain-0")
     source = runs / "cifar-as-is-0"
     print(f"as it is: {accuracy(bundle, source / 'test'):.1%}")
-    norms = [layer for layer in bundle.model.modules() if isinstance(layer, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        # The mean of all batches.
-        norm.momentum = None
-        norm.train()
+    names = [name for name, layer in bundle.model.named_modules() if isinstance(layer, nn.BatchNorm2d)]
     images = sorted((source / "train").rglob("*.png"))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).tolist()
-    for start in range(0, len(images), BATCH):
-        bundle.probabilities(
-            bundle.finished([bundle.prepare(images[n]) for n in order[start : start + BATCH]])
-        )
-    bundle.model.eval()
+    batches: Iterator[Any] = (
+        {"input": bundle.finished([bundle.prepare(images[n]) for n in order[start : start + BATCH]])}
+        for start in range(0, len(images), BATCH)
+    )
+    take_statistics(bundle.model, names, batches, lambda batch: bundle.model(batch["input"]))
     print(f"statistics taken anew: {accuracy(bundle, source / 'test'):.1%}")
 
 

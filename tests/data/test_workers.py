@@ -71,11 +71,7 @@ def loaded(items, workers):
     return found
 
 
-@pytest.mark.parametrize(
-    # Python's forkserver loads all anew, as spawn does, and takes as long.
-    "method",
-    [pytest.param(name, marks=[pytest.mark.slow] if name == "forkserver" else []) for name in METHODS],
-)
+@pytest.mark.parametrize("method", METHODS)
 def test_workers_of_every_start_method_load_the_same(method, begin_by, own_images, preprocessing):
     # As Hydra builds an augmentation: a partial, with a policy of torchvision's.
     augment = partial(

@@ -9,6 +9,7 @@ from graft.configuration.paths import expanded
 from graft.configuration.run_config import RunConfig
 from graft.configuration.schema import KEPT_HEAD
 from graft.data import recorded_rows
+from graft.errors import GraftError
 from graft.freezing.table import freeze_table, printed
 from graft.models.bundle_files import read_description
 from graft.models.lineage import seen_among, seen_by
@@ -57,13 +58,21 @@ def record_start(folder: RunFolder, config: RunConfig, overrides: list[str], par
 
 
 def knows_the_classes(config: RunConfig, class_names: Sequence[str]) -> bool:
-    """Whether a new head is trained for classes that the source of the weights has a head for."""
+    """Whether a new head is trained for classes that the source of the weights has a head for.
+
+    It is for a hint alone, so a folder that holds weights and no description, or a damaged one, knows none.
+    """
     weights = config.backbone.get("weights")
     if config.head["_target_"] == KEPT_HEAD or not isinstance(weights, str):
         return False
     folder = expanded(weights)
     bundle = bundle_in(folder) if folder.is_dir() else None
-    return bundle is not None and set(read_description(bundle)["class_names"]) == set(class_names)
+    if bundle is None or not bundle.description.is_file():
+        return False
+    try:
+        return set(read_description(bundle)["class_names"]) == set(class_names)
+    except GraftError:
+        return False
 
 
 def show_training_images(folder: RunFolder, parts: Parts, trainer: pl.Trainer, resumed: bool) -> None:
