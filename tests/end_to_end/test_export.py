@@ -111,6 +111,21 @@ def test_what_latency_times_of_an_export_is_all_that_it_says(exported: Path, tmp
         assert all(row["known"] for row in said)
 
 
+def test_latency_leaves_nothing_in_the_folder(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    np.save(tmp_path / "inputs.npy", np.zeros((1, 3, 32, 32), np.float32))
+    folder = tmp_path / "export"
+    folder.mkdir()
+    names = {"model.json", "model.onnx", "predict.py"} | {path.name for path in exported.glob("known.npz")}
+    for name in names:
+        shutil.copy(exported / name, folder)
+    job = {"folder": str(folder), "threads": 1, "inputs": str(tmp_path / "inputs.npy")}
+    script_engine({**job, "model": "model.onnx", "samples": []})
+    assert {path.name for path in folder.iterdir()} == names
+
+
 def test_the_folder_tells_what_it_holds(exported: Path) -> None:
     names = {path.name for path in exported.iterdir()}
     files = {"check.json", "model.json", "model.onnx", "model.int8.onnx", "predict.py"}

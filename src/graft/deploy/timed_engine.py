@@ -9,9 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import cycle, islice
 from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from graft.processes.timing import timed, waiting_for
@@ -84,13 +85,8 @@ def script_engine(job: Mapping[str, Any]) -> Engine:
     import numpy as np
 
     folder = Path(job["folder"])
-    spec = spec_from_file_location("graft_export", folder / "predict.py")
-    assert spec is not None
-    assert spec.loader is not None
-    script = module_from_spec(spec)
-    # Its dataclasses look their module up.
-    sys.modules[spec.name] = script
-    spec.loader.exec_module(script)
+    # An import would leave its bytecode in the folder.
+    script = SimpleNamespace(**run_path(str(folder / "predict.py"), run_name="graft_export"))
     card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     network, levels, how = (
         script.onnx_engine(folder / job["model"], job["threads"]),
