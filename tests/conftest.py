@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import gc
 import io
 import json
 import os
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import omegaconf
 import pytest
+import yaml
 from PIL import Image
 
 # Before torch is imported anywhere: tests that share cores run faster on one thread each.
@@ -23,6 +26,17 @@ def _white_pixel() -> bytes:
     drawn = io.BytesIO()
     Image.new("RGB", (1, 1), "white").save(drawn, format="png")
     return drawn.getvalue()
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage walk what was imported: a fifth of what composing a run takes."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Otherwise libraries tell of leaks where the process ends."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -46,6 +60,17 @@ def _left_to_the_disk() -> Iterator[None]:
     """Wait for no disk: a run syncs some 70 files against a power cut, and no test cuts the power."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda number: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _options_read_in_c() -> Iterator[None]:
+    """Let libyaml read the files that a run is composed of: it takes a quarter less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "SafeLoader", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        loader = omegaconf._utils.get_yaml_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(omegaconf._utils, "get_yaml_loader", lambda: loader)
         yield
 
 

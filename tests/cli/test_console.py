@@ -280,3 +280,30 @@ def test_a_reader_that_leaves_early_is_no_error_of_the_run_folders() -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": ""}
     done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=environment)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_the_command_ends_the_process_at_once() -> None:
+    """What it imported is not taken apart; what it has registered is called, and what it said is said."""
+    code = (
+        "import atexit, sys\nfrom graft.cli import console\n"
+        "class Heavy:\n    def __del__(self): print('taken apart')\n"
+        "heavy = Heavy()\nsys.argv = ['graft', 'trian']\n"
+        "def fail(words):\n"
+        "    atexit.register(print, 'tidied')\n    raise console.GraftError('wrong')\n"
+        "console.dispatch = fail\nconsole.main()"
+    )
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (2, "tidied\n")
+    assert done.stderr.endswith("wrong\n")
+
+
+def test_an_import_looks_for_no_garbage() -> None:
+    code = (
+        "import gc, sys\nfrom graft.commands.importing import without_collections\n"
+        "before = gc.get_freeze_count()\n"
+        "with without_collections():\n    assert not gc.isenabled()\n"
+        "assert gc.isenabled()\nassert gc.get_freeze_count() > before"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -29,16 +29,11 @@ QUICK = ["trainer=cpu", "data.batch_size=8", "minutes=30"]
 
 @pytest.fixture(scope="module", autouse=True)
 def _soon() -> Iterator[None]:
-    """Costs are measured in a moment."""
+    """Costs are measured in a moment, and three folds do: how many fit is tested in tests/advice."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(costs, "SECONDS", 0)
+        patch.setattr(steps, "folds_within", lambda *seconds: [(3, 1)])
         yield
-
-
-@pytest.fixture
-def few_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three folds, where a test is about others."""
-    monkeypatch.setattr(steps, "folds_within", lambda *seconds: [(3, 1)])
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +192,6 @@ def test_stopped_it_leaves_the_answer_so_far_and_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_folds")
 def test_it_goes_on_from_another_folder_though_paths_were_relative(
     noisy: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +217,6 @@ def test_it_goes_on_from_another_folder_though_paths_were_relative(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_folds")
 def test_all_of_it_sees_the_pixels_that_are_asked_for(
     words: list[str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

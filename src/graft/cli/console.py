@@ -1,8 +1,11 @@
 """`graft COMMAND [words]`. Imports neither torch nor torchvision, so a wrong word costs no time."""
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from graft.cli.hydra_run import run_hydra
 from graft.commands import COMMANDS
@@ -23,8 +26,8 @@ From Python: graft.train([words]), graft.load(path).predict(images)
 SHOWING = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i")
 
 
-def main() -> None:
-    """The console command."""
+def main() -> NoReturn:
+    """The console command, with which the process ends."""
     # Torch's log warns of a search for unused parameters that found none, which in a last phase is right.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if os.path.expanduser("~") == "~":  # noqa: PTH111
@@ -33,7 +36,20 @@ def main() -> None:
 
         for variable, name in (("TORCH_HOME", "torch"), ("MPLCONFIGDIR", "matplotlib")):
             os.environ.setdefault(variable, str(cache_folder() / name))
-    sys.exit(run(sys.argv[1:]))
+    # Registered before what a command imports registers, so called after it.
+    atexit.register(lambda: leave(status))
+    status = 1
+    status = run(sys.argv[1:])
+    sys.exit(status)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once: to take apart all that torch has imported takes seconds and gives nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        # A stream may be missing, closed, or its reader gone; `guarded` has flushed what there was to say.
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def run(words: Sequence[str]) -> int:

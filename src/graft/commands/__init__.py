@@ -1,11 +1,12 @@
 """The commands, a module each: they put parts together, call them and say what came out."""
 
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-from graft.commands.importing import without_transformers
+from graft.commands.importing import without_collections, without_transformers
 
 COMMANDS = {
     "advise": "say which backbone, how much to retrain, how far to trust the number",
@@ -28,9 +29,11 @@ COMMANDS = {
 
 def command(name: str) -> Callable[..., object]:
     """What a command calls with a configuration, a folder and the words; imported, and torch with it, now."""
-    began = time.monotonic()
-    with without_transformers():
-        run: Callable[..., object] = import_module(f"graft.commands.{name}").run
+    began, module = time.monotonic(), f"graft.commands.{name}"
+    if module not in sys.modules:
+        with without_transformers(), without_collections():
+            import_module(module)
+    run: Callable[..., object] = sys.modules[module].run
     if name == "advise":
         # What is imported takes of the time that the answer may take.
         return partial(run, train=command("train"), began=began)
