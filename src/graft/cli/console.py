@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from graft.cli.hydra_run import run_hydra
 from graft.commands import COMMANDS
+from graft.commands.importing import lean_imports
 from graft.errors import GraftError, did_you_mean, report
 from graft.processes.output import lenient_output
 from graft.runs.launch import Launch, launched
@@ -36,20 +37,27 @@ def main() -> NoReturn:
 
         for variable, name in (("TORCH_HOME", "torch"), ("MPLCONFIGDIR", "matplotlib")):
             os.environ.setdefault(variable, str(cache_folder() / name))
-    # Registered before what a command imports registers, so called after it.
-    atexit.register(lambda: leave(status))
+    end_with(lambda: run(sys.argv[1:]))
+
+
+def end_with(command: Callable[[], int]) -> NoReturn:
+    """End the process with the exit status that the command gives, at once.
+
+    To take apart all that torch and Lightning have imported takes seconds and gives nothing.
+    """
     status = 1
-    status = run(sys.argv[1:])
+
+    def leave() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # It may be missing, closed, or its reader gone; `guarded` has flushed what there was to say.
+            with suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        os._exit(status)
+
+    # Registered before what a command imports registers, so called after it.
+    atexit.register(leave)
+    status = command()
     sys.exit(status)
-
-
-def leave(status: int) -> NoReturn:
-    """End the process at once: to take apart all that torch has imported takes seconds and gives nothing."""
-    for stream in (sys.stdout, sys.stderr):
-        # A stream may be missing, closed, or its reader gone; `guarded` has flushed what there was to say.
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
-    os._exit(status)
 
 
 def run(words: Sequence[str]) -> int:
@@ -144,6 +152,6 @@ def _train_launched(launch: Launch, words: list[str]) -> None:
 
                 dismiss()
     elif not shows:
-        from graft.training.fitting import follow_announced
-
+        with lean_imports():
+            from graft.training.fitting import follow_announced
         follow_announced()

@@ -2,21 +2,24 @@
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-from graft.cli.console import guarded
+from graft.cli.console import end_with, guarded
+from graft.commands.importing import lean_imports
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Train along with the run in FOLDER, from CHECKPOINT on if it goes on."""
 
     def follow() -> None:
-        from graft.runs import RunFolder
-        from graft.training.fitting import follow
+        with lean_imports():
+            from graft.runs import RunFolder
+            from graft.training.fitting import follow
 
         folder, checkpoint = sys.argv[1], sys.argv[2]
         follow(RunFolder.open(folder), Path(checkpoint) if checkpoint else None)
 
-    sys.exit(guarded(follow))
+    end_with(lambda: guarded(follow))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
-from graft.commands.importing import without_collections, without_transformers
+from graft.commands.importing import lean_imports
 
 COMMANDS = {
     "advise": "say which backbone, how much to retrain, how far to trust the number",
@@ -31,7 +31,7 @@ def command(name: str) -> Callable[..., object]:
     """What a command calls with a configuration, a folder and the words; imported, and torch with it, now."""
     began, module = time.monotonic(), f"graft.commands.{name}"
     if module not in sys.modules:
-        with without_transformers(), without_collections():
+        with lean_imports():
             import_module(module)
     run: Callable[..., object] = sys.modules[module].run
     if name == "advise":
