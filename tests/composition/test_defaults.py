@@ -1,5 +1,6 @@
 """What depends on where a network comes from: its rates, and what its norm layers do where it trains."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +35,26 @@ def test_where_the_target_has_statistics_of_its_own_the_source_learns_some(word:
     assert said([*words, *word.split()], "freeze.norm") == [None]
     for other in (["adapt=dann"], ["adapt=none", "adapt.norm=separate"]):
         assert said([*words, *other], "freeze.norm") == ["affine"]
-    with pytest.raises(GraftError, match=r"separate keeps statistics that freeze\.norm=affine holds still"):
-        compose("train", ["data=digits", *words, "adapt=dann", "adapt.norm=separate", "freeze.norm=affine"])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["freeze=full", "freeze.norm=affine"], "freeze.norm=affine holds still; give freeze.norm=train"),
+        (["freeze=bias_only"], "freeze.norm=affine holds still; give freeze.norm=train"),
+        (["freeze=frozen"], "freeze=frozen holds still; give freeze.norm=statistics"),
+        (["freeze=lora"], "freeze=lora holds still; leave adapt.norm out"),
+        (["freeze=frozen", "freeze.norm=statistics"], None),
+        (["freeze=norm_only", "freeze.norm=train"], None),
+    ],
+)
+def test_statistics_are_kept_apart_where_they_move(given: list[str], said: str | None) -> None:
+    words = ["data=digits", "backbone=resnet18", "data@target=glyphs", "adapt=dann", "adapt.norm=separate"]
+    if said is None:
+        compose("train", [*words, *given])
+        return
+    with pytest.raises(GraftError, match=re.escape(f"adapt.norm=separate keeps statistics that {said}")):
+        compose("train", [*words, *given])
 
 
 @pytest.mark.parametrize("freeze", STRATEGIES)

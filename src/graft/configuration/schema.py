@@ -158,13 +158,20 @@ def _check_adapting(config: Config) -> None:
         "trainer=fsdp": get(config, "trainer.strategy") == "fsdp",
         "lr_find=true": bool(config.get("lr_find")),
     }
-    if adapts and adapt.get("norm") == "separate" and get(config, "freeze.norm") in ("affine", "frozen"):
-        raise GraftError(
-            f"adapt.norm=separate keeps statistics that freeze.norm={get(config, 'freeze.norm')} holds still;"
-            " give freeze.norm=train"
-        )
+    if adapts and adapt.get("norm") == "separate":
+        _check_moving(config)
     if word := next((word for word, holds in refused.items() if holds), None):
         raise GraftError(f"{word} does not go with a target domain; leave one of them out")
+
+
+def _check_moving(config: Config) -> None:
+    """Refuse statistics of each domain's own where none moves."""
+    norm, strategy = get(config, "freeze.norm"), str(get(config, "freeze._target_")).rpartition(".")[2]
+    movers = {"Frozen": "give freeze.norm=statistics", "Lora": "leave adapt.norm out"}
+    if norm in ("affine", "frozen") or (norm is None and strategy in movers):
+        still = f"freeze={strategy.lower()}" if norm is None else f"freeze.norm={norm}"
+        way = movers.get(strategy, "give freeze.norm=train")
+        raise GraftError(f"adapt.norm=separate keeps statistics that {still} holds still; {way}")
 
 
 def _check_monitor(key: str, monitor: object, mode: object) -> None:

@@ -53,10 +53,9 @@ class AdaptingModule(TransferModule):
         self.norm = norm
         self.oracle = oracle
         self.statistics = TargetStatistics(self.backbone)
-        if self.retakes and not self.statistics.names:
-            raise GraftError(
-                "adapt=adabn: the backbone has no BatchNorm layers whose statistics could be taken"
-            )
+        if self.apart and not self.statistics.names:
+            word = "adapt=adabn" if self.retakes else "adapt.norm=separate"
+            raise GraftError(f"{word}: the backbone has no BatchNorm layers with statistics to keep apart")
         if rates:
             self.set_rates(rates)
         # Sum and number of steps of each term of the epoch, `(2,)`.
