@@ -214,6 +214,10 @@ def test_a_few_labels_go_on_where_the_adaptation_ended(trains: Trains, target: P
             "optimizer=lbfgs solves the head at once and has no use for head=source",
         ),
         (["data@target=digits", "adapt=adabn"], "adapt=adabn: the backbone has no BatchNorm"),
+        (
+            ["data@target=digits", "adapt=mcc", "adapt.norm=separate"],
+            "adapt.norm=separate: the backbone has no",
+        ),
         (["data@target=digits", "adapt.select=best"], "adapt.select=best is wrong"),
         (["data@target=image_folder", "target.root=nowhere"], "target.root=nowhere: there is no such folder"),
         (["data@target=digits", "target.val_fraction=0"], "target.val_fraction leaves 0 validation samples"),
