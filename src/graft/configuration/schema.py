@@ -166,12 +166,15 @@ def _check_adapting(config: Config) -> None:
 
 def _check_moving(config: Config) -> None:
     """Refuse statistics of each domain's own where none moves."""
-    norm, strategy = get(config, "freeze.norm"), str(get(config, "freeze._target_")).rpartition(".")[2]
-    movers = {"Frozen": "give freeze.norm=statistics", "Lora": "leave adapt.norm out"}
-    if norm in ("affine", "frozen") or (norm is None and strategy in movers):
-        still = f"freeze={strategy.lower()}" if norm is None else f"freeze.norm={norm}"
-        way = movers.get(strategy, "give freeze.norm=train")
-        raise GraftError(f"adapt.norm=separate keeps statistics that {still} holds still; {way}")
+    norm, strategy = get(config, "freeze.norm"), get(config, "freeze._target_")
+    still = {
+        "graft.freezing.Frozen": ("freeze=frozen", "give freeze.norm=statistics"),
+        "graft.freezing.Lora": ("freeze=lora", "leave adapt.norm out"),
+    }
+    if norm in ("affine", "frozen") or (norm is None and strategy in still):
+        word, way = still.get(str(strategy), ("", "give freeze.norm=train"))
+        holder = word if norm is None else f"freeze.norm={norm}"
+        raise GraftError(f"adapt.norm=separate keeps statistics that {holder} holds still; {way}")
 
 
 def _check_monitor(key: str, monitor: object, mode: object) -> None:
